@@ -1,0 +1,33 @@
+"""Exact receptive fields of ONNX models: no framework, no gradients, no weights.
+
+>>> import rfgraph
+>>> a = rfgraph.analyze("models/lenet_textbook.onnx")
+>>> a.box("y", (0, 0, 4, 5))
+((0, 0), (0, 0), (8, 13), (10, 15))
+"""
+
+from rfgraph.analysis import Analysis, analyze
+from rfgraph.closed_form import AxisField, Field
+from rfgraph.errors import (
+    ModelError,
+    QueryError,
+    RFGraphError,
+    ShapeError,
+    UnsupportedError,
+)
+from rfgraph.flow import Note
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "Analysis",
+    "AxisField",
+    "Field",
+    "ModelError",
+    "Note",
+    "QueryError",
+    "RFGraphError",
+    "ShapeError",
+    "UnsupportedError",
+    "analyze",
+]

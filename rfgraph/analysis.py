@@ -1,0 +1,621 @@
+"""`analyze` and the `Analysis` that answers questions about a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import onnx
+
+from rfgraph.bounds import Bounds, Term, Terms, emptiness, interval
+from rfgraph.closed_form import AxisField, ClosedForm, Field, View, axis_field
+from rfgraph.compressed import NOTHING
+from rfgraph.errors import QueryError, RFGraphError, ShapeError
+from rfgraph.flow import Flow, Note, forward, trace
+from rfgraph.graph import Graph, Node, read
+from rfgraph.shapes import Shape, Shapes
+
+Model = str | os.PathLike[str] | bytes | onnx.ModelProto
+
+# An answer with more elements than this is refused, and one axis at a time offered.
+_MAX_ANSWER = 1 << 28
+
+# Sizes that are tried, in turn, for open axes on which the answer depends.
+_SENSIBLE = (224, 256, 64, 128, 512, 1024, 32, 16, 8, 4)
+_SENSIBLE_SIGNAL = (16384, 65536, 4096, 1024, 256, 64)
+_SENSIBLE_TOKENS = (64, 128, 32, 16, 8)
+
+
+def analyze(
+    model: Model,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    values: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    assume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Analysis:
+    """Analyse the receptive fields of a model.
+
+    Parameters
+    ----------
+    model : path, bytes or onnx.ModelProto
+        The model. Its weights are not read.
+    shapes : mapping of str to tuple of int, optional
+        Shapes of inputs, for the axes that the model leaves open.
+    values : mapping of str to array, optional
+        Inputs to hold fixed, such as a ``sizes`` input: nothing depends on them.
+    strict : bool, optional
+        Whether an operator without a transfer is an error; else all of its inputs are taken to
+        be read, with a note.
+    assume : bool, optional
+        Whether open axes on which the answer depends get a sensible size, with a note.
+    progress : callable, optional
+        Called on long work with the number of nodes done and of all nodes.
+
+    Returns
+    -------
+    Analysis
+        The answers, for all inputs and all values.
+
+    Raises
+    ------
+    ModelError
+        The model can't be read or is malformed.
+    ShapeError
+        The answer depends on the size of an open axis, or sizes contradict each other.
+    UnsupportedError
+        With `strict`, an operator without a transfer.
+    QueryError
+        `shapes` or `values` name what is not an input.
+
+    Examples
+    --------
+    >>> import onnx.parser
+    >>> model = onnx.parser.parse_model('''
+    ...     <ir_version: 8, opset_import: ["" : 17]>
+    ...     net (float[1, 1, 9] x) => (float[1, 1, 5] y)
+    ...     <float[1, 1, 3] W = {1, 1, 1}>
+    ...     { y = Conv <strides = [2], pads = [1, 1]> (x, W) }
+    ... ''')
+    >>> a = analyze(model)
+    >>> lo, hi = a.bounds("y", "x")
+    >>> lo[0, 0, :, 2].tolist(), hi[0, 0, :, 2].tolist()
+    ([0, 1, 3, 5, 7], [1, 3, 5, 7, 8])
+    >>> field = a.field("y", "x")[2]
+    >>> field.size, field.stride, field.start, field.centre
+    (3, 2, -1, 0)
+    """
+    graph = read(model, values)
+    sizes, open_axes = _sizes(graph, shapes or {})
+
+    def at(sizes: Mapping[str, Shape]) -> Analysis:
+        return _analysis(graph, sizes, strict, progress)
+
+    if not open_axes:
+        return at(sizes)
+    try:
+        return _independent(graph, at, sizes, open_axes)
+    except ShapeError:
+        if not assume:
+            raise
+    return _assumed(at, sizes, open_axes)
+
+
+def _analysis(
+    graph: Graph,
+    sizes: Mapping[str, Shape],
+    strict: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Analysis:
+    flow = trace(graph, Shapes(graph, sizes), strict=strict)
+    try:
+        return Analysis(graph, flow, forward(flow, Bounds(), progress))
+    except ShapeError as error:
+        error.file = error.file or graph.file
+        raise
+
+
+# ---------------------------------------------------------------- open axes
+
+# An input's name and the axis whose size the model leaves open.
+_Axis = tuple[str, int]
+
+# The analysis at given sizes of the inputs.
+_At = Callable[[Mapping[str, Shape]], "Analysis"]
+
+
+def _sizes(
+    graph: Graph, shapes: Mapping[str, Sequence[int]]
+) -> tuple[dict[str, Shape], list[_Axis]]:
+    """Sizes of the inputs with 1 for open axes, and which axes are open."""
+    declared = {i.name: i.dims for i in graph.inputs}
+    for name, given in shapes.items():
+        if name not in declared:
+            raise QueryError(
+                f"shapes: the model has no input '{name}'",
+                file=graph.file,
+                remedy=f"its inputs are {', '.join(declared)}",
+            )
+        dims = declared[name]
+        if dims is not None and len(dims) != len(given):
+            raise ShapeError(
+                f"shapes: input '{name}' has {len(dims)} axes, and {len(given)} sizes are given",
+                file=graph.file,
+                remedy=f"its axes are {_template(dims)}",
+            )
+        if any(int(size) < 0 for size in given):
+            raise ShapeError(f"shapes: a size of input '{name}' is negative", file=graph.file)
+    named: dict[str, int] = {}
+    for name, given in shapes.items():
+        for dim, size in zip(declared[name] or (), given, strict=False):
+            if isinstance(dim, str) and named.setdefault(dim, int(size)) != size:
+                raise ShapeError(
+                    f"shapes: the axis '{dim}' is given as {named[dim]} and as {size}",
+                    file=graph.file,
+                )
+    sizes: dict[str, Shape] = {}
+    open_axes: list[_Axis] = []
+    for name, dims in declared.items():
+        if name in shapes:
+            sizes[name] = tuple(int(size) for size in shapes[name])
+        elif dims is not None:
+            resolved = []
+            for axis, dim in enumerate(dims):
+                known = named.get(dim) if isinstance(dim, str) else dim
+                if known is None:
+                    open_axes.append((name, axis))
+                resolved.append(1 if known is None else known)
+            sizes[name] = tuple(resolved)
+    return sizes, open_axes
+
+
+def _label(graph: Graph, where: _Axis) -> str:
+    name, axis = where
+    dims = next(i.dims for i in graph.inputs if i.name == name) or ()
+    called = f" ('{dims[axis]}')" if isinstance(dims[axis], str) else ""
+    return f"axis {axis}{called} of input '{name}'"
+
+
+def _template(dims: Sequence[Any]) -> str:
+    return ",".join(str(d) if d is not None else "?" for d in dims)
+
+
+def _with(sizes: Mapping[str, Shape], axes: Mapping[_Axis, int]) -> dict[str, Shape]:
+    """`sizes` with other sizes for some axes."""
+    out = {name: list(shape) for name, shape in sizes.items()}
+    for (name, axis), size in axes.items():
+        out[name][axis] = size
+    return {name: tuple(shape) for name, shape in out.items()}
+
+
+def _depends(graph: Graph, where: _Axis) -> ShapeError:
+    name = where[0]
+    dims = next(i.dims for i in graph.inputs if i.name == name) or ()
+    return ShapeError(
+        f"the answer depends on the size of {_label(graph, where)}, which the model leaves open",
+        file=graph.file,
+        remedy=f"give a size to every axis of --shape {name}={_template(dims)}, in Python "
+        f"shapes={{'{name}': ({_template(dims)})}}",
+    )
+
+
+def _independent(
+    graph: Graph, at: _At, sizes: Mapping[str, Shape], open_axes: list[_Axis]
+) -> Analysis:
+    """The analysis with open axes of size 1, if nothing is read across them.
+
+    That is seen at size 2, where what reads across an axis sees both of its elements.
+    """
+    beyond = [where for where in open_axes if where[1] > 0]
+    try:
+        answer = at(sizes)
+        probe = at(_with(sizes, dict.fromkeys(open_axes, 2)))
+    except ShapeError:
+        if beyond:
+            raise _depends(graph, beyond[0]) from None
+        raise
+    rigid = len(probe.notes) > len(answer.notes)
+    for where in open_axes:
+        said = f"its axis {where[1]} is open and taken as 1: "
+        if rigid:
+            if beyond:
+                raise _depends(graph, beyond[0])
+            said += "the graph allows for no other size"
+        elif probe.reads_across(*where):
+            raise _depends(graph, where)
+        else:
+            said += "nothing is read across it"
+        answer.notes.append(Note(where[0], "", said))
+    return answer
+
+
+def _assumed(at: _At, sizes: Mapping[str, Shape], open_axes: list[_Axis]) -> Analysis:
+    """The analysis with sensible sizes for the open axes."""
+    best: Analysis | None = None
+    rank = max(len(shape) for shape in sizes.values())
+    tried = {3: _SENSIBLE_SIGNAL}.get(rank, _SENSIBLE if rank > 3 else _SENSIBLE_TOKENS)
+    failure: RFGraphError | None = None
+    for size in tried:
+        chosen = {where: 1 if where[1] == 0 else size for where in open_axes}
+        if rank > 2:
+            chosen.update({where: 3 for where in open_axes if where[1] == 1 and rank > 3})
+        try:
+            found = at(_with(sizes, chosen))
+        except ShapeError as error:
+            failure = error
+            continue
+        said = [
+            Note(name, "", f"its axis {axis} is open and taken as {chosen[name, axis]}")
+            for name, axis in open_axes
+        ]
+        if best is None or len(found.notes) + len(said) < len(best.notes):
+            found.notes.extend(said)
+            best = found
+        if all(found.shape(t) is not None for t in found.outputs):
+            return best
+    if best is None:
+        assert failure is not None
+        raise failure
+    return best
+
+
+# ---------------------------------------------------------------- answers
+
+
+class Analysis:
+    """Receptive fields of every value of a model; made by `analyze`.
+
+    Attributes
+    ----------
+    inputs, outputs : list of str
+        Names of the model's inputs that are followed, and of its outputs.
+    tensors : list of str
+        Names of all values in topological order, inputs first; initializers are left out.
+    notes : list of Note
+        What was assumed: an operator that is not known, a size, indices that are computed.
+    """
+
+    def __init__(self, graph: Graph, flow: Flow, views: dict[str, dict[str, Terms]]) -> None:
+        self._graph = graph
+        self._flow = flow
+        self._views = views
+        self.inputs = list(flow.inputs)
+        self.outputs = list(graph.outputs)
+        self.notes = list(flow.notes)
+
+    @cached_property
+    def tensors(self) -> list[str]:
+        """Names of all values in topological order."""
+        made = [name for node in self._graph.nodes for name in node.outputs if name]
+        return [*self.inputs, *made]
+
+    @cached_property
+    def graph(self) -> nx.DiGraph:
+        """The model as a networkx DAG: values are their names, operators their `Node`."""
+        return self._graph.to_networkx()
+
+    @property
+    def file(self) -> str | None:
+        """The model's path."""
+        return self._graph.file
+
+    def node(self, tensor: str) -> Node | None:
+        """The node that makes `tensor`; None for an input.
+
+        Raises
+        ------
+        QueryError
+            No such tensor.
+        """
+        self._known(tensor)
+        made = self._graph.producer.get(tensor)
+        return made[0] if made else None
+
+    def shape(self, tensor: str) -> Shape | None:
+        """Shape of `tensor`; None where it depends on the data or on an unknown operator.
+
+        Raises
+        ------
+        QueryError
+            No such tensor.
+        """
+        self._known(tensor)
+        return self._flow.shapes.shape(tensor)
+
+    def depends(self, tensor: str, input: str | None = None) -> bool:
+        """Whether any unit of `tensor` depends on `input`."""
+        return bool(self._terms(tensor, self._input(input)))
+
+    def bounds(
+        self, tensor: str, input: str | None = None, local: bool = False, axis: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of every unit of a value.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str, optional
+            The input; may be left out where there is only one.
+        local : bool, optional
+            Leave out what has passed a statistic over a whole axis (a squeeze-and-excite gate,
+            attention); units of which nothing is left then keep their full bounds.
+        axis : int, optional
+            One axis of the input only: the answer then has no last axis.
+
+        Returns
+        -------
+        lo, hi : ndarray of int64
+            First and last coordinate, inclusive, along each axis of the input: broadcastable to
+            ``shape(tensor) + (rank of input,)``. A unit that sees nothing has ``lo > hi``.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or axis.
+        ShapeError
+            The arrays would not fit into memory; ask for one `axis`, or for a unit's `box`.
+        """
+        name = self._input(input)
+        terms = self._terms(tensor, name)
+        shape = self._flow.inputs[name] or ()
+        rank = len(self.shape(tensor) or ())
+        axes = range(len(shape)) if axis is None else [self._axis(axis, name)]
+        parts = []
+        for a in axes:
+            if terms:
+                parts.append(interval(terms, a, shape[a], local=local))
+            else:
+                ones = np.ones((1,) * rank, dtype=np.int64)
+                parts.append((ones * shape[a], -ones))
+        if axis is not None:
+            return parts[0]
+        if not parts:
+            nothing = np.zeros((1,) * rank + (0,), dtype=np.int64)
+            return nothing, nothing
+        common = np.broadcast_shapes(*(lo.shape for lo, _ in parts))
+        if prod(common) * len(parts) > _MAX_ANSWER:
+            raise ShapeError(
+                f"the bounds of '{tensor}' have {prod(common) * len(parts):,} elements",
+                file=self.file,
+                remedy="ask for one axis (axis=), or for the box of one unit",
+            )
+        lo, hi = (
+            np.stack(np.broadcast_arrays(*(part[end] for part in parts)), axis=-1) for end in (0, 1)
+        )
+        return lo, hi
+
+    def box(
+        self,
+        tensor: str,
+        index: Sequence[int],
+        input: str | None = None,
+        local: bool = False,
+    ) -> tuple[tuple[int, int], ...] | None:
+        """The box that one unit sees.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        index : sequence of int
+            The unit: one coordinate an axis; negative ones count from the end.
+        input : str, optional
+            The input; may be left out where there is only one.
+        local : bool, optional
+            As for `bounds`.
+
+        Returns
+        -------
+        tuple of (int, int), or None
+            First and last coordinate, inclusive, along each axis; None if nothing is seen.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or unit.
+        """
+        name = self._input(input)
+        place = self._unit(tensor, index)
+        terms = tuple(_at(term, place) for term in self._terms(tensor, name))
+        if all(emptiness(term).all() for term in terms):
+            return None
+        ends = [
+            interval(terms, a, n, local=local) for a, n in enumerate(self._flow.inputs[name] or ())
+        ]
+        return tuple((int(lo.item()), int(hi.item())) for lo, hi in ends)
+
+    def field(
+        self,
+        tensor: str,
+        input: str | None = None,
+        local: bool = True,
+        at: Mapping[int, int] | None = None,
+    ) -> Field:
+        """Size, stride, start and centre of a value's receptive field, whatever the input's size.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str, optional
+            The input; may be left out where there is only one.
+        local : bool, optional
+            Leave out what has passed a statistic over a whole axis, if anything else is left.
+        at : mapping of int to int, optional
+            Coordinates of the value to hold fixed: ``{1: 0}`` asks for channel 0 where channels
+            differ; else the answer is the union over all units of a period.
+
+        Returns
+        -------
+        Field
+            One `AxisField` for each axis of the input.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input, axis or coordinate.
+        """
+        name = self._input(input)
+        shape = self.shape(tensor) or ()
+        held = {}
+        for a, coordinate in (at or {}).items():
+            if not (0 <= a < len(shape) and -shape[a] <= coordinate < shape[a]):
+                raise QueryError(
+                    f"'{tensor}' of shape {shape} has no coordinate {coordinate} on axis {a}",
+                    file=self.file,
+                )
+            held[a] = coordinate % shape[a]
+        view = self._patterns.get(tensor, {}).get(name)
+        axes = []
+        for axis, size in enumerate(self._flow.inputs[name] or ()):
+            if view is None:
+                axes.append(AxisField.nothing())
+                continue
+            found = axis_field(view, axis, local=local, at=held)
+            if found is None:
+                lo, hi = self.bounds(tensor, name, local=local, axis=axis)
+                found = AxisField.measured(lo, hi, size)
+            axes.append(found)
+        return Field(tuple(axes))
+
+    def fields(
+        self, tensor: str, axis: int, input: str | None = None, local: bool = True
+    ) -> list[tuple[range, Field]]:
+        """The closed form along one axis of the value, in runs of coordinates with equal answers.
+
+        After a concatenation channels differ: ``fields(tensor, axis=1)`` tells them apart.
+
+        Returns
+        -------
+        list of (range, Field)
+            Runs of coordinates along `axis`, in order.
+        """
+        shape = self.shape(tensor)
+        if shape is None or not -len(shape) <= axis < len(shape):
+            raise QueryError(f"'{tensor}' of shape {shape} has no axis {axis}", file=self.file)
+        axis %= len(shape)
+        view = self._patterns.get(tensor, {}).get(self._input(input))
+        edges = view.edges(axis) if view is not None else []
+        runs: list[tuple[range, Field]] = []
+        cuts = [0, *[e for e in edges if 0 < e < shape[axis]], shape[axis]]
+        for begin, end in pairwise(cuts):
+            found = self.field(tensor, input, local, {axis: begin})
+            if runs and runs[-1][1] == found:
+                runs[-1] = (range(runs[-1][0].start, end), found)
+            else:
+                runs.append((range(begin, end), found))
+        return runs
+
+    @cached_property
+    def unequal(self) -> list[Note]:
+        """Where branches with different strides or centres meet: the closed form is their union."""
+        found = []
+        for step in self._flow.steps:
+            for name in step.node.outputs:
+                for view in self._patterns.get(name, {}).values():
+                    if view.unequal:
+                        node = step.node
+                        reason = f"branches meet with different {view.unequal}"
+                        found.append(Note(node.name, node.op_type, reason))
+        return found
+
+    def reads_across(self, input: str, axis: int) -> bool:
+        """Whether any unit of any value sees more than one coordinate of an input's axis."""
+        for views in self._views.values():
+            for term in views.get(input, ()):
+                lo, minus_hi = term.factors[axis]
+                if (lo + minus_hi)[lo < NOTHING].any():
+                    return True
+        return False
+
+    # helpers
+
+    @cached_property
+    def _patterns(self) -> dict[str, dict[str, View]]:
+        return forward(self._flow, ClosedForm())
+
+    def _known(self, tensor: str) -> None:
+        if tensor not in self._names:
+            raise QueryError(
+                f"the model has no tensor '{tensor}'",
+                file=self.file,
+                remedy=_suggestion(tensor, list(self._names)),
+            )
+
+    @cached_property
+    def _names(self) -> dict[str, None]:
+        return dict.fromkeys([*self.tensors, *self._graph.weights.tensors])
+
+    def _input(self, input: str | None) -> str:
+        if input is None:
+            if len(self.inputs) != 1:
+                raise QueryError(
+                    f"the model has {len(self.inputs)} inputs: name one",
+                    file=self.file,
+                    remedy=f"its inputs are {', '.join(self.inputs)}",
+                )
+            return self.inputs[0]
+        if input not in self._flow.inputs:
+            raise QueryError(
+                f"the model has no input '{input}'",
+                file=self.file,
+                remedy=f"its inputs are {', '.join(self.inputs)}",
+            )
+        return input
+
+    def _axis(self, axis: int, name: str) -> int:
+        rank = len(self._flow.inputs[name] or ())
+        if not -rank <= axis < rank:
+            raise QueryError(f"input '{name}' has no axis {axis}", file=self.file)
+        return axis % rank
+
+    def _terms(self, tensor: str, name: str) -> Terms:
+        self._known(tensor)
+        return self._views.get(tensor, {}).get(name, ())
+
+    def _unit(self, tensor: str, index: Sequence[int]) -> tuple[int, ...]:
+        shape = self.shape(tensor)
+        if shape is None:
+            raise QueryError(f"the shape of '{tensor}' is not known", file=self.file)
+        if len(index) != len(shape):
+            raise QueryError(
+                f"'{tensor}' has {len(shape)} axes, and the unit {tuple(index)} has {len(index)}",
+                file=self.file,
+                remedy=f"its shape is {shape}",
+            )
+        if not all(-n <= i < n for i, n in zip(index, shape, strict=True)):
+            raise QueryError(
+                f"'{tensor}' has no unit {tuple(index)}",
+                file=self.file,
+                remedy=f"its shape is {shape}",
+            )
+        return tuple(i % n for i, n in zip(index, shape, strict=True))
+
+
+def _at(term: Term, place: tuple[int, ...]) -> Term:
+    """The term at one unit, at the same rank."""
+
+    def pick(array: np.ndarray) -> np.ndarray:
+        index = [slice(None)]
+        for coordinate, size in zip(place, array.shape[1:], strict=False):
+            index.append(slice(coordinate, coordinate + 1) if size > 1 else slice(None))
+        return array[tuple(index)]
+
+    return Term(
+        tuple(map(pick, term.factors)), tuple(map(pick, term.masks)), term.marks, term.holes
+    )
+
+
+def _suggestion(name: str, names: list[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    return "did you mean " + " or ".join(f"'{c}'" for c in close) + "?" if close else ""

@@ -1,0 +1,390 @@
+"""Bounds of every unit of every value, in one forward pass; it knows no operator.
+
+A value's view of one input is a short list of *terms* whose union it sees. A term is a product:
+for each axis of the input an array of intervals over the value's elements, of length 1 along
+every axis of the value on which they don't vary. A feature map's row bounds are ``(1, 1, H, 1)``,
+so the cost of a picture grows with its side and not with its area. Such a product is closed
+under every read: the hull of a union of boxes over a product of progressions is the product of
+the hulls. Terms are kept apart where joining them would lose exactness or fill the product out,
+and joined as soon as it does not.
+
+Intervals are stored as ``[lo, -hi]``, so that a union is one minimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from rfgraph.compressed import NOTHING, affordable, moved, placed, pulled
+from rfgraph.reads import (
+    Along,
+    AxisRead,
+    Elementwise,
+    Everything,
+    Fixed,
+    PerAxis,
+    Read,
+    Rearrange,
+    Shape,
+    coordinates,
+    followed,
+    reads_everywhere,
+)
+
+# More terms than this are joined, exactly, into one that is written out in full.
+_MAX_TERMS = 48
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Term:
+    """A product of intervals.
+
+    Attributes
+    ----------
+    factors : tuple of ndarray of int64, shape (2, ...)
+        For each axis of the input, ``[lo, -hi]`` over the value's elements (compressed).
+    masks : tuple of ndarray of int64, shape (1, ...)
+        0 where the term holds and `NOTHING` where it is empty, over the value's elements. The
+        term is empty wherever one of its factors or masks is.
+    marks : int
+        Bit ``a`` is set if axis ``a`` of the input was passed through a statistic over an axis
+        along which it varied: this term is *global* there.
+    holes : bool
+        Whether a factor may hold `NOTHING`.
+    """
+
+    factors: tuple[np.ndarray, ...]
+    masks: tuple[np.ndarray, ...] = ()
+    marks: int = 0
+    holes: bool = False
+
+
+Terms = tuple[Term, ...]
+
+
+class Bounds:
+    """The interpretation of reads as bounds, for `rfgraph.flow.forward`."""
+
+    def seed(self, shape: Shape) -> Terms:
+        """Every element sees itself; a scalar is treated as if it had one axis, of length 1."""
+        factors = [] if shape else [np.zeros(2, dtype=np.int64)]
+        for axis, size in enumerate(shape):
+            own = np.arange(size, dtype=np.int64)
+            factors.append(placed(np.stack([own, -own]), (axis,), shape))
+        return (Term(tuple(factors)),)
+
+    def read(
+        self, view: Terms, read: Read, source: Shape | None, extent: Shape | None
+    ) -> Terms | None:
+        """See `rfgraph.flow.Interpretation`."""
+        if isinstance(read, Elementwise):
+            return _padded(view, extent)
+        if isinstance(read, Everything):
+            return union([_all_of(term, extent) for term in view])
+        assert source is not None
+        assert extent is not None
+        if isinstance(read, Rearrange):
+            terms = [_rearranged(term, read, source, extent) for term in view]
+            return union(terms)
+        if len(view) > 1:
+            # Reductions first: what they make equal is joined before the windows.
+            split = _reductions_first(read, source, extent)
+            if split is not None:
+                (first, between), read = split
+                view = union([_per_axis(term, first, source, between) for term in view])
+                source = between
+        made = [_per_axis(term, read, source, extent) for term in view]
+        return union(made) or None
+
+    def union(self, views: Sequence[Terms], extent: Shape | None) -> Terms:
+        """See `rfgraph.flow.Interpretation`."""
+        return union([term for terms in views for term in terms])
+
+
+# ---------------------------------------------------------------- reads
+
+
+def _padded(view: Terms, extent: Shape | None) -> Terms:
+    rank = view[0].factors[0].ndim - 1
+    if extent is None or rank >= len(extent):
+        return view
+    lead = (1,) * (len(extent) - rank)
+
+    def pad(array: np.ndarray) -> np.ndarray:
+        return array.reshape(array.shape[:1] + lead + array.shape[1:])
+
+    return tuple(
+        Term(tuple(map(pad, t.factors)), tuple(map(pad, t.masks)), t.marks, t.holes) for t in view
+    )
+
+
+def _all_of(term: Term, extent: Shape | None) -> Term:
+    dims = (1,) * len(extent or ())
+    marks = term.marks
+    for axis, factor in enumerate(term.factors):
+        if factor.size > 2:
+            marks |= 1 << axis
+
+    def reduce(array: np.ndarray) -> np.ndarray:
+        least: np.ndarray = array.reshape(len(array), -1).min(axis=1)
+        return least.reshape(len(array), *dims)
+
+    return _tidy(tuple(map(reduce, term.factors)), tuple(map(reduce, term.masks)), marks)
+
+
+def _reductions_first(
+    read: PerAxis, source: Shape, extent: Shape
+) -> tuple[tuple[PerAxis, Shape], PerAxis] | None:
+    """`read` as a read of whole axes or blocks followed by the rest of it, if it has both."""
+    first: list[AxisRead] = []
+    rest: list[AxisRead] = []
+    between = list(source)
+    for axis, r in enumerate(read.axes):
+        own = Along(axis)
+        if isinstance(r, Fixed) and r.count is None:
+            first.append(r)
+            rest.append(Fixed())
+            between[axis] = 1
+        else:
+            first.append(own)
+            rest.append(r)
+    if between == list(source) or all(isinstance(r, Fixed) for r in rest):
+        return None
+    return (PerAxis(read.source, tuple(first)), tuple(between)), PerAxis(read.source, tuple(rest))
+
+
+def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term:
+    marks = term.marks
+    arrays = term.factors + term.masks
+    empties: list[np.ndarray] = []
+    for axis, r in enumerate(read.axes):
+        if not isinstance(r, Along) and r.statistic:
+            for a, factor in enumerate(term.factors):
+                if factor.shape[axis + 1] > 1:
+                    marks |= 1 << a
+        if not reads_everywhere(r, source[axis], extent) and not any(
+            array.shape[axis + 1] > 1 for array in arrays
+        ):
+            # Nothing varies along this axis, so the empty places need an array of their own.
+            counts = coordinates(r, source[axis], extent)[1]
+            empties.append(placed(np.where(counts > 0, 0, NOTHING)[None], followed(r), extent))
+    holes = term.holes or bool(term.masks) or bool(empties)
+    holes = holes or not all(
+        reads_everywhere(r, source[axis], extent) for axis, r in enumerate(read.axes)
+    )
+    factors = tuple([pulled(f, read.axes, source, extent) for f in term.factors])
+    if not holes:
+        return Term(factors, (), marks, False)
+    masks = tuple([pulled(m, read.axes, source, extent) for m in term.masks])
+    return _tidy(factors, (*masks, *empties), marks)
+
+
+def _rearranged(term: Term, read: Rearrange, source: Shape, extent: Shape) -> Term:
+    factors = tuple([moved(f, read, source, extent) for f in term.factors])
+    if not term.masks:
+        return (
+            Term(factors, (), term.marks, term.holes)
+            if not term.holes
+            else _tidy(factors, (), term.marks)
+        )
+    masks = tuple([moved(m, read, source, extent) for m in term.masks])
+    return _tidy(factors, masks, term.marks)
+
+
+# ---------------------------------------------------------------- terms
+
+
+def _tidy(factors: tuple[np.ndarray, ...], masks: tuple[np.ndarray, ...], marks: int) -> Term:
+    """A term with its empty places brought into order.
+
+    Factors and masks that vary along a common axis must be empty at the same places, or a
+    window along that axis would join what never occurs together. Masks that say nothing more
+    are dropped.
+    """
+    kinds = len(factors)
+    arrays = [*factors, *(m for m in masks if (m >= NOTHING).any())]
+    empty = [bool((a[0] >= NOTHING).any()) for a in arrays]
+    if not any(empty):
+        return Term(factors, (), marks, False)
+    groups: list[tuple[set[int], list[int]]] = []
+    for k, array in enumerate(arrays):
+        axes = {axis for axis, size in enumerate(array.shape[1:]) if size > 1}
+        members = [k]
+        for group in [g for g in groups if g[0] & axes]:
+            groups.remove(group)
+            axes |= group[0]
+            members += group[1]
+        groups.append((axes, members))
+    carried: set[int] = set()
+    for _, members in groups:
+        if len(members) < 2 or not any(empty[k] for k in members):
+            continue
+        dead = np.zeros((1,), dtype=bool)
+        for k in members:
+            affordable(prod(np.broadcast_shapes(dead.shape, arrays[k][:1].shape)))
+            dead = dead | (arrays[k][:1] >= NOTHING)
+        for k in members:
+            arrays[k] = np.where(dead, NOTHING, arrays[k])
+        # One member now carries what all of them said.
+        carried.update(k for k in members if k >= kinds and k != min(members))
+    kept = tuple(a for k, a in enumerate(arrays) if k >= kinds and k not in carried)
+    holes = any(bool((a[0] >= NOTHING).any()) for a in arrays[:kinds])
+    return Term(tuple(arrays[:kinds]), kept, marks, holes)
+
+
+def _dead(term: Term) -> bool:
+    """Whether the term is empty everywhere."""
+    if not term.holes and not term.masks:
+        return False
+    return any(bool((a[0] >= NOTHING).all()) for a in (*term.factors, *term.masks))
+
+
+def union(terms: Sequence[Term]) -> Terms:
+    """The terms, joined wherever that is exact and no array grows."""
+    kept: list[Term] = []
+    pending = list(terms)
+    while pending:
+        term = pending.pop()
+        if _dead(term):
+            continue
+        for k, other in enumerate(kept):
+            joined = _joined(other, term)
+            if joined is not None:
+                # What has grown may now join one of the others.
+                del kept[k]
+                pending.append(joined)
+                break
+        else:
+            kept.append(term)
+    if len(kept) > _MAX_TERMS:
+        kept = [_written_out([t for t in kept if t.marks == m]) for m in {t.marks for t in kept}]
+    return tuple(kept)
+
+
+def _joined(a: Term, b: Term) -> Term | None:
+    """One term for both, or None where that would lose something or fill a product out."""
+    if a is b:
+        return a
+    if a.marks != b.marks:
+        return None
+    if not (a.masks or b.masks or a.holes or b.holes):
+        # Joining arrays that vary along different axes would fill their product out.
+        if not _nested(a.factors, b.factors):
+            return None
+        return Term(tuple(map(_least, a.factors, b.factors)), (), a.marks, False)
+    apart = [k for k, (f, g) in enumerate(zip(a.factors, b.factors, strict=True)) if _differ(f, g)]
+    if not apart and not (a.masks and b.masks):
+        return a if not a.masks else b
+    if len(a.masks) != len(b.masks):
+        return None
+    kinds = len(a.factors)
+    left, right = [*a.factors, *a.masks], [*b.factors, *b.masks]
+    apart += [k for k in range(kinds, len(left)) if _differ(left[k], right[k])]
+    if not apart:
+        return a
+    # Where all but one agree, the union of the products is the product with their union; else
+    # it is where they are empty at the same places.
+    if not _nested(left, right) or (
+        len(apart) > 1
+        and not all(
+            left[k].shape == right[k].shape
+            and np.array_equal(left[k][0] >= NOTHING, right[k][0] >= NOTHING)
+            for k in apart
+        )
+    ):
+        return None
+    arrays = [_least(f, g) for f, g in zip(left, right, strict=True)]
+    return _tidy(tuple(arrays[:kinds]), tuple(arrays[kinds:]), a.marks)
+
+
+def _differ(f: np.ndarray, g: np.ndarray) -> bool:
+    return f is not g and not (f.shape == g.shape and (f == g).all())
+
+
+def _least(f: np.ndarray, g: np.ndarray) -> np.ndarray:
+    return f if f is g else np.minimum(f, g)
+
+
+def _nested(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> bool:
+    """Whether, for all factors alike, one side varies along no axis that the other does not."""
+    left = right = True
+    for f, g in zip(a, b, strict=True):
+        if f.shape != g.shape:
+            for m, n in zip(f.shape, g.shape, strict=True):
+                left = left and m <= n
+                right = right and n <= m
+    return left or right
+
+
+def _written_out(terms: Sequence[Term]) -> Term:
+    """One term that is exactly the union of `terms`, without regard to its size."""
+    shape = np.broadcast_shapes(*(a.shape[1:] for t in terms for a in (*t.factors, *t.masks)))
+    affordable(2 * prod(shape))
+    factors = []
+    for axis in range(len(terms[0].factors)):
+        best = np.full((2, *shape), NOTHING, dtype=np.int64)
+        for term in terms:
+            np.minimum(best, np.where(emptiness(term), NOTHING, term.factors[axis]), out=best)
+        factors.append(best)
+    return _tidy(tuple(factors), (), terms[0].marks)
+
+
+def emptiness(term: Term) -> np.ndarray:
+    """Where the term is empty: bool, shape (1, ...), compressed."""
+    empty = np.zeros((1,) * term.factors[0].ndim, dtype=bool)
+    if term.holes or term.masks:
+        for array in (*term.factors, *term.masks):
+            empty = empty | (array[:1] >= NOTHING)
+    return empty
+
+
+def interval(
+    terms: Terms, axis: int, size: int, *, local: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds along one axis of the input, compressed.
+
+    Parameters
+    ----------
+    terms : tuple of Term
+        The value's view of the input.
+    axis : int
+        Axis of the input.
+    size : int
+        Its length.
+    local : bool
+        Leave out what has passed a statistic over this axis; elements of which nothing is left
+        keep their full bounds.
+
+    Returns
+    -------
+    lo, hi : ndarray of int64
+        Broadcastable to the value's shape; ``size`` and ``-1`` where nothing is seen.
+    """
+    full = _lowest(terms, axis)
+    if local:
+        near = [t for t in terms if not t.marks >> axis & 1]
+        if near and len(near) < len(terms):
+            part = _lowest(near, axis)
+            full = np.where(part[:1] >= NOTHING, full, part)
+    empty = full[0] >= NOTHING
+    if not empty.any():
+        return full[0], -full[1]
+    return np.where(empty, size, full[0]), np.where(empty, -1, -full[1])
+
+
+def _lowest(terms: Sequence[Term], axis: int) -> np.ndarray:
+    best: np.ndarray | None = None
+    for term in terms:
+        factor = term.factors[axis]
+        if term.holes or term.masks:
+            factor = np.where(emptiness(term), NOTHING, factor)
+        best = factor if best is None else np.minimum(best, factor)
+    assert best is not None
+    return best
+
+
+__all__ = ["NOTHING", "Bounds", "Term", "Terms", "emptiness", "interval", "union"]

@@ -1,0 +1,567 @@
+"""Size, stride, start and centre of receptive fields, whatever the input's size.
+
+The same reads as for the bounds are interpreted on axes without end: nothing is clipped, and a
+value's view of one axis of an input is a pattern that repeats and advances (`rfgraph.patterns`).
+
+The terms are those of the field: *size* input elements from *start* to the last inclusive,
+*stride* input elements between neighbouring units, *centre* ``start + (size - 1) / 2`` of unit 0
+(Araujo, Norris and Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill
+2019, https://doi.org/10.23915/distill.00021; its padding is ``-start``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import inf, nan
+from typing import overload
+
+import numpy as np
+
+from rfgraph.compressed import NOTHING, moved, placed, pulled
+from rfgraph.patterns import (
+    ENDLESS,
+    Digit,
+    Pattern,
+    equal,
+    least,
+    listed_read,
+    one_digit,
+    over_all,
+    regrouped,
+    relabelled,
+    simplified,
+    window_read,
+    without,
+)
+from rfgraph.reads import (
+    Along,
+    AxisRead,
+    Elementwise,
+    Everything,
+    Fixed,
+    PerAxis,
+    Read,
+    Rearrange,
+    Shape,
+    Table,
+    followed,
+    same,
+)
+
+# More terms than this are joined without regard to where they hold; fewer where it is the place
+# along a moving axis that tells them apart, as after a cyclic shift.
+_MAX_TERMS = 128
+_MAX_PLACES = 8
+
+
+# ---------------------------------------------------------------- views
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Term:
+    """A pattern for each axis of the input (None: irregular), and where the term holds.
+
+    `masks` and `marks` are as in `rfgraph.bounds.Term`.
+    """
+
+    patterns: tuple[Pattern | None, ...]
+    masks: tuple[np.ndarray, ...] = ()
+    marks: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What a value sees of one input: the union of `terms`.
+
+    `unequal` says what differs between the branches that meet at this value, if anything does.
+    """
+
+    terms: tuple[Term, ...]
+    unequal: str = ""
+
+    def edges(self, axis: int) -> list[int]:
+        """Coordinates of the value's `axis` at which a mask or a period may change, ascending."""
+        found: set[int] = set()
+        for term in self.terms:
+            for mask in term.masks:
+                along = np.moveaxis(mask, axis + 1, 0).reshape(mask.shape[axis + 1], -1)
+                changed = (along[1:] != along[:-1]).any(axis=1)
+                found.update((np.flatnonzero(changed) + 1).tolist())
+            for pattern in term.patterns:
+                for digit in pattern.digits if pattern is not None else ():
+                    if digit.axis == axis:
+                        found.update(range(digit.inner, digit.inner * digit.size, digit.inner))
+        return sorted(found)
+
+
+class ClosedForm:
+    """The interpretation of reads as closed forms, for `rfgraph.flow.forward`."""
+
+    def seed(self, shape: Shape) -> View:
+        """Every element sees itself."""
+        own = np.zeros((2, 1), dtype=np.int64)
+        return View(
+            (Term(tuple(Pattern((Digit(a, 1, n, True),), own, (1,)) for a, n in enumerate(shape))),)
+        )
+
+    def read(
+        self, view: View, read: Read, source: Shape | None, extent: Shape | None
+    ) -> View | None:
+        """See `rfgraph.flow.Interpretation`."""
+        if isinstance(read, Elementwise):
+            return _broadcast(view, source, extent)
+        if isinstance(read, Everything) or source is None or extent is None:
+            return View(_joined([_all_of(t) for t in view.terms]))
+        terms = []
+        for term in view.terms:
+            if isinstance(read, Rearrange):
+                made: Term | None = _rearranged(term, read, source, extent)
+            else:
+                made = _per_axis(term, read, source, extent)
+            if made is not None:
+                terms.append(made)
+        return View(_joined(terms)) if terms else None
+
+    def union(self, views: Sequence[View], extent: Shape | None) -> View:
+        """See `rfgraph.flow.Interpretation`."""
+        terms = [term for view in views for term in view.terms]
+        return View(_joined(terms), _differences(views))
+
+
+def _broadcast(view: View, source: Shape | None, extent: Shape | None) -> View:
+    if source is None or extent is None or len(source) == len(extent):
+        return View(view.terms) if view.unequal else view
+    lead = len(extent) - len(source)
+    axes = {axis: axis + lead for axis in range(len(source))}
+
+    def shift(pattern: Pattern | None) -> Pattern | None:
+        return None if pattern is None else relabelled(pattern, axes)
+
+    terms = [
+        Term(
+            tuple(map(shift, t.patterns)),
+            tuple(m.reshape(1, *[1] * lead, *m.shape[1:]) for m in t.masks),
+            t.marks,
+        )
+        for t in view.terms
+    ]
+    return View(tuple(terms))
+
+
+def _all_of(term: Term) -> Term:
+    marks = term.marks
+    patterns: list[Pattern | None] = []
+    for axis, pattern in enumerate(term.patterns):
+        if pattern is not None and pattern.digits:
+            marks |= 1 << axis
+            for k in reversed(range(len(pattern.digits))):
+                pattern = over_all(pattern, k, endless=True)
+        patterns.append(pattern)
+    return Term(tuple(patterns), (), marks)
+
+
+def _rearranged(term: Term, read: Rearrange, source: Shape, extent: Shape) -> Term:
+    between = tuple(read.view[a] for a in read.permutation)
+    place = {a: b for b, a in enumerate(read.permutation)}
+
+    def move(pattern: Pattern | None) -> Pattern | None:
+        if pattern is None or not pattern.digits:
+            return pattern
+        made = regrouped(pattern, source, read.view) if source != read.view else pattern
+        if made is None:
+            return None
+        made = relabelled(made, place)
+        return regrouped(made, between, extent) if between != extent else made
+
+    masks = tuple(moved(m, read, source, extent) for m in term.masks)
+    return Term(tuple(map(move, term.patterns)), masks, term.marks)
+
+
+def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term | None:
+    masks = [pulled(m, read.axes, source, extent) for m in term.masks]
+    for r in read.axes:
+        if isinstance(r, Along) and r.part is not None:
+            o = np.arange(extent[r.axis])
+            inside = (o >= r.part[0]) & (o < r.part[1])
+            masks.append(placed(np.where(inside, 0, NOTHING)[None], (r.axis,), extent))
+    masks = [m for m in masks if (m >= NOTHING).any()]
+    if any((m >= NOTHING).all() for m in masks):
+        return None
+    marks = term.marks
+    patterns: list[Pattern | None] = []
+    for axis, pattern in enumerate(term.patterns):
+        if pattern is None:
+            patterns.append(None)
+            continue
+        varied = [read.axes[a] for a in {d.axis for d in pattern.digits}]
+        if any(not isinstance(r, Along) and r.statistic for r in varied):
+            marks |= 1 << axis
+        patterns.append(_read_pattern(pattern, read.axes, source, extent))
+    return Term(tuple(patterns), tuple(masks), marks)
+
+
+def _read_pattern(
+    pattern: Pattern, reads: Sequence[AxisRead], source: Shape, extent: Shape
+) -> Pattern | None:
+    outs = [out for a in {d.axis for d in pattern.digits} for out in followed(reads[a])]
+    if len(outs) != len(set(outs)):
+        return None
+    # Digits still to be read keep the input's axis; those done get the output's, marked apart
+    # by being counted from beyond the input's axes.
+    rank = len(source)
+    made: Pattern | None = pattern
+    for axis in sorted({d.axis for d in pattern.digits}):
+        assert made is not None
+        r = reads[axis]
+        if isinstance(r, Along) and r == same(r.axis) and extent[r.axis] == source[axis]:
+            made = relabelled(made, {axis: rank + r.axis})
+            continue
+        if isinstance(r, Fixed) and r.count is None:
+            for k in reversed(range(len(made.digits))):
+                if made.digits[k].axis == axis:
+                    made = over_all(made, k, endless=r.statistic)
+            continue
+        made = one_digit(made, axis, source[axis])
+        if made is None:
+            return None
+        if all(d.axis != axis for d in made.digits):
+            continue
+        k = [d.axis for d in made.digits].index(axis)
+        if isinstance(r, Fixed):
+            values = np.arange(r.start, r.start + (r.count or 0))
+            made = without(made, k, made.at(k, values).min(axis=k + 1))
+            continue
+        step = made.advance[k]
+        if isinstance(r, Along) or r.interior is not None:
+            along = r if isinstance(r, Along) else r.interior
+            assert along is not None
+            made = window_read(made, k, replace(along, axis=rank + along.axis), extent[along.axis])
+            if made is not None and isinstance(r, Table) and r.open and step:
+                array = made.array.copy()
+                array[0 if r.open * step < 0 else 1] = ENDLESS
+                made = Pattern(made.digits, array, made.advance)
+        else:
+            shifted = replace(r, axes=tuple(rank + a for a in r.axes))
+            made = listed_read(made, k, shifted, (*source, *extent))
+        if made is None:
+            return None
+    assert made is not None
+    return simplified(relabelled(made, {rank + a: a for a in range(len(extent))}))
+
+
+def _joined(terms: Sequence[Term]) -> tuple[Term, ...]:
+    """The terms, joined where they vary alike and hold at the same places."""
+    kept: list[Term] = []
+    for term in terms:
+        for k, other in enumerate(kept):
+            both = _join(other, term)
+            if both is not None:
+                kept[k] = both
+                break
+        else:
+            kept.append(term)
+    placed_apart = [t for t in kept if _placed_apart(t)]
+    if len(kept) > _MAX_TERMS or len(placed_apart) > _MAX_PLACES:
+        everywhere = [Term(t.patterns, (), t.marks) for t in placed_apart or kept]
+        others = [t for t in kept if t not in placed_apart] if placed_apart else []
+        return _joined([*others, *everywhere])
+    return tuple(kept)
+
+
+def _placed_apart(term: Term) -> bool:
+    """Whether a mask confines the term along an axis along which one of its patterns moves."""
+    moving = {d.axis for p in term.patterns if p is not None for d in p.digits}
+    return any(mask.shape[axis + 1] > 1 for mask in term.masks for axis in moving)
+
+
+def _join(a: Term, b: Term) -> Term | None:
+    if a is b:
+        return a
+    if a.marks != b.marks:
+        return None
+    apart = [k for k, (m, n) in enumerate(zip(a.masks, b.masks, strict=False)) if not _equal(m, n)]
+    if apart or len(a.masks) != len(b.masks):
+        # Equal patterns that hold at different places hold at both, if one mask tells them apart.
+        if not all(map(equal, a.patterns, b.patterns)):
+            return None
+        if not a.masks or not b.masks:
+            return Term(a.patterns, (), a.marks)
+        if len(apart) > 1 or len(a.masks) != len(b.masks):
+            return None
+        masks = list(a.masks)
+        masks[apart[0]] = np.minimum(a.masks[apart[0]], b.masks[apart[0]])
+        return Term(a.patterns, tuple(m for m in masks if (m >= NOTHING).any()), a.marks)
+    patterns: list[Pattern | None] = []
+    for p, q in zip(a.patterns, b.patterns, strict=True):
+        if p is None or q is None:
+            patterns.append(None)
+            continue
+        both = least(p, q)
+        if both is None:
+            return None
+        patterns.append(both)
+    return Term(tuple(patterns), a.masks, a.marks)
+
+
+def _equal(m: np.ndarray, n: np.ndarray) -> bool:
+    return m is n or (m.shape == n.shape and bool((m == n).all()))
+
+
+def _differences(views: Sequence[View]) -> str:
+    """What the strides and centres of branches that meet differ in."""
+    found = []
+    for axis in range(len(views[0].terms[0].patterns)):
+        pairs = set()
+        for view in views:
+            near = [
+                t.patterns[axis]
+                for t in view.terms
+                if not t.masks and not t.marks >> axis & 1 and t.patterns[axis] is not None
+            ]
+            for pattern in near:
+                if pattern is not None and pattern.slope() and not pattern.endless:
+                    lo, hi = _extremes(pattern)
+                    pairs.add((pattern.slope(), Fraction(lo + hi, 2)))
+        strides = sorted({stride for stride, _ in pairs})
+        centres = sorted({centre for _, centre in pairs})
+        if len(strides) > 1:
+            found.append(f"strides {', '.join(map(str, strides))} on axis {axis}")
+        elif len(centres) > 1:
+            found.append(f"centres {', '.join(map(str, centres))} on axis {axis}")
+    return "; ".join(found)
+
+
+def _extremes(pattern: Pattern) -> tuple[int, int]:
+    """Least and greatest coordinate over the first period."""
+    array = pattern.array.reshape(2, -1)
+    return int(array[0].min()), int(-array[1].min())
+
+
+# ---------------------------------------------------------------- answers
+
+
+Number = int | Fraction | float
+
+
+@dataclass(frozen=True, slots=True)
+class AxisField:
+    """A receptive field along one axis of the input.
+
+    Attributes
+    ----------
+    size : int or inf
+        Input elements from the first to the last that is seen, both included; 0 if none is. Where
+        units differ with their phase, as after a transposed convolution, those that one period
+        of units sees together.
+    stride : int, Fraction or 0
+        Input elements between the fields of neighbouring units.
+    start : int or -inf
+        The first input element that unit 0 sees; negative in the padding.
+    centre : Fraction or nan
+        ``start + (size - 1) / 2``.
+    phases : tuple of (int, int)
+        Start and size of each unit of one period, in order.
+    branches : tuple of AxisField
+        Where paths of different stride meet, or the field's place depends on the unit: each.
+    is_global : bool
+        Whether the field is the whole axis however long it is, or, where only the local part is
+        asked for, nothing local is left.
+    irregular : bool
+        Whether there is no closed form; the figures then hold for the size that was analysed.
+    """
+
+    size: Number
+    stride: Number
+    start: Number
+    centre: Number
+    phases: tuple[tuple[Number, Number], ...] = ()
+    branches: tuple[AxisField, ...] = ()
+    is_global: bool = False
+    irregular: bool = False
+
+    @classmethod
+    def nothing(cls) -> AxisField:
+        """The field of what sees nothing."""
+        return cls(0, 0, nan, nan)
+
+    @classmethod
+    def endless(cls) -> AxisField:
+        """The field of what sees the whole axis, however long it is."""
+        return cls(inf, 0, -inf, nan, is_global=True)
+
+    @classmethod
+    def measured(cls, lo: np.ndarray, hi: np.ndarray, size: int) -> AxisField:
+        """The field where there is no closed form, from the bounds along an axis of `size`."""
+        seen = lo <= hi
+        if not seen.any():
+            return cls.nothing()
+        if (lo[seen] == 0).all() and (hi[seen] == size - 1).all():
+            return cls.endless()
+        largest = int((hi - lo + 1)[seen].max())
+        start = int(lo.reshape(-1)[0])
+        return cls(largest, nan, start, _centre(start, largest), irregular=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Sequence[AxisField]):
+    """A receptive field: one `AxisField` for every axis of the input.
+
+    `size`, `stride`, `start` and `centre` give these for all axes at once.
+
+    Examples
+    --------
+    >>> field = Field((AxisField(3, 2, -1, 0),))
+    >>> field.size, field[0].stride, field.is_global
+    ((3,), 2, False)
+    """
+
+    axes: tuple[AxisField, ...]
+
+    @property
+    def size(self) -> tuple[Number, ...]:
+        """Sizes, one an axis."""
+        return tuple(a.size for a in self.axes)
+
+    @property
+    def stride(self) -> tuple[Number, ...]:
+        """Strides, one an axis."""
+        return tuple(a.stride for a in self.axes)
+
+    @property
+    def start(self) -> tuple[Number, ...]:
+        """Starts, one an axis."""
+        return tuple(a.start for a in self.axes)
+
+    @property
+    def centre(self) -> tuple[Number, ...]:
+        """Centres, one an axis."""
+        return tuple(a.centre for a in self.axes)
+
+    @property
+    def is_global(self) -> bool:
+        """Whether the field is the whole input along some axis."""
+        return any(a.is_global for a in self.axes)
+
+    @overload
+    def __getitem__(self, index: int) -> AxisField: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[AxisField, ...]: ...
+    def __getitem__(self, index: int | slice) -> AxisField | tuple[AxisField, ...]:
+        return self.axes[index]
+
+    def __len__(self) -> int:
+        return len(self.axes)
+
+    def __iter__(self) -> Iterator[AxisField]:
+        return iter(self.axes)
+
+
+def axis_field(
+    view: View, axis: int, *, local: bool, at: Mapping[int, int] | None = None
+) -> AxisField | None:
+    """The closed form along one axis of the input; None where there is none.
+
+    Parameters
+    ----------
+    view : View
+        The value's view of the input.
+    axis : int
+        Axis of the input.
+    local : bool
+        Leave out what has passed a statistic over this axis, if anything else is left.
+    at : mapping of int to int, optional
+        Coordinates of the value to hold fixed: ``{1: 0}`` for channel 0.
+    """
+    terms = list(view.terms)
+    for a, coordinate in (at or {}).items():
+        terms = [t for t in terms if _holds(t, a, coordinate)]
+    if not terms:
+        return AxisField.nothing()
+    near = [t for t in terms if not t.marks >> axis & 1]
+    if local:
+        if not near:
+            if _reaches_all(terms, axis):
+                return AxisField.endless()
+            known = _summary(terms, axis, at)
+            return None if known is None else replace(known, is_global=True)
+        terms = near
+    if not local and _reaches_all(terms, axis):
+        return AxisField.endless()
+    return _summary(terms, axis, at)
+
+
+def _reaches_all(terms: Sequence[Term], axis: int) -> bool:
+    patterns = [t.patterns[axis] for t in terms]
+    return any(p is not None and p.endless for p in patterns)
+
+
+def _holds(term: Term, axis: int, coordinate: int) -> bool:
+    """Whether the term holds anywhere at `coordinate` of the value's `axis`."""
+    for mask in term.masks:
+        if mask.shape[axis + 1] > 1 and (mask.take(coordinate, axis=axis + 1) >= NOTHING).all():
+            return False
+    return True
+
+
+def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int] | None) -> AxisField | None:
+    patterns: list[Pattern] = []
+    for term in terms:
+        pattern = term.patterns[axis]
+        if pattern is None:
+            return None
+        pattern = _held(pattern, at or {})
+        for k, other in enumerate(patterns):
+            both = least(other, pattern)
+            if both is not None:
+                patterns[k] = both
+                break
+        else:
+            patterns.append(pattern)
+    fields = [f for f in map(_figures, patterns) if f is not None]
+    if not fields:
+        return AxisField.nothing()
+    if len(fields) == 1:
+        return fields[0]
+    if any(f.is_global for f in fields):
+        return AxisField.endless()
+    start = min(f.start for f in fields)
+    size = max(f.start + f.size for f in fields) - start
+    stride = max(fields, key=lambda f: float(abs(f.stride))).stride
+    return AxisField(size, stride, start, _centre(start, size), (), tuple(fields))
+
+
+def _held(pattern: Pattern, at: Mapping[int, int]) -> Pattern:
+    """The pattern with some of the value's coordinates fixed."""
+    for k in reversed(range(len(pattern.digits))):
+        digit = pattern.digits[k]
+        if digit.axis in at:
+            value = np.array([at[digit.axis] // digit.inner % digit.size])
+            pattern = without(pattern, k, pattern.at(k, value).min(axis=k + 1))
+    return pattern
+
+
+def _figures(pattern: Pattern) -> AxisField | None:
+    array = pattern.array.reshape(2, -1)
+    seen = array[:, array[0] < NOTHING]
+    if not seen.size:
+        return None
+    if pattern.endless:
+        return AxisField.endless()
+    start, last = int(seen[0].min()), int(-seen[1].min())
+    size = last - start + 1
+    phases = tuple(
+        (int(lo), int(-minus - lo + 1)) if lo < NOTHING else (0, 0) for lo, minus in array.T
+    )
+    slope = pattern.slope()
+    stride = int(slope) if slope.denominator == 1 else slope
+    return AxisField(size, stride, start, _centre(start, size), phases)
+
+
+def _centre(start: Number, size: Number) -> Number:
+    centre = Fraction(start) + Fraction(size - 1) / 2
+    return int(centre) if centre.denominator == 1 else centre
+
+
+__all__ = ["AxisField", "ClosedForm", "Field", "View", "axis_field"]

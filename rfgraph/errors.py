@@ -1,0 +1,59 @@
+"""The errors that rfgraph raises: one root, each naming the file, the place and the remedy."""
+
+from __future__ import annotations
+
+
+class RFGraphError(Exception):
+    """Root of every error that rfgraph raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    file : str, optional
+        The model's path.
+    node : str, optional
+        The node, as ``Conv 'name'``.
+    remedy : str, optional
+        What the user can do about it.
+
+    Examples
+    --------
+    >>> print(RFGraphError("no such thing", file="a.onnx", remedy="try another"))
+    a.onnx: no such thing (try another)
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        node: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.message = message
+        self.file = file
+        self.node = node
+        self.remedy = remedy
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = "".join(f"{part}: " for part in (self.file, self.node) if part)
+        remedy = f" ({self.remedy})" if self.remedy else ""
+        return f"{where}{self.message}{remedy}"
+
+
+class ModelError(RFGraphError):
+    """The model is malformed: it can't be read, or breaks a rule of the ONNX format."""
+
+
+class ShapeError(RFGraphError):
+    """A size that the answer depends on is not known, or the sizes contradict each other."""
+
+
+class UnsupportedError(RFGraphError):
+    """``strict=True`` and an operator's reads are not known."""
+
+
+class QueryError(RFGraphError, LookupError):
+    """A question about something that the model doesn't have: a tensor, an input, a unit."""

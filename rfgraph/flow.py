@@ -1,0 +1,228 @@
+"""The way of dependence through a model: which reads join which values, in order.
+
+`trace` asks every operator that an input reaches for its reads, once; every analysis then
+interprets the resulting steps. `forward` is the walk that bounds and closed form share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from rfgraph.errors import UnsupportedError
+from rfgraph.graph import Graph, Node
+from rfgraph.ops import Operation, Reads, Undetermined, lookup_transfer
+from rfgraph.reads import Everything, PerAxis, Read, Rearrange, Shape, Source, Stage
+from rfgraph.shapes import Shapes
+
+T = TypeVar("T")
+
+# How many steps are long work, of which progress is told.
+_LONG = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was assumed.
+
+    Attributes
+    ----------
+    node : str
+        Name of the node, or of the input.
+    operator : str
+        The operator's type; ``""`` for a note about an input.
+    reason : str
+        What was assumed, and why.
+    """
+
+    node: str
+    operator: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"{self.operator} '{self.node}'" if self.operator else self.node
+        return f"{where}: {self.reason}"
+
+
+@dataclass(slots=True)
+class Step:
+    """One node: for each of its outputs, the reads that make its elements."""
+
+    node: Node
+    reads: list[list[Read]]
+
+
+@dataclass(slots=True)
+class Flow:
+    """Everything an analysis needs to know.
+
+    Attributes
+    ----------
+    inputs : dict of str to shape
+        The inputs that are followed.
+    steps : list of Step
+        The nodes that an input reaches, in topological order.
+    shapes : Shapes
+        Shapes of the values.
+    notes : list of Note
+        What was assumed on the way.
+    """
+
+    inputs: dict[str, Shape | None]
+    steps: list[Step]
+    shapes: Shapes
+    notes: list[Note]
+
+
+def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
+    """Ask the operators for their reads.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    shapes : Shapes
+        Its shapes.
+    strict : bool
+        Whether an operator without a transfer is an error.
+
+    Raises
+    ------
+    UnsupportedError
+        With `strict`, an operator whose reads are not known.
+    """
+    inputs = {i.name: shapes.shape(i.name) for i in graph.inputs}
+    live = set(inputs)
+    steps: list[Step] = []
+    notes: list[Note] = []
+    for node in graph.nodes:
+        names = [*node.inputs, *node.captures] if node.captures else node.inputs
+        if live.isdisjoint(names):
+            continue
+        operation = Operation(node, names, shapes, live)
+        transfer = lookup_transfer(node.domain, node.op_type, node.version)
+        answer: Reads
+        if transfer is None:
+            if strict:
+                raise UnsupportedError(
+                    "what it reads is not known",
+                    file=graph.file,
+                    node=str(node),
+                    remedy="analyse without strict, or register a transfer for it",
+                )
+            operation.note("not known: every output is taken to read all of every input")
+            answer = _everything(operation)
+        else:
+            try:
+                answer = transfer(operation)
+            except Undetermined as reason:
+                operation.note(f"{reason}: every output is taken to read all of every input")
+                answer = _everything(operation)
+        per_output = list(answer) if isinstance(answer, tuple) else [answer] * len(node.outputs)
+        reads = [
+            _live_reads(found, names, live, shapes.shape(name))
+            for name, found in zip(node.outputs, per_output, strict=False)
+        ]
+        if any(reads):
+            steps.append(Step(node, reads))
+            live.update(n for n, found in zip(node.outputs, reads, strict=False) if found and n)
+            notes.extend(Note(node.name, node.op_type, reason) for reason in operation.notes)
+    return Flow(inputs, steps, shapes, notes)
+
+
+def _everything(operation: Operation) -> list[Read]:
+    return [Everything(k) for k in range(len(operation.names))]
+
+
+def _live_reads(
+    reads: list[Read], names: list[str], live: set[str], shape: Shape | None
+) -> list[Read]:
+    """The reads that an input reaches; all of a source where the output's shape is unknown."""
+    kept = []
+    for read in reads:
+        source = read.source
+        if isinstance(source, Stage):
+            inner = _live_reads(source.reads, names, live, source.shape)
+            if not inner:
+                continue
+            source.reads[:] = inner
+        elif source >= len(names) or names[source] not in live:
+            continue
+        if shape is None and isinstance(read, (PerAxis, Rearrange)):
+            read = Everything(source)
+        kept.append(read)
+    return kept
+
+
+class Interpretation(Protocol, Generic[T]):
+    """What an analysis makes of the reads: `T` describes one value's view of one input."""
+
+    def seed(self, shape: Shape) -> T:
+        """The view that an input has of itself."""
+
+    def read(self, view: T, read: Read, source: Shape | None, extent: Shape | None) -> T | None:
+        """The view of what reads a value with `view`; None if nothing is read."""
+
+    def union(self, views: Sequence[T], extent: Shape | None) -> T:
+        """The view of what reads several."""
+
+
+def forward(
+    flow: Flow,
+    meaning: Interpretation[T],
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, dict[str, T]]:
+    """Carry the views of every input through the graph.
+
+    Parameters
+    ----------
+    flow : Flow
+        The steps.
+    meaning : Interpretation
+        What to make of a read.
+    progress : callable, optional
+        Called every thousand steps with the number of steps done and of all.
+
+    Returns
+    -------
+    dict of str to dict of str to T
+        By value, then by input; a value that does not depend on an input has no entry for it.
+    """
+    views: dict[str, dict[str, T]] = {
+        name: {name: meaning.seed(shape or ())}
+        for name, shape in flow.inputs.items()
+        if 0 not in (shape or ())
+    }
+    shape_of = flow.shapes.shape
+
+    def gather(names: list[str], reads: list[Read], extent: Shape | None) -> dict[str, T]:
+        found: dict[str, list[T]] = {}
+        for read in reads:
+            source: Source = read.source
+            shape: Shape | None
+            if isinstance(source, Stage):
+                seen, shape = gather(names, source.reads, source.shape), source.shape
+            else:
+                seen, shape = views.get(names[source], {}), shape_of(names[source])
+            for name, view in seen.items():
+                made = meaning.read(view, read, shape, extent)
+                if made is not None:
+                    found.setdefault(name, []).append(made)
+        return {
+            name: made[0] if len(made) == 1 else meaning.union(made, extent)
+            for name, made in found.items()
+        }
+
+    total = len(flow.steps)
+    for done, step in enumerate(flow.steps, 1):
+        if progress is not None and total >= _LONG and (done % _LONG == 0 or done == total):
+            progress(done, total)
+        node = step.node
+        names = [*node.inputs, *node.captures] if node.captures else node.inputs
+        for name, reads in zip(node.outputs, step.reads, strict=False):
+            if name and reads:
+                extent = shape_of(name)
+                if extent is None or 0 not in extent:
+                    views[name] = gather(names, reads, extent)
+    return views

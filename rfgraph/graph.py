@@ -1,0 +1,400 @@
+"""An ONNX file as a graph: nodes in topological order, and the values between them.
+
+Model-local functions are inlined with the names of their values kept where these are unique,
+subgraphs stay inside their node, and what a subgraph takes from outside (its captures) counts
+among the node's inputs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import onnx
+from onnx import AttributeProto, helper, numpy_helper
+
+from rfgraph import model_file
+from rfgraph.errors import ModelError, QueryError, ShapeError
+
+OLDEST_OPSET = 7
+
+# A size of an axis: a number, a name ("batch"), or None where the file says nothing.
+Dim = int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of the model: `dims` is None where not even the rank is given."""
+
+    name: str
+    element_type: int
+    dims: tuple[Dim, ...] | None
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One operator of the graph.
+
+    Attributes
+    ----------
+    name : str
+        The node's own name, or its type and position where it has none.
+    op_type, domain : str
+        The operator; the domain ``ai.onnx`` is written ``""``.
+    version : int
+        Version of the operator set that the node is to be read by.
+    inputs, outputs : list of str
+        Names of values; ``""`` for an optional one that is left out.
+    captures : list of str
+        Values that the node's subgraphs take from outside.
+    """
+
+    name: str
+    op_type: str
+    domain: str
+    version: int
+    inputs: list[str]
+    outputs: list[str]
+    captures: list[str]
+    proto: onnx.NodeProto
+    _attributes: dict[str, AttributeProto] | None = None
+
+    def __str__(self) -> str:
+        domain = f"{self.domain}." if self.domain else ""
+        return f"{domain}{self.op_type} '{self.name}'"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+    @property
+    def attributes(self) -> Mapping[str, AttributeProto]:
+        """The node's attributes by name."""
+        if self._attributes is None:
+            self._attributes = {a.name: a for a in self.proto.attribute}
+        return self._attributes
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """Value of the attribute `name`: int, float, str, list or proto; else `default`."""
+        found = self.attributes.get(name)
+        if found is None:
+            return default
+        kind = found.type
+        if kind == AttributeProto.INT:
+            return found.i
+        if kind == AttributeProto.INTS:
+            return list(found.ints)
+        if kind == AttributeProto.STRING:
+            return found.s.decode("utf-8", "replace")
+        return helper.get_attribute_value(found)
+
+    def subgraphs(self) -> Iterator[onnx.GraphProto]:
+        """The graphs among the node's attributes."""
+        for attribute in self.proto.attribute:
+            if attribute.HasField("g"):
+                yield attribute.g
+            yield from attribute.graphs
+
+
+@dataclass(slots=True)
+class Graph:
+    """A model's graph.
+
+    Attributes
+    ----------
+    file : str or None
+        The model's path.
+    proto : onnx.ModelProto
+        The model with its functions inlined and without the contents of large tensors.
+    weights : rfgraph.model_file.Weights
+        The initializers.
+    inputs : list of Input
+        The inputs proper: initializers that are listed as inputs are none.
+    outputs : list of str
+        Names of the model's outputs.
+    nodes : list of Node
+        In topological order; the file's own order where that is one.
+    producer : dict of str to (Node, int)
+        The node that makes a value, and which of its outputs the value is.
+    """
+
+    file: str | None
+    proto: onnx.ModelProto
+    weights: model_file.Weights
+    inputs: list[Input]
+    outputs: list[str]
+    nodes: list[Node]
+    producer: dict[str, tuple[Node, int]] = field(default_factory=dict)
+
+    def to_networkx(self) -> nx.DiGraph:
+        """The graph as a networkx DAG: values are their names, operators their `Node`."""
+        return _digraph(self.nodes, [i.name for i in self.inputs])
+
+
+def read(
+    model: str | os.PathLike[str] | bytes | onnx.ModelProto,
+    values: Mapping[str, Any] | None = None,
+) -> Graph:
+    """Read a model.
+
+    Parameters
+    ----------
+    model : path, bytes or onnx.ModelProto
+        The model; a ``ModelProto`` is not changed.
+    values : mapping of str to array, optional
+        Inputs to hold fixed: they become constants.
+
+    Raises
+    ------
+    ModelError
+        Not an ONNX model, or one that breaks a rule: a cycle, a value made twice or by nobody,
+        an operator set older than version 7.
+    """
+    proto, weights, file = model_file.load(model)
+    opsets = _opsets(proto.opset_import, file)
+    versions = _inline(proto, opsets, file) if proto.functions else None
+    graph = proto.graph
+    if values:
+        _hold(proto, weights, values, file)
+    inputs = [_input(v) for v in graph.input if v.name not in weights]
+    nodes = []
+    for index, node in enumerate(graph.node):
+        domain = node.domain if node.domain != "ai.onnx" else ""
+        imports = opsets if versions is None else versions[index]
+        nodes.append(
+            Node(
+                node.name or f"{node.op_type}_{index}",
+                node.op_type,
+                domain,
+                imports.get(domain, 1),
+                list(node.input),
+                list(node.output),
+                _captures(node),
+                node,
+            )
+        )
+    out = Graph(file, proto, weights, inputs, [v.name for v in graph.output], nodes)
+    _check(out)
+    return out
+
+
+def _hold(
+    proto: onnx.ModelProto, weights: model_file.Weights, values: Mapping[str, Any], file: str | None
+) -> None:
+    """Make constants of the inputs named in `values`."""
+    types = {v.name: v.type.tensor_type for v in proto.graph.input}
+    for name, value in values.items():
+        if name not in types:
+            raise QueryError(
+                f"values: the model has no input '{name}'",
+                file=file,
+                remedy=f"its inputs are {', '.join(types)}",
+            )
+        array = np.asarray(value)
+        declared = helper.tensor_dtype_to_np_dtype(types[name].elem_type)
+        rank = len(types[name].shape.dim)
+        if types[name].HasField("shape") and array.ndim != rank:
+            raise ShapeError(
+                f"values: '{name}' has {rank} axes, and the array given has {array.ndim}", file=file
+            )
+        weights.tensors[name] = numpy_helper.from_array(array.astype(declared), name)
+        proto.graph.initializer.append(weights.tensors[name])
+
+
+def _opsets(imports: Any, file: str | None) -> dict[str, int]:
+    opsets = {i.domain if i.domain != "ai.onnx" else "": i.version for i in imports}
+    version = opsets.get("")
+    if version is not None and version < OLDEST_OPSET:
+        raise ModelError(
+            f"operator set {version} is older than {OLDEST_OPSET}",
+            file=file,
+            remedy="convert it with onnx.version_converter",
+        )
+    return opsets
+
+
+def _input(value: onnx.ValueInfoProto) -> Input:
+    tensor = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
+        return Input(value.name, tensor.elem_type, None)
+    dims: list[Dim] = []
+    for dim in tensor.shape.dim:
+        if dim.HasField("dim_value"):
+            dims.append(dim.dim_value)
+        else:
+            dims.append(dim.dim_param or None)
+    return Input(value.name, tensor.elem_type, tuple(dims))
+
+
+def _captures(node: onnx.NodeProto) -> list[str]:
+    """Names that the subgraphs of `node` use and do not define, in order of use."""
+    found: dict[str, None] = {}
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            found.update(dict.fromkeys(_free_names(attribute.g)))
+        elif attribute.type == AttributeProto.GRAPHS:
+            for graph in attribute.graphs:
+                found.update(dict.fromkeys(_free_names(graph)))
+    return list(found)
+
+
+def _free_names(graph: onnx.GraphProto) -> list[str]:
+    own = {v.name for v in graph.input}
+    own.update(t.name for t in graph.initializer)
+    own.update(s.values.name for s in graph.sparse_initializer)
+    free: dict[str, None] = {}
+    for node in graph.node:
+        for name in (*node.input, *_captures(node)):
+            if name and name not in own:
+                free[name] = None
+        own.update(node.output)
+    for output in graph.output:
+        if output.name not in own:
+            free[output.name] = None
+    return list(free)
+
+
+def _check(graph: Graph) -> None:
+    """Fill in the producers, and put the nodes into topological order."""
+    known = {i.name for i in graph.inputs}
+    if len(known) < len(graph.inputs):
+        raise ModelError("two inputs have the same name", file=graph.file)
+    known.update(graph.weights.tensors)
+    known.update(graph.weights.sparse)
+    producer = graph.producer
+    for node in graph.nodes:
+        for k, name in enumerate(node.outputs):
+            if not name:
+                continue
+            if name in producer or name in known:
+                raise ModelError(f"'{name}' is made twice", file=graph.file, node=str(node))
+            producer[name] = node, k
+    in_order = True
+    for node in graph.nodes:
+        for name in (*node.inputs, *node.captures) if node.captures else node.inputs:
+            if name and name not in known:
+                if name not in producer:
+                    raise ModelError(
+                        f"its input '{name}' is made by no node and is no input of the model",
+                        file=graph.file,
+                        node=str(node),
+                    )
+                in_order = False
+        known.update(node.outputs)
+    for name in graph.outputs:
+        if name not in known:
+            raise ModelError(f"the output '{name}' is made by no node", file=graph.file)
+    if not in_order:
+        digraph = _digraph(graph.nodes, [])
+        position = {node: k for k, node in enumerate(graph.nodes)}
+        try:
+            order = nx.lexicographical_topological_sort(digraph, lambda n: position.get(n, -1))
+            graph.nodes = [n for n in order if isinstance(n, Node)]
+        except nx.NetworkXUnfeasible:
+            cycle = [str(edge[0]) for edge in nx.find_cycle(digraph) if isinstance(edge[0], Node)]
+            raise ModelError(
+                "the graph has a cycle: " + " -> ".join([*cycle, cycle[0]]), file=graph.file
+            ) from None
+
+
+def _digraph(nodes: list[Node], values: list[str]) -> nx.DiGraph:
+    graph = nx.DiGraph()
+    graph.add_nodes_from(values)
+    for node in nodes:
+        graph.add_node(node, op_type=node.op_type)
+        graph.add_edges_from((name, node) for name in (*node.inputs, *node.captures) if name)
+        graph.add_edges_from((node, name) for name in node.outputs if name)
+    return graph
+
+
+# Inlining of model-local functions
+# (https://github.com/onnx/onnx/blob/main/docs/IR.md#functions)
+
+
+def _inline(
+    proto: onnx.ModelProto, opsets: dict[str, int], file: str | None
+) -> list[dict[str, int]]:
+    """Replace calls of model-local functions by their bodies; give each node's operator sets."""
+    functions = {(f.domain, f.name, getattr(f, "overload", "")): f for f in proto.functions}
+    taken = {v.name for v in (*proto.graph.input, *proto.graph.output)}
+    taken.update(t.name for t in proto.graph.initializer)
+    for node in proto.graph.node:
+        taken.update((*node.input, *node.output))
+    nodes: list[onnx.NodeProto] = []
+    versions: list[dict[str, int]] = []
+
+    def expand(node: onnx.NodeProto, imports: dict[str, int], stack: tuple[str, ...]) -> None:
+        function = functions.get((node.domain, node.op_type, getattr(node, "overload", "")))
+        if function is None:
+            nodes.append(node)
+            versions.append(imports)
+            return
+        if function.name in stack:
+            raise ModelError(
+                f"the function '{function.name}' calls itself", file=file, node=node.name
+            )
+        call = node.name or f"{node.op_type}_{len(nodes)}"
+        arguments = [*node.input, *[""] * (len(function.input) - len(node.input))]
+        renamed = dict(zip(function.input, arguments, strict=True))
+        results = zip(function.output, node.output, strict=False)
+        renamed.update((inner, outer) for inner, outer in results if outer)
+        given = {a.name: a for a in function.attribute_proto}
+        given.update((a.name, a) for a in node.attribute)
+        inner = _opsets(function.opset_import, file) or imports
+        for body in function.node:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(body)
+            copy.name = f"{call}/{body.name or body.op_type}"
+            for name in body.output:
+                if name and name not in renamed:
+                    renamed[name] = unique(name, call)
+            _bind(copy, renamed, given)
+            expand(copy, inner, (*stack, function.name))
+
+    def unique(name: str, call: str) -> str:
+        candidate, n = name, 0
+        while candidate in taken:
+            candidate = f"{call}/{name}" + (f".{n}" if n else "")
+            n += 1
+        taken.add(candidate)
+        return candidate
+
+    for node in list(proto.graph.node):
+        expand(node, opsets, ())
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del proto.graph.node[:]
+    proto.graph.node.extend(copies)
+    del proto.functions[:]
+    return versions
+
+
+def _bind(
+    node: onnx.NodeProto, renamed: Mapping[str, str], given: Mapping[str, AttributeProto]
+) -> None:
+    """Put a function's arguments into a node of its body, in place."""
+    node.input[:] = [renamed.get(name, name) for name in node.input]
+    node.output[:] = [renamed.get(name, name) for name in node.output]
+    attributes = []
+    for attribute in node.attribute:
+        if attribute.ref_attr_name:
+            if attribute.ref_attr_name not in given:
+                continue
+            bound = AttributeProto()
+            bound.CopyFrom(given[attribute.ref_attr_name])
+            bound.name = attribute.name
+        else:
+            bound = attribute
+        for graph in ([bound.g] if bound.HasField("g") else []) + list(bound.graphs):
+            own = {v.name for v in graph.input} | {t.name for t in graph.initializer}
+            outer = {old: new for old, new in renamed.items() if old not in own}
+            for inner in graph.node:
+                _bind(inner, outer, given)
+            for output in graph.output:
+                output.name = outer.get(output.name, output.name)
+        attributes.append(bound)
+    copies = [AttributeProto.FromString(a.SerializeToString()) for a in attributes]
+    del node.attribute[:]
+    node.attribute.extend(copies)

@@ -1,0 +1,25 @@
+"""One pure transfer for every operator: node in, reads out.
+
+`transfer` registers one, by domain, operator and the operator-set version since which it holds;
+the modules of this package are families of operators, and importing the package registers all.
+"""
+
+from __future__ import annotations
+
+from rfgraph.ops.registry import Operation, Reads, Undetermined, lookup_transfer, transfer
+
+# Importing a family registers its transfers.
+from rfgraph.ops import (  # isort: skip
+    convolution as convolution,
+    elementwise as elementwise,
+    indexing as indexing,
+    linear as linear,
+    moving as moving,
+    normalisation as normalisation,
+    pooling as pooling,
+    reduction as reduction,
+    resizing as resizing,
+    static as static,
+)
+
+__all__ = ["Operation", "Reads", "Undetermined", "lookup_transfer", "transfer"]

@@ -1,0 +1,105 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+from math import gcd
+
+import numpy as np
+
+from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.ops.windows import bias, spatial_windows, taps
+from rfgraph.reads import WHOLE, AxisRead, PerAxis, Read, block, same, transposed_window, window
+
+
+def _channels(outputs: int, inputs: int, group: int) -> AxisRead:
+    """The input channels that an output channel reads: those of its group."""
+    if group == 1:
+        return WHOLE
+    return block(1, outputs // group, inputs // group)
+
+
+@transfer("Conv", since=1)
+def conv(op: Operation) -> Reads:
+    """Each output position reads one dilated window of X, within its channel group.
+
+    Y[n, m, o] <- X[n, channels of m's group, o*s - p + d*k],  0 <= k < K, each spatial axis
+
+    K=3 s=2 p=1, five inputs:   o: 0 1 2   reads: {0,1} {1,2,3} {3,4}
+
+    A computed W is read at the taps that do not meet padding.
+
+    https://onnx.ai/onnx/operators/onnx__Conv.html
+    """
+    X, W, Y = op.shape(0), op.shape(1), op.out()
+    windows = spatial_windows(op, W[2:])
+    along = [
+        window(axis, w.kernel, w.stride, w.dilation, w.pad) for axis, w in enumerate(windows, 2)
+    ]
+    reads: list[Read] = [
+        PerAxis(0, (same(0), _channels(W[0], X[1], op.attribute("group", 1)), *along))
+    ]
+    if op.live(1):
+        kernel = []
+        for axis, w in enumerate(windows, 2):
+            o, k = np.ogrid[: Y[axis], : w.kernel]
+            i = o * w.stride - w.pad + k * w.dilation
+            kernel.append(taps(axis, (i >= 0) & (i < X[axis])))
+        reads.append(PerAxis(1, (same(1), WHOLE, *kernel)))
+    if op.live(2):
+        reads.append(bias(2))
+    return reads
+
+
+@transfer("ConvTranspose", since=1)
+def conv_transpose(op: Operation) -> Reads:
+    """The adjoint of Conv: an output position reads the inputs whose window covers it.
+
+    Y[n, m, o] <- X[n, channels of m's group, i]  where  o + p - i*s = d*k,  0 <= k < K
+
+    K=3 s=2 p=1, three inputs:   o: 0 1 2 3 4   reads: {0} {0,1} {1} {1,2} {2}
+
+    https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
+    """
+    X, W, Y = op.shape(0), op.shape(1), op.out()
+    rank = len(X) - 2
+    group = op.attribute("group", 1)
+    strides = op.attribute("strides") or [1] * rank
+    dilations = op.attribute("dilations") or [1] * rank
+    auto_pad = op.attribute("auto_pad", "NOTSET")
+    extra = op.attribute("output_padding") or [0] * rank
+    pads = (op.attribute("pads") or [0] * rank)[:rank]
+    if auto_pad == "VALID":
+        pads = [0] * rank
+    elif op.attribute("output_shape") or auto_pad != "NOTSET":
+        pads = []
+        for axis in range(rank):
+            reach = (W[axis + 2] - 1) * dilations[axis] + 1
+            total = strides[axis] * (X[axis + 2] - 1) + extra[axis] + reach - Y[axis + 2]
+            total = max(total, 0)
+            pads.append(total // 2 if auto_pad == "SAME_UPPER" else total - total // 2)
+    along = [
+        transposed_window(axis, W[axis], strides[axis - 2], dilations[axis - 2], pads[axis - 2])
+        for axis in range(2, rank + 2)
+    ]
+    reads: list[Read] = [PerAxis(0, (same(0), _channels(Y[1], X[1], group), *along))]
+    if op.live(1):
+        kernel = []
+        for axis in range(2, rank + 2):
+            s, d = strides[axis - 2], dilations[axis - 2]
+            o, k = np.ogrid[: Y[axis], : W[axis]]
+            at = o + pads[axis - 2] - k * d
+            used = (at % s == 0) & (at >= 0) & (at < X[axis] * s)
+            kernel.append(taps(axis, used, s // gcd(s, d)))
+        groups: AxisRead = block(1, W[1], X[1] // group) if group > 1 else WHOLE
+        own: AxisRead = _within_group(W[1], group)
+        reads.append(PerAxis(1, (groups, own, *kernel)))
+    if op.live(2):
+        reads.append(bias(2))
+    return reads
+
+
+def _within_group(outputs: int, group: int) -> AxisRead:
+    """The second axis of ConvTranspose's W: the output channel's place within its group."""
+    from rfgraph.reads import tiled
+
+    return same(1) if group == 1 else tiled(1, outputs)

@@ -1,0 +1,53 @@
+"""Operators whose output element reads the elements at its own position: a table."""
+
+from __future__ import annotations
+
+from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.reads import Elementwise
+
+# One input, or several that are broadcast as in numpy
+# (https://onnx.ai/onnx/repo-docs/Broadcasting.html).
+_NAMES = """
+    Abs Acos Acosh Add And Asin Asinh Atan Atanh BitCast BitShift BitwiseAnd BitwiseNot
+    BitwiseOr BitwiseXor Cast Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Expand Floor Gelu
+    Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual
+    Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid
+    Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor
+"""
+
+
+def elementwise(op: Operation) -> Reads:
+    """Each output element reads the elements at its position, by numpy's broadcasting.
+
+    Y[o] <- X_k[o]  for every input k;  o without the axes that X_k lacks, 0 where it has size 1
+
+    (3,) with (1,):   o: 0 1 2   reads: {0} {1} {2} with {0} {0} {0}
+    """
+    return [Elementwise(k) for k in op.inputs]
+
+
+for _name in _NAMES.split():
+    transfer(_name)(elementwise)
+
+
+@transfer("CastLike", since=15)
+def cast_like(op: Operation) -> Reads:
+    """Each element is converted; of `target_type` only the type counts.
+
+    Y[o] <- X[o]
+
+    https://onnx.ai/onnx/operators/onnx__CastLike.html
+    """
+    return [Elementwise(0)]
+
+
+@transfer("Dropout", since=7)
+def dropout(op: Operation) -> Reads:
+    """Each element is kept or dropped by chance: `mask` reads nothing.
+
+    Y[o] <- X[o], ratio, training_mode
+
+    https://onnx.ai/onnx/operators/onnx__Dropout.html
+    """
+    settings = [Elementwise(k) for k in op.inputs[1:]]
+    return [Elementwise(0), *settings], list(settings)

@@ -1,0 +1,236 @@
+"""Operators that move elements without changing them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
+from rfgraph.reads import (
+    Along,
+    AxisRead,
+    Elementwise,
+    PerAxis,
+    Read,
+    Rearrange,
+    Stage,
+    lookup,
+    part,
+    point,
+    same,
+    shifted,
+    strided,
+    tiled,
+)
+
+
+@transfer("Flatten", since=1)
+@transfer("Reshape", since=5)
+@transfer("Squeeze", since=1)
+@transfer("Unsqueeze", since=1)
+def reshape(op: Operation) -> Reads:
+    """The elements keep their order.
+
+    Y.flat[o] <- X.flat[o]
+
+    https://onnx.ai/onnx/operators/onnx__Reshape.html
+    """
+    if op.live(1):
+        raise Undetermined("its new shape is computed from the data")
+    shape = op.shape(0)
+    return [Rearrange(0, shape, tuple(range(len(shape))))]
+
+
+@transfer("Transpose", since=1)
+def transpose(op: Operation) -> Reads:
+    """The axes are permuted.
+
+    Y[o] <- X[i]  with  i[perm[a]] = o[a]
+
+    https://onnx.ai/onnx/operators/onnx__Transpose.html
+    """
+    shape = op.shape(0)
+    perm = op.attribute("perm") or list(range(len(shape)))[::-1]
+    return [Rearrange(0, shape, tuple(perm))]
+
+
+@transfer("DepthToSpace", since=1)
+def depth_to_space(op: Operation) -> Reads:
+    """Blocks of channels become blocks of positions.
+
+    DCR (depth, column, row): Y[n, c, h*b + y, w*b + x] <- X[n, (y*b + x)*C + c, h, w]
+    CRD:                      Y[n, c, h*b + y, w*b + x] <- X[n, (c*b + y)*b + x, h, w]
+
+    https://onnx.ai/onnx/operators/onnx__DepthToSpace.html
+    """
+    N, C, H, W = op.shape(0)
+    b = op.attribute("blocksize")
+    if op.attribute("mode", "DCR") == "DCR":
+        return [Rearrange(0, (N, b, b, C // (b * b), H, W), (0, 3, 4, 1, 5, 2))]
+    return [Rearrange(0, (N, C // (b * b), b, b, H, W), (0, 1, 4, 2, 5, 3))]
+
+
+@transfer("SpaceToDepth", since=1)
+def space_to_depth(op: Operation) -> Reads:
+    """Blocks of positions become blocks of channels.
+
+    Y[n, (y*b + x)*C + c, h, w] <- X[n, c, h*b + y, w*b + x]
+
+    https://onnx.ai/onnx/operators/onnx__SpaceToDepth.html
+    """
+    N, C, H, W = op.shape(0)
+    b = op.attribute("blocksize")
+    return [Rearrange(0, (N, C, H // b, b, W // b, b), (0, 3, 5, 1, 2, 4))]
+
+
+def along_axis(rank: int, axis: int, read: AxisRead) -> tuple[AxisRead, ...]:
+    """`read` along one axis and the same coordinate along the others."""
+    return tuple(read if a == axis else same(a) for a in range(rank))
+
+
+@transfer("Concat", since=4)
+def concat(op: Operation) -> Reads:
+    """Each input has its own part of one axis.
+
+    Y[o] <- X_k[o - begin of k's part along `axis`]
+
+    two inputs of 2:   o: 0 1 2 3   reads: X_0{0} X_0{1} X_1{0} X_1{1}
+
+    https://onnx.ai/onnx/operators/onnx__Concat.html
+    """
+    rank = len(op.out())
+    axis = op.attribute("axis") % rank
+    reads: list[Read] = []
+    begin = 0
+    for k in op.inputs:
+        size = op.shape(k)[axis]
+        reads.append(PerAxis(k, along_axis(rank, axis, part(axis, begin, size))))
+        begin += size
+    return reads
+
+
+@transfer("Split", since=2)
+def split(op: Operation) -> Reads:
+    """Each output is a part of one axis.
+
+    Y_k[o] <- X[o + begin of k's part along `axis`]
+
+    https://onnx.ai/onnx/operators/onnx__Split.html
+    """
+    if op.live(1):
+        raise Undetermined("its 'split' is computed from the data")
+    rank = len(op.shape(0))
+    axis = op.attribute("axis", 0) % rank
+    outputs: list[list[Read]] = []
+    begin = 0
+    for k, name in enumerate(op.node.outputs):
+        if not name:
+            raise Undetermined("an output is left out, so that its size is not known")
+        outputs.append([PerAxis(0, along_axis(rank, axis, shifted(axis, begin)))])
+        begin += op.out(k)[axis]
+    return tuple(outputs)
+
+
+@transfer("Slice", since=1)
+def slice_(op: Operation) -> Reads:
+    """Each sliced axis is read from `starts` on, `steps` apart; negative steps flip.
+
+    Y[o] <- X[start + o*step along each of `axes`]
+
+    start=3 step=-2:   o: 0 1   reads: {3} {1}
+
+    Attributes before version 10, inputs from then on.
+
+    https://onnx.ai/onnx/operators/onnx__Slice.html
+    """
+    shape = op.shape(0)
+    starts = op.integers(1, "starts") or []
+    axes = op.integers(3, "axes") or list(range(len(starts)))
+    steps = op.integers(4, "steps") or [1] * len(starts)
+    reads: list[AxisRead] = [same(axis) for axis in range(len(shape))]
+    for start, axis, step in zip(starts, axes, steps, strict=True):
+        axis %= len(shape)
+        size = shape[axis]
+        start = start + size if start < 0 else start
+        start = min(max(start, 0), size - 1 if step < 0 else size)
+        reads[axis] = strided(axis, start, step)
+    return [PerAxis(0, tuple(reads))]
+
+
+@transfer("Tile", since=6)
+def tile(op: Operation) -> Reads:
+    """The input is repeated.
+
+    Y[o] <- X[o mod size, each axis]
+
+    two inputs three times:   o: 0 1 2 3 4 5   reads: {0} {1} {0} {1} {0} {1}
+
+    https://onnx.ai/onnx/operators/onnx__Tile.html
+    """
+    if op.live(1):
+        raise Undetermined("its 'repeats' are computed from the data")
+    pairs = enumerate(zip(op.shape(0), op.out(), strict=True))
+    return [PerAxis(0, tuple(same(a) if n == m else tiled(a, n) for a, (n, m) in pairs))]
+
+
+@transfer("Pad", since=2)
+def pad(op: Operation) -> Reads:
+    """Inside, the input shifted; outside, nothing, or what the mode puts there.
+
+    constant:  Y[o] <- X[o - begin], and `constant_value` outside
+    edge, reflect, wrap:  Y[o] <- X[clamped, mirrored or wrapped o - begin]
+
+    reflect by 1, three inputs:   o: 0 1 2 3 4   reads: {1} {0} {1} {2} {1}
+
+    Negative pads crop. Attributes before version 11, inputs from then on.
+
+    https://onnx.ai/onnx/operators/onnx__Pad.html
+    """
+    shape, Y = op.shape(0), op.out()
+    rank = len(shape)
+    pads = op.integers(1, "pads") or op.attribute("paddings") or []
+    axes = op.integers(3, "axes") or list(range(rank))
+    begins, ends = [0] * rank, [0] * rank
+    for axis, begin, end in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
+        begins[axis % rank], ends[axis % rank] = begin, end
+    mode = op.attribute("mode", "constant")
+    along = [_padded(axis, shape[axis], Y[axis], begins[axis], mode) for axis in range(rank)]
+    reads: list[Read] = [PerAxis(0, tuple(along))]
+    if mode == "constant" and op.live(2):
+        for axis in range(rank):
+            value = Stage((Y[axis],), [Elementwise(2)])
+            for first, last in ((0, begins[axis]), (Y[axis] - ends[axis], Y[axis])):
+                if last > first:
+                    reads.append(PerAxis(value, (Along(axis, part=(first, last)),)))
+    return reads
+
+
+def _padded(axis: int, size: int, outputs: int, begin: int, mode: str) -> AxisRead:
+    inside = shifted(axis, -begin)
+    if mode == "constant":
+        return inside if begin or size != outputs else same(axis)
+    if begin == 0 and size == outputs:
+        return same(axis)
+    i = np.arange(outputs) - begin
+    if mode == "edge":
+        i = np.clip(i, 0, size - 1)
+    elif mode == "wrap":
+        i %= size
+    elif mode == "reflect":
+        i = i % max(2 * size - 2, 1)
+        i = np.minimum(i, 2 * size - 2 - i)
+    else:
+        raise Undetermined(f"its mode '{mode}' is not known")
+    return lookup((axis,), i, interior=inside)
+
+
+def gathered(axes: Sequence[int], indices: np.ndarray) -> AxisRead:
+    """The listed coordinates; as a pattern where they are equally spaced."""
+    if indices.ndim == 0:
+        return point(int(indices))
+    if indices.ndim == 1 and indices.size:
+        step = int(indices[1] - indices[0]) if indices.size > 1 else 1
+        if (np.diff(indices) == step).all() and step:
+            return strided(axes[0], int(indices[0]), step)
+    return lookup(axes, indices)

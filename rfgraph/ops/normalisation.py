@@ -1,0 +1,147 @@
+"""Normalisations: each element, and statistics of the axes that are normalised."""
+
+from __future__ import annotations
+
+from rfgraph.ops.reduction import reduced
+from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.reads import (
+    STATISTIC,
+    AxisRead,
+    Elementwise,
+    PerAxis,
+    Read,
+    block,
+    same,
+    window,
+)
+
+
+def _per_channel(*inputs: int) -> list[Read]:
+    return [PerAxis(k, (same(1),)) for k in inputs]
+
+
+@transfer("BatchNormalization", since=7)
+def batch_normalization(op: Operation) -> Reads:
+    """In inference each element by itself; in training with statistics over all but channels.
+
+    Y[n, c, o] <- X[n, c, o], scale[c], B[c], input_mean[c], input_var[c]
+
+    In training (``training_mode``; before version 14: more than one output) also X[all, c, all],
+    and the running statistics read that and the old ones.
+
+    https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
+    """
+    shape = op.shape(0)
+    given = _per_channel(*op.inputs[1:])
+    if op.version >= 14:
+        training = bool(op.attribute("training_mode", 0))
+    else:
+        training = len([name for name in op.node.outputs if name]) > 1
+    if not training:
+        return [Elementwise(0), *given]
+    others = set(range(len(shape))) - {1}
+    running: list[Read] = [
+        reduced(0, shape, others, False),
+        *[PerAxis(k, (same(0),)) for k in op.inputs[3:]],
+    ]
+    statistics = reduced(0, shape, others, True)
+    return [Elementwise(0), statistics, *given], *[list(running) for _ in op.node.outputs[1:]]
+
+
+@transfer("InstanceNormalization", since=6)
+def instance_normalization(op: Operation) -> Reads:
+    """Each element, and the statistics of its channel.
+
+    Y[n, c, o] <- X[n, c, o], X[n, c, all], scale[c], B[c]
+
+    https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html
+    """
+    shape = op.shape(0)
+    return [
+        Elementwise(0),
+        reduced(0, shape, set(range(2, len(shape))), True),
+        *_per_channel(1, 2),
+    ]
+
+
+@transfer("GroupNormalization", since=18)
+def group_normalization(op: Operation) -> Reads:
+    """Each element, and the statistics of its group of channels.
+
+    Y[n, c, o] <- X[n, c, o], X[n, channels of c's group, all], scale, bias
+
+    scale and bias have an entry a group before version 21, a channel from then on.
+
+    https://onnx.ai/onnx/operators/onnx__GroupNormalization.html
+    """
+    shape = op.shape(0)
+    size = shape[1] // op.attribute("num_groups")
+    spatial: list[AxisRead] = [STATISTIC] * (len(shape) - 2)
+    parameter = same(1) if op.version >= 21 else block(1, size, 1)
+    return [
+        Elementwise(0),
+        PerAxis(0, (same(0), block(1, size, size), *spatial)),
+        PerAxis(1, (parameter,)),
+        PerAxis(2, (parameter,)),
+    ]
+
+
+@transfer("LayerNormalization", since=17)
+@transfer("RMSNormalization", since=23)
+def layer_normalization(op: Operation) -> Reads:
+    """Each element, and the statistics over the axes from `axis` on; the other outputs are these.
+
+    Y[o] <- X[o], X[o before `axis`, all from `axis` on], scale, B
+
+    https://onnx.ai/onnx/operators/onnx__LayerNormalization.html
+    https://onnx.ai/onnx/operators/onnx__RMSNormalization.html
+    """
+    shape = op.shape(0)
+    axis = op.attribute("axis", -1) % len(shape)
+    statistics = reduced(0, shape, set(range(axis, len(shape))), True)
+    parameters: list[Read] = [Elementwise(k) for k in op.inputs[1:]]
+    return (
+        [Elementwise(0), statistics, *parameters],
+        *[list[Read]([statistics]) for _ in op.node.outputs[1:]],
+    )
+
+
+@transfer("LpNormalization", since=1)
+def lp_normalization(op: Operation) -> Reads:
+    """Each element, and the norm of one axis.
+
+    Y[o] <- X[o], X[all along `axis`]
+
+    https://onnx.ai/onnx/operators/onnx__LpNormalization.html
+    """
+    shape = op.shape(0)
+    return [Elementwise(0), reduced(0, shape, {op.attribute("axis", -1) % len(shape)}, True)]
+
+
+@transfer("MeanVarianceNormalization", since=9)
+def mean_variance_normalization(op: Operation) -> Reads:
+    """Each element, and the statistics over `axes`.
+
+    Y[o] <- X[o], X[all along `axes`]
+
+    https://onnx.ai/onnx/operators/onnx__MeanVarianceNormalization.html
+    """
+    shape = op.shape(0)
+    axes = {axis % len(shape) for axis in op.attribute("axes", [0, 2, 3])}
+    return [Elementwise(0), reduced(0, shape, axes, True)]
+
+
+@transfer("LRN", since=1)
+def lrn(op: Operation) -> Reads:
+    """Each element reads the channels around its own.
+
+    Y[n, c, o] <- X[n, c - floor((size-1)/2) .. c + ceil((size-1)/2), o]
+
+    size=3, three channels:   c: 0 1 2   reads: {0,1} {0,1,2} {1,2}
+
+    https://onnx.ai/onnx/operators/onnx__LRN.html
+    """
+    size = op.attribute("size")
+    rank = len(op.shape(0))
+    channels = window(1, size, 1, 1, (size - 1) // 2)
+    return [PerAxis(0, (same(0), channels, *[same(axis) for axis in range(2, rank)]))]

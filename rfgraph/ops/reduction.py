@@ -1,0 +1,120 @@
+"""Reductions, running sums and the softmax family."""
+
+from __future__ import annotations
+
+from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.reads import STATISTIC, AxisRead, Elementwise, PerAxis, Shape, running, same
+
+
+def reduced(k: int, shape: Shape, axes: set[int], keepdims: bool) -> PerAxis:
+    """Input `k` of `shape` read whole along `axes`; without `keepdims` the output lacks them."""
+    reads: list[AxisRead] = []
+    out = 0
+    for axis in range(len(shape)):
+        if axis in axes:
+            reads.append(STATISTIC)
+            out += keepdims
+        else:
+            reads.append(same(out))
+            out += 1
+    return PerAxis(k, tuple(reads))
+
+
+@transfer("ReduceL1")
+@transfer("ReduceL2")
+@transfer("ReduceLogSum")
+@transfer("ReduceLogSumExp")
+@transfer("ReduceMax")
+@transfer("ReduceMean")
+@transfer("ReduceMin")
+@transfer("ReduceProd")
+@transfer("ReduceSum")
+@transfer("ReduceSumSquare")
+def reduce(op: Operation) -> Reads:
+    """Each output element reads the whole of the reduced axes.
+
+    Y[o] <- X[o along kept axes, all along `axes`]
+
+    (2, 3) over axis 1:   o: 0 1   reads: {(0,0),(0,1),(0,2)} {(1,0),(1,1),(1,2)}
+
+    No axes means all, or none with ``noop_with_empty_axes``. `axes` is an attribute before
+    version 18 (13 for ReduceSum), then an input.
+
+    https://onnx.ai/onnx/operators/onnx__ReduceSum.html
+    """
+    shape = op.shape(0)
+    axes = op.integers(1, "axes", [])
+    if not axes:
+        if op.attribute("noop_with_empty_axes", 0):
+            return [Elementwise(0)]
+        axes = list(range(len(shape)))
+    chosen = {axis % len(shape) for axis in axes}
+    return [reduced(0, shape, chosen, bool(op.attribute("keepdims", 1)))]
+
+
+@transfer("ArgMax")
+@transfer("ArgMin")
+def arg_reduce(op: Operation) -> Reads:
+    """Each output element reads the whole of one axis.
+
+    Y[o] <- X[o along the other axes, all along `axis`]
+
+    https://onnx.ai/onnx/operators/onnx__ArgMax.html
+    """
+    shape = op.shape(0)
+    axis = op.attribute("axis", 0) % len(shape)
+    return [reduced(0, shape, {axis}, bool(op.attribute("keepdims", 1)))]
+
+
+@transfer("Hardmax", since=13)
+@transfer("LogSoftmax", since=13)
+@transfer("Softmax", since=13)
+def softmax(op: Operation) -> Reads:
+    """Each element is set in relation to all along `axis`: itself, and a statistic of the axis.
+
+    Y[o] <- X[o], X[all along `axis`]
+
+    https://onnx.ai/onnx/operators/onnx__Softmax.html
+    """
+    shape = op.shape(0)
+    if not shape:
+        return [Elementwise(0)]
+    return [Elementwise(0), reduced(0, shape, {op.attribute("axis", -1) % len(shape)}, True)]
+
+
+@transfer("Hardmax", since=1)
+@transfer("LogSoftmax", since=1)
+@transfer("Softmax", since=1)
+def flat_softmax(op: Operation) -> Reads:
+    """Before version 13 the input is taken as a matrix: all axes from `axis` on count as one.
+
+    Y[o] <- X[o], X[all along axes from `axis` on]
+
+    https://onnx.ai/onnx/operators/onnx__Softmax.html
+    """
+    shape = op.shape(0)
+    axis = op.attribute("axis", 1)
+    axis = axis % len(shape) if axis < 0 else axis
+    return [Elementwise(0), reduced(0, shape, set(range(axis, len(shape))), True)]
+
+
+@transfer("CumSum", since=11)
+def cum_sum(op: Operation) -> Reads:
+    """Each element reads those up to its own place, or from it on with ``reverse``.
+
+    Y[o] <- X[0 .. o along `axis`];  ``exclusive`` leaves out o itself
+
+    three inputs:   o: 0 1 2   reads: {0} {0,1} {0,1,2}
+
+    https://onnx.ai/onnx/operators/onnx__CumSum.html
+    """
+    shape = op.shape(0)
+    axis = int(op.constant(1, "axis").reshape(())) % len(shape)
+    reads: list[AxisRead] = [same(a) for a in range(len(shape))]
+    reads[axis] = running(
+        axis,
+        shape[axis],
+        reverse=bool(op.attribute("reverse", 0)),
+        exclusive=bool(op.attribute("exclusive", 0)),
+    )
+    return [PerAxis(0, tuple(reads))]

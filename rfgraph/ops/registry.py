@@ -1,0 +1,143 @@
+"""Registration and lookup of transfers, and what a transfer sees of its node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from rfgraph.graph import Node
+from rfgraph.reads import Read, Shape
+from rfgraph.shapes import Shapes
+
+# The reads of an element: one list for all outputs, or a tuple of one list an output.
+Reads: TypeAlias = "list[Read] | tuple[list[Read], ...]"
+Transfer: TypeAlias = "Callable[[Operation], Reads]"
+
+
+class Undetermined(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph
+    """Raised by a transfer whose reads can't be told; the message says why."""
+
+
+class Operation:
+    """A node as its transfer sees it: attributes, shapes and static values.
+
+    Inputs and outputs are counted as in the operator's specification, from 0.
+
+    Parameters
+    ----------
+    node : Node
+        The node.
+    names : list of str
+        Its inputs, and after them what its subgraphs capture.
+    shapes : Shapes
+        Shapes and static values.
+    live : set of str
+        Values that depend on an input of the model.
+    """
+
+    __slots__ = ("_live", "_shapes", "names", "node", "notes")
+
+    def __init__(self, node: Node, names: list[str], shapes: Shapes, live: set[str]) -> None:
+        self.node = node
+        self.names = names
+        self._shapes = shapes
+        self._live = live
+        self.notes: list[str] = []
+
+    @property
+    def version(self) -> int:
+        """Operator-set version that the node is read by."""
+        return self.node.version
+
+    @property
+    def inputs(self) -> range:
+        """The positions of the inputs that are given."""
+        return range(len(self.node.inputs))
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """Value of an attribute."""
+        return self.node.attribute(name, default)
+
+    def has(self, k: int) -> bool:
+        """Whether input `k` is given."""
+        return k < len(self.names) and bool(self.names[k])
+
+    def live(self, k: int) -> bool:
+        """Whether input `k` is given and depends on an input of the model."""
+        return k < len(self.names) and self.names[k] in self._live
+
+    def shape(self, k: int = 0) -> Shape:
+        """Shape of input `k`."""
+        shape = self._shapes.shape(self.names[k]) if self.has(k) else None
+        if shape is None:
+            raise Undetermined(f"the shape of its input {k} is not known")
+        return shape
+
+    def out(self, k: int = 0) -> Shape:
+        """Shape of output `k`."""
+        shape = self._shapes.shape(self.node.outputs[k])
+        if shape is None:
+            raise Undetermined(f"the shape of its output {k} is not known")
+        return shape
+
+    def static(self, k: int) -> np.ndarray | None:
+        """Input `k` if it is given and does not depend on the data."""
+        return self._shapes.static(self.names[k]) if self.has(k) else None
+
+    def constant(self, k: int, what: str) -> np.ndarray:
+        """Input `k`, which must not depend on the data; `what` is its name in the specification."""
+        value = self.static(k)
+        if value is None:
+            raise Undetermined(f"its '{what}' is computed from the data")
+        return value
+
+    def integers(self, k: int, name: str, default: list[int] | None = None) -> list[int] | None:
+        """Integers that are input `k` or, in older versions of the operator, attribute `name`."""
+        if self.has(k):
+            return [int(v) for v in self.constant(k, name).reshape(-1)]
+        value = self.attribute(name)
+        return default if value is None else [int(v) for v in value]
+
+    def element_type(self, k: int = 0) -> int:
+        """``TensorProto.DataType`` of input `k`."""
+        return self._shapes.element_type(self.names[k])
+
+    def note(self, reason: str) -> None:
+        """Say what is assumed."""
+        self.notes.append(reason)
+
+
+_TRANSFERS: dict[tuple[str, str], list[tuple[int, Transfer]]] = {}
+
+
+def transfer(op_type: str, *, since: int = 1, domain: str = "") -> Callable[[Transfer], Transfer]:
+    """Register the decorated function as the transfer of an operator.
+
+    Parameters
+    ----------
+    op_type : str
+        The operator.
+    since : int
+        Operator-set version since which the transfer holds.
+    domain : str
+        The operator's domain; ``""`` for ONNX's own.
+    """
+
+    def register(function: Transfer) -> Transfer:
+        entries = _TRANSFERS.setdefault((domain, op_type), [])
+        entries.append((since, function))
+        entries.sort(key=lambda entry: entry[0])
+        return function
+
+    return register
+
+
+def lookup_transfer(domain: str, op_type: str, version: int) -> Transfer | None:
+    """The transfer that holds for an operator at an operator-set version; None if unknown."""
+    found = None
+    for since, function in _TRANSFERS.get((domain, op_type), ()):
+        if since <= version:
+            found = function
+    return found

@@ -1,0 +1,88 @@
+"""JSON for programs. The schema is described in docs/json.md; its version counts changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+from math import isfinite
+from typing import Any
+
+from rfgraph.analysis import Analysis
+from rfgraph.closed_form import AxisField, Field, Number
+from rfgraph.render.rows import Row
+
+VERSION = 1
+
+
+def show(analysis: Analysis, rows: Sequence[Row]) -> str:
+    """The document of `rfgraph show`."""
+    return _dump(
+        {
+            **_head(analysis),
+            "values": [
+                {
+                    "name": row.name,
+                    "operator": row.operator,
+                    "node": row.node,
+                    "shape": row.shape,
+                    "output": row.is_output,
+                    "fields": {
+                        name: {"local": field(seen.local), "full": field(seen.full)}
+                        for name, seen in row.fields.items()
+                    },
+                }
+                for row in rows
+            ],
+        }
+    )
+
+
+def units(analysis: Analysis, found: Sequence[dict[str, Any]]) -> str:
+    """The document of `rfgraph unit`."""
+    return _dump({**_head(analysis), "units": found})
+
+
+def field(value: Field) -> list[dict[str, Any]]:
+    """A closed form: one object an axis; sizes without end and what has no value are null."""
+    return [_axis(axis) for axis in value]
+
+
+def _axis(axis: AxisField) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "size": _number(axis.size),
+        "stride": _number(axis.stride),
+        "start": _number(axis.start),
+        "centre": _number(axis.centre),
+        "global": axis.is_global,
+        "irregular": axis.irregular,
+    }
+    if len(axis.phases) > 1:
+        out["phases"] = [[_number(start), _number(size)] for start, size in axis.phases]
+    if axis.branches:
+        out["branches"] = [_axis(branch) for branch in axis.branches]
+    return out
+
+
+def _number(value: Number) -> int | str | None:
+    """An integer, a fraction as ``"1/2"``, or null."""
+    if isinstance(value, Fraction):
+        return str(value)
+    return int(value) if isfinite(value) else None
+
+
+def _head(analysis: Analysis) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "model": analysis.file,
+        "inputs": {name: analysis.shape(name) for name in analysis.inputs},
+        "outputs": analysis.outputs,
+        "notes": [
+            {"node": n.node, "operator": n.operator, "reason": n.reason}
+            for n in (*analysis.notes, *analysis.unequal)
+        ],
+    }
+
+
+def _dump(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False)

@@ -1,0 +1,84 @@
+"""What the renderers of `rfgraph show` and `rfgraph unit` have in common: the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from rfgraph.analysis import Analysis
+from rfgraph.closed_form import Field
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a value sees of one input: the local part of it, and all."""
+
+    local: Field
+    full: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value; `fields` has the inputs that it depends on."""
+
+    name: str
+    operator: str
+    node: str
+    shape: tuple[int, ...] | None
+    is_output: bool
+    fields: dict[str, Seen]
+
+
+def rows(analysis: Analysis, select: Sequence[str] = (), *, constants: bool = False) -> list[Row]:
+    """The values in topological order.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        The analysis.
+    select : sequence of str, optional
+        Patterns (``*``, ``?``, ``[...]``) of which a value's name, its node's name or its
+        operator has to match one.
+    constants : bool, optional
+        Also values that depend on no input.
+    """
+    return list(_rows(analysis, select, constants))
+
+
+def _rows(analysis: Analysis, select: Sequence[str], constants: bool) -> Iterator[Row]:
+    outputs = set(analysis.outputs)
+    for name in analysis.tensors:
+        made = analysis.node(name)
+        if made is None:
+            operator, node = "input", name
+        else:
+            domain = f"{made.domain}." if made.domain else ""
+            operator, node = domain + made.op_type, made.name
+        if select and not any(fnmatchcase(n, p) for n in (name, operator, node) for p in select):
+            continue
+        seen = [i for i in analysis.inputs if analysis.depends(name, i)]
+        if not seen and not constants and name not in outputs:
+            continue
+        fields = {
+            i: Seen(analysis.field(name, i), analysis.field(name, i, local=False)) for i in seen
+        }
+        yield Row(name, operator, node, analysis.shape(name), name in outputs, fields)
+
+
+def moving_axes(analysis: Analysis, name: str) -> list[int]:
+    """The axes of an input along which some value's field both extends and moves.
+
+    They are the height and width of a picture and the time of a signal, wherever these stand.
+    Without any, all axes but the first.
+    """
+    rank = len(analysis.shape(name) or ())
+    found: set[int] = set()
+    for tensor in analysis.tensors:
+        if analysis.depends(tensor, name):
+            for axis, a in enumerate(analysis.field(tensor, name)):
+                if a.stride and a.size > 1:
+                    found.add(axis)
+            if len(found) == rank:
+                break
+    return sorted(found) or list(range(min(1, rank - 1), rank))

@@ -1,0 +1,94 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf, isnan
+
+from rfgraph.analysis import Analysis
+from rfgraph.closed_form import AxisField, Field, Number
+from rfgraph.render.rows import Row, moving_axes
+
+
+def show(analysis: Analysis, rows: Sequence[Row], *, all_axes: bool = False) -> str:
+    """The table of `rfgraph show`.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        The analysis.
+    rows : sequence of Row
+        The values to show.
+    all_axes : bool
+        Every axis of each input; else those along which something moves.
+    """
+    axes = {name: moving_axes(analysis, name) for name in analysis.inputs}
+    if all_axes:
+        axes = {name: list(range(len(analysis.shape(name) or ()))) for name in analysis.inputs}
+    header = ["", "value", "operator", "shape"]
+    for name in analysis.inputs:
+        which = ",".join(map(str, axes[name]))
+        shown = (
+            "" if all_axes or not which else f" axes {which}" if "," in which else f" axis {which}"
+        )
+        header.append(f"sees {name} {shape(analysis.shape(name))}{shown}")
+    table = [header]
+    for row in rows:
+        cells = ["*" if row.is_output else "", row.name, row.operator, shape(row.shape)]
+        for name in analysis.inputs:
+            seen = row.fields.get(name)
+            cells.append("-" if seen is None else field(seen.local, seen.full, axes[name]))
+        table.append(cells)
+    return "\n".join(aligned(table))
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with the columns of `table` aligned."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def shape(value: Sequence[int] | None) -> str:
+    """A shape, as ``1x3x224x224``."""
+    return "?" if value is None else "x".join(map(str, value)) or "scalar"
+
+
+def field(local: Field, full: Field, axes: Sequence[int]) -> str:
+    """A field over some axes: ``212x212 /32 @-90``, ``+global`` where more than that is seen."""
+    chosen = [local[axis] for axis in axes]
+    if not chosen:
+        return "all" if full.is_global else "."
+    if all(a.is_global for a in chosen):
+        return "global"
+    text = "x".join(_size(a) for a in chosen)
+    moving = [a for a in chosen if a.size != inf]
+    text += f" /{_each([a.stride for a in moving])} @{_each([a.start for a in moving])}"
+    if any(a.irregular or a.branches for a in chosen):
+        text += " ~"
+    wider = [full[axis].is_global and not local[axis].is_global for axis in axes]
+    return text + (" +global" if any(wider) else "")
+
+
+def _size(axis: AxisField) -> str:
+    return "all" if axis.size == inf else number(axis.size)
+
+
+def _each(values: Sequence[Number]) -> str:
+    texts = [number(value) for value in values]
+    return texts[0] if len(set(texts)) == 1 else ",".join(texts)
+
+
+def number(value: Number) -> str:
+    """A whole number, a fraction, or ``?`` where there is none."""
+    return "?" if isinstance(value, float) and isnan(value) else str(value)
+
+
+def box(ends: Sequence[tuple[int, int]] | None) -> str:
+    """A box, as ``8..13 10..15``, and its size."""
+    if ends is None:
+        return "nothing"
+    spans = " ".join(f"{lo}..{hi}" for lo, hi in ends)
+    return f"{spans}  ({'x'.join(str(hi - lo + 1) for lo, hi in ends)})" if ends else "a scalar"

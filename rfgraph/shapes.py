@@ -1,0 +1,309 @@
+"""Concrete shapes of every value, and the values that don't depend on the input's data.
+
+ONNX's own whole-graph inference gives the bulk; what it leaves open (a Reshape to a computed
+shape, as exporters write them) is walked node by node, with static values evaluated by ONNX's
+reference implementation. Nothing here knows what a receptive field is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TypeProto, numpy_helper, shape_inference
+
+from rfgraph.errors import ModelError, ShapeError
+from rfgraph.graph import Graph, Node
+
+Shape = tuple[int, ...]
+
+# The longest axis that is worked with; beyond it a bound's array alone would fill the memory.
+MAX_AXIS = 1 << 26
+
+# Static values are evaluated up to this many elements: shapes, axes, indices, masks.
+_MAX_STATIC = 1 << 22
+
+# Their outputs are not a function of their inputs.
+_RANDOM = frozenset(
+    {
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+        "Bernoulli",
+        "Multinomial",
+    }
+)
+
+
+# Their outputs can be huge though their inputs are small.
+_GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
+
+
+class Shapes:
+    """Shapes and static values of one graph at given sizes of its inputs.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    sizes : mapping of str to shape
+        A concrete shape for every input that has one.
+
+    Raises
+    ------
+    ShapeError
+        The sizes contradict each other or the graph, or an axis is longer than `MAX_AXIS`.
+    """
+
+    def __init__(self, graph: Graph, sizes: Mapping[str, Shape]) -> None:
+        self.graph = graph
+        self._shapes: dict[str, Shape | None] = {}
+        self._types: dict[str, TypeProto] = {}
+        self._statics: dict[str, np.ndarray | None] = {}
+        self._infer(sizes)
+
+    def shape(self, name: str) -> Shape | None:
+        """Shape of the value `name`; None where it isn't known."""
+        return self._shapes.get(name)
+
+    def element_type(self, name: str) -> int:
+        """``TensorProto.DataType`` of the value `name`; 0 where it isn't known."""
+        if name in self.graph.weights:
+            return self.graph.weights.element_type(name)
+        found = self._types.get(name)
+        return found.tensor_type.elem_type if found is not None else 0
+
+    def static(self, name: str) -> np.ndarray | None:
+        """The value `name`, if it is the same whatever the input's data are; else None."""
+        if name not in self._statics:
+            self._evaluate(name)
+        return self._statics[name]
+
+    # shapes
+
+    def _infer(self, sizes: Mapping[str, Shape]) -> None:
+        graph, shapes = self.graph, self._shapes
+        weights = graph.weights
+        proto = graph.proto
+        for value in proto.graph.input:
+            if value.name in sizes:
+                dims = value.type.tensor_type.shape.dim
+                for dim, size in zip(dims, sizes[value.name], strict=True):
+                    dim.dim_value = size
+        for name, tensor in weights.tensors.items():
+            shapes[name] = tuple(tensor.dims)
+        for name in weights.sparse:
+            shapes[name] = weights.shape(name)
+        self._collect(_whole_graph(graph))
+        for name, given in sizes.items():
+            shapes[name] = tuple(given)
+        for node in graph.nodes:
+            for name in node.outputs:
+                if name and name not in shapes:
+                    self._step(node)
+                    break
+        for name, shape in shapes.items():
+            if shape and max(shape) > MAX_AXIS:
+                raise ShapeError(
+                    f"'{name}' has an axis of {max(shape)}: more than {MAX_AXIS}",
+                    file=graph.file,
+                    remedy="give smaller sizes with shapes= or --shape",
+                )
+
+    def _collect(self, proto: onnx.GraphProto) -> None:
+        shapes, types = self._shapes, self._types
+        for values in (proto.value_info, proto.input, proto.output):
+            for value in values:
+                name = value.name
+                types[name] = value.type
+                tensor = value.type.tensor_type
+                if name not in shapes and tensor.HasField("shape"):
+                    shape = tuple(
+                        [d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim]
+                    )
+                    if -1 not in shape:
+                        shapes[name] = shape
+
+    def _step(self, node: Node) -> None:
+        """Shapes of the outputs of one node, from the types and static values of its inputs."""
+        if len(node.outputs) == 1:
+            value = self.static(node.outputs[0])
+            if value is not None:
+                self._set(node.outputs[0], numpy_helper.from_array(value).data_type, value.shape)
+                return
+        schema = _schema(node.op_type, node.version, node.domain)
+        if schema is None:
+            return
+        types, data = {}, {}
+        for name in node.inputs:
+            if not name:
+                continue
+            known = self._type(name)
+            if known is None:
+                return
+            types[name] = known
+            shape = self._shapes.get(name)
+            if shape is not None and np.prod(shape, dtype=object) <= 1024:
+                value = self.static(name)
+                if value is not None:
+                    data[name] = numpy_helper.from_array(value)
+        imports = [onnx.helper.make_opsetid(node.domain, node.version)]
+        try:
+            found = shape_inference.infer_node_outputs(
+                schema, node.proto, types, data, opset_imports=imports
+            )
+        except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+            return
+        for name, kind in found.items():
+            tensor = kind.tensor_type
+            self._types.setdefault(name, kind)
+            if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
+                self._set(name, tensor.elem_type, tuple(d.dim_value for d in tensor.shape.dim))
+
+    def _set(self, name: str, element_type: int, shape: Shape) -> None:
+        if self._shapes.get(name) is None:
+            self._shapes[name] = tuple(shape)
+            self._types[name] = onnx.helper.make_tensor_type_proto(element_type, shape)
+
+    def _type(self, name: str) -> TypeProto | None:
+        known = self._types.get(name)
+        if known is None and name in self.graph.weights:
+            weights = self.graph.weights
+            known = onnx.helper.make_tensor_type_proto(
+                weights.element_type(name), weights.shape(name)
+            )
+            self._types[name] = known
+        return known
+
+    # static values
+
+    def _evaluate(self, name: str) -> None:
+        """Fill in the static value of `name` and of all that it needs, without recursion."""
+        statics = self._statics
+        stack = [name]
+        while stack:
+            top = stack[-1]
+            if top in statics:
+                stack.pop()
+                continue
+            if top in self.graph.weights:
+                statics[top] = self.graph.weights.array(top)
+                continue
+            made = self.graph.producer.get(top)
+            if made is None:
+                statics[top] = None
+                continue
+            node = made[0]
+            if node.op_type in ("Shape", "Size") and not node.domain:
+                statics[top] = self._shape_value(node)
+                continue
+            if node.op_type in _RANDOM or node.captures or any(True for _ in node.subgraphs()):
+                statics[top] = None
+                continue
+            needed = next((n for n in node.inputs if n and statics.get(n) is None), None)
+            if needed is None:
+                self._run(node)
+            elif needed not in statics:
+                stack.append(needed)
+                continue
+            statics.setdefault(top, None)
+
+    def _shape_value(self, node: Node) -> np.ndarray | None:
+        shape = self._shapes.get(node.inputs[0])
+        if shape is None:
+            return None
+        if node.op_type == "Size":
+            return np.array(np.prod(shape, dtype=np.int64))
+        return np.array(shape[node.attribute("start", 0) : node.attribute("end")], dtype=np.int64)
+
+    def _run(self, node: Node) -> None:
+        """Evaluate one node if all of its inputs are static, with ONNX's reference operators."""
+        feeds: dict[str, Any] = {}
+        for name in node.inputs:
+            if not name:
+                continue
+            value = self._statics[name]
+            if value is None or value.size > _MAX_STATIC:
+                return
+            feeds[name] = value
+        if node.op_type == "Constant" and not node.domain:
+            self._statics[node.outputs[0]] = self._constant(node)
+            return
+        for name in node.outputs:
+            shape = self._shapes.get(name)
+            if shape is not None and np.prod(shape, dtype=object) > _MAX_STATIC:
+                return
+        # Outputs that can be huge though the inputs are small are made only at a known size.
+        sized = all(not name or name in self._shapes for name in node.outputs)
+        if not sized and node.op_type in _GROWING and not _modest(node, list(feeds.values())):
+            return
+        try:
+            from onnx.reference import ReferenceEvaluator
+
+            graph = onnx.helper.make_graph(
+                [node.proto],
+                "static",
+                [onnx.helper.make_empty_tensor_value_info(n) for n in feeds],
+                [onnx.helper.make_empty_tensor_value_info(n) for n in node.outputs if n],
+            )
+            model = onnx.helper.make_model(
+                graph, opset_imports=[onnx.helper.make_opsetid(node.domain, node.version)]
+            )
+            results = ReferenceEvaluator(model).run(None, feeds)
+        except Exception:
+            return
+        names = [n for n in node.outputs if n]
+        for name, result in zip(names, results, strict=True):
+            self._statics[name] = np.asarray(result) if not isinstance(result, list) else None
+
+    def _constant(self, node: Node) -> np.ndarray | None:
+        for name, attribute in node.attributes.items():
+            if name == "value":
+                return self.graph.weights.to_array(attribute.t)
+            if name == "sparse_value":
+                from rfgraph.model_file import dense
+
+                return dense(attribute.sparse_tensor)
+            dtype: Any = {"value_float": np.float32, "value_floats": np.float32}.get(name)
+            dtype = {"value_int": np.int64, "value_ints": np.int64}.get(name, dtype)
+            return np.asarray(onnx.helper.get_attribute_value(attribute), dtype=dtype)
+        return None
+
+
+def _modest(node: Node, inputs: list[np.ndarray]) -> bool:
+    """Whether the output of a node that can blow up its inputs stays small."""
+    if node.op_type == "Range":
+        start, limit, delta = (float(v) for v in inputs)
+        return delta != 0 and abs((limit - start) / delta) <= _MAX_STATIC
+    sizes = inputs[0] if node.op_type == "ConstantOfShape" else inputs[-1]
+    if sizes.dtype.kind not in "iu":
+        return False
+    total = np.prod(np.maximum(np.abs(sizes), 1).astype(object)) * max(inputs[0].size, 1)
+    return bool(total <= _MAX_STATIC)
+
+
+@cache
+def _schema(op_type: str, version: int, domain: str) -> onnx.defs.OpSchema | None:
+    try:
+        return onnx.defs.get_schema(op_type, version, domain)
+    except onnx.defs.SchemaError:
+        return None
+
+
+def _whole_graph(graph: Graph) -> onnx.GraphProto:
+    """What ONNX's own inference finds, declared shapes of inner values and outputs set aside."""
+    proto = graph.proto
+    if proto.graph.value_info:
+        del proto.graph.value_info[:]
+    for output in proto.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    try:
+        return shape_inference.infer_shapes(proto, data_prop=True).graph
+    except (shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"ONNX's shape inference fails: {' '.join(str(error).split())}", file=graph.file
+        ) from None

@@ -1,0 +1,1 @@
+"""Published and independently measured receptive fields, and the networks they are about."""
