@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -133,7 +134,9 @@ def _all_of(term: Term, extent: Shape | None) -> Term:
         least: np.ndarray = array.reshape(len(array), -1).min(axis=1)
         return least.reshape(len(array), *dims)
 
-    return _tidy(tuple(map(reduce, term.factors)), tuple(map(reduce, term.masks)), marks)
+    return _tidy(
+        tuple(map(reduce, term.factors)), tuple(map(reduce, term.masks)), marks, term.holes
+    )
 
 
 def _reductions_first(
@@ -159,47 +162,54 @@ def _reductions_first(
 
 def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term:
     marks = term.marks
-    arrays = term.factors + term.masks
+    holes = term.holes
     empties: list[np.ndarray] = []
     for axis, r in enumerate(read.axes):
         if not isinstance(r, Along) and r.statistic:
             for a, factor in enumerate(term.factors):
                 if factor.shape[axis + 1] > 1:
                     marks |= 1 << a
-        if not reads_everywhere(r, source[axis], extent) and not any(
-            array.shape[axis + 1] > 1 for array in arrays
-        ):
-            # Nothing varies along this axis, so the empty places need an array of their own.
-            counts = coordinates(r, source[axis], extent)[1]
-            empties.append(placed(np.where(counts > 0, 0, NOTHING)[None], followed(r), extent))
-    holes = term.holes or bool(term.masks) or bool(empties)
-    holes = holes or not all(
-        reads_everywhere(r, source[axis], extent) for axis, r in enumerate(read.axes)
-    )
+        if not reads_everywhere(r, source[axis], extent):
+            if any(f.shape[axis + 1] > 1 for f in term.factors):
+                holes = True
+            elif all(m.shape[axis + 1] == 1 for m in term.masks):
+                # Nothing varies along this axis: the empty places need an array of their own.
+                empties.append(placed(_empty_places(r, source[axis], extent), followed(r), extent))
     factors = tuple([pulled(f, read.axes, source, extent) for f in term.factors])
-    if not holes:
+    if not (holes or term.masks or empties):
         return Term(factors, (), marks, False)
     masks = tuple([pulled(m, read.axes, source, extent) for m in term.masks])
-    return _tidy(factors, (*masks, *empties), marks)
+    return _tidy(factors, (*masks, *empties), marks, holes)
+
+
+def _empty_places(read: AxisRead, size: int, extent: Shape) -> np.ndarray:
+    """`NOTHING` where `read` reads nothing and 0 elsewhere, with a leading axis."""
+    if isinstance(read, Along):
+        return _empty_outputs(read, size, extent[read.axis])
+    return np.where(coordinates(read, size, extent)[1] > 0, 0, NOTHING)[None]
+
+
+@lru_cache(maxsize=1024)
+def _empty_outputs(read: Along, size: int, outputs: int) -> np.ndarray:
+    counts = coordinates(read, size, (0,) * read.axis + (outputs,))[1]
+    return np.where(counts > 0, 0, NOTHING)[None]
 
 
 def _rearranged(term: Term, read: Rearrange, source: Shape, extent: Shape) -> Term:
     factors = tuple([moved(f, read, source, extent) for f in term.factors])
-    if not term.masks:
-        return (
-            Term(factors, (), term.marks, term.holes)
-            if not term.holes
-            else _tidy(factors, (), term.marks)
-        )
+    if not term.masks and not term.holes:
+        return Term(factors, (), term.marks, False)
     masks = tuple([moved(m, read, source, extent) for m in term.masks])
-    return _tidy(factors, masks, term.marks)
+    return _tidy(factors, masks, term.marks, term.holes)
 
 
 # ---------------------------------------------------------------- terms
 
 
-def _tidy(factors: tuple[np.ndarray, ...], masks: tuple[np.ndarray, ...], marks: int) -> Term:
-    """A term with its empty places brought into order.
+def _tidy(
+    factors: tuple[np.ndarray, ...], masks: tuple[np.ndarray, ...], marks: int, holes: bool
+) -> Term:
+    """A term with its empty places brought into order; `holes`: factors may have some.
 
     Factors and masks that vary along a common axis must be empty at the same places, or a
     window along that axis would join what never occurs together. Masks that say nothing more
@@ -207,7 +217,8 @@ def _tidy(factors: tuple[np.ndarray, ...], masks: tuple[np.ndarray, ...], marks:
     """
     kinds = len(factors)
     arrays = [*factors, *(m for m in masks if (m >= NOTHING).any())]
-    empty = [bool((a[0] >= NOTHING).any()) for a in arrays]
+    empty = [holes and bool((f[0] >= NOTHING).any()) for f in factors]
+    empty += [True] * (len(arrays) - kinds)
     if not any(empty):
         return Term(factors, (), marks, False)
     groups: list[tuple[set[int], list[int]]] = []
@@ -220,9 +231,11 @@ def _tidy(factors: tuple[np.ndarray, ...], masks: tuple[np.ndarray, ...], marks:
             members += group[1]
         groups.append((axes, members))
     carried: set[int] = set()
+    spread: list[int] = []
     for _, members in groups:
         if len(members) < 2 or not any(empty[k] for k in members):
             continue
+        spread += [k for k in members if k < kinds]
         dead = np.zeros((1,), dtype=bool)
         for k in members:
             affordable(prod(np.broadcast_shapes(dead.shape, arrays[k][:1].shape)))
@@ -232,7 +245,7 @@ def _tidy(factors: tuple[np.ndarray, ...], masks: tuple[np.ndarray, ...], marks:
         # One member now carries what all of them said.
         carried.update(k for k in members if k >= kinds and k != min(members))
     kept = tuple(a for k, a in enumerate(arrays) if k >= kinds and k not in carried)
-    holes = any(bool((a[0] >= NOTHING).any()) for a in arrays[:kinds])
+    holes = any(empty[:kinds]) or bool(spread)
     return Term(tuple(arrays[:kinds]), kept, marks, holes)
 
 
@@ -276,29 +289,30 @@ def _joined(a: Term, b: Term) -> Term | None:
         if not _nested(a.factors, b.factors):
             return None
         return Term(tuple(map(_least, a.factors, b.factors)), (), a.marks, False)
-    apart = [k for k, (f, g) in enumerate(zip(a.factors, b.factors, strict=True)) if _differ(f, g)]
-    if not apart and not (a.masks and b.masks):
-        return a if not a.masks else b
-    if len(a.masks) != len(b.masks):
+    apart = [k for k, (m, n) in enumerate(zip(a.masks, b.masks, strict=False)) if _differ(m, n)]
+    if len(apart) > 1:
         return None
-    kinds = len(a.factors)
-    left, right = [*a.factors, *a.masks], [*b.factors, *b.masks]
-    apart += [k for k in range(kinds, len(left)) if _differ(left[k], right[k])]
-    if not apart:
+    others = [(f, g) for f, g in zip(a.factors, b.factors, strict=True) if _differ(f, g)]
+    if len(a.masks) != len(b.masks):
+        # Without masks a term holds everywhere.
+        return (a if not a.masks else b) if not (others or (a.masks and b.masks)) else None
+    if not apart and not others:
         return a
     # Where all but one agree, the union of the products is the product with their union; else
     # it is where they are empty at the same places.
-    if not _nested(left, right) or (
-        len(apart) > 1
-        and not all(
-            left[k].shape == right[k].shape
-            and np.array_equal(left[k][0] >= NOTHING, right[k][0] >= NOTHING)
-            for k in apart
-        )
-    ):
+    if len(apart) + len(others) > 1 and (apart or not all(map(_equally_empty, others))):
         return None
-    arrays = [_least(f, g) for f, g in zip(left, right, strict=True)]
-    return _tidy(tuple(arrays[:kinds]), tuple(arrays[kinds:]), a.marks)
+    left, right = (*a.factors, *a.masks), (*b.factors, *b.masks)
+    if not _nested(left, right):
+        return None
+    arrays = tuple(map(_least, left, right))
+    kinds = len(a.factors)
+    return _tidy(arrays[:kinds], arrays[kinds:], a.marks, a.holes or b.holes)
+
+
+def _equally_empty(pair: tuple[np.ndarray, np.ndarray]) -> bool:
+    f, g = pair
+    return f.shape == g.shape and np.array_equal(f[0] >= NOTHING, g[0] >= NOTHING)
 
 
 def _differ(f: np.ndarray, g: np.ndarray) -> bool:
@@ -330,7 +344,7 @@ def _written_out(terms: Sequence[Term]) -> Term:
         for term in terms:
             np.minimum(best, np.where(emptiness(term), NOTHING, term.factors[axis]), out=best)
         factors.append(best)
-    return _tidy(tuple(factors), (), terms[0].marks)
+    return _tidy(tuple(factors), (), terms[0].marks, True)
 
 
 def emptiness(term: Term) -> np.ndarray:

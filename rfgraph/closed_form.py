@@ -47,7 +47,7 @@ from rfgraph.reads import (
     Shape,
     Table,
     followed,
-    same,
+    is_same,
 )
 
 # More terms than this are joined without regard to where they hold; fewer where it is the place
@@ -215,7 +215,7 @@ def _read_pattern(
     for axis in sorted({d.axis for d in pattern.digits}):
         assert made is not None
         r = reads[axis]
-        if isinstance(r, Along) and r == same(r.axis) and extent[r.axis] == source[axis]:
+        if isinstance(r, Along) and is_same(r) and extent[r.axis] == source[axis]:
             made = relabelled(made, {axis: rank + r.axis})
             continue
         if isinstance(r, Fixed) and r.count is None:
@@ -528,7 +528,7 @@ def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int] | None) -> 
         return AxisField.endless()
     start = min(f.start for f in fields)
     size = max(f.start + f.size for f in fields) - start
-    stride = max(fields, key=lambda f: float(abs(f.stride))).stride
+    stride = max(fields, key=lambda f: Fraction(f.stride) ** 2).stride
     return AxisField(size, stride, start, _centre(start, size), (), tuple(fields))
 
 

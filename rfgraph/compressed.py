@@ -16,7 +16,17 @@ import numpy as np
 
 from rfgraph._core import progression_min
 from rfgraph.errors import ShapeError
-from rfgraph.reads import Along, AxisRead, Fixed, Rearrange, Shape, coordinates, followed
+from rfgraph.reads import (
+    Along,
+    AxisRead,
+    Fixed,
+    Rearrange,
+    Shape,
+    coordinates,
+    followed,
+    is_same,
+    same,
+)
 
 # Stands for "no coordinate": the neutral element of the minimum.
 NOTHING = 1 << 60
@@ -40,15 +50,21 @@ def pulled(
     array: np.ndarray, reads: Sequence[AxisRead], source: Shape, extent: Shape
 ) -> np.ndarray:
     """The minimum of `array` over the product of progressions, for every output element."""
-    varying = [axis for axis, size in enumerate(array.shape[1:]) if size > 1]
-    if not varying:
-        return array.reshape(array.shape[0], *(1,) * len(extent))
     lead = array.shape[0]
+    if array.size == lead:
+        return array if array.ndim == len(extent) + 1 else array.reshape(lead, *(1,) * len(extent))
+    varying = [axis for axis, size in enumerate(array.shape[1:]) if size > 1]
     if len(varying) == 1:
+        # The usual case: a window along one axis.
         axis = varying[0]
         r = reads[axis]
+        if r == same(axis) and source[axis] == extent[axis] and array.ndim == len(extent) + 1:
+            return array
         flat = _along(array.reshape(lead, -1, 1), r, source[axis], extent)
-        return placed(_unfolded(flat, r, extent)[..., 0], followed(r), extent)
+        dims = [1] * len(extent)
+        for out in followed(r):
+            dims[out] = extent[out]
+        return flat.reshape(lead, *dims)
     # Axes whose output axes no other one shares can be read one after the other.
     owners: dict[int, list[int]] = {}
     for axis in varying:
@@ -78,11 +94,6 @@ def pulled(
     )
 
 
-def _unfolded(flat: np.ndarray, read: AxisRead, extent: Shape) -> np.ndarray:
-    """``(lead, outputs, inner)`` with the outputs written as the axes that `read` follows."""
-    return flat.reshape(flat.shape[0], *(extent[a] for a in followed(read)), flat.shape[2])
-
-
 @lru_cache(maxsize=1024)
 def _phases(read: Along) -> tuple[np.ndarray, np.ndarray]:
     return np.array(read.starts, dtype=np.int64), np.array(read.counts, dtype=np.int64)
@@ -98,7 +109,7 @@ def _along(array: np.ndarray, read: AxisRead, size: int, extent: Shape) -> np.nd
     begin, end = 0, NOTHING
     if isinstance(read, Along):
         outputs = extent[read.axis]
-        if read.starts == (0,) and read.advance == 1 and read.counts == (1,) and outputs == size:
+        if is_same(read) and outputs == size:
             return array
         starts, counts = _phases(read)
         advance = read.advance

@@ -22,6 +22,9 @@ from rfgraph.errors import ModelError, QueryError, ShapeError
 
 OLDEST_OPSET = 7
 
+# The operators of ONNX's own domain that have subgraphs; those of other domains may have some.
+_WITH_SUBGRAPHS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+
 # A size of an axis: a number, a name ("batch"), or None where the file says nothing.
 Dim = int | str | None
 
@@ -61,7 +64,7 @@ class Node:
     outputs: list[str]
     captures: list[str]
     proto: onnx.NodeProto
-    _attributes: dict[str, AttributeProto] | None = None
+    _attributes: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         domain = f"{self.domain}." if self.domain else ""
@@ -71,25 +74,15 @@ class Node:
         return f"<{self}>"
 
     @property
-    def attributes(self) -> Mapping[str, AttributeProto]:
-        """The node's attributes by name."""
+    def attributes(self) -> Mapping[str, Any]:
+        """The node's attributes by name: int, float, str, list or proto."""
         if self._attributes is None:
-            self._attributes = {a.name: a for a in self.proto.attribute}
+            self._attributes = {a.name: _value(a) for a in self.proto.attribute}
         return self._attributes
 
     def attribute(self, name: str, default: Any = None) -> Any:
-        """Value of the attribute `name`: int, float, str, list or proto; else `default`."""
-        found = self.attributes.get(name)
-        if found is None:
-            return default
-        kind = found.type
-        if kind == AttributeProto.INT:
-            return found.i
-        if kind == AttributeProto.INTS:
-            return list(found.ints)
-        if kind == AttributeProto.STRING:
-            return found.s.decode("utf-8", "replace")
-        return helper.get_attribute_value(found)
+        """Value of the attribute `name`, else `default`."""
+        return self.attributes.get(name, default)
 
     def subgraphs(self) -> Iterator[onnx.GraphProto]:
         """The graphs among the node's attributes."""
@@ -97,6 +90,17 @@ class Node:
             if attribute.HasField("g"):
                 yield attribute.g
             yield from attribute.graphs
+
+
+def _value(attribute: AttributeProto) -> Any:
+    kind = attribute.type
+    if kind == AttributeProto.INTS:
+        return list(attribute.ints)
+    if kind == AttributeProto.INT:
+        return attribute.i
+    if kind == AttributeProto.STRING:
+        return attribute.s.decode("utf-8", "replace")
+    return helper.get_attribute_value(attribute)
 
 
 @dataclass(slots=True)
@@ -172,7 +176,7 @@ def read(
                 imports.get(domain, 1),
                 list(node.input),
                 list(node.output),
-                _captures(node),
+                _captures(node) if domain or node.op_type in _WITH_SUBGRAPHS else [],
                 node,
             )
         )

@@ -133,6 +133,15 @@ def same(axis: int) -> Along:
     return Along(axis)
 
 
+def is_same(read: Along) -> bool:
+    """Whether `read` is that of `same`, for some axis.
+
+    >>> is_same(same(1)), is_same(shifted(1, 2))
+    (True, False)
+    """
+    return read.starts == (0,) and read.counts == (1,) and read.advance == 1 and read.part is None
+
+
 def shifted(axis: int, offset: int) -> Along:
     """The coordinate ``o + offset``: constant padding, cropping."""
     return Along(axis, (offset,))
@@ -357,6 +366,8 @@ def _along_reads_everywhere(read: Along, size: int, outputs: int) -> bool:
 def reads_everywhere(read: AxisRead, size: int, extent: Shape) -> bool:
     """Whether every output coordinate reads something along this axis."""
     if isinstance(read, Along):
+        if is_same(read):
+            return extent[read.axis] <= size
         return _along_reads_everywhere(read, size, extent[read.axis])
     if isinstance(read, Fixed):
         return size > 0 if read.count is None else read.count > 0
@@ -381,6 +392,7 @@ __all__ = [
     "block",
     "coordinates",
     "followed",
+    "is_same",
     "lookup",
     "part",
     "point",

@@ -17,6 +17,7 @@ from onnx import TypeProto, numpy_helper, shape_inference
 
 from rfgraph.errors import ModelError, ShapeError
 from rfgraph.graph import Graph, Node
+from rfgraph.model_file import dense
 
 Shape = tuple[int, ...]
 
@@ -38,6 +39,14 @@ _RANDOM = frozenset(
     }
 )
 
+
+# Element types of a Constant that is given as numbers.
+_CONSTANT_TYPES: dict[str, Any] = {
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+}
 
 # Their outputs can be huge though their inputs are small.
 _GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
@@ -122,11 +131,10 @@ class Shapes:
                 types[name] = value.type
                 tensor = value.type.tensor_type
                 if name not in shapes and tensor.HasField("shape"):
-                    shape = tuple(
-                        [d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim]
-                    )
-                    if -1 not in shape:
-                        shapes[name] = shape
+                    dims = [d.dim_value for d in tensor.shape.dim]
+                    # An open dimension reads as 0, and so does one of size 0.
+                    if 0 not in dims or all(d.HasField("dim_value") for d in tensor.shape.dim):
+                        shapes[name] = tuple(dims)
 
     def _step(self, node: Node) -> None:
         """Shapes of the outputs of one node, from the types and static values of its inputs."""
@@ -261,16 +269,12 @@ class Shapes:
             self._statics[name] = np.asarray(result) if not isinstance(result, list) else None
 
     def _constant(self, node: Node) -> np.ndarray | None:
-        for name, attribute in node.attributes.items():
+        for name, value in node.attributes.items():
             if name == "value":
-                return self.graph.weights.to_array(attribute.t)
+                return self.graph.weights.to_array(value)
             if name == "sparse_value":
-                from rfgraph.model_file import dense
-
-                return dense(attribute.sparse_tensor)
-            dtype: Any = {"value_float": np.float32, "value_floats": np.float32}.get(name)
-            dtype = {"value_int": np.int64, "value_ints": np.int64}.get(name, dtype)
-            return np.asarray(onnx.helper.get_attribute_value(attribute), dtype=dtype)
+                return dense(value)
+            return np.asarray(value, dtype=_CONSTANT_TYPES.get(name))
         return None
 
 
