@@ -18,6 +18,7 @@ from onnx import TypeProto, numpy_helper, shape_inference
 from rfgraph.errors import ModelError, ShapeError
 from rfgraph.graph import Graph, Node
 from rfgraph.model_file import dense
+from rfgraph.shape_rules import rule
 
 Shape = tuple[int, ...]
 
@@ -143,6 +144,13 @@ class Shapes:
             if value is not None:
                 self._set(node.outputs[0], numpy_helper.from_array(value).data_type, value.shape)
                 return
+        known_rule = rule(node)
+        if known_rule is not None:
+            inputs = [self._shapes.get(name) for name in node.inputs]
+            if inputs and inputs[0] is not None:
+                for name in filter(None, node.outputs):
+                    self._set(name, self.element_type(node.inputs[0]), known_rule(inputs[0], inputs))
+            return
         schema = _schema(node.op_type, node.version, node.domain)
         if schema is None:
             return
@@ -305,6 +313,16 @@ def _whole_graph(graph: Graph) -> onnx.GraphProto:
         del proto.graph.value_info[:]
     for output in proto.graph.output:
         output.type.tensor_type.ClearField("shape")
+    ruled = {node.outputs[0] for node in graph.nodes if rule(node) is not None}
+    if ruled:
+        # Hidden from inference, so that nothing is built on a wrong answer.
+        copy = onnx.ModelProto()
+        copy.CopyFrom(proto)
+        for hidden in copy.graph.node:
+            if hidden.output[:1] and hidden.output[0] in ruled:
+                hidden.domain = "hidden"
+        copy.opset_import.append(onnx.helper.make_opsetid("hidden", 1))
+        proto = copy
     try:
         return shape_inference.infer_shapes(proto, data_prop=True).graph
     except (shape_inference.InferenceError, RuntimeError, ValueError) as error:

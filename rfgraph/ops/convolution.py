@@ -68,15 +68,15 @@ def conv_transpose(op: Operation) -> Reads:
     auto_pad = op.attribute("auto_pad", "NOTSET")
     extra = op.attribute("output_padding") or [0] * rank
     pads = (op.attribute("pads") or [0] * rank)[:rank]
-    if auto_pad == "VALID":
-        pads = [0] * rank
-    elif op.attribute("output_shape") or auto_pad != "NOTSET":
+    if op.attribute("output_shape") or auto_pad.startswith("SAME"):
         pads = []
         for axis in range(rank):
             reach = (W[axis + 2] - 1) * dilations[axis] + 1
             total = strides[axis] * (X[axis + 2] - 1) + extra[axis] + reach - Y[axis + 2]
             total = max(total, 0)
             pads.append(total // 2 if auto_pad == "SAME_UPPER" else total - total // 2)
+    elif auto_pad == "VALID":
+        pads = [0] * rank
     along = [
         transposed_window(axis, W[axis], strides[axis - 2], dilations[axis - 2], pads[axis - 2])
         for axis in range(2, rank + 2)

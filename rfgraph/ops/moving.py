@@ -195,7 +195,9 @@ def pad(op: Operation) -> Reads:
     for axis, begin, end in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
         begins[axis % rank], ends[axis % rank] = begin, end
     mode = op.attribute("mode", "constant")
-    along = [_padded(axis, shape[axis], Y[axis], begins[axis], mode) for axis in range(rank)]
+    along = [
+        _padded(axis, shape[axis], Y[axis], begins[axis], ends[axis], mode) for axis in range(rank)
+    ]
     reads: list[Read] = [PerAxis(0, tuple(along))]
     if mode == "constant" and op.live(2):
         for axis in range(rank):
@@ -206,13 +208,15 @@ def pad(op: Operation) -> Reads:
     return reads
 
 
-def _padded(axis: int, size: int, outputs: int, begin: int, mode: str) -> AxisRead:
+def _padded(axis: int, size: int, outputs: int, begin: int, end: int, mode: str) -> AxisRead:
+    if not (begin or end):
+        return same(axis)
     inside = shifted(axis, -begin)
     if mode == "constant":
-        return inside if begin or size != outputs else same(axis)
-    if begin == 0 and size == outputs:
-        return same(axis)
-    i = np.arange(outputs) - begin
+        return inside
+    # Negative pads crop first, and the rest is extended.
+    first, size = max(-begin, 0), size + min(begin, 0) + min(end, 0)
+    i = np.arange(outputs) - max(begin, 0)
     if mode == "edge":
         i = np.clip(i, 0, size - 1)
     elif mode == "wrap":
@@ -222,7 +226,7 @@ def _padded(axis: int, size: int, outputs: int, begin: int, mode: str) -> AxisRe
         i = np.minimum(i, 2 * size - 2 - i)
     else:
         raise Undetermined(f"its mode '{mode}' is not known")
-    return lookup((axis,), i, interior=inside)
+    return lookup((axis,), i + first, interior=inside)
 
 
 def gathered(axes: Sequence[int], indices: np.ndarray) -> AxisRead:

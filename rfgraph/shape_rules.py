@@ -1,0 +1,103 @@
+"""Output shapes where ONNX's own inference is wrong or missing; each rule says in what.
+
+A rule looks at a node and answers with a function from the shape of its first input to that of
+its output, or with None where ONNX's inference is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+
+from rfgraph.graph import Node
+
+Shape = tuple[int, ...]
+Rule = Callable[[Shape, list[Shape | None]], Shape]
+
+
+def rule(node: Node) -> Rule | None:
+    """The rule for `node`, called with the shapes of its first input and of all its inputs."""
+    if node.domain or node.op_type not in _RULES:
+        return None
+    return _RULES[node.op_type](node)
+
+
+def _unchanged(node: Node) -> Rule:
+    """GroupNormalization is deprecated at 18, where inference refuses it, and from 21 on a
+    function, as MeanVarianceNormalization is, whose body infers wrongly."""
+    return lambda shape, _: shape
+
+
+def _pool(node: Node) -> Rule | None:
+    """With ``ceil_mode`` a window that would begin beyond the input and its first padding does
+    not count (https://onnx.ai/onnx/operators/onnx__AveragePool.html); inference counts it."""
+    if not node.attribute("ceil_mode", 0):
+        return None
+    kernel = node.attribute("kernel_shape")
+    rank = len(kernel)
+    strides = node.attribute("strides") or [1] * rank
+    dilations = node.attribute("dilations") or [1] * rank
+    pads = node.attribute("pads") or [0] * (2 * rank)
+    auto_pad = node.attribute("auto_pad", "NOTSET")
+
+    def output(shape: Shape, _: list[Shape | None]) -> Shape:
+        sizes = []
+        for a, n in enumerate(shape[2:]):
+            if auto_pad.startswith("SAME"):
+                sizes.append(ceil(n / strides[a]))
+                continue
+            begin, end = (pads[a], pads[a + rank]) if auto_pad == "NOTSET" else (0, 0)
+            reach = (kernel[a] - 1) * dilations[a] + 1
+            count = -((reach - n - begin - end) // strides[a]) + 1
+            if (count - 1) * strides[a] >= n + begin:
+                count -= 1
+            sizes.append(count)
+        return (*shape[:2], *sizes)
+
+    return output
+
+
+def _conv_transpose(node: Node) -> Rule | None:
+    """An `output_shape` is that of the spatial axes, which inference takes for all; with
+    ``auto_pad=SAME_*`` the output is size * stride long, to which inference adds
+    `output_padding` (https://onnx.ai/onnx/operators/onnx__ConvTranspose.html)."""
+    spatial = node.attribute("output_shape")
+    same = node.attribute("auto_pad", "NOTSET").startswith("SAME")
+    if not spatial and not (same and node.attribute("output_padding")):
+        return None
+
+    def output(shape: Shape, inputs: list[Shape | None]) -> Shape:
+        W = inputs[1]
+        assert W is not None
+        strides = node.attribute("strides") or [1] * (len(shape) - 2)
+        sizes = spatial or [n * s for n, s in zip(shape[2:], strides, strict=True)]
+        return (shape[0], W[1] * node.attribute("group", 1), *sizes[2 - len(shape) :])
+
+    return output
+
+
+def _slice(node: Node) -> Rule | None:
+    """Before version 10 inference gives up on axes that are out of order."""
+    if node.version >= 10:
+        return None
+    starts, ends = node.attribute("starts"), node.attribute("ends")
+    axes = node.attribute("axes") or range(len(starts))
+
+    def output(shape: Shape, _: list[Shape | None]) -> Shape:
+        sizes = list(shape)
+        for start, end, axis in zip(starts, ends, axes, strict=True):
+            sizes[axis] = len(range(*slice(start, end).indices(shape[axis])))
+        return tuple(sizes)
+
+    return output
+
+
+_RULES: dict[str, Callable[[Node], Rule | None]] = {
+    "AveragePool": _pool,
+    "ConvTranspose": _conv_transpose,
+    "GroupNormalization": _unchanged,
+    "LpPool": _pool,
+    "MaxPool": _pool,
+    "MeanVarianceNormalization": _unchanged,
+    "Slice": _slice,
+}
