@@ -24,13 +24,15 @@ def rule(node: Node) -> Rule | None:
 
 def _unchanged(node: Node) -> Rule:
     """GroupNormalization is deprecated at 18, where inference refuses it, and from 21 on a
-    function, as MeanVarianceNormalization is, whose body infers wrongly."""
+    function, as MeanVarianceNormalization is, whose body infers wrongly.
+    """
     return lambda shape, _: shape
 
 
 def _pool(node: Node) -> Rule | None:
     """With ``ceil_mode`` a window that would begin beyond the input and its first padding does
-    not count (https://onnx.ai/onnx/operators/onnx__AveragePool.html); inference counts it."""
+    not count (https://onnx.ai/onnx/operators/onnx__AveragePool.html); inference counts it.
+    """
     if not node.attribute("ceil_mode", 0):
         return None
     kernel = node.attribute("kernel_shape")
@@ -58,20 +60,28 @@ def _pool(node: Node) -> Rule | None:
 
 
 def _conv_transpose(node: Node) -> Rule | None:
-    """An `output_shape` is that of the spatial axes, which inference takes for all; with
+    """An `output_shape` is that of the spatial axes, which inference takes for all. With
     ``auto_pad=SAME_*`` the output is size * stride long, to which inference adds
-    `output_padding` (https://onnx.ai/onnx/operators/onnx__ConvTranspose.html)."""
+    `output_padding` (https://onnx.ai/onnx/operators/onnx__ConvTranspose.html); runtimes don't
+    lengthen it to that where it is shorter by itself.
+    """
     spatial = node.attribute("output_shape")
-    same = node.attribute("auto_pad", "NOTSET").startswith("SAME")
-    if not spatial and not (same and node.attribute("output_padding")):
+    if not spatial and not node.attribute("auto_pad", "NOTSET").startswith("SAME"):
         return None
 
     def output(shape: Shape, inputs: list[Shape | None]) -> Shape:
         W = inputs[1]
         assert W is not None
-        strides = node.attribute("strides") or [1] * (len(shape) - 2)
-        sizes = spatial or [n * s for n, s in zip(shape[2:], strides, strict=True)]
-        return (shape[0], W[1] * node.attribute("group", 1), *sizes[2 - len(shape) :])
+        rank = len(shape) - 2
+        strides = node.attribute("strides") or [1] * rank
+        dilations = node.attribute("dilations") or [1] * rank
+        extra = node.attribute("output_padding") or [0] * rank
+        sizes = list(spatial or [])[-rank:]
+        if not sizes:
+            for a, n in enumerate(shape[2:]):
+                reach = (W[a + 2] - 1) * dilations[a] + 1
+                sizes.append(min(n * strides[a], (n - 1) * strides[a] + extra[a] + reach))
+        return (shape[0], W[1] * node.attribute("group", 1), *sizes)
 
     return output
 
@@ -92,12 +102,38 @@ def _slice(node: Node) -> Rule | None:
     return output
 
 
+def _gather_nd(node: Node) -> Rule:
+    """An output without axes is left open by inference."""
+
+    def output(shape: Shape, inputs: list[Shape | None]) -> Shape:
+        indices = inputs[1]
+        assert indices is not None
+        return indices[:-1] + shape[node.attribute("batch_dims", 0) + indices[-1] :]
+
+    return output
+
+
+def _squeeze(node: Node) -> Rule | None:
+    """Before version 13 inference drops the wrong axes where they are out of order."""
+    axes = node.attribute("axes") or []
+    if axes == sorted(axes):
+        return None
+
+    def output(shape: Shape, _: list[Shape | None]) -> Shape:
+        dropped = {axis % len(shape) for axis in axes}
+        return tuple(size for axis, size in enumerate(shape) if axis not in dropped)
+
+    return output
+
+
 _RULES: dict[str, Callable[[Node], Rule | None]] = {
     "AveragePool": _pool,
     "ConvTranspose": _conv_transpose,
+    "GatherND": _gather_nd,
     "GroupNormalization": _unchanged,
     "LpPool": _pool,
     "MaxPool": _pool,
     "MeanVarianceNormalization": _unchanged,
     "Slice": _slice,
+    "Squeeze": _squeeze,
 }

@@ -147,9 +147,12 @@ class Shapes:
         known_rule = rule(node)
         if known_rule is not None:
             inputs = [self._shapes.get(name) for name in node.inputs]
-            if inputs and inputs[0] is not None:
+            if all(s is not None for s, n in zip(inputs, node.inputs, strict=True) if n):
+                assert inputs[0] is not None
                 for name in filter(None, node.outputs):
-                    self._set(name, self.element_type(node.inputs[0]), known_rule(inputs[0], inputs))
+                    self._set(
+                        name, self.element_type(node.inputs[0]), known_rule(inputs[0], inputs)
+                    )
             return
         schema = _schema(node.op_type, node.version, node.domain)
         if schema is None:
@@ -173,7 +176,7 @@ class Shapes:
                 schema, node.proto, types, data, opset_imports=imports
             )
         except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
-            return
+            found = _alone(node, types, imports)
         for name, kind in found.items():
             tensor = kind.tensor_type
             self._types.setdefault(name, kind)
@@ -304,6 +307,25 @@ def _schema(op_type: str, version: int, domain: str) -> onnx.defs.OpSchema | Non
         return onnx.defs.get_schema(op_type, version, domain)
     except onnx.defs.SchemaError:
         return None
+
+
+def _alone(
+    node: Node, types: Mapping[str, TypeProto], imports: list[onnx.OperatorSetIdProto]
+) -> dict[str, TypeProto]:
+    """Types of the outputs of a node that is a function: only whole graphs look into its body."""
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [node.proto],
+            "alone",
+            [onnx.helper.make_value_info(name, kind) for name, kind in types.items()],
+            [onnx.helper.make_empty_tensor_value_info(name) for name in node.outputs if name],
+        ),
+        opset_imports=imports,
+    )
+    try:
+        return {v.name: v.type for v in shape_inference.infer_shapes(model).graph.output}
+    except (shape_inference.InferenceError, RuntimeError, ValueError):
+        return {}
 
 
 def _whole_graph(graph: Graph) -> onnx.GraphProto:

@@ -18,6 +18,8 @@ from rfgraph.reads import Along, AxisRead, PerAxis, Table, same
 # Longer patterns than this have no closed form worth the name.
 _LONGEST_PATTERN = 1024
 
+_NEXT_TO_HALF = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class _Resampling:
@@ -150,7 +152,8 @@ def _coordinates(how: _Resampling) -> np.ndarray:
     if mode == "half_pixel_symmetric":
         adjustment = m / (scale * n)
         offset = n / f(2) * (f(1) - adjustment)
-        return np.asarray(offset + (o + f(0.5)) / scale - f(0.5))
+        # Here runtimes compute in double precision from the offset on.
+        return np.asarray(np.float64(offset) + (o + 0.5) / np.float64(scale) - 0.5).astype(f)
     if mode == "tf_crop_and_resize":
         begin, end = f(how.roi[0]), f(how.roi[1])
         if how.outputs > 1:
@@ -185,12 +188,13 @@ def _taps(how: _Resampling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _nearest(mode: str, x: np.ndarray) -> np.ndarray:
-    half = np.float32(0.5)
-    if mode in ("floor", "round_prefer_ceil"):
-        taps = np.floor(x if mode == "floor" else x + half)
-    else:
-        taps = np.ceil(x if mode == "ceil" else x - half)
-    return np.asarray(taps, dtype=np.int64)
+    if mode in ("floor", "ceil"):
+        return np.asarray(np.floor(x) if mode == "floor" else np.ceil(x), dtype=np.int64)
+    low = np.floor(x)
+    # Runtimes take what rounding has put next to a half for the half that it was.
+    half = np.abs(x - low - np.float32(0.5)) < _NEXT_TO_HALF
+    up = np.where(half, mode == "round_prefer_ceil", x - low > np.float32(0.5))
+    return np.asarray(low + up, dtype=np.int64)
 
 
 def _antialiased(how: _Resampling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
