@@ -175,7 +175,16 @@ class Shapes:
             found = shape_inference.infer_node_outputs(
                 schema, node.proto, types, data, opset_imports=imports
             )
-        except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+        except shape_inference.InferenceError as error:
+            raise ShapeError(
+                f"its inputs don't fit: {str(error).rpartition(']')[2].strip()}",
+                file=self.graph.file,
+                node=str(node),
+                remedy="check the model and the shapes given",
+            ) from None
+        except (RuntimeError, ValueError, TypeError):
+            found = {}
+        if not all(kind.tensor_type.HasField("shape") for kind in found.values()) or not found:
             found = _alone(node, types, imports)
         for name, kind in found.items():
             tensor = kind.tensor_type
