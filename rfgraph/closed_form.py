@@ -31,6 +31,7 @@ from rfgraph.patterns import (
     over_all,
     regrouped,
     relabelled,
+    shifted,
     simplified,
     window_read,
     without,
@@ -48,12 +49,13 @@ from rfgraph.reads import (
     Table,
     followed,
     is_same,
+    is_shift,
 )
 
 # More terms than this are joined without regard to where they hold; fewer where it is the place
 # along a moving axis that tells them apart, as after a cyclic shift.
 _MAX_TERMS = 128
-_MAX_PLACES = 8
+_MAX_PLACES = 16
 
 
 # ---------------------------------------------------------------- views
@@ -198,12 +200,27 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term |
         varied = [read.axes[a] for a in {d.axis for d in pattern.digits}]
         if any(not isinstance(r, Along) and r.statistic for r in varied):
             marks |= 1 << axis
-        patterns.append(_read_pattern(pattern, read.axes, source, extent))
+        patterns.append(_read_pattern(pattern, term.masks, read.axes, source, extent))
     return Term(tuple(patterns), tuple(masks), marks)
 
 
+def _where(masks: Sequence[np.ndarray], axis: int, size: int) -> np.ndarray | None:
+    """The coordinates of an axis at which all masks leave something; None: all."""
+    places = None
+    for mask in masks:
+        if mask.shape[axis + 1] > 1:
+            other = tuple(a for a in range(mask.ndim) if a != axis + 1)
+            held = mask.min(axis=other) < NOTHING
+            places = held if places is None else places & held
+    return None if places is None else np.flatnonzero(places)
+
+
 def _read_pattern(
-    pattern: Pattern, reads: Sequence[AxisRead], source: Shape, extent: Shape
+    pattern: Pattern,
+    masks: Sequence[np.ndarray],
+    reads: Sequence[AxisRead],
+    source: Shape,
+    extent: Shape,
 ) -> Pattern | None:
     outs = [out for a in {d.axis for d in pattern.digits} for out in followed(reads[a])]
     if len(outs) != len(set(outs)):
@@ -218,10 +235,16 @@ def _read_pattern(
         if isinstance(r, Along) and is_same(r) and extent[r.axis] == source[axis]:
             made = relabelled(made, {axis: rank + r.axis})
             continue
+        own = [d for d in made.digits if d.axis == axis]
+        if isinstance(r, Along) and is_shift(r) and not own[0].is_whole(source[axis]):
+            # Rows and columns of a picture stay such when tokens before them come or go.
+            made = relabelled(shifted(made, axis, r.starts[0]), {axis: rank + r.axis})
+            continue
         if isinstance(r, Fixed) and r.count is None:
+            places = _where(masks, axis, source[axis])
             for k in reversed(range(len(made.digits))):
                 if made.digits[k].axis == axis:
-                    made = over_all(made, k, endless=r.statistic)
+                    made = over_all(made, k, endless=r.statistic, places=places)
             continue
         made = one_digit(made, axis, source[axis])
         if made is None:
@@ -243,8 +266,8 @@ def _read_pattern(
                 array[0 if r.open * step < 0 else 1] = ENDLESS
                 made = Pattern(made.digits, array, made.advance)
         else:
-            shifted = replace(r, axes=tuple(rank + a for a in r.axes))
-            made = listed_read(made, k, shifted, (*source, *extent))
+            beyond = replace(r, axes=tuple(rank + a for a in r.axes))
+            made = listed_read(made, k, beyond, (*source, *extent))
         if made is None:
             return None
     assert made is not None
@@ -262,11 +285,14 @@ def _joined(terms: Sequence[Term]) -> tuple[Term, ...]:
                 break
         else:
             kept.append(term)
-    placed_apart = [t for t in kept if _placed_apart(t)]
-    if len(kept) > _MAX_TERMS or len(placed_apart) > _MAX_PLACES:
-        everywhere = [Term(t.patterns, (), t.marks) for t in placed_apart or kept]
-        others = [t for t in kept if t not in placed_apart] if placed_apart else []
-        return _joined([*others, *everywhere])
+    if len(kept) > _MAX_TERMS:
+        return _joined([Term(t.patterns, (), t.marks) for t in kept])
+    # What is global says less with every place that is told apart: it is the first to go.
+    for marked in (True, False):
+        apart = [t for t in kept if _placed_apart(t) and (bool(t.marks) or not marked)]
+        if len(apart) > _MAX_PLACES:
+            others = [t for t in kept if t not in apart]
+            return _joined([*others, *[Term(t.patterns, (), t.marks) for t in apart]])
     return tuple(kept)
 
 
@@ -313,17 +339,10 @@ def _differences(views: Sequence[View]) -> str:
     """What the strides and centres of branches that meet differ in."""
     found = []
     for axis in range(len(views[0].terms[0].patterns)):
-        pairs = set()
-        for view in views:
-            near = [
-                t.patterns[axis]
-                for t in view.terms
-                if not t.masks and not t.marks >> axis & 1 and t.patterns[axis] is not None
-            ]
-            for pattern in near:
-                if pattern is not None and pattern.slope() and not pattern.endless:
-                    lo, hi = _extremes(pattern)
-                    pairs.add((pattern.slope(), Fraction(lo + hi, 2)))
+        branches = {frozenset(pairs) for pairs in (_paces(view, axis) for view in views) if pairs}
+        if len(branches) < 2:
+            continue
+        pairs = frozenset().union(*branches)
         strides = sorted({stride for stride, _ in pairs})
         centres = sorted({centre for _, centre in pairs})
         if len(strides) > 1:
@@ -333,10 +352,17 @@ def _differences(views: Sequence[View]) -> str:
     return "; ".join(found)
 
 
-def _extremes(pattern: Pattern) -> tuple[int, int]:
-    """Least and greatest coordinate over the first period."""
-    array = pattern.array.reshape(2, -1)
-    return int(array[0].min()), int(-array[1].min())
+def _paces(view: View, axis: int) -> set[tuple[Fraction, Fraction]]:
+    """Stride and centre of the local terms that hold everywhere and move."""
+    paces = set()
+    for term in view.terms:
+        pattern = term.patterns[axis]
+        if pattern is None or term.masks or term.marks >> axis & 1:
+            continue
+        if pattern.slope() and not pattern.endless:
+            array = pattern.array.reshape(2, -1)
+            paces.add((pattern.slope(), Fraction(int(array[0].min() - array[1].min()), 2)))
+    return paces
 
 
 # ---------------------------------------------------------------- answers
@@ -506,20 +532,21 @@ def _holds(term: Term, axis: int, coordinate: int) -> bool:
 
 
 def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int] | None) -> AxisField | None:
-    patterns: list[Pattern] = []
+    found: list[tuple[Pattern, dict[int, int]]] = []
     for term in terms:
         pattern = term.patterns[axis]
         if pattern is None:
             return None
         pattern = _held(pattern, at or {})
-        for k, other in enumerate(patterns):
-            both = least(other, pattern)
+        first = _first_unit(pattern, term)
+        for k, (other, place) in enumerate(found):
+            both = least(other, pattern) if place == first else None
             if both is not None:
-                patterns[k] = both
+                found[k] = both, first
                 break
         else:
-            patterns.append(pattern)
-    fields = [f for f in map(_figures, patterns) if f is not None]
+            found.append((pattern, first))
+    fields = list(dict.fromkeys(f for f in (_figures(p, first) for p, first in found) if f))
     if not fields:
         return AxisField.nothing()
     if len(fields) == 1:
@@ -537,18 +564,32 @@ def _held(pattern: Pattern, at: Mapping[int, int]) -> Pattern:
     for k in reversed(range(len(pattern.digits))):
         digit = pattern.digits[k]
         if digit.axis in at:
-            value = np.array([at[digit.axis] // digit.inner % digit.size])
+            value = digit.of(np.array([at[digit.axis]]))
             pattern = without(pattern, k, pattern.at(k, value).min(axis=k + 1))
     return pattern
 
 
-def _figures(pattern: Pattern) -> AxisField | None:
+def _first_unit(pattern: Pattern, term: Term) -> dict[int, int]:
+    """The first unit at which the term holds, along the axes with which the pattern varies."""
+    first = {}
+    for digit in pattern.digits:
+        places = _where(term.masks, digit.axis, digit.size)
+        first[digit.axis] = max(digit.shift, 0) if places is None else int(places[0])
+    return first
+
+
+def _figures(pattern: Pattern, first: Mapping[int, int]) -> AxisField | None:
+    """The figures of a pattern, for one period of units from `first` on."""
+    if pattern.endless:
+        return AxisField.endless()
+    for k, digit in enumerate(pattern.digits):
+        begin = digit.of(np.array([first[digit.axis]]))
+        period = np.arange(pattern.array.shape[k + 1])
+        pattern = Pattern(pattern.digits, pattern.at(k, begin + period), pattern.advance)
     array = pattern.array.reshape(2, -1)
     seen = array[:, array[0] < NOTHING]
     if not seen.size:
         return None
-    if pattern.endless:
-        return AxisField.endless()
     start, last = int(seen[0].min()), int(-seen[1].min())
     size = last - start + 1
     phases = tuple(

@@ -26,7 +26,7 @@ _MAX_PERIOD = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """A digit of a coordinate: ``coordinate // inner % size`` along `axis`.
+    """A digit of a coordinate: ``(coordinate - shift) // inner % size`` along `axis`.
 
     `grows` tells whether it gets more values when the input gets larger.
     """
@@ -35,6 +35,15 @@ class Digit:
     inner: int
     size: int
     grows: bool
+    shift: int = 0
+
+    def of(self, coordinate: np.ndarray) -> np.ndarray:
+        """The digit's values at some coordinates."""
+        return (coordinate - self.shift) // self.inner % self.size
+
+    def is_whole(self, extent: int) -> bool:
+        """Whether it is the coordinate itself, on an axis of length `extent`."""
+        return self.inner == 1 and self.size == extent and not self.shift
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +139,7 @@ def one_digit(pattern: Pattern, axis: int, extent: int) -> Pattern | None:
         return pattern
     top = max(places, key=lambda k: pattern.digits[k].inner)
     digit, period = pattern.digits[top], pattern.array.shape[top + 1]
-    if digit.inner * digit.size >= extent:
+    if digit.inner * digit.size + max(digit.shift, 0) >= extent:
         length, advance = digit.inner * period, pattern.advance[top]
     else:
         length, advance = digit.inner * digit.size, 0
@@ -141,9 +150,9 @@ def one_digit(pattern: Pattern, axis: int, extent: int) -> Pattern | None:
     index, added = [], np.zeros(length, dtype=np.int64)
     for k in places:
         d, period = pattern.digits[k], pattern.array.shape[k + 1]
-        values = coordinate // d.inner
-        if not (k == top and advance):
-            values %= d.size
+        values = d.of(coordinate)
+        if k == top and advance:
+            values = (coordinate - d.shift) // d.inner
         index.append(values % period)
         added += values // period * pattern.advance[k]
     array = pattern.array.transpose(0, *(k + 1 for k in places), *(k + 1 for k in others))
@@ -206,16 +215,26 @@ def without(pattern: Pattern, k: int, array: np.ndarray) -> Pattern:
     return simplified(Pattern(digits, array, pattern.advance[:k] + pattern.advance[k + 1 :]))
 
 
-def over_all(pattern: Pattern, k: int, *, endless: bool) -> Pattern:
-    """Digit `k` read at all of its values."""
+def shifted(pattern: Pattern, axis: int, offset: int) -> Pattern:
+    """The pattern read at ``coordinate + offset`` along `axis`, its digits kept."""
+    digits = tuple(
+        replace(d, shift=d.shift - offset) if d.axis == axis else d for d in pattern.digits
+    )
+    return Pattern(digits, pattern.array, pattern.advance)
+
+
+def over_all(
+    pattern: Pattern, k: int, *, endless: bool, places: np.ndarray | None = None
+) -> Pattern:
+    """Digit `k` read at all of its values, or at those that it has at certain coordinates."""
     digit = pattern.digits[k]
     if endless and digit.grows:
         shape = pattern.array.shape[: k + 1] + pattern.array.shape[k + 2 :]
         return without(pattern, k, np.full(shape, ENDLESS, dtype=np.int64))
     # A pattern that advances evenly has its extremes in its first and its last periods.
     period = pattern.array.shape[k + 1]
-    values = np.arange(digit.size)
-    if digit.size > 2 * period:
+    values = np.arange(digit.size) if places is None else np.unique(digit.of(places))
+    if len(values) > 2 * period and places is None:
         values = np.concatenate([values[:period], values[-period:]])
     return without(pattern, k, pattern.at(k, values).min(axis=k + 1))
 
@@ -224,30 +243,47 @@ def regrouped(pattern: Pattern, source: Shape, target: Shape) -> Pattern | None:
     """The pattern of a value of shape `source` for the value reshaped to `target`."""
     before = [prod(source[a + 1 :]) for a in range(len(source))]
     after = [prod(target[b + 1 :]) for b in range(len(target))]
+    # Shifted digits stay what they are on an axis that the reshape leaves alone.
+    kept: dict[int, int] = {}
+    for axis in {d.axis for d in pattern.digits if d.shift}:
+        alike = [
+            b for b in range(len(target)) if (after[b], target[b]) == (before[axis], source[axis])
+        ]
+        if alike:
+            kept[axis] = alike[0]
+            continue
+        whole = one_digit(pattern, axis, source[axis])
+        if whole is None:
+            return None
+        pattern = whole
     array = pattern.array
     digits: list[Digit] = []
     advance: list[int] = []
     # From the last digit to the first, so that positions in `array` stay what they are.
     for k in reversed(range(len(pattern.digits))):
         digit = pattern.digits[k]
+        if digit.axis in kept:
+            digits.insert(0, replace(digit, axis=kept[digit.axis]))
+            advance.insert(0, pattern.advance[k])
+            continue
         flat, size = digit.inner * before[digit.axis], digit.size
         pieces: list[tuple[int, int, int]] = []
         while size > 1:
-            axis = next((b for b, a in enumerate(after) if a <= flat and target[b] > 1), None)
-            if axis is None or flat % after[axis]:
+            place = next((b for b, a in enumerate(after) if a <= flat and target[b] > 1), None)
+            if place is None or flat % after[place]:
                 return None
-            room = after[axis] * target[axis] // flat
+            room = after[place] * target[place] // flat
             take = min(size, room)
             if take <= 1 or size % take:
                 return None
-            pieces.append((axis, flat // after[axis], take))
+            pieces.append((place, flat // after[place], take))
             flat, size = flat * take, size // take
         # The digit's own pattern is cut from the lowest piece up.
         new_digits, new_advance = [], []
         step = pattern.advance[k]
-        for place, (axis, inner, take) in enumerate(pieces):
-            top = place == len(pieces) - 1
-            new_digits.append(Digit(axis, inner, take, digit.grows and top))
+        for number, (place, inner, take) in enumerate(pieces):
+            top = number == len(pieces) - 1
+            new_digits.append(Digit(place, inner, take, digit.grows and top))
             if top:
                 new_advance.append(step)
                 break

@@ -142,6 +142,15 @@ def is_same(read: Along) -> bool:
     return read.starts == (0,) and read.counts == (1,) and read.advance == 1 and read.part is None
 
 
+def is_shift(read: Along) -> bool:
+    """Whether `read` is one coordinate at a fixed distance, for some axis.
+
+    >>> is_shift(shifted(1, 2)), is_shift(window(1, 3, 1, 1, 1))
+    (True, False)
+    """
+    return len(read.starts) == 1 and read.counts == (1,) and read.advance == 1
+
+
 def shifted(axis: int, offset: int) -> Along:
     """The coordinate ``o + offset``: constant padding, cropping."""
     return Along(axis, (offset,))
@@ -393,6 +402,7 @@ __all__ = [
     "coordinates",
     "followed",
     "is_same",
+    "is_shift",
     "lookup",
     "part",
     "point",
