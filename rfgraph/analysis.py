@@ -330,8 +330,15 @@ class Analysis:
         return self._flow.shapes.shape(tensor)
 
     def depends(self, tensor: str, input: str | None = None) -> bool:
-        """Whether any unit of `tensor` depends on `input`."""
-        return bool(self._terms(tensor, self._input(input)))
+        """Whether any unit of `tensor` depends on `input`; without one, on any of the inputs.
+
+        Raises
+        ------
+        QueryError
+            No such tensor or input.
+        """
+        names = self.inputs if input is None else [self._input(input)]
+        return any(self._terms(tensor, name) for name in names)
 
     def bounds(
         self, tensor: str, input: str | None = None, local: bool = False, axis: int | None = None

@@ -287,13 +287,19 @@ def _joined(terms: Sequence[Term]) -> tuple[Term, ...]:
             kept.append(term)
     if len(kept) > _MAX_TERMS:
         return _joined([Term(t.patterns, (), t.marks) for t in kept])
-    # What is global says less with every place that is told apart: it is the first to go.
-    for marked in (True, False):
-        apart = [t for t in kept if _placed_apart(t) and (bool(t.marks) or not marked)]
-        if len(apart) > _MAX_PLACES:
-            others = [t for t in kept if t not in apart]
-            return _joined([*others, *[Term(t.patterns, (), t.marks) for t in apart]])
+    # What is global along all that moves says nothing of a place: it is the first to go.
+    apart = [t for t in kept if _placed_apart(t)]
+    for dropped in ([t for t in apart if _is_global(t)], apart):
+        if dropped and len(apart) > _MAX_PLACES:
+            others = [t for t in kept if t not in dropped]
+            return _joined([*others, *[Term(t.patterns, (), t.marks) for t in dropped]])
     return tuple(kept)
+
+
+def _is_global(term: Term) -> bool:
+    """Whether every axis of the input along which the term moves was passed through a statistic."""
+    patterns = enumerate(term.patterns)
+    return all(term.marks >> axis & 1 for axis, p in patterns if p is not None and p.digits)
 
 
 def _placed_apart(term: Term) -> bool:

@@ -1,0 +1,133 @@
+"""Bounds of small graphs against sets of elements, carried through the same reads one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx.parser
+import pytest
+
+import rfgraph
+from rfgraph.bounds import NOTHING, Term, interval, union
+
+
+def model(text: str) -> onnx.ModelProto:
+    return onnx.parser.parse_model('<ir_version: 8, opset_import: ["" : 17]>\n' + text)
+
+
+def rows(analysis: rfgraph.Analysis, tensor: str, axis: int = 2) -> list[tuple[int, int]]:
+    lo, hi = analysis.bounds(tensor, axis=axis)
+    pairs = np.broadcast_arrays(lo, hi)
+    return list(zip(pairs[0].ravel().tolist(), pairs[1].ravel().tolist(), strict=True))
+
+
+def test_all_padding_windows_are_empty_and_stay_empty() -> None:
+    analysis = rfgraph.analyze(
+        model("""net (float[1, 1, 3] x) => (float[1, 1, 7] z)
+              <float[1, 1, 1] W = {1}>
+              { y = Conv <pads = [2, 2]> (x, W)  z = Relu (y) }""")
+    )
+    empty = (3, -1)
+    assert rows(analysis, "z") == [empty, empty, (0, 0), (1, 1), (2, 2), empty, empty]
+    lo, hi = analysis.bounds("z")
+    assert (lo > hi).all(axis=-1).ravel().tolist() == [True] * 2 + [False] * 3 + [True] * 2
+    assert analysis.box("z", (0, 0, 0)) is None
+    assert analysis.box("z", (0, 0, -3)) == ((0, 0), (0, 0), (2, 2))
+
+
+def test_empty_rows_do_not_lend_their_columns() -> None:
+    """Rows and columns meet in tokens: what is empty in one must not widen the other."""
+    analysis = rfgraph.analyze(
+        model("""net (float[1, 1, 2, 4] x) => (float[1, 1, 12] z)
+              <float[1, 1, 1, 1] W = {1}, int64[3] s = {1, 1, 16},
+               float[1, 1, 5] V = {1, 1, 1, 1, 1}>
+              { y = Conv <pads = [1, 0, 1, 0]> (x, W)  t = Reshape (y, s)  z = Conv (t, V) }""")
+    )
+    # Tokens 0-3 and 12-15 are padding; token 1 of z reads tokens 1 to 5, of which 4 and 5 are
+    # columns 0 and 1 of row 0.
+    assert analysis.box("z", (0, 0, 0)) == ((0, 0), (0, 0), (0, 0), (0, 0))
+    assert analysis.box("z", (0, 0, 1)) == ((0, 0), (0, 0), (0, 0), (0, 1))
+    assert analysis.box("z", (0, 0, 11)) == ((0, 0), (0, 0), (1, 1), (3, 3))
+
+
+def test_branches_join_without_loss() -> None:
+    analysis = rfgraph.analyze(
+        model("""net (float[1, 1, 9] x) => (float[1, 1, 9] z)
+              <float[1, 1, 3] W = {1, 1, 1}>
+              { a = Conv <pads = [4, 0], dilations = [2]> (x, W)
+                b = Conv <pads = [1, 1]> (x, W)
+                z = Add (a, b) }""")
+    )
+    first = [min(i for i in (o - 4, o - 2, o - 1, o) if i >= 0) for o in range(9)]
+    expected = [(lo, min(8, o + 1)) for o, lo in enumerate(first)]
+    assert rows(analysis, "z") == expected
+
+
+def test_bounds_are_compressed() -> None:
+    analysis = rfgraph.analyze("models/vgg16.onnx")
+    lo, hi = analysis.bounds("features", axis=2)
+    assert lo.shape == hi.shape == (1, 1, 7, 1)
+    lo, _ = analysis.bounds("features")
+    assert lo.shape == (1, 1, 7, 7, 4)
+
+
+def test_huge_sides_cost_no_area() -> None:
+    analysis = rfgraph.analyze(
+        model("""net (float[1, 3, 100000, 100000] x) => (float[1, 4, N, M] z)
+              <int64[4] w = {4, 3, 3, 3}, int64[4] v = {4, 4, 3, 3}>
+              { W = ConstantOfShape (w)  V = ConstantOfShape (v)
+                y = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (x, W)
+                z = Conv <pads = [1, 1, 1, 1]> (y, V) }""")
+    )
+    assert analysis.box("z", (0, 0, 49_999, 0)) == ((0, 0), (0, 2), (99_995, 99_999), (0, 3))
+    with pytest.raises(rfgraph.ShapeError, match="axis="):
+        analysis.bounds("z")
+
+
+def test_several_inputs_and_a_scalar() -> None:
+    analysis = rfgraph.analyze(
+        model("""net (float[2, 3] x, float[3] b, float s, float[4] unused) => (float[2, 3] z)
+              { y = Add (x, b)  z = Mul (y, s) }""")
+    )
+    assert analysis.box("z", (1, 2), "x") == ((1, 1), (2, 2))
+    assert analysis.box("z", (1, 2), "b") == ((2, 2),)
+    assert analysis.box("z", (1, 2), "s") == ()
+    assert analysis.box("z", (1, 2), "unused") is None
+    assert analysis.bounds("z", "s")[0].shape == (1, 1, 0)
+    assert [analysis.depends("z", name) for name in analysis.inputs] == [True, True, True, False]
+
+
+def test_the_box_is_the_bounds_at_a_unit() -> None:
+    analysis = rfgraph.analyze("models/espcn.onnx")
+    shape = analysis.shape("y")
+    assert shape is not None
+    lo, hi = (np.broadcast_to(end, (*shape, 4)) for end in analysis.bounds("y"))
+    for unit in [(0, 0, 0, 0), (0, 0, 5, 670), (0, 0, 671, 671), (0, 0, 333, 2)]:
+        box = analysis.box("y", unit)
+        assert box == tuple(zip(lo[unit].tolist(), hi[unit].tolist(), strict=True))
+
+
+def _term(lo: list[int], hi: list[int], axis: int) -> Term:
+    dims = [1, 1, 1]
+    dims[0], dims[axis + 1] = 2, len(lo)
+    varying = np.array([lo, [-h for h in hi]]).reshape(dims)
+    constant = np.array([0, 0]).reshape(2, 1, 1)
+    return Term((varying, constant))
+
+
+def test_terms_that_vary_along_different_axes_stay_apart() -> None:
+    queries, keys = _term([0, 1, 2], [0, 1, 2], 0), _term([0, 1, 2, 3], [0, 1, 2, 3], 1)
+    terms = union([queries, keys])
+    assert len(terms) == 2
+    lo, hi = interval(terms, 0, 4)
+    assert lo.tolist() == [[min(i, j) for j in range(4)] for i in range(3)]
+    assert hi.tolist() == [[max(i, j) for j in range(4)] for i in range(3)]
+
+
+def test_terms_that_hold_at_different_places_join_where_one_factor_differs() -> None:
+    left = _term([0, 1, NOTHING], [0, 1, -NOTHING], 0)
+    right = _term([NOTHING, NOTHING, 5], [-NOTHING, -NOTHING, 6], 0)
+    terms = union([Term(left.factors, holes=True), Term(right.factors, holes=True)])
+    assert len(terms) == 1
+    lo, hi = interval(terms, 0, 7)
+    assert (lo.ravel().tolist(), hi.ravel().tolist()) == ([0, 1, 5], [0, 1, 6])
