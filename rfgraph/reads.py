@@ -123,7 +123,11 @@ class Table:
 AxisRead: TypeAlias = Along | Fixed | Table
 
 
-@lru_cache(maxsize=256)
+# The words are immutable and models repeat them: each is made once.
+_once = lru_cache(maxsize=4096)
+
+
+@_once
 def same(axis: int) -> Along:
     """The same coordinate as along output axis `axis`.
 
@@ -151,16 +155,19 @@ def is_shift(read: Along) -> bool:
     return len(read.starts) == 1 and read.counts == (1,) and read.advance == 1
 
 
+@_once
 def shifted(axis: int, offset: int) -> Along:
     """The coordinate ``o + offset``: constant padding, cropping."""
     return Along(axis, (offset,))
 
 
+@_once
 def strided(axis: int, start: int, step: int) -> Along:
     """The coordinate ``start + o * step``: Slice; a negative step flips."""
     return Along(axis, (start,), advance=step)
 
 
+@_once
 def window(axis: int, kernel: int, stride: int, dilation: int, pad: int) -> Along:
     """A sliding window: ``o * stride - pad + k * dilation`` for ``0 <= k < kernel``.
 
@@ -170,6 +177,7 @@ def window(axis: int, kernel: int, stride: int, dilation: int, pad: int) -> Alon
     return Along(axis, (-pad,), (kernel,), stride, dilation)
 
 
+@_once
 def transposed_window(axis: int, kernel: int, stride: int, dilation: int, pad: int) -> Along:
     """The adjoint of `window`: every ``i`` with ``o + pad - i * stride`` a multiple of
     `dilation` from 0 to ``(kernel - 1) * dilation``.
@@ -195,6 +203,7 @@ def transposed_window(axis: int, kernel: int, stride: int, dilation: int, pad: i
     return Along(axis, tuple(starts), tuple(counts), 1, step)
 
 
+@_once
 def block(axis: int, outputs: int, inputs: int) -> Along:
     """Groups: each run of `outputs` output coordinates reads its own run of `inputs`.
 
@@ -204,11 +213,13 @@ def block(axis: int, outputs: int, inputs: int) -> Along:
     return Along(axis, (0,) * outputs, (inputs,) * outputs, inputs)
 
 
+@_once
 def tiled(axis: int, size: int) -> Along:
     """The coordinate ``o mod size``."""
     return Along(axis, tuple(range(size)), (1,) * size, 0)
 
 
+@_once
 def part(axis: int, begin: int, size: int) -> Along:
     """The coordinate ``o - begin``, and nothing outside ``begin <= o < begin + size``."""
     return Along(axis, (-begin,), part=(begin, begin + size))
@@ -223,6 +234,7 @@ WHOLE = whole()
 STATISTIC = whole(statistic=True)
 
 
+@_once
 def point(coordinate: int) -> Fixed:
     """One coordinate, the same for every output element."""
     return Fixed(coordinate)
@@ -359,7 +371,7 @@ def followed(read: AxisRead) -> tuple[int, ...]:
     return read.axes if isinstance(read, Table) else ()
 
 
-@lru_cache(maxsize=4096)
+@_once
 def _along_reads_everywhere(read: Along, size: int, outputs: int) -> bool:
     if read.part is None and len(read.starts) == 1:
         # Without borders in the way, the first and the last window tell.

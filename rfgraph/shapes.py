@@ -7,7 +7,7 @@ reference implementation. Nothing here knows what a receptive field is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -270,22 +270,12 @@ class Shapes:
         if not sized and node.op_type in _GROWING and not _modest(node, list(feeds.values())):
             return
         try:
-            from onnx.reference import ReferenceEvaluator
-
-            graph = onnx.helper.make_graph(
-                [node.proto],
-                "static",
-                [onnx.helper.make_empty_tensor_value_info(n) for n in feeds],
-                [onnx.helper.make_empty_tensor_value_info(n) for n in node.outputs if n],
-            )
-            model = onnx.helper.make_model(
-                graph, opset_imports=[onnx.helper.make_opsetid(node.domain, node.version)]
-            )
-            results = ReferenceEvaluator(model).run(None, feeds)
+            results = _reference(node, feeds)
         except Exception:
+            # The reference lacks this operator or this use of it: the value stays unknown.
             return
         names = [n for n in node.outputs if n]
-        for name, result in zip(names, results, strict=True):
+        for name, result in zip(names, results, strict=False):
             self._statics[name] = np.asarray(result) if not isinstance(result, list) else None
 
     def _constant(self, node: Node) -> np.ndarray | None:
@@ -296,6 +286,26 @@ class Shapes:
                 return dense(value)
             return np.asarray(value, dtype=_CONSTANT_TYPES.get(name))
         return None
+
+
+def _reference(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
+    """The outputs of a node by ONNX's reference implementation, which is only now imported."""
+    from onnx.reference import ReferenceEvaluator
+    from onnx.reference.ops import load_op
+
+    parameters = {
+        "log": lambda *_: None,
+        "opsets": {node.domain: node.version},
+        "verbose": 0,
+        "new_ops": None,
+        "existing_functions": {},
+        "evaluator_cls": ReferenceEvaluator,
+    }
+    operator = load_op(node.domain, node.op_type, node.version, node=node.proto)
+    results: Sequence[Any] = operator(node.proto, parameters).run(
+        *[feeds.get(name) for name in node.inputs]
+    )
+    return results
 
 
 def _modest(node: Node, inputs: list[np.ndarray]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,8 +10,7 @@ from rfgraph.ops.registry import Operation
 from rfgraph.reads import STATISTIC, Fixed, Read, Table
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """A sliding window along one axis; `pad` is the padding before the first element."""
 
     kernel: int
