@@ -543,7 +543,9 @@ def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int] | None) -> 
         pattern = term.patterns[axis]
         if pattern is None:
             return None
-        pattern = _held(pattern, at or {})
+        pattern = _by_unit(_held(pattern, at or {}), axis, term)
+        if pattern is None:
+            return None
         first = _first_unit(pattern, term)
         for k, (other, place) in enumerate(found):
             both = least(other, pattern) if place == first else None
@@ -573,6 +575,23 @@ def _held(pattern: Pattern, at: Mapping[int, int]) -> Pattern:
             value = digit.of(np.array([at[digit.axis]]))
             pattern = without(pattern, k, pattern.at(k, value).min(axis=k + 1))
     return pattern
+
+
+def _by_unit(pattern: Pattern, axis: int, term: Term) -> Pattern | None:
+    """The pattern over neighbouring units: upper digits alone become whole coordinates.
+
+    They stay digits where another axis of the input moves with the lower ones: the rows of
+    tokens are as far apart as the rows of the picture, not a row's length less.
+    """
+    others = [
+        d for k, p in enumerate(term.patterns) if p is not None and k != axis for d in p.digits
+    ]
+    made: Pattern | None = pattern
+    for digit in pattern.digits:
+        finer = [d for d in others if d.axis == digit.axis and d.inner < digit.inner]
+        if made is not None and digit.inner > 1 and not finer:
+            made = one_digit(made, digit.axis, digit.inner * digit.size)
+    return made
 
 
 def _first_unit(pattern: Pattern, term: Term) -> dict[int, int]:
