@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Generic, Protocol, TypeVar
 
-from rfgraph.errors import UnsupportedError
+from rfgraph.errors import ModelError, UnsupportedError
 from rfgraph.graph import Graph, Node
 from rfgraph.ops import Operation, Reads, Undetermined, lookup_transfer
-from rfgraph.reads import Everything, PerAxis, Read, Rearrange, Shape, Source, Stage
+from rfgraph.reads import Everything, PerAxis, Read, Rearrange, Shape, Source, Stage, followed
 from rfgraph.shapes import Shapes
 
 T = TypeVar("T")
@@ -102,7 +103,6 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
             continue
         operation = Operation(node, names, shapes, live)
         transfer = lookup_transfer(node.domain, node.op_type, node.version)
-        answer: Reads
         if transfer is None:
             if strict:
                 raise UnsupportedError(
@@ -112,18 +112,21 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
                     remedy="analyse without strict, or register a transfer for it",
                 )
             operation.note("not known: every output is taken to read all of every input")
-            answer = _everything(operation)
+            reads = _per_output(operation, _everything(operation), live, shapes)
         else:
             try:
-                answer = transfer(operation)
+                reads = _per_output(operation, transfer(operation), live, shapes)
             except Undetermined as reason:
                 operation.note(f"{reason}: every output is taken to read all of every input")
-                answer = _everything(operation)
-        per_output = list(answer) if isinstance(answer, tuple) else [answer] * len(node.outputs)
-        reads = [
-            _live_reads(found, names, live, shapes.shape(name))
-            for name, found in zip(node.outputs, per_output, strict=False)
-        ]
+                reads = _per_output(operation, _everything(operation), live, shapes)
+            except Exception as error:
+                # A transfer trusts its node: what it trips over is a node that breaks the rules.
+                raise ModelError(
+                    f"its attributes and inputs don't fit ({type(error).__name__}: {error})",
+                    file=graph.file,
+                    node=str(node),
+                    remedy="check the model with onnx.checker",
+                ) from error
         if any(reads):
             steps.append(Step(node, reads))
             live.update(n for n, found in zip(node.outputs, reads, strict=False) if found and n)
@@ -135,24 +138,55 @@ def _everything(operation: Operation) -> list[Read]:
     return [Everything(k) for k in range(len(operation.names))]
 
 
+def _per_output(
+    operation: Operation, answer: Reads, live: set[str], shapes: Shapes
+) -> list[list[Read]]:
+    """The reads of each output that an input reaches."""
+    outputs, names = operation.node.outputs, operation.names
+    per_output = answer if isinstance(answer, tuple) else [answer] * len(outputs)
+    return [
+        _live_reads(found, names, live, shapes, shapes.shape(name))
+        for name, found in zip(outputs, per_output, strict=False)
+    ]
+
+
 def _live_reads(
-    reads: list[Read], names: list[str], live: set[str], shape: Shape | None
+    reads: list[Read], names: list[str], live: set[str], shapes: Shapes, shape: Shape | None
 ) -> list[Read]:
     """The reads that an input reaches; all of a source where the output's shape is unknown."""
     kept = []
     for read in reads:
         source = read.source
         if isinstance(source, Stage):
-            inner = _live_reads(source.reads, names, live, source.shape)
+            inner = _live_reads(source.reads, names, live, shapes, source.shape)
             if not inner:
                 continue
             source.reads[:] = inner
         elif source >= len(names) or names[source] not in live:
             continue
-        if shape is None and isinstance(read, (PerAxis, Rearrange)):
+        if shape is None:
             read = Everything(source)
+        elif isinstance(read, (PerAxis, Rearrange)):
+            size = source.shape if isinstance(source, Stage) else shapes.shape(names[source])
+            _check(read, size, shape)
         kept.append(read)
     return kept
+
+
+def _check(read: PerAxis | Rearrange, source: Shape | None, extent: Shape) -> None:
+    """Whether a read fits the shapes; what does not comes from a node that breaks the rules."""
+    if source is None:
+        raise ValueError("its input has no known shape")
+    if isinstance(read, Rearrange):
+        elements = prod(source)
+        if prod(read.view) != elements or prod(extent) != elements:
+            raise ValueError(f"{source} can't become {extent}")
+        if sorted(read.permutation) != list(range(len(read.view))):
+            raise ValueError(f"{list(read.permutation)} is no permutation of {len(read.view)} axes")
+    elif len(read.axes) != len(source) or any(
+        a >= len(extent) for r in read.axes for a in followed(r)
+    ):
+        raise ValueError(f"an input of shape {source} and an output of shape {extent}")
 
 
 class Interpretation(Protocol, Generic[T]):

@@ -22,8 +22,8 @@ from rfgraph.errors import ModelError, QueryError, ShapeError
 
 OLDEST_OPSET = 7
 
-# The operators of ONNX's own domain that have subgraphs; those of other domains may have some.
-_WITH_SUBGRAPHS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+# Types of attributes that hold graphs; one of no type may.
+_MAYBE_GRAPHS = frozenset({AttributeProto.GRAPH, AttributeProto.GRAPHS, AttributeProto.UNDEFINED})
 
 # A size of an axis: a number, a name ("batch"), or None where the file says nothing.
 Dim = int | str | None
@@ -163,20 +163,27 @@ def read(
     graph = proto.graph
     if values:
         _hold(proto, weights, values, file)
-    inputs = [_input(v) for v in graph.input if v.name not in weights]
+    inputs = [_input(v, file) for v in graph.input if v.name not in weights]
     nodes = []
     for index, node in enumerate(graph.node):
         domain = node.domain if node.domain != "ai.onnx" else ""
         imports = opsets if versions is None else versions[index]
+        if domain not in imports:
+            raise ModelError(
+                f"the model imports no operator set of the domain '{domain or 'ai.onnx'}'",
+                file=file,
+                node=f"{node.op_type} '{node.name}'",
+                remedy="add it to the model's opset_import",
+            )
         nodes.append(
             Node(
                 node.name or f"{node.op_type}_{index}",
                 node.op_type,
                 domain,
-                imports.get(domain, 1),
+                imports[domain],
                 list(node.input),
                 list(node.output),
-                _captures(node) if domain or node.op_type in _WITH_SUBGRAPHS else [],
+                _captures(node),
                 node,
             )
         )
@@ -220,13 +227,17 @@ def _opsets(imports: Any, file: str | None) -> dict[str, int]:
     return opsets
 
 
-def _input(value: onnx.ValueInfoProto) -> Input:
+def _input(value: onnx.ValueInfoProto, file: str | None) -> Input:
     tensor = value.type.tensor_type
     if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
         return Input(value.name, tensor.elem_type, None)
     dims: list[Dim] = []
     for dim in tensor.shape.dim:
         if dim.HasField("dim_value"):
+            if dim.dim_value < 0:
+                raise ModelError(
+                    f"an axis of input '{value.name}' has the size {dim.dim_value}", file=file
+                )
             dims.append(dim.dim_value)
         else:
             dims.append(dim.dim_param or None)
@@ -237,10 +248,8 @@ def _captures(node: onnx.NodeProto) -> list[str]:
     """Names that the subgraphs of `node` use and do not define, in order of use."""
     found: dict[str, None] = {}
     for attribute in node.attribute:
-        if attribute.type == AttributeProto.GRAPH:
-            found.update(dict.fromkeys(_free_names(attribute.g)))
-        elif attribute.type == AttributeProto.GRAPHS:
-            for graph in attribute.graphs:
+        if attribute.type in _MAYBE_GRAPHS:
+            for graph in (attribute.g, *attribute.graphs):
                 found.update(dict.fromkeys(_free_names(graph)))
     return list(found)
 
@@ -263,11 +272,14 @@ def _free_names(graph: onnx.GraphProto) -> list[str]:
 
 def _check(graph: Graph) -> None:
     """Fill in the producers, and put the nodes into topological order."""
-    known = {i.name for i in graph.inputs}
-    if len(known) < len(graph.inputs):
-        raise ModelError("two inputs have the same name", file=graph.file)
-    known.update(graph.weights.tensors)
-    known.update(graph.weights.sparse)
+    known: set[str] = set()
+    tensors = [t.name for t in graph.proto.graph.initializer]
+    tensors += [s.values.name for s in graph.proto.graph.sparse_initializer]
+    for name in [*(i.name for i in graph.inputs), *tensors]:
+        if name in known:
+            kind = "initializers" if name in tensors else "inputs"
+            raise ModelError(f"two {kind} are called '{name}'", file=graph.file)
+        known.add(name)
     producer = graph.producer
     for node in graph.nodes:
         for k, name in enumerate(node.outputs):
@@ -299,8 +311,9 @@ def _check(graph: Graph) -> None:
             graph.nodes = [n for n in order if isinstance(n, Node)]
         except nx.NetworkXUnfeasible:
             cycle = [str(edge[0]) for edge in nx.find_cycle(digraph) if isinstance(edge[0], Node)]
+            shown = [*cycle[:6], f"... {len(cycle) - 6} more"] if len(cycle) > 7 else cycle
             raise ModelError(
-                "the graph has a cycle: " + " -> ".join([*cycle, cycle[0]]), file=graph.file
+                "the graph has a cycle: " + " -> ".join([*shown, cycle[0]]), file=graph.file
             ) from None
 
 
@@ -341,6 +354,13 @@ def _inline(
                 f"the function '{function.name}' calls itself", file=file, node=node.name
             )
         call = node.name or f"{node.op_type}_{len(nodes)}"
+        if len(node.input) > len(function.input) or len(node.output) > len(function.output):
+            raise ModelError(
+                f"more arguments than the function '{function.name}' has: it takes "
+                f"{len(function.input)} inputs and gives {len(function.output)} outputs",
+                file=file,
+                node=call,
+            )
         arguments = [*node.input, *[""] * (len(function.input) - len(node.input))]
         renamed = dict(zip(function.input, arguments, strict=True))
         results = zip(function.output, node.output, strict=False)
@@ -352,6 +372,13 @@ def _inline(
             copy = onnx.NodeProto()
             copy.CopyFrom(body)
             copy.name = f"{call}/{body.name or body.op_type}"
+            for name in body.input:
+                if name and name not in renamed:
+                    raise ModelError(
+                        f"'{name}' is made by no node of the function '{function.name}'",
+                        file=file,
+                        node=copy.name,
+                    )
             for name in body.output:
                 if name and name not in renamed:
                     renamed[name] = unique(name, call)

@@ -178,29 +178,30 @@ def window(axis: int, kernel: int, stride: int, dilation: int, pad: int) -> Alon
 
 
 @_once
-def transposed_window(axis: int, kernel: int, stride: int, dilation: int, pad: int) -> Along:
+def transposed_window(
+    axis: int, kernel: int, stride: int, dilation: int, pad: int, outputs: int
+) -> Along | Table:
     """The adjoint of `window`: every ``i`` with ``o + pad - i * stride`` a multiple of
     `dilation` from 0 to ``(kernel - 1) * dilation``.
 
     With ``g = gcd(stride, dilation)`` these ``i`` are ``dilation / g`` apart, and the pattern
     repeats after `stride` outputs, which move it by one. Where `g` does not divide ``o + pad``
-    nothing is read.
+    nothing is read. A pattern much longer than the `outputs` is listed instead.
 
-    >>> transposed_window(2, kernel=3, stride=2, dilation=1, pad=1)
+    >>> transposed_window(2, kernel=3, stride=2, dilation=1, pad=1, outputs=8)
     Along(axis=2, starts=(0, 0), counts=(1, 2), advance=1, step=1, part=None)
     """
-    step = dilation // gcd(stride, dilation)
-    starts, counts = [], []
-    for phase in range(stride):
-        # i * stride = o + pad - k * dilation, so every k that gives a whole i
-        read = [
-            (phase + pad - k * dilation) // stride
-            for k in range(kernel)
-            if (phase + pad - k * dilation) % stride == 0
-        ]
-        starts.append(min(read, default=0))
-        counts.append(len(read))
-    return Along(axis, tuple(starts), tuple(counts), 1, step)
+    repeats = stride <= max(outputs, 1024)
+    o = np.arange(stride if repeats else outputs, dtype=np.int64) + pad
+    g = gcd(stride, dilation)
+    s, d = stride // g, dilation // g
+    # Of the kernel positions k = first, first + s, ... the last one reads the first i.
+    first = o // g * pow(d, -1, s) % s
+    counts = np.where((o % g == 0) & (first < kernel), (kernel - 1 - first) // s + 1, 0)
+    starts = np.where(counts > 0, (o - (first + (counts - 1) * s) * dilation) // stride, 0)
+    if not repeats:
+        return Table((axis,), starts, counts, d)
+    return Along(axis, tuple(starts.tolist()), tuple(counts.tolist()), 1, d)
 
 
 @_once

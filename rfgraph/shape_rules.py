@@ -33,9 +33,9 @@ def _pool(node: Node) -> Rule | None:
     """With ``ceil_mode`` a window that would begin beyond the input and its first padding does
     not count (https://onnx.ai/onnx/operators/onnx__AveragePool.html); inference counts it.
     """
-    if not node.attribute("ceil_mode", 0):
-        return None
     kernel = node.attribute("kernel_shape")
+    if not node.attribute("ceil_mode", 0) or not kernel:
+        return None
     rank = len(kernel)
     strides = node.attribute("strides") or [1] * rank
     dilations = node.attribute("dilations") or [1] * rank
@@ -88,9 +88,9 @@ def _conv_transpose(node: Node) -> Rule | None:
 
 def _slice(node: Node) -> Rule | None:
     """Before version 10 inference gives up on axes that are out of order."""
-    if node.version >= 10:
-        return None
     starts, ends = node.attribute("starts"), node.attribute("ends")
+    if node.version >= 10 or not starts or not ends:
+        return None
     axes = node.attribute("axes") or range(len(starts))
 
     def output(shape: Shape, _: list[Shape | None]) -> Shape:

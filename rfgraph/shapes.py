@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TypeProto, numpy_helper, shape_inference
 
-from rfgraph.errors import ModelError, ShapeError
+from rfgraph.errors import ShapeError
 from rfgraph.graph import Graph, Node
 from rfgraph.model_file import dense
 from rfgraph.shape_rules import rule
@@ -134,25 +134,32 @@ class Shapes:
                 if name not in shapes and tensor.HasField("shape"):
                     dims = [d.dim_value for d in tensor.shape.dim]
                     # An open dimension reads as 0, and so does one of size 0.
-                    if 0 not in dims or all(d.HasField("dim_value") for d in tensor.shape.dim):
+                    # Negative sizes are left to the walk, which finds the node to blame.
+                    if min(dims, default=1) > 0 or (
+                        min(dims) == 0 and all(d.HasField("dim_value") for d in tensor.shape.dim)
+                    ):
                         shapes[name] = tuple(dims)
 
     def _step(self, node: Node) -> None:
         """Shapes of the outputs of one node, from the types and static values of its inputs."""
-        if len(node.outputs) == 1:
+        if len(node.outputs) == 1 and node.outputs[0]:
             value = self.static(node.outputs[0])
             if value is not None:
-                self._set(node.outputs[0], numpy_helper.from_array(value).data_type, value.shape)
+                made = int(onnx.helper.np_dtype_to_tensor_dtype(value.dtype))
+                self._set(node.outputs[0], made, value.shape, node)
                 return
         known_rule = rule(node)
         if known_rule is not None:
             inputs = [self._shapes.get(name) for name in node.inputs]
             if all(s is not None for s, n in zip(inputs, node.inputs, strict=True) if n):
                 assert inputs[0] is not None
+                kind = self.element_type(node.inputs[0])
+                try:
+                    ruled = known_rule(inputs[0], inputs)
+                except Exception as error:
+                    raise self._misfit(node, f"{type(error).__name__}: {error}") from error
                 for name in filter(None, node.outputs):
-                    self._set(
-                        name, self.element_type(node.inputs[0]), known_rule(inputs[0], inputs)
-                    )
+                    self._set(name, kind, ruled, node)
             return
         schema = _schema(node.op_type, node.version, node.domain)
         if schema is None:
@@ -175,13 +182,8 @@ class Shapes:
             found = shape_inference.infer_node_outputs(
                 schema, node.proto, types, data, opset_imports=imports
             )
-        except shape_inference.InferenceError as error:
-            raise ShapeError(
-                f"its inputs don't fit: {str(error).rpartition(']')[2].strip()}",
-                file=self.graph.file,
-                node=str(node),
-                remedy="check the model and the shapes given",
-            ) from None
+        except (shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+            raise self._misfit(node, str(error).rpartition("]")[2].strip()) from None
         except (RuntimeError, ValueError, TypeError):
             found = {}
         if not all(kind.tensor_type.HasField("shape") for kind in found.values()) or not found:
@@ -190,9 +192,20 @@ class Shapes:
             tensor = kind.tensor_type
             self._types.setdefault(name, kind)
             if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
-                self._set(name, tensor.elem_type, tuple(d.dim_value for d in tensor.shape.dim))
+                dims = tuple(d.dim_value for d in tensor.shape.dim)
+                self._set(name, tensor.elem_type, dims, node)
 
-    def _set(self, name: str, element_type: int, shape: Shape) -> None:
+    def _misfit(self, node: Node, reason: str) -> ShapeError:
+        return ShapeError(
+            f"its inputs and attributes don't fit ({reason})",
+            file=self.graph.file,
+            node=str(node),
+            remedy="check the model and the shapes given",
+        )
+
+    def _set(self, name: str, element_type: int, shape: Shape, node: Node) -> None:
+        if any(size < 0 for size in shape):
+            raise self._misfit(node, f"its output would have the shape {tuple(shape)}")
         if self._shapes.get(name) is None:
             self._shapes[name] = tuple(shape)
             self._types[name] = onnx.helper.make_tensor_type_proto(element_type, shape)
@@ -366,7 +379,6 @@ def _whole_graph(graph: Graph) -> onnx.GraphProto:
         proto = copy
     try:
         return shape_inference.infer_shapes(proto, data_prop=True).graph
-    except (shape_inference.InferenceError, RuntimeError, ValueError) as error:
-        raise ModelError(
-            f"ONNX's shape inference fails: {' '.join(str(error).split())}", file=graph.file
-        ) from None
+    except (shape_inference.InferenceError, RuntimeError, ValueError):
+        # Walking the nodes one by one finds the one to blame.
+        return proto.graph

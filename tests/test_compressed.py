@@ -93,7 +93,7 @@ CASES: dict[str, tuple[tuple[AxisRead, ...], tuple[int, ...], tuple[int, ...]]] 
     "window and pool": ((same(0), window(1, 3, 2, 1, 1)), (4, 7), (4, 4)),
     "wide window": ((window(0, 150, 1, 1, 75),), (300,), (301,)),
     "wide dilated window": ((window(0, 70, 3, 4, 100),), (500,), (130,)),
-    "transposed": ((transposed_window(0, 3, 2, 3, 1), same(1)), (5, 3), (12, 3)),
+    "transposed": ((transposed_window(0, 3, 2, 3, 1, 12), same(1)), (5, 3), (12, 3)),
     "swapped": ((same(1), window(0, 2, 1, 2, 0)), (3, 6), (4, 3)),
     "reduced": ((WHOLE, same(0)), (3, 6), (6,)),
     "grouped": ((block(0, 2, 3), same(1)), (6, 4), (4, 4)),

@@ -31,13 +31,14 @@ def conv(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Conv.html
     """
     X, W, Y = op.shape(0), op.shape(1), op.out()
+    group = op.attribute("group", 1)
+    if group < 1 or X[1] != W[1] * group or W[0] % group:
+        raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
     windows = spatial_windows(op, W[2:])
     along = [
         window(axis, w.kernel, w.stride, w.dilation, w.pad) for axis, w in enumerate(windows, 2)
     ]
-    reads: list[Read] = [
-        PerAxis(0, (same(0), _channels(W[0], X[1], op.attribute("group", 1)), *along))
-    ]
+    reads: list[Read] = [PerAxis(0, (same(0), _channels(W[0], X[1], group), *along))]
     if op.live(1):
         kernel = []
         for axis, w in enumerate(windows, 2):
@@ -63,6 +64,8 @@ def conv_transpose(op: Operation) -> Reads:
     X, W, Y = op.shape(0), op.shape(1), op.out()
     rank = len(X) - 2
     group = op.attribute("group", 1)
+    if group < 1 or X[1] != W[0] or X[1] % group:
+        raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
     strides = op.attribute("strides") or [1] * rank
     dilations = op.attribute("dilations") or [1] * rank
     auto_pad = op.attribute("auto_pad", "NOTSET")
@@ -78,7 +81,9 @@ def conv_transpose(op: Operation) -> Reads:
     elif auto_pad == "VALID":
         pads = [0] * rank
     along = [
-        transposed_window(axis, W[axis], strides[axis - 2], dilations[axis - 2], pads[axis - 2])
+        transposed_window(
+            axis, W[axis], strides[axis - 2], dilations[axis - 2], pads[axis - 2], Y[axis]
+        )
         for axis in range(2, rank + 2)
     ]
     reads: list[Read] = [PerAxis(0, (same(0), _channels(Y[1], X[1], group), *along))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rfgraph.ops.moving import gathered
-from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.reads import WHOLE, AxisRead, PerAxis, Read, same
 
 _COMPUTED = "its 'indices' are computed: the whole axis of 'data' is assumed"
@@ -18,6 +18,13 @@ def _indices(op: Operation, size: int) -> np.ndarray | None:
         if op.live(0):
             op.note(_COMPUTED)
         return None
+    return _within(indices, size)
+
+
+def _within(indices: np.ndarray, size: int) -> np.ndarray:
+    """Indices, which may count from the end, as coordinates of an axis of length `size`."""
+    if indices.size and not (-size <= indices.min() and indices.max() < size):
+        raise ValueError(f"'indices' from {indices.min()} to {indices.max()} on an axis of {size}")
     return np.where(indices < 0, indices + size, indices)
 
 
@@ -45,7 +52,7 @@ def gather(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Gather.html
     """
     data, rank = op.shape(0), len(op.shape(1))
-    axis = op.attribute("axis", 0) % len(data)
+    axis = axis_of(op.attribute("axis", 0), len(data))
     own = list(range(axis, axis + rank))
     indices = _indices(op, data[axis])
     chosen = WHOLE if indices is None else _picked(own, indices)
@@ -63,7 +70,7 @@ def gather_elements(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__GatherElements.html
     """
     data, Y = op.shape(0), op.out()
-    axis = op.attribute("axis", 0) % len(data)
+    axis = axis_of(op.attribute("axis", 0), len(data))
     axes = list(range(len(Y)))
     indices = _indices(op, data[axis])
     along: list[AxisRead] = [same(a) for a in axes]

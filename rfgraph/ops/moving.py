@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
+from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
 from rfgraph.reads import (
     Along,
     AxisRead,
@@ -100,7 +100,7 @@ def concat(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Concat.html
     """
     rank = len(op.out())
-    axis = op.attribute("axis") % rank
+    axis = axis_of(op.attribute("axis"), rank)
     reads: list[Read] = []
     begin = 0
     for k in op.inputs:
@@ -121,7 +121,7 @@ def split(op: Operation) -> Reads:
     if op.live(1):
         raise Undetermined("its 'split' is computed from the data")
     rank = len(op.shape(0))
-    axis = op.attribute("axis", 0) % rank
+    axis = axis_of(op.attribute("axis", 0), rank)
     outputs: list[list[Read]] = []
     begin = 0
     for k, name in enumerate(op.node.outputs):
@@ -150,7 +150,7 @@ def slice_(op: Operation) -> Reads:
     steps = op.integers(4, "steps") or [1] * len(starts)
     reads: list[AxisRead] = [same(axis) for axis in range(len(shape))]
     for start, axis, step in zip(starts, axes, steps, strict=True):
-        axis %= len(shape)
+        axis = axis_of(axis, len(shape))
         size = shape[axis]
         start = start + size if start < 0 else start
         start = min(max(start, 0), size - 1 if step < 0 else size)
@@ -193,7 +193,8 @@ def pad(op: Operation) -> Reads:
     axes = op.integers(3, "axes") or list(range(rank))
     begins, ends = [0] * rank, [0] * rank
     for axis, begin, end in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True):
-        begins[axis % rank], ends[axis % rank] = begin, end
+        axis = axis_of(axis, rank)
+        begins[axis], ends[axis] = begin, end
     mode = op.attribute("mode", "constant")
     along = [
         _padded(axis, shape[axis], Y[axis], begins[axis], ends[axis], mode) for axis in range(rank)

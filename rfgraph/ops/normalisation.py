@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rfgraph.ops.reduction import reduced
-from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.reads import (
     STATISTIC,
     AxisRead,
@@ -97,7 +97,7 @@ def layer_normalization(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__RMSNormalization.html
     """
     shape = op.shape(0)
-    axis = op.attribute("axis", -1) % len(shape)
+    axis = axis_of(op.attribute("axis", -1), len(shape))
     statistics = reduced(0, shape, set(range(axis, len(shape))), True)
     parameters: list[Read] = [Elementwise(k) for k in op.inputs[1:]]
     return (
@@ -115,7 +115,10 @@ def lp_normalization(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__LpNormalization.html
     """
     shape = op.shape(0)
-    return [Elementwise(0), reduced(0, shape, {op.attribute("axis", -1) % len(shape)}, True)]
+    return [
+        Elementwise(0),
+        reduced(0, shape, {axis_of(op.attribute("axis", -1), len(shape))}, True),
+    ]
 
 
 @transfer("MeanVarianceNormalization", since=9)
@@ -127,7 +130,7 @@ def mean_variance_normalization(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__MeanVarianceNormalization.html
     """
     shape = op.shape(0)
-    axes = {axis % len(shape) for axis in op.attribute("axes", [0, 2, 3])}
+    axes = {axis_of(axis, len(shape)) for axis in op.attribute("axes", [0, 2, 3])}
     return [Elementwise(0), reduced(0, shape, axes, True)]
 
 

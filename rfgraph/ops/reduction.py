@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.reads import STATISTIC, AxisRead, Elementwise, PerAxis, Shape, running, same
 
 
@@ -48,7 +48,7 @@ def reduce(op: Operation) -> Reads:
         if op.attribute("noop_with_empty_axes", 0):
             return [Elementwise(0)]
         axes = list(range(len(shape)))
-    chosen = {axis % len(shape) for axis in axes}
+    chosen = {axis_of(axis, len(shape)) for axis in axes}
     return [reduced(0, shape, chosen, bool(op.attribute("keepdims", 1)))]
 
 
@@ -62,7 +62,7 @@ def arg_reduce(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__ArgMax.html
     """
     shape = op.shape(0)
-    axis = op.attribute("axis", 0) % len(shape)
+    axis = axis_of(op.attribute("axis", 0), len(shape))
     return [reduced(0, shape, {axis}, bool(op.attribute("keepdims", 1)))]
 
 
@@ -79,7 +79,10 @@ def softmax(op: Operation) -> Reads:
     shape = op.shape(0)
     if not shape:
         return [Elementwise(0)]
-    return [Elementwise(0), reduced(0, shape, {op.attribute("axis", -1) % len(shape)}, True)]
+    return [
+        Elementwise(0),
+        reduced(0, shape, {axis_of(op.attribute("axis", -1), len(shape))}, True),
+    ]
 
 
 @transfer("Hardmax", since=1)
@@ -94,7 +97,7 @@ def flat_softmax(op: Operation) -> Reads:
     """
     shape = op.shape(0)
     axis = op.attribute("axis", 1)
-    axis = axis % len(shape) if axis < 0 else axis
+    axis = axis if axis == len(shape) else axis_of(axis, len(shape))
     return [Elementwise(0), reduced(0, shape, set(range(axis, len(shape))), True)]
 
 
@@ -109,7 +112,7 @@ def cum_sum(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__CumSum.html
     """
     shape = op.shape(0)
-    axis = int(op.constant(1, "axis").reshape(())) % len(shape)
+    axis = axis_of(int(op.constant(1, "axis").reshape(())), len(shape))
     reads: list[AxisRead] = [same(a) for a in range(len(shape))]
     reads[axis] = running(
         axis,

@@ -109,6 +109,17 @@ class Operation:
         self.notes.append(reason)
 
 
+def axis_of(axis: int, rank: int) -> int:
+    """An axis, which may count from the end, as a number from 0 on.
+
+    >>> axis_of(-1, 4)
+    3
+    """
+    if not -rank <= axis < rank:
+        raise ValueError(f"there is no axis {axis} of {rank}")
+    return int(axis) % rank
+
+
 _TRANSFERS: dict[tuple[str, str], list[tuple[int, Transfer]]] = {}
 
 

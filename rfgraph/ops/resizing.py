@@ -12,7 +12,7 @@ from math import ceil, floor
 
 import numpy as np
 
-from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
+from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
 from rfgraph.reads import Along, AxisRead, PerAxis, Table, same
 
 # Longer patterns than this have no closed form worth the name.
@@ -53,7 +53,7 @@ def resize(op: Operation) -> Reads:
     """
     shape, Y = op.shape(0), op.out()
     rank = len(shape)
-    axes = [axis % rank for axis in op.attribute("axes") or range(rank)]
+    axes = [axis_of(axis, rank) for axis in op.attribute("axes") or range(rank)]
     given = op.static(2)
     if given is not None and given.size:
         scales = [float(v) for v in given]
