@@ -19,7 +19,7 @@ from rfgraph.compressed import NOTHING
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
 from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
-from rfgraph.shapes import Shape, Shapes
+from rfgraph.shapes import MAX_AXIS, Shape, Shapes
 
 Model = str | os.PathLike[str] | bytes | onnx.ModelProto
 
@@ -150,8 +150,17 @@ def _sizes(
                 file=graph.file,
                 remedy=f"its axes are {_template(dims)}",
             )
+        if dims is None:
+            raise ShapeError(f"shapes: input '{name}' has no axes that are known", file=graph.file)
         if any(int(size) < 0 for size in given):
             raise ShapeError(f"shapes: a size of input '{name}' is negative", file=graph.file)
+        if max(map(int, given), default=0) > MAX_AXIS:
+            raise ShapeError(
+                f"shapes: input '{name}' has an axis of {max(map(int, given))}: "
+                f"more than {MAX_AXIS}",
+                file=graph.file,
+                remedy="give smaller sizes",
+            )
     named: dict[str, int] = {}
     for name, given in shapes.items():
         for dim, size in zip(declared[name] or (), given, strict=False):

@@ -21,6 +21,7 @@ from math import prod
 import numpy as np
 
 from rfgraph.compressed import NOTHING, affordable, moved, placed, pulled
+from rfgraph.errors import ShapeError
 from rfgraph.reads import (
     Along,
     AxisRead,
@@ -35,6 +36,10 @@ from rfgraph.reads import (
     followed,
     reads_everywhere,
 )
+
+# Arrays from this many bytes on count towards what all bounds together may take.
+_LARGE = 1 << 20
+_MAX_KEPT = 2 << 30
 
 # More terms than this are joined, exactly, into one that is written out in full.
 _MAX_TERMS = 48
@@ -70,6 +75,9 @@ Terms = tuple[Term, ...]
 class Bounds:
     """The interpretation of reads as bounds, for `rfgraph.flow.forward`."""
 
+    def __init__(self) -> None:
+        self._kept = 0
+
     def seed(self, shape: Shape) -> Terms:
         """Every element sees itself; a scalar is treated as if it had one axis, of length 1."""
         factors = [] if shape else [np.zeros(2, dtype=np.int64)]
@@ -98,8 +106,15 @@ class Bounds:
                 (first, between), read = split
                 view = union([_per_axis(term, first, source, between) for term in view])
                 source = between
-        made = [_per_axis(term, read, source, extent) for term in view]
-        return union(made) or None
+        made = union([_per_axis(term, read, source, extent) for term in view])
+        for term in made:
+            self._kept += sum(f.nbytes for f in term.factors if f.nbytes > _LARGE)
+        if self._kept > _MAX_KEPT:
+            raise ShapeError(
+                f"the bounds of all values take more than {_MAX_KEPT >> 30} GB",
+                remedy="give smaller sizes with shapes= or --shape",
+            )
+        return made or None
 
     def union(self, views: Sequence[Terms], extent: Shape | None) -> Terms:
         """See `rfgraph.flow.Interpretation`."""

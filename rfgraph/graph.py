@@ -22,6 +22,10 @@ from rfgraph.errors import ModelError, QueryError, ShapeError
 
 OLDEST_OPSET = 7
 
+# Functions are inlined into at most so many nodes, from at most so many levels.
+_MAX_INLINED = 1_000_000
+_MAX_NESTED = 100
+
 # Types of attributes that hold graphs; one of no type may.
 _MAYBE_GRAPHS = frozenset({AttributeProto.GRAPH, AttributeProto.GRAPHS, AttributeProto.UNDEFINED})
 
@@ -349,6 +353,12 @@ def _inline(
             nodes.append(node)
             versions.append(imports)
             return
+        if len(nodes) > _MAX_INLINED or len(stack) > _MAX_NESTED:
+            raise ModelError(
+                f"the function '{function.name}' is called too often or too deep to be inlined",
+                file=file,
+                node=node.name,
+            )
         if function.name in stack:
             raise ModelError(
                 f"the function '{function.name}' calls itself", file=file, node=node.name

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,11 @@ Buffer = bytes | mmap.mmap
 
 # Tensors up to this many bytes are parsed with the graph: shapes, axes, indices and the like.
 SMALL = 4096
+
+# A sparse tensor with more elements than this is not written out.
+MAX_DENSE = 1 << 26
+
+_NIBBLES = frozenset({onnx.TensorProto.INT4, onnx.TensorProto.UINT4, onnx.TensorProto.FLOAT4E2M1})
 
 # Files up to this many bytes are parsed whole: that is faster than walking them.
 _WALK_FROM = 1 << 20
@@ -69,7 +75,7 @@ class Weights:
             The contents lie in a file that is missing, too short or outside the model's folder.
         """
         if name in self.sparse:
-            return dense(self.sparse[name])
+            return self.dense(self.sparse[name])
         tensor = self.tensors[name]
         if name in self._spans and self._buffer is not None:
             begin, end = self._spans[name]
@@ -83,13 +89,36 @@ class Weights:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             tensor = self._fetch(tensor, file, where)
         try:
+            size = _bytes(tensor)
+            if tensor.HasField("raw_data") and len(tensor.raw_data) != size:
+                raise ValueError(f"{len(tensor.raw_data)} bytes for {size}")
             return numpy_helper.to_array(tensor)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise ModelError(
-                f"its contents don't fit its shape {tuple(tensor.dims)}: {error}",
+                f"its contents don't fit its type and shape {tuple(tensor.dims)}: {error}",
                 file=file,
                 node=where,
             ) from None
+
+    def dense(self, sparse: onnx.SparseTensorProto) -> np.ndarray:
+        """A sparse tensor written out; indices may be linear or one row an element."""
+        values, indices = self.to_array(sparse.values), self.to_array(sparse.indices)
+        shape = tuple(sparse.dims)
+        try:
+            if prod(shape) > MAX_DENSE or min(shape, default=0) < 0:
+                raise ValueError(f"it has the shape {shape}")
+            out = np.zeros(shape, dtype=values.dtype)
+            if indices.ndim == 2:
+                out[tuple(indices.T)] = values
+            else:
+                out.reshape(-1)[indices] = values
+        except (ValueError, IndexError) as error:
+            raise ModelError(
+                f"it can't be written out: {error}",
+                file=str(self._path) if self._path else None,
+                node=f"sparse tensor '{sparse.values.name}'",
+            ) from None
+        return out
 
     def _fetch(self, tensor: onnx.TensorProto, file: str | None, where: str) -> onnx.TensorProto:
         entries = {entry.key: entry.value for entry in tensor.external_data}
@@ -101,17 +130,24 @@ class Weights:
                 remedy="give the model's path",
             )
         folder = self._path.parent.resolve()
-        target = (folder / location).resolve()
-        if not location or not target.is_relative_to(folder):
-            raise ModelError(
-                f"its data lies in '{location}', outside the model's folder", file=file, node=where
-            )
+        size = _bytes(tensor)
         try:
-            offset, length = int(entries.get("offset", 0)), int(entries.get("length", -1))
+            target = (folder / location).resolve()
+            if not location or not target.is_relative_to(folder):
+                raise ModelError(
+                    f"its data lies in '{location}', outside the model's folder",
+                    file=file,
+                    node=where,
+                )
+            if not target.is_file():
+                raise ValueError("there is no such file")
+            offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
+            if length != size or offset < 0 or offset + size > target.stat().st_size:
+                raise ValueError(f"{size} bytes at {offset} are wanted")
             with target.open("rb") as stream:
                 stream.seek(offset)
-                contents = stream.read(length)
-        except (OSError, ValueError) as error:
+                contents = stream.read(size)
+        except (OSError, ValueError, KeyError) as error:
             raise ModelError(
                 f"its data in '{location}' can't be read: {error}",
                 file=file,
@@ -126,16 +162,12 @@ class Weights:
         return fetched
 
 
-def dense(sparse: onnx.SparseTensorProto) -> np.ndarray:
-    """A sparse tensor written out; indices may be linear or one row an element."""
-    values = numpy_helper.to_array(sparse.values)
-    indices = numpy_helper.to_array(sparse.indices)
-    out = np.zeros(tuple(sparse.dims), dtype=values.dtype)
-    if indices.ndim == 2:
-        out[tuple(indices.T)] = values
-    else:
-        out.reshape(-1)[indices] = values
-    return out
+def _bytes(tensor: onnx.TensorProto) -> int:
+    """How many bytes the contents of a tensor take; KeyError if its type is none."""
+    elements = prod(tensor.dims)
+    if tensor.data_type in _NIBBLES:
+        return (elements + 1) // 2
+    return elements * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
 
 
 def load(
@@ -198,10 +230,9 @@ def _contents(path: Path) -> Buffer:
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except IsADirectoryError:
         raise ModelError("is a folder, not a model", file=str(path)) from None
-    except OSError as error:
-        raise ModelError(
-            error.strerror or str(error), file=str(path), remedy="check the path"
-        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError(reason, file=str(path), remedy="check the path") from None
 
 
 def _parse(buffer: Buffer, file: str | None) -> tuple[onnx.ModelProto, dict[str, tuple[int, int]]]:

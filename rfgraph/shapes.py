@@ -17,7 +17,6 @@ from onnx import TypeProto, numpy_helper, shape_inference
 
 from rfgraph.errors import ShapeError
 from rfgraph.graph import Graph, Node
-from rfgraph.model_file import dense
 from rfgraph.shape_rules import rule
 
 Shape = tuple[int, ...]
@@ -177,17 +176,23 @@ class Shapes:
                 value = self.static(name)
                 if value is not None:
                     data[name] = numpy_helper.from_array(value)
-        imports = [onnx.helper.make_opsetid(node.domain, node.version)]
+        imports = [onnx.helper.make_opsetid(node.domain, schema.since_version)]
+        blame = ""
         try:
             found = shape_inference.infer_node_outputs(
                 schema, node.proto, types, data, opset_imports=imports
             )
-        except (shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+        except shape_inference.InferenceError as error:
             raise self._misfit(node, str(error).rpartition("]")[2].strip()) from None
+        except onnx.checker.ValidationError as error:
+            # Whole graphs are not checked so strictly: an attribute too many is let pass.
+            found, blame = {}, str(error)
         except (RuntimeError, ValueError, TypeError):
             found = {}
         if not all(kind.tensor_type.HasField("shape") for kind in found.values()) or not found:
             found = _alone(node, types, imports)
+        if blame and not any(kind.tensor_type.HasField("shape") for kind in found.values()):
+            raise self._misfit(node, blame)
         for name, kind in found.items():
             tensor = kind.tensor_type
             self._types.setdefault(name, kind)
@@ -274,6 +279,10 @@ class Shapes:
         if node.op_type == "Constant" and not node.domain:
             self._statics[node.outputs[0]] = self._constant(node)
             return
+        if any(a.t.data_location == onnx.TensorProto.EXTERNAL for a in node.proto.attribute):
+            return
+        if sum(value.size for value in feeds.values()) > _MAX_STATIC:
+            return
         for name in node.outputs:
             shape = self._shapes.get(name)
             if shape is not None and np.prod(shape, dtype=object) > _MAX_STATIC:
@@ -296,7 +305,7 @@ class Shapes:
             if name == "value":
                 return self.graph.weights.to_array(value)
             if name == "sparse_value":
-                return dense(value)
+                return self.graph.weights.dense(value)
             return np.asarray(value, dtype=_CONSTANT_TYPES.get(name))
         return None
 
@@ -335,9 +344,12 @@ def _modest(node: Node, inputs: list[np.ndarray]) -> bool:
 
 @cache
 def _schema(op_type: str, version: int, domain: str) -> onnx.defs.OpSchema | None:
+    if not domain:
+        # A later operator set is read as the latest that the onnx package knows.
+        version = min(version, onnx.defs.onnx_opset_version())
     try:
         return onnx.defs.get_schema(op_type, version, domain)
-    except onnx.defs.SchemaError:
+    except (onnx.defs.SchemaError, TypeError):
         return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
 
 
 @transfer("Constant")
@@ -19,6 +19,13 @@ def nothing(op: Operation) -> Reads:
 
     Y[o] <- nothing
 
+    Where the shape itself depends on the data, so does the output.
+
     https://onnx.ai/onnx/operators/onnx__Shape.html
     """
+    for k in op.inputs:
+        if op.live(k):
+            op.shape(k)
+            if op.node.op_type == "ConstantOfShape":
+                raise Undetermined("its shape is computed from the data")
     return []
