@@ -136,6 +136,7 @@ def _sizes(
 ) -> tuple[dict[str, Shape], list[_Axis]]:
     """Sizes of the inputs with 1 for open axes, and which axes are open."""
     declared = {i.name: i.dims for i in graph.inputs}
+    tensors = {i.name for i in graph.inputs if i.element_type}
     for name, given in shapes.items():
         if name not in declared:
             raise QueryError(
@@ -150,8 +151,8 @@ def _sizes(
                 file=graph.file,
                 remedy=f"its axes are {_template(dims)}",
             )
-        if dims is None:
-            raise ShapeError(f"shapes: input '{name}' has no axes that are known", file=graph.file)
+        if name not in tensors:
+            raise ShapeError(f"shapes: input '{name}' is no tensor", file=graph.file)
         if any(int(size) < 0 for size in given):
             raise ShapeError(f"shapes: a size of input '{name}' is negative", file=graph.file)
         if max(map(int, given), default=0) > MAX_AXIS:
@@ -159,7 +160,7 @@ def _sizes(
                 f"shapes: input '{name}' has an axis of {max(map(int, given))}: "
                 f"more than {MAX_AXIS}",
                 file=graph.file,
-                remedy="give smaller sizes",
+                remedy="give smaller sizes with shapes= or --shape",
             )
     named: dict[str, int] = {}
     for name, given in shapes.items():

@@ -39,7 +39,7 @@ from rfgraph.reads import (
 
 # Arrays from this many bytes on count towards what all bounds together may take.
 _LARGE = 1 << 20
-_MAX_KEPT = 2 << 30
+_MAX_KEPT = 1 << 30
 
 # More terms than this are joined, exactly, into one that is written out in full.
 _MAX_TERMS = 48

@@ -51,7 +51,7 @@ def _fail(message: str) -> int:
 
 
 def _line(message: object) -> str:
-    return " ".join(str(message).split())
+    return text.plain(" ".join(str(message).split()))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -196,7 +196,7 @@ def _show(options: argparse.Namespace) -> str:
     if options.output_format == "json":
         return json_format.show(analysis, chosen)
     parts = [text.show(analysis, chosen, all_axes=options.all_axes)]
-    parts += [f"note: {note}" for note in _summed([*analysis.notes, *analysis.unequal])]
+    parts += [f"note: {text.plain(note)}" for note in _summed([*analysis.notes, *analysis.unequal])]
     return "\n".join(parts)
 
 

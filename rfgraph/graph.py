@@ -8,6 +8,7 @@ among the node's inputs.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,7 @@ from rfgraph.errors import ModelError, QueryError, ShapeError
 OLDEST_OPSET = 7
 
 # Functions are inlined into at most so many nodes, from at most so many levels.
-_MAX_INLINED = 1_000_000
+_MAX_INLINED = 50_000
 _MAX_NESTED = 100
 
 # Types of attributes that hold graphs; one of no type may.
@@ -172,6 +173,8 @@ def read(
     for index, node in enumerate(graph.node):
         domain = node.domain if node.domain != "ai.onnx" else ""
         imports = opsets if versions is None else versions[index]
+        if not isinstance(node.op_type, str) or not isinstance(node.name, str):
+            raise ModelError(f"{node.op_type!r} is no name of an operator", file=file)
         if domain not in imports:
             raise ModelError(
                 f"the model imports no operator set of the domain '{domain or 'ai.onnx'}'",
@@ -209,6 +212,8 @@ def _hold(
                 remedy=f"its inputs are {', '.join(types)}",
             )
         array = np.asarray(value)
+        if not types[name].elem_type:
+            raise ShapeError(f"values: input '{name}' is no tensor", file=file)
         declared = helper.tensor_dtype_to_np_dtype(types[name].elem_type)
         rank = len(types[name].shape.dim)
         if types[name].HasField("shape") and array.ndim != rank:
@@ -289,6 +294,8 @@ def _check(graph: Graph) -> None:
         for k, name in enumerate(node.outputs):
             if not name:
                 continue
+            if not isinstance(name, str):
+                raise ModelError(f"{name!r} is no name", file=graph.file, node=repr(node.name))
             if name in producer or name in known:
                 raise ModelError(f"'{name}' is made twice", file=graph.file, node=str(node))
             producer[name] = node, k
@@ -395,11 +402,13 @@ def _inline(
             _bind(copy, renamed, given)
             expand(copy, inner, (*stack, function.name))
 
+    repeats: Counter[str] = Counter()
+
     def unique(name: str, call: str) -> str:
-        candidate, n = name, 0
+        candidate = name if name not in taken else f"{call}/{name}"
         while candidate in taken:
-            candidate = f"{call}/{name}" + (f".{n}" if n else "")
-            n += 1
+            repeats[f"{call}/{name}"] += 1
+            candidate = f"{call}/{name}.{repeats[f'{call}/{name}']}"
         taken.add(candidate)
         return candidate
 

@@ -35,8 +35,9 @@ _NIBBLES = frozenset({onnx.TensorProto.INT4, onnx.TensorProto.UINT4, onnx.Tensor
 # Files up to this many bytes are parsed whole: that is faster than walking them.
 _WALK_FROM = 1 << 20
 
-_MODEL_GRAPH = 7
-_GRAPH_INITIALIZER = 5
+# Tags: the field's number, and that its content is delimited.
+_MODEL_GRAPH = 7 << 3 | 2
+_GRAPH_INITIALIZER = 5 << 3 | 2
 # float_data, int32_data, string_data, int64_data, raw_data, double_data, uint64_data
 _TENSOR_CONTENTS = frozenset({4, 5, 6, 7, 9, 10, 11})
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -164,10 +165,11 @@ class Weights:
 
 def _bytes(tensor: onnx.TensorProto) -> int:
     """How many bytes the contents of a tensor take; KeyError if its type is none."""
-    elements = prod(tensor.dims)
+    elements: int = prod(tensor.dims)
     if tensor.data_type in _NIBBLES:
         return (elements + 1) // 2
-    return elements * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    kind: np.dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    return elements * kind.itemsize
 
 
 def load(
@@ -216,7 +218,11 @@ def load(
     if not proto.ir_version or not proto.HasField("graph"):
         raise ModelError("not an ONNX model", file=file, remedy="export it again")
     weights = Weights(buffer, spans, path)
-    weights.tensors = {tensor.name: tensor for tensor in originals}
+    for tensor in originals:
+        weights.tensors[tensor.name] = tensor
+        # Integers are likely to be a shape or indices: they are checked at once.
+        if tensor.data_type == onnx.TensorProto.INT64 and 0 < len(tensor.raw_data) <= SMALL:
+            weights.to_array(tensor)
     weights.sparse = {s.values.name: s for s in proto.graph.sparse_initializer}
     return proto, weights, file
 
@@ -267,7 +273,7 @@ def _varint(buffer: Buffer, at: int) -> tuple[int, int]:
 
 
 def _fields(buffer: Buffer, at: int, end: int):  # type: ignore[no-untyped-def]
-    """Yield (field number, begin, content's begin, end) of the message in ``buffer[at:end]``."""
+    """Yield (tag, begin, content's begin, end) for each field of the message in a slice."""
     while at < end:
         begin = at
         tag, at = _varint(buffer, at)
@@ -286,12 +292,12 @@ def _fields(buffer: Buffer, at: int, end: int):  # type: ignore[no-untyped-def]
             raise DecodeError(f"wire type {kind}")
         if at > end:
             raise DecodeError("truncated")
-        yield tag >> 3, begin, content, at
+        yield tag, begin, content, at
 
 
-def _delimited(field: int, content: bytes) -> bytes:
+def _delimited(tag: int, content: bytes) -> bytes:
     out = bytearray()
-    for value in (field << 3 | _BYTES, len(content)):
+    for value in (tag, len(content)):
         while value > 0x7F:
             out.append(value & 0x7F | 0x80)
             value >>= 7
@@ -302,8 +308,8 @@ def _delimited(field: int, content: bytes) -> bytes:
 def _without_contents(buffer: Buffer) -> tuple[bytes, list[tuple[int, int] | None]]:
     model: list[bytes] = []
     spans: list[tuple[int, int] | None] = []
-    for field, begin, content, end in _fields(buffer, 0, len(buffer)):
-        if field != _MODEL_GRAPH:
+    for outer, begin, content, end in _fields(buffer, 0, len(buffer)):
+        if outer != _MODEL_GRAPH:
             model.append(buffer[begin:end])
             continue
         graph: list[bytes] = []
@@ -317,8 +323,8 @@ def _without_contents(buffer: Buffer) -> tuple[bytes, list[tuple[int, int] | Non
                 spans.append((inner_content, inner_end))
                 tensor = [
                     buffer[b:e]
-                    for number, b, _, e in _fields(buffer, inner_content, inner_end)
-                    if number not in _TENSOR_CONTENTS
+                    for tag, b, _, e in _fields(buffer, inner_content, inner_end)
+                    if tag >> 3 not in _TENSOR_CONTENTS
                 ]
                 graph.append(_delimited(_GRAPH_INITIALIZER, b"".join(tensor)))
         model.append(_delimited(_MODEL_GRAPH, b"".join(graph)))

@@ -22,7 +22,10 @@ from rfgraph.shape_rules import rule
 Shape = tuple[int, ...]
 
 # The longest axis that is worked with; beyond it a bound's array alone would fill the memory.
-MAX_AXIS = 1 << 26
+MAX_AXIS = 1 << 24
+
+# numpy has room for 64 axes, of which the engines need some.
+MAX_RANK = 48
 
 # Static values are evaluated up to this many elements: shapes, axes, indices, masks.
 _MAX_STATIC = 1 << 22
@@ -101,34 +104,48 @@ class Shapes:
         for value in proto.graph.input:
             if value.name in sizes:
                 dims = value.type.tensor_type.shape.dim
+                while len(dims) < len(sizes[value.name]):
+                    dims.add()
                 for dim, size in zip(dims, sizes[value.name], strict=True):
                     dim.dim_value = size
         for name, tensor in weights.tensors.items():
             shapes[name] = tuple(tensor.dims)
         for name in weights.sparse:
             shapes[name] = weights.shape(name)
+        shapes.update((name, tuple(given)) for name, given in sizes.items())
+        for name in shapes:
+            self._check(name)
         self._collect(_whole_graph(graph))
-        for name, given in sizes.items():
-            shapes[name] = tuple(given)
         for node in graph.nodes:
             for name in node.outputs:
                 if name and name not in shapes:
                     self._step(node)
                     break
-        for name, shape in shapes.items():
-            if shape and max(shape) > MAX_AXIS:
-                raise ShapeError(
-                    f"'{name}' has an axis of {max(shape)}: more than {MAX_AXIS}",
-                    file=graph.file,
-                    remedy="give smaller sizes with shapes= or --shape",
-                )
+        for name in shapes:
+            self._check(name)
+
+    def _check(self, name: str) -> None:
+        shape = self._shapes[name] or ()
+        excess = ""
+        if max(shape, default=0) > MAX_AXIS:
+            excess = f"'{name}' has an axis of {max(shape)}: more than {MAX_AXIS}"
+        elif len(shape) > MAX_RANK:
+            excess = f"'{name}' has {len(shape)} axes: more than {MAX_RANK}"
+        if excess:
+            made = self.graph.producer.get(name)
+            raise ShapeError(
+                excess,
+                file=self.graph.file,
+                node=str(made[0]) if made else None,
+                remedy="give smaller sizes with shapes= or --shape",
+            )
 
     def _collect(self, proto: onnx.GraphProto) -> None:
         shapes, types = self._shapes, self._types
-        for values in (proto.value_info, proto.input, proto.output):
+        for values in (proto.input, proto.value_info, proto.output):
             for value in values:
                 name = value.name
-                types[name] = value.type
+                types.setdefault(name, value.type)
                 tensor = value.type.tensor_type
                 if name not in shapes and tensor.HasField("shape"):
                     dims = [d.dim_value for d in tensor.shape.dim]
@@ -177,7 +194,6 @@ class Shapes:
                 if value is not None:
                     data[name] = numpy_helper.from_array(value)
         imports = [onnx.helper.make_opsetid(node.domain, schema.since_version)]
-        blame = ""
         try:
             found = shape_inference.infer_node_outputs(
                 schema, node.proto, types, data, opset_imports=imports
@@ -185,14 +201,14 @@ class Shapes:
         except shape_inference.InferenceError as error:
             raise self._misfit(node, str(error).rpartition("]")[2].strip()) from None
         except onnx.checker.ValidationError as error:
+            if "Unrecognized attribute" not in str(error):
+                raise self._misfit(node, str(error)) from None
             # Whole graphs are not checked so strictly: an attribute too many is let pass.
-            found, blame = {}, str(error)
+            found = {}
         except (RuntimeError, ValueError, TypeError):
             found = {}
         if not all(kind.tensor_type.HasField("shape") for kind in found.values()) or not found:
             found = _alone(node, types, imports)
-        if blame and not any(kind.tensor_type.HasField("shape") for kind in found.values()):
-            raise self._misfit(node, blame)
         for name, kind in found.items():
             tensor = kind.tensor_type
             self._types.setdefault(name, kind)
@@ -324,9 +340,10 @@ def _reference(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
         "evaluator_cls": ReferenceEvaluator,
     }
     operator = load_op(node.domain, node.op_type, node.version, node=node.proto)
-    results: Sequence[Any] = operator(node.proto, parameters).run(
-        *[feeds.get(name) for name in node.inputs]
-    )
+    with np.errstate(all="ignore"):
+        results: Sequence[Any] = operator(node.proto, parameters).run(
+            *[feeds.get(name) for name in node.inputs]
+        )
     return results
 
 
@@ -372,13 +389,26 @@ def _alone(
         return {}
 
 
+def _propagated_sizes(graph: Graph) -> int:
+    """The most elements that inference, which follows shapes as values, would put together."""
+    sizes: dict[str, int] = {}
+    for node in graph.nodes:
+        if node.op_type == "Concat":
+            sizes[node.outputs[0]] = sum(sizes.get(name, 8) for name in node.inputs)
+        elif sizes and node.inputs and node.outputs and node.inputs[0] in sizes:
+            sizes[node.outputs[0]] = sizes[node.inputs[0]]
+    return max(sizes.values(), default=0)
+
+
 def _whole_graph(graph: Graph) -> onnx.GraphProto:
     """What ONNX's own inference finds, declared shapes of inner values and outputs set aside."""
     proto = graph.proto
     if proto.graph.value_info:
         del proto.graph.value_info[:]
+    inputs = {value.name for value in proto.graph.input}
     for output in proto.graph.output:
-        output.type.tensor_type.ClearField("shape")
+        if output.name not in inputs:
+            output.type.tensor_type.ClearField("shape")
     ruled = {node.outputs[0] for node in graph.nodes if rule(node) is not None}
     if ruled:
         # Hidden from inference, so that nothing is built on a wrong answer.
@@ -390,7 +420,8 @@ def _whole_graph(graph: Graph) -> onnx.GraphProto:
         copy.opset_import.append(onnx.helper.make_opsetid("hidden", 1))
         proto = copy
     try:
-        return shape_inference.infer_shapes(proto, data_prop=True).graph
-    except (shape_inference.InferenceError, RuntimeError, ValueError):
+        small = _propagated_sizes(graph) <= _MAX_STATIC
+        return shape_inference.infer_shapes(proto, data_prop=small).graph
+    except (shape_inference.InferenceError, RuntimeError, ValueError, MemoryError):
         # Walking the nodes one by one finds the one to blame.
         return proto.graph

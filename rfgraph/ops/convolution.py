@@ -32,6 +32,8 @@ def conv(op: Operation) -> Reads:
     """
     X, W, Y = op.shape(0), op.shape(1), op.out()
     group = op.attribute("group", 1)
+    if op.attribute("kernel_shape", list(W[2:])) != list(W[2:]):
+        raise ValueError(f"kernel_shape is {op.attribute('kernel_shape')} and W {W}")
     if group < 1 or X[1] != W[1] * group or W[0] % group:
         raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
     windows = spatial_windows(op, W[2:])

@@ -97,11 +97,7 @@ def gather_nd(op: Operation) -> Reads:
             op.note(_COMPUTED)
         along += [WHOLE] * depth
     else:
-        for k in range(depth):
-            chosen = np.where(
-                indices[..., k] < 0, indices[..., k] + data[batch + k], indices[..., k]
-            )
-            along.append(_picked(own, chosen))
+        along += [_picked(own, _within(indices[..., k], data[batch + k])) for k in range(depth)]
     first = len(own) - batch - depth
     along += [same(a + first) for a in range(batch + depth, len(data))]
     reads: list[Read] = [PerAxis(0, tuple(along))]

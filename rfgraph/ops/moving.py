@@ -39,6 +39,9 @@ def reshape(op: Operation) -> Reads:
     if op.live(1):
         raise Undetermined("its new shape is computed from the data")
     shape = op.shape(0)
+    if op.node.op_type == "Squeeze":
+        for axis in op.attribute("axes") or ():
+            axis_of(axis, len(shape))
     return [Rearrange(0, shape, tuple(range(len(shape))))]
 
 

@@ -59,6 +59,8 @@ def resize(op: Operation) -> Reads:
         scales = [float(v) for v in given]
     else:
         scales = _scales_of_sizes(op, [shape[axis] for axis in axes])
+    if not all(np.isfinite(scale) and scale > 0 for scale in scales):
+        raise ValueError(f"its scales are {scales}")
     roi = _roi(op, len(axes))
     along: list[AxisRead] = [same(axis) for axis in range(rank)]
     for k, axis in enumerate(axes):

@@ -81,4 +81,4 @@ def moving_axes(analysis: Analysis, name: str) -> list[int]:
                     found.add(axis)
             if len(found) == rank:
                 break
-    return sorted(found) or list(range(min(1, rank - 1), rank))
+    return sorted(found) or list(range(rank))[min(1, rank - 1) :]

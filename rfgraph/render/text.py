@@ -44,11 +44,17 @@ def show(analysis: Analysis, rows: Sequence[Row], *, all_axes: bool = False) -> 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
     """Lines with the columns of `table` aligned."""
+    table = [[plain(cell) for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
+
+
+def plain(text: str) -> str:
+    """A name fit for one line of a terminal: what can't be printed is written out."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def shape(value: Sequence[int] | None) -> str:
