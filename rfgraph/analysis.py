@@ -520,7 +520,7 @@ class Analysis:
             raise QueryError(f"'{tensor}' of shape {shape} has no axis {axis}", file=self.file)
         axis %= len(shape)
         view = self._patterns.get(tensor, {}).get(self._input(input))
-        edges = view.edges(axis) if view is not None else []
+        edges = view.edges(axis, shape[axis]) if view is not None else []
         runs: list[tuple[range, Field]] = []
         cuts = [0, *[e for e in edges if 0 < e < shape[axis]], shape[axis]]
         for begin, end in pairwise(cuts):

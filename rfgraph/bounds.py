@@ -179,11 +179,14 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term:
     marks = term.marks
     holes = term.holes
     empties: list[np.ndarray] = []
+    mixed: set[int] = set()
     for axis, r in enumerate(read.axes):
         if not isinstance(r, Along) and r.statistic:
-            for a, factor in enumerate(term.factors):
-                if factor.shape[axis + 1] > 1:
-                    marks |= 1 << a
+            varied = [a for a, f in enumerate(term.factors) if f.shape[axis + 1] > 1]
+            if isinstance(r, Fixed) and r.linear:
+                mixed.update(varied)
+            else:
+                marks |= sum(1 << a for a in varied if not marks >> a & 1)
         if not reads_everywhere(r, source[axis], extent):
             if any(f.shape[axis + 1] > 1 for f in term.factors):
                 holes = True
@@ -191,6 +194,10 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term:
                 # Nothing varies along this axis: the empty places need an array of their own.
                 empties.append(placed(_empty_places(r, source[axis], extent), followed(r), extent))
     factors = tuple([pulled(f, read.axes, source, extent) for f in term.factors])
+    for a in mixed:
+        # What still varies has kept a place.
+        if factors[a].size == len(factors[a]):
+            marks |= 1 << a
     if not (holes or term.masks or empties):
         return Term(factors, (), marks, False)
     masks = tuple([pulled(m, read.axes, source, extent) for m in term.masks])

@@ -83,8 +83,8 @@ class View:
     terms: tuple[Term, ...]
     unequal: str = ""
 
-    def edges(self, axis: int) -> list[int]:
-        """Coordinates of the value's `axis` at which a mask or a period may change, ascending."""
+    def edges(self, axis: int, extent: int) -> list[int]:
+        """Coordinates of the value's `axis` at which the answer may change, ascending."""
         found: set[int] = set()
         for term in self.terms:
             for mask in term.masks:
@@ -94,7 +94,7 @@ class View:
             for pattern in term.patterns:
                 for digit in pattern.digits if pattern is not None else ():
                     if digit.axis == axis:
-                        found.update(range(digit.inner, digit.inner * digit.size, digit.inner))
+                        found.update(range(digit.shift % digit.inner, extent, digit.inner))
         return sorted(found)
 
 
@@ -197,11 +197,20 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term |
         if pattern is None:
             patterns.append(None)
             continue
+        made = _read_pattern(pattern, term.masks, read.axes, source, extent)
         varied = [read.axes[a] for a in {d.axis for d in pattern.digits}]
-        if any(not isinstance(r, Along) and r.statistic for r in varied):
+        placeless = made is not None and (made.endless or not made.digits)
+        if any(_marks(r, placeless) for r in varied):
             marks |= 1 << axis
-        patterns.append(_read_pattern(pattern, term.masks, read.axes, source, extent))
+        patterns.append(made)
     return Term(tuple(patterns), tuple(masks), marks)
+
+
+def _marks(read: AxisRead, placeless: bool) -> bool:
+    """Whether what passes becomes global; `placeless`: it varies no more."""
+    if isinstance(read, Along) or not read.statistic:
+        return False
+    return placeless or isinstance(read, Table) or not read.linear
 
 
 def _where(masks: Sequence[np.ndarray], axis: int, size: int) -> np.ndarray | None:
@@ -363,7 +372,7 @@ def _paces(view: View, axis: int) -> set[tuple[Fraction, Fraction]]:
     paces = set()
     for term in view.terms:
         pattern = term.patterns[axis]
-        if pattern is None or term.masks or term.marks >> axis & 1:
+        if pattern is None or _placed_apart(term) or term.marks >> axis & 1:
             continue
         if pattern.slope() and not pattern.endless:
             array = pattern.array.reshape(2, -1)
@@ -554,6 +563,8 @@ def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int] | None) -> 
                 break
         else:
             found.append((pattern, first))
+    if any(pattern.is_list for pattern, _ in found):
+        return None
     fields = list(dict.fromkeys(f for f in (_figures(p, first) for p, first in found) if f))
     if not fields:
         return AxisField.nothing()
@@ -607,6 +618,11 @@ def _figures(pattern: Pattern, first: Mapping[int, int]) -> AxisField | None:
     """The figures of a pattern, for one period of units from `first` on."""
     if pattern.endless:
         return AxisField.endless()
+    growing = {digit.axis for digit in pattern.digits if digit.grows}
+    for k in reversed(range(len(pattern.digits))):
+        # Of channels and of places in a window the figures are the union.
+        if pattern.digits[k].axis not in growing:
+            pattern = over_all(pattern, k, endless=False)
     for k, digit in enumerate(pattern.digits):
         begin = digit.of(np.array([first[digit.axis]]))
         period = np.arange(pattern.array.shape[k + 1])

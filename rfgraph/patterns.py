@@ -28,13 +28,15 @@ _MAX_PERIOD = 1 << 16
 class Digit:
     """A digit of a coordinate: ``(coordinate - shift) // inner % size`` along `axis`.
 
-    `grows` tells whether it gets more values when the input gets larger.
+    `grows` tells whether it gets more values when the input gets larger, `last` whether it is the
+    axis's uppermost digit.
     """
 
     axis: int
     inner: int
     size: int
     grows: bool
+    last: bool = True
     shift: int = 0
 
     def of(self, coordinate: np.ndarray) -> np.ndarray:
@@ -81,6 +83,14 @@ class Pattern:
         """Whether it reaches beyond every size."""
         return bool((self.array <= ENDLESS).any())
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it lists the coordinates of an axis that grows, and does not advance."""
+        return any(
+            digit.grows and digit.last and not self.advance[k] and self.array.shape[k + 1] > 1
+            for k, digit in enumerate(self.digits)
+        )
+
     def slope(self) -> Fraction:
         """Input elements per step of the finest digit that moves it; 0 if none does."""
         for k in sorted(range(len(self.digits)), key=lambda k: self.digits[k].inner):
@@ -93,7 +103,7 @@ def simplified(pattern: Pattern) -> Pattern:
     """The same pattern with the shortest periods, without digits that change nothing."""
     digits, array, advance = list(pattern.digits), pattern.array, list(pattern.advance)
     for k in reversed(range(len(digits))):
-        array, advance[k] = _shortened(array, k + 1, advance[k])
+        array, advance[k] = _shortened(array, k + 1, advance[k], digits[k].size)
         if array.shape[k + 1] == 1 and not advance[k]:
             array = array.take(0, axis=k + 1)
             del digits[k], advance[k]
@@ -105,8 +115,10 @@ def simplified(pattern: Pattern) -> Pattern:
     )
 
 
-def _shortened(array: np.ndarray, axis: int, advance: int) -> tuple[np.ndarray, int]:
+def _shortened(array: np.ndarray, axis: int, advance: int, size: int) -> tuple[np.ndarray, int]:
     period = array.shape[axis]
+    # A period that covers all of the digit's values may go on in any way.
+    listed = not advance and period >= size
     if period == 1:
         return array, advance
     flat = np.moveaxis(array, axis, -1)
@@ -120,7 +132,7 @@ def _shortened(array: np.ndarray, axis: int, advance: int) -> tuple[np.ndarray, 
         highs = -steps[1][usual[1]]
         every = np.concatenate([lows.reshape(-1), highs.reshape(-1)])
         step = int(every[0]) if every.size else 0
-        if (every == step).all() and (not advance or step * (period // shorter) == advance):
+        if (every == step).all() and (listed or step * (period // shorter) == advance):
             return array.take(range(shorter), axis=axis), step
     return array, advance
 
@@ -139,7 +151,7 @@ def one_digit(pattern: Pattern, axis: int, extent: int) -> Pattern | None:
         return pattern
     top = max(places, key=lambda k: pattern.digits[k].inner)
     digit, period = pattern.digits[top], pattern.array.shape[top + 1]
-    if digit.inner * digit.size + max(digit.shift, 0) >= extent:
+    if digit.last:
         length, advance = digit.inner * period, pattern.advance[top]
     else:
         length, advance = digit.inner * digit.size, 0
@@ -241,6 +253,17 @@ def over_all(
 
 def regrouped(pattern: Pattern, source: Shape, target: Shape) -> Pattern | None:
     """The pattern of a value of shape `source` for the value reshaped to `target`."""
+    made = _regrouped(pattern, source, target)
+    if made is None:
+        # Digits that can't be cut where the new axes end are written as whole coordinates.
+        whole: Pattern | None = pattern
+        for axis in {d.axis for d in pattern.digits}:
+            whole = whole and one_digit(whole, axis, source[axis])
+        made = whole and _regrouped(whole, source, target)
+    return made
+
+
+def _regrouped(pattern: Pattern, source: Shape, target: Shape) -> Pattern | None:
     before = [prod(source[a + 1 :]) for a in range(len(source))]
     after = [prod(target[b + 1 :]) for b in range(len(target))]
     # Shifted digits stay what they are on an axis that the reshape leaves alone.
@@ -283,7 +306,8 @@ def regrouped(pattern: Pattern, source: Shape, target: Shape) -> Pattern | None:
         step = pattern.advance[k]
         for number, (place, inner, take) in enumerate(pieces):
             top = number == len(pieces) - 1
-            new_digits.append(Digit(place, inner, take, digit.grows and top))
+            last = inner * take == target[place]
+            new_digits.append(Digit(place, inner, take, digit.grows and top, last))
             if top:
                 new_advance.append(step)
                 break

@@ -83,11 +83,15 @@ class Fixed:
     statistic : bool
         The coordinates are summed up, compared or mixed: what passes is *global*, it no longer
         has a place along this axis.
+    linear : bool
+        They are mixed by fixed weights, as in a convolution: what still varies along another
+        axis, as a patch among patches, keeps its place.
     """
 
     start: int = 0
     count: int | None = 1
     statistic: bool = False
+    linear: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -233,6 +237,7 @@ def whole(*, statistic: bool = False) -> Fixed:
 
 WHOLE = whole()
 STATISTIC = whole(statistic=True)
+LINEAR = Fixed(0, None, statistic=True, linear=True)
 
 
 @_once
@@ -397,6 +402,7 @@ def reads_everywhere(read: AxisRead, size: int, extent: Shape) -> bool:
 
 
 __all__ = [
+    "LINEAR",
     "STATISTIC",
     "WHOLE",
     "Along",

@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
-from rfgraph.reads import STATISTIC, AxisRead, Elementwise, PerAxis, Read, Shape, Stage, point, same
+from rfgraph.reads import (
+    LINEAR,
+    STATISTIC,
+    AxisRead,
+    Elementwise,
+    PerAxis,
+    Read,
+    Shape,
+    Stage,
+    point,
+    same,
+)
+
+
+def _mixed(op: Operation, *others: int) -> AxisRead:
+    """The read of a contracted axis: by fixed weights if no other operand is computed."""
+    return STATISTIC if any(op.live(k) for k in others) else LINEAR
 
 
 @transfer("Gemm", since=7)
@@ -14,8 +30,8 @@ def gemm(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Gemm.html
     """
-    a: tuple[AxisRead, ...] = (same(0), STATISTIC)
-    b: tuple[AxisRead, ...] = (STATISTIC, same(1))
+    a: tuple[AxisRead, ...] = (same(0), _mixed(op, 1))
+    b: tuple[AxisRead, ...] = (_mixed(op, 0), same(1))
     reads: list[Read] = [
         PerAxis(0, a[::-1] if op.attribute("transA", 0) else a),
         PerAxis(1, b[::-1] if op.attribute("transB", 0) else b),
@@ -33,11 +49,7 @@ def mat_mul(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__MatMul.html
     """
-    return matrix_product(op.shape(0), op.shape(1), len(op.out()))
-
-
-def matrix_product(A: Shape, B: Shape, rank: int) -> list[Read]:
-    """Reads of numpy.matmul of inputs 0 and 1, whose output has `rank` axes."""
+    A, B, rank = op.shape(0), op.shape(1), len(op.out())
     row, column = len(A) > 1, len(B) > 1
     batch = rank - row - column
 
@@ -46,8 +58,9 @@ def matrix_product(A: Shape, B: Shape, rank: int) -> list[Read]:
         first = batch - len(sizes)
         return [same(first + k) if n > 1 else point(0) for k, n in enumerate(sizes)]
 
-    a = [*leading(A, 2), same(batch), STATISTIC] if row else [STATISTIC]
-    b = [*leading(B, 2), STATISTIC, same(rank - 1)] if column else [STATISTIC]
+    along, down = _mixed(op, 1), _mixed(op, 0)
+    a = [*leading(A, 2), same(batch), along] if row else [along]
+    b = [*leading(B, 2), down, same(rank - 1)] if column else [down]
     return [PerAxis(0, tuple(a)), PerAxis(1, tuple(b))]
 
 
@@ -84,7 +97,8 @@ def einsum(op: Operation) -> Reads:
     place = {label: axis for axis, label in enumerate(output)}
     reads: list[Read] = []
     for k, (labels, shape) in enumerate(zip(inputs, shapes, strict=True)):
-        reads.append(_operand(k, labels, shape, place))
+        mixed = _mixed(op, *[other for other in op.inputs if other != k])
+        reads.append(_operand(k, labels, shape, place, mixed))
     return reads
 
 
@@ -98,7 +112,7 @@ def _labels(term: str, rank: int) -> list[str | int]:
 def _operand(k: int, labels: list[str | int], shape: Shape, place: dict[str | int, int]) -> PerAxis:
     def read(label: str | int, size: int) -> AxisRead:
         if label not in place:
-            return STATISTIC
+            return mixed
         # Only under an ellipsis a size of 1 is broadcast.
         return point(0) if size == 1 else same(place[label])
 

@@ -225,12 +225,12 @@ def _antialiased(how: _Resampling, x: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _pattern(axis: int, how: _Resampling) -> Along | None:
     """The taps away from the borders, which repeat where the scale is a simple fraction."""
-    if how.transformation == "align_corners":
-        # A ratio of lengths less one changes with the size: no pattern holds for all sizes.
-        if how.size < 2 or how.outputs < 2:
-            return None
-        ratio = Fraction(how.size - 1, how.outputs - 1)
-    elif floor(how.size * how.scale) == how.outputs and how.size * how.scale != how.outputs:
+    if how.transformation == "align_corners" or (
+        how.transformation == "half_pixel_symmetric" and how.size * how.scale != how.outputs
+    ):
+        # The ratio, or the offset, changes with the size: no pattern holds for all sizes.
+        return None
+    if floor(how.size * how.scale) == how.outputs and how.size * how.scale != how.outputs:
         ratio = 1 / Fraction(how.scale).limit_denominator(_LONGEST_PATTERN)
     else:
         ratio = Fraction(how.size, how.outputs)
