@@ -109,7 +109,13 @@ def _labels(term: str, rank: int) -> list[str | int]:
     return [*before, *range(-hidden, 0), *after]
 
 
-def _operand(k: int, labels: list[str | int], shape: Shape, place: dict[str | int, int]) -> PerAxis:
+def _operand(
+    k: int,
+    labels: list[str | int],
+    shape: Shape,
+    place: dict[str | int, int],
+    mixed: AxisRead,
+) -> PerAxis:
     def read(label: str | int, size: int) -> AxisRead:
         if label not in place:
             return mixed
