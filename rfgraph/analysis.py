@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -15,7 +16,6 @@ import onnx
 
 from rfgraph.bounds import Bounds, Term, Terms, emptiness, interval
 from rfgraph.closed_form import AxisField, ClosedForm, Field, View, axis_field
-from rfgraph.compressed import NOTHING
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
 from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
@@ -124,6 +124,9 @@ def _analysis(
 
 # ---------------------------------------------------------------- open axes
 
+# Sizes at which an open axis is probed.
+_PROBES = (2, 61)
+
 # An input's name and the axis whose size the model leaves open.
 _Axis = tuple[str, int]
 
@@ -137,6 +140,7 @@ def _sizes(
     """Sizes of the inputs with 1 for open axes, and which axes are open."""
     declared = {i.name: i.dims for i in graph.inputs}
     tensors = {i.name for i in graph.inputs if i.element_type}
+    shapes = {name: _whole_numbers(name, given, graph) for name, given in shapes.items()}
     for name, given in shapes.items():
         if name not in declared:
             raise QueryError(
@@ -186,6 +190,15 @@ def _sizes(
     return sizes, open_axes
 
 
+def _whole_numbers(name: str, given: Sequence[int], graph: Graph) -> Shape:
+    try:
+        return tuple(operator.index(size) for size in given)
+    except TypeError:
+        raise ShapeError(
+            f"shapes: {given!r} for input '{name}' is no sequence of whole numbers", file=graph.file
+        ) from None
+
+
 def _label(graph: Graph, where: _Axis) -> str:
     name, axis = where
     dims = next(i.dims for i in graph.inputs if i.name == name) or ()
@@ -205,11 +218,12 @@ def _with(sizes: Mapping[str, Shape], axes: Mapping[_Axis, int]) -> dict[str, Sh
     return {name: tuple(shape) for name, shape in out.items()}
 
 
-def _depends(graph: Graph, where: _Axis) -> ShapeError:
+def _depends(graph: Graph, where: _Axis, found: str = "") -> ShapeError:
     name = where[0]
     dims = next(i.dims for i in graph.inputs if i.name == name) or ()
     return ShapeError(
-        f"the answer depends on the size of {_label(graph, where)}, which the model leaves open",
+        f"the answer depends on the size of {_label(graph, where)}, which the model leaves open"
+        + (f"; at size 1: {found}" if found else ""),
         file=graph.file,
         remedy=f"give a size to every axis of --shape {name}={_template(dims)}, in Python "
         f"shapes={{'{name}': ({_template(dims)})}}",
@@ -221,24 +235,25 @@ def _independent(
 ) -> Analysis:
     """The analysis with open axes of size 1, if nothing is read across them.
 
-    That is seen at size 2, where what reads across an axis sees both of its elements.
+    That is seen at size 2, where what reads across an axis sees both of its elements. Beyond the
+    batch a larger size is tried too, at which slices far from the beginning are not empty.
     """
     beyond = [where for where in open_axes if where[1] > 0]
     try:
         answer = at(sizes)
-        probe = at(_with(sizes, dict.fromkeys(open_axes, 2)))
-    except ShapeError:
-        if beyond:
-            raise _depends(graph, beyond[0]) from None
-        raise
-    rigid = len(probe.notes) > len(answer.notes)
+        probes = [
+            at(_with(sizes, dict.fromkeys(open_axes, n))) for n in _PROBES[: 1 + bool(beyond)]
+        ]
+    except RFGraphError as error:
+        raise _depends(graph, (beyond or open_axes)[0], str(error)) from None
+    rigid = any(len(probe.notes) > len(answer.notes) for probe in probes)
     for where in open_axes:
         said = f"its axis {where[1]} is open and taken as 1: "
         if rigid:
             if beyond:
                 raise _depends(graph, beyond[0])
             said += "the graph allows for no other size"
-        elif probe.reads_across(*where):
+        elif any(probe.reads_across(*where) for probe in probes):
             raise _depends(graph, where)
         else:
             said += "nothing is read across it"
@@ -545,12 +560,17 @@ class Analysis:
         return found
 
     def reads_across(self, input: str, axis: int) -> bool:
-        """Whether any unit of any value sees more than one coordinate of an input's axis."""
+        """Whether any value reads across an input's axis: its units see several coordinates of
+        it, or not every coordinate is seen.
+        """
+        size = (self._flow.inputs[input] or ())[axis]
         for views in self._views.values():
-            for term in views.get(input, ()):
-                lo, minus_hi = term.factors[axis]
-                if (lo + minus_hi)[lo < NOTHING].any():
-                    return True
+            if input not in views:
+                continue
+            lo, hi = interval(views[input], axis, size)
+            seen = lo <= hi
+            if (lo != hi)[seen].any() or len(np.unique(lo[seen])) != size:
+                return True
         return False
 
     # helpers

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ CLEAN, ERROR = 0, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0, or 2 on a usage or model error."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    # A unit that begins with a minus is no option.
+    options = _parser().parse_args([f" {a}" if re.match(r"-\d", a) else a for a in given])
     try:
         answer = options.run(options)
         _write(answer, options.output_file)
@@ -180,10 +182,11 @@ def _value(item: str) -> tuple[str, Any]:
         except (OSError, ValueError, EOFError) as error:
             raise QueryError(f"--value {item}: {error}") from None
     try:
-        numbers = [float(n) for n in value.split(",") if n]
+        numbers = [float(n) for n in value.split(",")]
     except ValueError:
         raise QueryError(
-            f"--value {item}: neither numbers nor a .npy file", remedy="--value sizes=1,3,64,64"
+            f"--value {item}: neither numbers nor a .npy file for '{name}'",
+            remedy="--value sizes=1,3,64,64",
         ) from None
     return name, np.array(numbers)
 
@@ -271,21 +274,33 @@ def _padded(place: tuple[int, ...], shape: tuple[int, ...] | None) -> tuple[int,
 
 def _write(answer: str, path: Path | None) -> None:
     """Print, or write to a file that is either whole or not there."""
-    if path is None:
-        print(answer)
-        sys.stdout.flush()
-        return
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(answer + "\n")
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise RFGraphError(f"can't be written: {error.strerror or error}", file=str(path)) from None
+        if path is None:
+            # What the terminal's encoding lacks is written out.
+            encoding = sys.stdout.encoding or "utf-8"
+            print(answer.encode(encoding, "backslashreplace").decode(encoding))
+            sys.stdout.flush()
+        elif path.exists() and not path.is_file():
+            path.write_text(answer + "\n", encoding="utf-8")
+        else:
+            _replace(path, answer + "\n")
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RFGraphError(f"can't be written: {reason}", file=str(path or "output")) from None
+
+
+def _replace(path: Path, content: str) -> None:
+    """Write beside the file and rename, with the permissions of any new file."""
+    temporary = path.with_name(f".rfgraph-{os.getpid()}")
+    try:
+        with temporary.open("x", encoding="utf-8") as stream:
+            stream.write(content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 if __name__ == "__main__":

@@ -211,17 +211,32 @@ def _hold(
                 file=file,
                 remedy=f"its inputs are {', '.join(types)}",
             )
-        array = np.asarray(value)
         if not types[name].elem_type:
             raise ShapeError(f"values: input '{name}' is no tensor", file=file)
         declared = helper.tensor_dtype_to_np_dtype(types[name].elem_type)
         rank = len(types[name].shape.dim)
+        try:
+            exact = np.asarray(value)
+            with np.errstate(invalid="ignore"):
+                array = exact.astype(declared)
+            if declared.kind in "iub" and not (array == exact).all():
+                raise ValueError("it would be rounded")
+        except (TypeError, ValueError) as error:
+            raise QueryError(
+                f"values: what is given for '{name}' is no array of {declared}: {error}", file=file
+            ) from None
+        if not rank and array.size == 1:
+            array = array.reshape(())
         if types[name].HasField("shape") and array.ndim != rank:
             raise ShapeError(
                 f"values: '{name}' has {rank} axes, and the array given has {array.ndim}", file=file
             )
-        weights.tensors[name] = numpy_helper.from_array(array.astype(declared), name)
-        proto.graph.initializer.append(weights.tensors[name])
+        if name not in weights:
+            proto.graph.initializer.add().name = name
+        for tensor in proto.graph.initializer:
+            if tensor.name == name:
+                tensor.CopyFrom(numpy_helper.from_array(array, name))
+                weights.tensors[name] = tensor
 
 
 def _opsets(imports: Any, file: str | None) -> dict[str, int]:
@@ -249,7 +264,7 @@ def _input(value: onnx.ValueInfoProto, file: str | None) -> Input:
                 )
             dims.append(dim.dim_value)
         else:
-            dims.append(dim.dim_param or None)
+            dims.append(str(dim.dim_param) or None)
     return Input(value.name, tensor.elem_type, tuple(dims))
 
 
@@ -354,7 +369,9 @@ def _inline(
     nodes: list[onnx.NodeProto] = []
     versions: list[dict[str, int]] = []
 
-    def expand(node: onnx.NodeProto, imports: dict[str, int], stack: tuple[str, ...]) -> None:
+    def expand(
+        node: onnx.NodeProto, imports: dict[str, int], stack: tuple[tuple[str, str], ...]
+    ) -> None:
         function = functions.get((node.domain, node.op_type, getattr(node, "overload", "")))
         if function is None:
             nodes.append(node)
@@ -366,7 +383,7 @@ def _inline(
                 file=file,
                 node=node.name,
             )
-        if function.name in stack:
+        if (function.domain, function.name) in stack:
             raise ModelError(
                 f"the function '{function.name}' calls itself", file=file, node=node.name
             )
@@ -400,7 +417,7 @@ def _inline(
                 if name and name not in renamed:
                     renamed[name] = unique(name, call)
             _bind(copy, renamed, given)
-            expand(copy, inner, (*stack, function.name))
+            expand(copy, inner, (*stack, (function.domain, function.name)))
 
     repeats: Counter[str] = Counter()
 

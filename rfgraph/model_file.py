@@ -131,8 +131,8 @@ class Weights:
                 remedy="give the model's path",
             )
         folder = self._path.parent.resolve()
-        size = _bytes(tensor)
         try:
+            size = _bytes(tensor)
             target = (folder / location).resolve()
             if not location or not target.is_relative_to(folder):
                 raise ModelError(
@@ -221,7 +221,11 @@ def load(
     for tensor in originals:
         weights.tensors[tensor.name] = tensor
         # Integers are likely to be a shape or indices: they are checked at once.
-        if tensor.data_type == onnx.TensorProto.INT64 and 0 < len(tensor.raw_data) <= SMALL:
+        if (
+            tensor.data_type == onnx.TensorProto.INT64
+            and tensor.ByteSize() <= SMALL
+            and tensor.HasField("raw_data")
+        ):
             weights.to_array(tensor)
     weights.sparse = {s.values.name: s for s in proto.graph.sparse_initializer}
     return proto, weights, file

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TypeProto, numpy_helper, shape_inference
 
-from rfgraph.errors import ShapeError
+from rfgraph.errors import ModelError, ShapeError
 from rfgraph.graph import Graph, Node
 from rfgraph.shape_rules import rule
 
@@ -26,6 +27,9 @@ MAX_AXIS = 1 << 24
 
 # numpy has room for 64 axes, of which the engines need some.
 MAX_RANK = 48
+
+# Values up to this many elements are evaluated to learn a shape; weights are larger.
+_MAX_FED = 1024
 
 # Static values are evaluated up to this many elements: shapes, axes, indices, masks.
 _MAX_STATIC = 1 << 22
@@ -158,8 +162,9 @@ class Shapes:
 
     def _step(self, node: Node) -> None:
         """Shapes of the outputs of one node, from the types and static values of its inputs."""
-        if len(node.outputs) == 1 and node.outputs[0]:
-            value = self.static(node.outputs[0])
+        small = all(self._elements(name) <= _MAX_FED for name in node.inputs if name)
+        if small and len(node.outputs) == 1 and node.outputs[0]:
+            value = self._if_there(node.outputs[0])
             if value is not None:
                 made = int(onnx.helper.np_dtype_to_tensor_dtype(value.dtype))
                 self._set(node.outputs[0], made, value.shape, node)
@@ -188,9 +193,8 @@ class Shapes:
             if known is None:
                 return
             types[name] = known
-            shape = self._shapes.get(name)
-            if shape is not None and np.prod(shape, dtype=object) <= 1024:
-                value = self.static(name)
+            if self._elements(name) <= _MAX_FED and self._shapes.get(name) is not None:
+                value = self._if_there(name)
                 if value is not None:
                     data[name] = numpy_helper.from_array(value)
         imports = [onnx.helper.make_opsetid(node.domain, schema.since_version)]
@@ -215,6 +219,17 @@ class Shapes:
             if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
                 dims = tuple(d.dim_value for d in tensor.shape.dim)
                 self._set(name, tensor.elem_type, dims, node)
+
+    def _if_there(self, name: str) -> np.ndarray | None:
+        """`static` where the value only helps: data that is missing is no error yet."""
+        try:
+            return self.static(name)
+        except ModelError:
+            return None
+
+    def _elements(self, name: str) -> int:
+        """How many elements a value has; 0 where that is not known."""
+        return prod(self._shapes.get(name) or (0,))
 
     def _misfit(self, node: Node, reason: str) -> ShapeError:
         return ShapeError(
@@ -317,12 +332,19 @@ class Shapes:
             self._statics[name] = np.asarray(result) if not isinstance(result, list) else None
 
     def _constant(self, node: Node) -> np.ndarray | None:
-        for name, value in node.attributes.items():
-            if name == "value":
-                return self.graph.weights.to_array(value)
-            if name == "sparse_value":
-                return self.graph.weights.dense(value)
-            return np.asarray(value, dtype=_CONSTANT_TYPES.get(name))
+        try:
+            for name, value in node.attributes.items():
+                if name == "value":
+                    return self.graph.weights.to_array(value)
+                if name == "sparse_value":
+                    return self.graph.weights.dense(value)
+                return np.asarray(value, dtype=_CONSTANT_TYPES.get(name))
+        except ModelError as error:
+            raise ModelError(error.message, file=self.graph.file, node=str(node)) from None
+        except (AttributeError, TypeError, ValueError, NotImplementedError) as error:
+            raise ModelError(
+                f"it has no value: {error}", file=self.graph.file, node=str(node)
+            ) from None
         return None
 
 
@@ -393,7 +415,14 @@ def _propagated_sizes(graph: Graph) -> int:
     """The most elements that inference, which follows shapes as values, would put together."""
     sizes: dict[str, int] = {}
     for node in graph.nodes:
-        if node.op_type == "Concat":
+        if node.op_type == "ConstantOfShape":
+            known = graph.weights.tensors.get(node.inputs[0])
+            made = graph.producer.get(node.inputs[0])
+            if made is not None and made[0].op_type == "Constant":
+                known = made[0].attribute("value")
+            if known is not None and len(known.dims) == 1 and known.dims[0] == 1:
+                sizes[node.outputs[0]] = int(graph.weights.to_array(known)[0])
+        elif node.op_type == "Concat":
             sizes[node.outputs[0]] = sum(sizes.get(name, 8) for name in node.inputs)
         elif sizes and node.inputs and node.outputs and node.inputs[0] in sizes:
             sizes[node.outputs[0]] = sizes[node.inputs[0]]
@@ -409,7 +438,13 @@ def _whole_graph(graph: Graph) -> onnx.GraphProto:
     for output in proto.graph.output:
         if output.name not in inputs:
             output.type.tensor_type.ClearField("shape")
-    ruled = {node.outputs[0] for node in graph.nodes if rule(node) is not None}
+    opsets = {o.domain if o.domain != "ai.onnx" else "": o.version for o in proto.opset_import}
+    ruled = {
+        node.outputs[0]
+        for node in graph.nodes
+        # The body of a function may be of another operator set than the model.
+        if rule(node) is not None or node.version != opsets.get(node.domain, node.version)
+    }
     if ruled:
         # Hidden from inference, so that nothing is built on a wrong answer.
         copy = onnx.ModelProto()
