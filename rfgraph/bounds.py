@@ -211,7 +211,7 @@ def _empty_places(read: AxisRead, size: int, extent: Shape) -> np.ndarray:
     return np.where(coordinates(read, size, extent)[1] > 0, 0, NOTHING)[None]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def _empty_outputs(read: Along, size: int, outputs: int) -> np.ndarray:
     counts = coordinates(read, size, (0,) * read.axis + (outputs,))[1]
     return np.where(counts > 0, 0, NOTHING)[None]

@@ -295,7 +295,7 @@ def _replace(path: Path, content: str) -> None:
     """Write beside the file and rename, with the permissions of any new file."""
     temporary = path.with_name(f".rfgraph-{os.getpid()}")
     try:
-        with temporary.open("x", encoding="utf-8") as stream:
+        with temporary.open("x", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(content)
         temporary.replace(path)
     except BaseException:

@@ -47,6 +47,10 @@ class ModelError(RFGraphError):
     """The model is malformed: it can't be read, or breaks a rule of the ONNX format."""
 
 
+class MissingDataError(ModelError):
+    """The contents of a weight lie in a file that is not there."""
+
+
 class ShapeError(RFGraphError):
     """A size that the answer depends on is not known, or the sizes contradict each other."""
 

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from math import prod
 from typing import Generic, Protocol, TypeVar
 
-from rfgraph.errors import ModelError, UnsupportedError
+from rfgraph.errors import ModelError, RFGraphError, UnsupportedError
 from rfgraph.graph import Graph, Node
 from rfgraph.ops import Operation, Reads, Undetermined, lookup_transfer
 from rfgraph.reads import Everything, PerAxis, Read, Rearrange, Shape, Source, Stage, followed
 from rfgraph.shapes import Shapes
 
 T = TypeVar("T")
+
+# So many views are joined before more are made.
+_MANY = 64
 
 # How many steps are long work, of which progress is told.
 _LONG = 1000
@@ -119,6 +122,8 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
             except Undetermined as reason:
                 operation.note(f"{reason}: every output is taken to read all of every input")
                 reads = _per_output(operation, _everything(operation), live, shapes)
+            except RFGraphError:
+                raise
             except Exception as error:
                 # A transfer trusts its node: what it trips over is a node that breaks the rules.
                 raise ModelError(
@@ -242,7 +247,10 @@ def forward(
             for name, view in seen.items():
                 made = meaning.read(view, read, shape, extent)
                 if made is not None:
-                    found.setdefault(name, []).append(made)
+                    kept = found.setdefault(name, [])
+                    kept.append(made)
+                    if len(kept) == _MANY:
+                        kept[:] = [meaning.union(kept, extent)]
         return {
             name: made[0] if len(made) == 1 else meaning.union(made, extent)
             for name, made in found.items()

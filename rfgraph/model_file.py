@@ -20,7 +20,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
-from rfgraph.errors import ModelError
+from rfgraph.errors import MissingDataError, ModelError
 
 Buffer = bytes | mmap.mmap
 
@@ -29,6 +29,15 @@ SMALL = 4096
 
 # A sparse tensor with more elements than this is not written out.
 MAX_DENSE = 1 << 26
+
+_WEIGHTS = frozenset(
+    {
+        onnx.TensorProto.FLOAT,
+        onnx.TensorProto.FLOAT16,
+        onnx.TensorProto.BFLOAT16,
+        onnx.TensorProto.DOUBLE,
+    }
+)
 
 _NIBBLES = frozenset({onnx.TensorProto.INT4, onnx.TensorProto.UINT4, onnx.TensorProto.FLOAT4E2M1})
 
@@ -124,8 +133,10 @@ class Weights:
     def _fetch(self, tensor: onnx.TensorProto, file: str | None, where: str) -> onnx.TensorProto:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         location = entries.get("location", "")
+        # Weights are numbers with a fraction; integers are shapes and indices, which count.
+        missing = MissingDataError if tensor.data_type in _WEIGHTS else ModelError
         if self._path is None:
-            raise ModelError(
+            raise missing(
                 f"its data lies in '{location}', and a model given as bytes has no folder",
                 node=where,
                 remedy="give the model's path",
@@ -140,8 +151,15 @@ class Weights:
                     file=file,
                     node=where,
                 )
+            if not target.exists():
+                raise missing(
+                    f"its data in '{location}' can't be read: there is no such file",
+                    file=file,
+                    node=where,
+                    remedy="put the data file beside the model",
+                )
             if not target.is_file():
-                raise ValueError("there is no such file")
+                raise ValueError("it is no file")
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
             if length != size or offset < 0 or offset + size > target.stat().st_size:
                 raise ValueError(f"{size} bytes at {offset} are wanted")
@@ -223,7 +241,7 @@ def load(
         # Integers are likely to be a shape or indices: they are checked at once.
         if (
             tensor.data_type == onnx.TensorProto.INT64
-            and tensor.ByteSize() <= SMALL
+            and 8 * prod(tensor.dims) <= SMALL
             and tensor.HasField("raw_data")
         ):
             weights.to_array(tensor)
@@ -348,7 +366,7 @@ def _light_copy(model: onnx.ModelProto) -> onnx.ModelProto:
             _copy_field(out.graph, field, value)
     for tensor in model.graph.initializer:
         light = out.graph.initializer.add()
-        if tensor.ByteSize() <= SMALL:
+        if 8 * prod(tensor.dims) <= SMALL:
             light.CopyFrom(tensor)
         else:
             light.name, light.data_type = tensor.name, tensor.data_type

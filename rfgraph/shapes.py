@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import TypeProto, numpy_helper, shape_inference
 
-from rfgraph.errors import ModelError, ShapeError
+from rfgraph.errors import MissingDataError, ModelError, ShapeError
 from rfgraph.graph import Graph, Node
 from rfgraph.shape_rules import rule
 
@@ -53,6 +53,8 @@ _CONSTANT_TYPES: dict[str, Any] = {
     "value_floats": np.float32,
     "value_int": np.int64,
     "value_ints": np.int64,
+    "value_string": np.object_,
+    "value_strings": np.object_,
 }
 
 # Their outputs can be huge though their inputs are small.
@@ -221,10 +223,10 @@ class Shapes:
                 self._set(name, tensor.elem_type, dims, node)
 
     def _if_there(self, name: str) -> np.ndarray | None:
-        """`static` where the value only helps: data that is missing is no error yet."""
+        """`static` where the value only helps: weights that are not there are no error yet."""
         try:
             return self.static(name)
-        except ModelError:
+        except MissingDataError:
             return None
 
     def _elements(self, name: str) -> int:
@@ -332,20 +334,26 @@ class Shapes:
             self._statics[name] = np.asarray(result) if not isinstance(result, list) else None
 
     def _constant(self, node: Node) -> np.ndarray | None:
-        try:
-            for name, value in node.attributes.items():
+        reason = "no attribute that is one"
+        for name, value in node.attributes.items():
+            try:
                 if name == "value":
                     return self.graph.weights.to_array(value)
                 if name == "sparse_value":
                     return self.graph.weights.dense(value)
-                return np.asarray(value, dtype=_CONSTANT_TYPES.get(name))
-        except ModelError as error:
-            raise ModelError(error.message, file=self.graph.file, node=str(node)) from None
-        except (AttributeError, TypeError, ValueError, NotImplementedError) as error:
-            raise ModelError(
-                f"it has no value: {error}", file=self.graph.file, node=str(node)
-            ) from None
-        return None
+                if name in _CONSTANT_TYPES:
+                    return np.asarray(value, dtype=_CONSTANT_TYPES[name])
+            except ModelError as error:
+                if isinstance(error, MissingDataError):
+                    raise
+                reason = error.message
+            except (AttributeError, TypeError, ValueError) as error:
+                reason = str(error)
+        raise ModelError(
+            f"its value '{node.outputs[0]}' can't be read: {reason}",
+            file=self.graph.file,
+            node=str(node),
+        )
 
 
 def _reference(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:

@@ -178,9 +178,9 @@ def limited(*arguments: str | Path, seconds: int = 5, gigabytes: float = 2) -> E
 LITTLE = 600 << 20
 
 
-def refused_cheaply(*arguments: str | Path, gigabytes: float = 2) -> str:
+def refused_cheaply(*arguments: str | Path) -> str:
     """The one line of a refusal that takes neither long nor much memory."""
-    done = limited(*arguments, gigabytes=gigabytes)
+    done = limited(*arguments)
     assert (done.code, done.out) == (2, ""), done
     check_line(done.err)
     assert "out of memory" not in done.err
@@ -892,7 +892,24 @@ def test_long_axes_through_many_layers(run: Run) -> None:
         f"float[1,1,{1 << 24}] a0",
         initializers={"w": floats(1, 1, 3)},
     )
-    refused_cheaply("show", run.save(made), gigabytes=4)
+    done = limited("show", run.save(made), seconds=20, gigabytes=4)
+    assert (done.code, done.out) == (2, ""), done
+    check_line(done.err, "smaller sizes")
+    assert "out of memory" not in done.err
+
+
+@posix
+def test_many_parts(run: Run) -> None:
+    """Each of many inputs is a small part of what they are joined to."""
+    made = model(f"y = Concat<axis = 0>({', '.join(['x'] * 6000)})", "float[3] x")
+    done = limited("unit", run.save(made), "y", "17999", seconds=20)
+    if done.code:
+        assert done.code == 2, done
+        check_line(done.err)
+        assert "out of memory" not in done.err
+    else:
+        assert "2..2" in done.out
+    assert done.peak < LITTLE
 
 
 def sparse(name: str, shape: tuple[int, ...], values: list[int], indices: list[int]) -> object:

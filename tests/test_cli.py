@@ -230,7 +230,7 @@ def test_a_value_of_a_scalar(rf: Rfgraph, tmp_path: Path) -> None:
 VALUES = {
     "an unknown input": ("t=1", "'t'"),
     "text": ("s=a", "s=a"),
-    "nothing": ("s=", "'s'"),
+    "nothing": ("s=", "s="),
     "not even nothing": ("s", "--value s"),
     "too few": ("s=1,1", "m.onnx"),
     "no numbers": ("s=1,1,8,nan", "'s'"),

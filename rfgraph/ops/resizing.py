@@ -110,8 +110,10 @@ def upsample(op: Operation) -> Reads:
 
 def _scales_of_sizes(op: Operation, shape: list[int]) -> list[float]:
     sizes = [int(v) for v in op.constant(3, "sizes")]
+    if 0 in shape:
+        raise ValueError("there is nothing to resize")
     pairs = zip(sizes, shape, strict=True)
-    scales = [float(np.float32(m) / np.float32(n)) if n else 1.0 for m, n in pairs]
+    scales = [float(np.float32(m) / np.float32(n)) for m, n in pairs]
     policy = op.attribute("keep_aspect_ratio_policy", "stretch")
     if policy == "not_larger":
         return [min(scales)] * len(scales)
