@@ -311,6 +311,7 @@ class Analysis:
         self._graph = graph
         self._flow = flow
         self._views = views
+        self._answers: dict[tuple[int, str, bool], Field] = {}
         self.inputs = list(flow.inputs)
         self.outputs = list(graph.outputs)
         self.notes = list(flow.notes)
@@ -506,6 +507,10 @@ class Analysis:
                 )
             held[a] = coordinate % shape[a]
         view = self._patterns.get(tensor, {}).get(name)
+        # Values that pass on what they see share a view, and so its answer.
+        key = (id(view), name, local)
+        if not held and key in self._answers:
+            return self._answers[key]
         axes = []
         for axis, size in enumerate(self._flow.inputs[name] or ()):
             if view is None:
@@ -516,7 +521,10 @@ class Analysis:
                 lo, hi = self.bounds(tensor, name, local=local, axis=axis)
                 found = AxisField.measured(lo, hi, size)
             axes.append(found)
-        return Field(tuple(axes))
+        answer = Field(tuple(axes))
+        if not held:
+            self._answers[key] = answer
+        return answer
 
     def fields(
         self, tensor: str, axis: int, input: str | None = None, local: bool = True
@@ -622,6 +630,12 @@ class Analysis:
         shape = self.shape(tensor)
         if shape is None:
             raise QueryError(f"the shape of '{tensor}' is not known", file=self.file)
+        try:
+            index = [operator.index(i) for i in index]
+        except TypeError:
+            raise QueryError(
+                f"{index!r} is no unit: one whole number is wanted for each axis", file=self.file
+            ) from None
         if len(index) != len(shape):
             raise QueryError(
                 f"'{tensor}' has {len(shape)} axes, and the unit {tuple(index)} has {len(index)}",
