@@ -137,3 +137,6 @@ _RULES: dict[str, Callable[[Node], Rule | None]] = {
     "Slice": _slice,
     "Squeeze": _squeeze,
 }
+
+# The operators that may have a rule.
+RULED = frozenset(_RULES)

@@ -18,7 +18,7 @@ from onnx import TypeProto, numpy_helper, shape_inference
 
 from rfgraph.errors import MissingDataError, ModelError, ShapeError
 from rfgraph.graph import Graph, Node
-from rfgraph.shape_rules import rule
+from rfgraph.shape_rules import RULED, rule
 
 Shape = tuple[int, ...]
 
@@ -119,28 +119,26 @@ class Shapes:
         for name in weights.sparse:
             shapes[name] = weights.shape(name)
         shapes.update((name, tuple(given)) for name, given in sizes.items())
-        for name in shapes:
-            self._check(name)
+        self._check()
         self._collect(_whole_graph(graph))
         for node in graph.nodes:
             for name in node.outputs:
                 if name and name not in shapes:
                     self._step(node)
                     break
-        for name in shapes:
-            self._check(name)
+        self._check()
 
-    def _check(self, name: str) -> None:
-        shape = self._shapes[name] or ()
-        excess = ""
-        if max(shape, default=0) > MAX_AXIS:
-            excess = f"'{name}' has an axis of {max(shape)}: more than {MAX_AXIS}"
-        elif len(shape) > MAX_RANK:
-            excess = f"'{name}' has {len(shape)} axes: more than {MAX_RANK}"
-        if excess:
+    def _check(self) -> None:
+        """Refuse what there is no room for."""
+        for name, shape in self._shapes.items():
+            if not shape or (max(shape) <= MAX_AXIS and len(shape) <= MAX_RANK):
+                continue
+            excess = f"an axis of {max(shape)}: more than {MAX_AXIS}"
+            if len(shape) > MAX_RANK:
+                excess = f"{len(shape)} axes: more than {MAX_RANK}"
             made = self.graph.producer.get(name)
             raise ShapeError(
-                excess,
+                f"'{name}' has {excess}",
                 file=self.graph.file,
                 node=str(made[0]) if made else None,
                 remedy="give smaller sizes with shapes= or --shape",
@@ -451,7 +449,8 @@ def _whole_graph(graph: Graph) -> onnx.GraphProto:
         node.outputs[0]
         for node in graph.nodes
         # The body of a function may be of another operator set than the model.
-        if rule(node) is not None or node.version != opsets.get(node.domain, node.version)
+        if (node.op_type in RULED and rule(node) is not None)
+        or node.version != opsets.get(node.domain, node.version)
     }
     if ruled:
         # Hidden from inference, so that nothing is built on a wrong answer.
