@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper, parser
+from onnx import TensorProto, helper, numpy_helper
 
 import rfgraph
 from rfgraph import cli
+from tests.graphs import PICTURE, model
 
 MODELS = Path(__file__).parents[1] / "models"
-PICTURE = "float[1,1,8,8] x"
 TRILLION = 10**12
 
 posix = pytest.mark.skipif(
@@ -32,28 +32,6 @@ posix = pytest.mark.skipif(
 
 
 # ---------------------------------------------------------------- making and running
-
-
-def model(
-    body: str,
-    inputs: str = PICTURE,
-    outputs: str = "y",
-    *,
-    opset: int = 17,
-    functions: str = "",
-    initializers: dict[str, np.ndarray] | None = None,
-) -> onnx.ModelProto:
-    """A model in ONNX's text form; its outputs are of any type and shape."""
-    declared = ", ".join(f"float[] {name}" for name in outputs.split())
-    made = parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": {opset}, "custom": 1]>'
-        f"g ({inputs}) => ({declared}) {{ {body} }} {functions}"
-    )
-    for output in made.graph.output:
-        output.ClearField("type")
-    for name, array in (initializers or {}).items():
-        made.graph.initializer.append(numpy_helper.from_array(array, name))
-    return made
 
 
 def floats(*shape: int) -> np.ndarray:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 import rfgraph
 from rfgraph import AxisField
+from tests.nets import Net, Step, assert_holds, build, keeping
 from tests.oracle.observe import hull, poison
-from tests.test_closed_form import Net, Step, assert_holds, build, keeping
 
 MODELS = Path(__file__).parents[1] / "models"
 

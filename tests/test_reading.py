@@ -15,37 +15,13 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 import rfgraph
 from rfgraph import model_file
+from tests.graphs import PICTURE, model
 
 MODELS = Path(__file__).parents[1] / "models"
 NAMES = sorted(path.stem for path in MODELS.glob("*.onnx"))
 
 # Some of each exporter, small enough to be read again and again.
 SOME = ["lenet_textbook", "dynamic", "dynamic.dynamo", "espcn", "siamese", "vit", "wavenet.dynamo"]
-
-PICTURE = "float[1,1,8,8] x"
-
-
-def model(
-    body: str,
-    inputs: str = PICTURE,
-    outputs: str = "y",
-    *,
-    opset: int = 17,
-    ir: int = 8,
-    functions: str = "",
-    initializers: dict[str, np.ndarray] | None = None,
-) -> onnx.ModelProto:
-    """A model in ONNX's text form; its outputs are of any type and shape."""
-    declared = ", ".join(f"float[] {name}" for name in outputs.split())
-    made = parser.parse_model(
-        f'<ir_version: {ir}, opset_import: ["": {opset}, "own": 1]>'
-        f"g ({inputs}) => ({declared}) {{ {body} }} {functions}"
-    )
-    for output in made.graph.output:
-        output.ClearField("type")
-    for name, array in (initializers or {}).items():
-        made.graph.initializer.append(numpy_helper.from_array(array, name))
-    return made
 
 
 def function(body: str, head: str = "f (a) => (b)", *, opset: int = 17, more: str = "") -> str:
