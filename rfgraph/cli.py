@@ -83,6 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument(
         "--constants", action="store_true", help="also values that depend on no input"
     )
+    show.add_argument(
+        "--along",
+        type=int,
+        metavar="AXIS",
+        help="a line for each run of coordinates along this axis of the values: 1 tells channels "
+        "apart",
+    )
     show.set_defaults(run=_show)
 
     unit = commands.add_parser(
@@ -193,7 +200,9 @@ def _value(item: str) -> tuple[str, Any]:
 
 def _show(options: argparse.Namespace) -> str:
     analysis = _analysis(options)
-    chosen = rows(analysis, options.select, constants=options.constants)
+    chosen = rows(analysis, options.select, constants=options.constants, along=options.along)
+    if options.along is not None and options.along < 0:
+        raise QueryError("--along: axes are counted from 0")
     if options.select and not chosen:
         raise QueryError(f"nothing matches {' or '.join(options.select)}", file=analysis.file)
     if options.output_format == "json":

@@ -626,3 +626,13 @@ def test_importing_loads_no_runtime_and_no_plots(tmp_path: Path) -> None:
         check=True,
     )
     assert (done.stdout, done.stderr) == ("\n", "")
+
+
+def test_channels_are_told_apart(rf: Rfgraph) -> None:
+    code, out, _ = rf("show", MODELS / "densenet121.onnx", "--select", "features", "--along", "1")
+    lines = out.splitlines()
+    assert code == 0
+    assert "features[:,0:64]" in lines[1]
+    assert "1047x1047 /32" in lines[1]
+    assert "2071x2071 /32" in lines[-1]
+    assert_refused(rf("show", LENET, "--along", "-1"), "--along")

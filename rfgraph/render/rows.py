@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 from rfgraph.analysis import Analysis
 from rfgraph.closed_form import Field
@@ -30,7 +31,13 @@ class Row:
     fields: dict[str, Seen]
 
 
-def rows(analysis: Analysis, select: Sequence[str] = (), *, constants: bool = False) -> list[Row]:
+def rows(
+    analysis: Analysis,
+    select: Sequence[str] = (),
+    *,
+    constants: bool = False,
+    along: int | None = None,
+) -> list[Row]:
     """The values in topological order.
 
     Parameters
@@ -42,8 +49,32 @@ def rows(analysis: Analysis, select: Sequence[str] = (), *, constants: bool = Fa
         operator has to match one.
     constants : bool, optional
         Also values that depend on no input.
+    along : int, optional
+        An axis of the values: one row for each run of coordinates with equal fields.
     """
-    return list(_rows(analysis, select, constants))
+    found = _rows(analysis, select, constants)
+    if along is None:
+        return list(found)
+    return [part for row in found for part in _parts(analysis, row, along)]
+
+
+def _parts(analysis: Analysis, row: Row, along: int) -> Iterator[Row]:
+    """The runs of coordinates of a value's axis with equal fields; the value if it has no such."""
+    if row.shape is None or along >= len(row.shape) or not row.fields:
+        yield row
+        return
+    cuts = {row.shape[along]}
+    for name in row.fields:
+        for local in (True, False):
+            cuts.update(run.start for run, _ in analysis.fields(row.name, along, name, local))
+    for begin, end in pairwise(sorted(cuts)):
+        fields = {}
+        for name in row.fields:
+            near, full = (
+                analysis.field(row.name, name, local, {along: begin}) for local in (True, False)
+            )
+            fields[name] = Seen(near, full)
+        yield replace(row, name=f"{row.name}[{':,' * along}{begin}:{end}]", fields=fields)
 
 
 def _rows(analysis: Analysis, select: Sequence[str], constants: bool) -> Iterator[Row]:
