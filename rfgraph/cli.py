@@ -35,8 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted")
     except BrokenPipeError:
-        # The reader has gone: nothing more is to be said, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
     except MemoryError:
         return _fail("out of memory: give smaller sizes with --shape")
     except Exception as error:
@@ -45,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kind = type(error).__name__
         return _fail(f"internal error: {kind}: {_line(error)} (--debug shows where)")
     return CLEAN
+
+
+def _silence() -> None:
+    """Standard output is gone or full: nothing more is to be said there, not even at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> int:
@@ -199,10 +203,10 @@ def _value(item: str) -> tuple[str, Any]:
 
 
 def _show(options: argparse.Namespace) -> str:
-    analysis = _analysis(options)
-    chosen = rows(analysis, options.select, constants=options.constants, along=options.along)
     if options.along is not None and options.along < 0:
         raise QueryError("--along: axes are counted from 0")
+    analysis = _analysis(options)
+    chosen = rows(analysis, options.select, constants=options.constants, along=options.along)
     if options.select and not chosen:
         raise QueryError(f"nothing matches {' or '.join(options.select)}", file=analysis.file)
     if options.output_format == "json":
@@ -296,6 +300,8 @@ def _write(answer: str, path: Path | None) -> None:
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
+        if path is None:
+            _silence()
         reason = getattr(error, "strerror", None) or str(error)
         raise RFGraphError(f"can't be written: {reason}", file=str(path or "output")) from None
 

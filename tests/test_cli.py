@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import stat
 import subprocess
 import sys
@@ -549,7 +548,7 @@ def test_names_that_the_terminal_can_not_show(tmp_path: Path, encoding: str, for
 
 def test_control_c(rf: Rfgraph, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def interrupt(*_: object, **__: object) -> None:
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "analyze", interrupt)
     path = tmp_path / "out.txt"
