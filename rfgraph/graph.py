@@ -258,6 +258,10 @@ def _input(value: onnx.ValueInfoProto, file: str | None) -> Input:
     dims: list[Dim] = []
     for dim in tensor.shape.dim:
         if dim.HasField("dim_value"):
+            if dim.dim_value == -1:
+                # Some exporters write an open axis so.
+                dims.append(None)
+                continue
             if dim.dim_value < 0:
                 raise ModelError(
                     f"an axis of input '{value.name}' has the size {dim.dim_value}", file=file

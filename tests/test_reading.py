@@ -801,3 +801,10 @@ def test_a_question_without_an_answer(question: Callable[[rfgraph.Analysis], obj
     with pytest.raises(rfgraph.QueryError) as caught:
         question(rfgraph.analyze(path))
     assert caught.value.file == str(path)
+
+
+def test_an_open_axis_written_as_minus_one() -> None:
+    made = model("y = Relu(x)", "float[1,1,8,8] x")
+    made.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+    assert rfgraph.analyze(made).shape("y") == (1, 1, 8, 8)
+    assert rfgraph.analyze(made, shapes={"x": (3, 1, 8, 8)}).shape("y") == (3, 1, 8, 8)
