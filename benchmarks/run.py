@@ -8,10 +8,12 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import rfgraph
 
@@ -104,6 +106,39 @@ def _model(
     return contents
 
 
+def weights() -> None:
+    """A model of the weights that networks have, which an analysis leaves where they are."""
+    rng = np.random.default_rng(0)
+    nodes, tensors, last = [], [], "x"
+    for k in range(24):
+        weight = rng.standard_normal((512, 512, 3, 3), dtype=np.float32)
+        tensors.append(numpy_helper.from_array(weight, f"W{k}"))
+        nodes.append(helper.make_node("Conv", [last, f"W{k}"], [f"c{k}"], pads=[1, 1, 1, 1]))
+        nodes.append(helper.make_node("Relu", [f"c{k}"], [f"r{k}"]))
+        last = f"r{k}"
+    graph = helper.make_graph(
+        nodes,
+        "benchmark",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 512, 56, 56])],
+        [helper.make_tensor_value_info(last, TensorProto.FLOAT, None)],
+        tensors,
+    )
+    with TemporaryDirectory() as folder:
+        path = f"{folder}/heavy.onnx"
+        opsets = [helper.make_opsetid("", 17)]
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+        analysed, opened, inferred = turns(
+            lambda: rfgraph.analyze(path),
+            lambda: ort.InferenceSession(path, providers=["CPUExecutionProvider"]),
+            lambda: onnx.shape_inference.infer_shapes(onnx.load(path)),
+            rounds=5,
+        )
+        size = Path(path).stat().st_size / 1e6
+    print(
+        f"{size:.0f} MB: analyze {analysed:.2f} ms, session {opened:.0f} ms, infer {inferred:.0f} ms"
+    )
+
+
 def chain() -> None:
     """Ten times the nodes."""
     small, large = chain_model(10_000), chain_model(100_000)
@@ -130,7 +165,7 @@ def side() -> None:
 
 
 def main(names: Sequence[str]) -> None:
-    benchmarks = {"opening": opening, "chain": chain, "side": side}
+    benchmarks = {"opening": opening, "weights": weights, "chain": chain, "side": side}
     for name in names or benchmarks:
         print(f"== {name}")
         benchmarks[name]()
