@@ -135,7 +135,8 @@ def weights() -> None:
         )
         size = Path(path).stat().st_size / 1e6
     print(
-        f"{size:.0f} MB: analyze {analysed:.2f} ms, session {opened:.0f} ms, infer {inferred:.0f} ms"
+        f"{size:.0f} MB of weights, milliseconds: analyze {analysed:.2f}, session {opened:.0f}, "
+        f"infer {inferred:.0f}"
     )
 
 
