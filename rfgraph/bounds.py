@@ -37,6 +37,9 @@ from rfgraph.reads import (
     reads_everywhere,
 )
 
+# Up to this length of an axis its empty places are kept for the next node that asks.
+_SHORT = 4096
+
 # Arrays from this many bytes on count towards what all bounds together may take.
 _LARGE = 1 << 20
 _MAX_KEPT = 1 << 30
@@ -206,13 +209,14 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term:
 
 def _empty_places(read: AxisRead, size: int, extent: Shape) -> np.ndarray:
     """`NOTHING` where `read` reads nothing and 0 elsewhere, with a leading axis."""
-    if isinstance(read, Along):
+    if isinstance(read, Along) and extent[read.axis] <= _SHORT:
         return _empty_outputs(read, size, extent[read.axis])
     return np.where(coordinates(read, size, extent)[1] > 0, 0, NOTHING)[None]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _empty_outputs(read: Along, size: int, outputs: int) -> np.ndarray:
+    """`_empty_places` along a short axis: concatenations ask for the same ones again and again."""
     counts = coordinates(read, size, (0,) * read.axis + (outputs,))[1]
     return np.where(counts > 0, 0, NOTHING)[None]
 
@@ -273,9 +277,8 @@ def _tidy(
 
 def _dead(term: Term) -> bool:
     """Whether the term is empty everywhere."""
-    if not term.holes and not term.masks:
-        return False
-    return any(bool((a[0] >= NOTHING).all()) for a in (*term.factors, *term.masks))
+    holed = (*term.factors, *term.masks) if term.holes else term.masks
+    return any(bool((a[0] >= NOTHING).all()) for a in holed)
 
 
 def union(terms: Sequence[Term]) -> Terms:
