@@ -189,7 +189,8 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term:
             if isinstance(r, Fixed) and r.linear:
                 mixed.update(varied)
             else:
-                marks |= sum(1 << a for a in varied if not marks >> a & 1)
+                for a in varied:
+                    marks |= 1 << a
         if not reads_everywhere(r, source[axis], extent):
             if any(f.shape[axis + 1] > 1 for f in term.factors):
                 holes = True

@@ -15,6 +15,7 @@ import numpy as np
 from rfgraph import __version__
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.graph import read
 from rfgraph.render import json as json_format
 from rfgraph.render import text
 from rfgraph.render.rows import rows
@@ -174,8 +175,6 @@ def _shapes(given: list[str], model: str) -> dict[str, tuple[int, ...]]:
 
 
 def _only_input(model: str) -> str:
-    from rfgraph.graph import read
-
     names = [i.name for i in read(model).inputs]
     if len(names) != 1:
         raise QueryError(

@@ -8,7 +8,17 @@ import numpy as np
 
 from rfgraph.ops.registry import Operation, Reads, transfer
 from rfgraph.ops.windows import bias, spatial_windows, taps
-from rfgraph.reads import WHOLE, AxisRead, PerAxis, Read, block, same, transposed_window, window
+from rfgraph.reads import (
+    WHOLE,
+    AxisRead,
+    PerAxis,
+    Read,
+    block,
+    same,
+    tiled,
+    transposed_window,
+    window,
+)
 
 
 def _channels(outputs: int, inputs: int, group: int) -> AxisRead:
@@ -98,15 +108,9 @@ def conv_transpose(op: Operation) -> Reads:
             used = (at % s == 0) & (at >= 0) & (at < X[axis] * s)
             kernel.append(taps(axis, used, s // gcd(s, d)))
         groups: AxisRead = block(1, W[1], X[1] // group) if group > 1 else WHOLE
-        own: AxisRead = _within_group(W[1], group)
+        # The second axis of W is the output channel's place within its group.
+        own: AxisRead = tiled(1, W[1]) if group > 1 else same(1)
         reads.append(PerAxis(1, (groups, own, *kernel)))
     if op.live(2):
         reads.append(bias(2))
     return reads
-
-
-def _within_group(outputs: int, group: int) -> AxisRead:
-    """The second axis of ConvTranspose's W: the output channel's place within its group."""
-    from rfgraph.reads import tiled
-
-    return same(1) if group == 1 else tiled(1, outputs)

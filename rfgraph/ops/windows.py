@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rfgraph.ops.registry import Operation
-from rfgraph.reads import STATISTIC, Fixed, Read, Table
+from rfgraph.reads import STATISTIC, Fixed, PerAxis, Read, Table, same
 
 
 class Window(NamedTuple):
@@ -57,6 +57,4 @@ def taps(axis: int, used: np.ndarray, step: int = 1) -> Fixed | Table:
 
 def bias(k: int) -> Read:
     """A vector over the output's channels, as input `k`."""
-    from rfgraph.reads import PerAxis, same
-
     return PerAxis(k, (same(1),))
