@@ -16,6 +16,7 @@ from rfgraph.errors import (
     UnsupportedError,
 )
 from rfgraph.flow import Note
+from rfgraph.ops import transfer
 
 __version__ = "0.1.0.dev0"
 
@@ -30,4 +31,5 @@ __all__ = [
     "ShapeError",
     "UnsupportedError",
     "analyze",
+    "transfer",
 ]

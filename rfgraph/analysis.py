@@ -19,6 +19,7 @@ from rfgraph.closed_form import AxisField, ClosedForm, Field, View, axis_field
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
 from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
+from rfgraph.ops import output_shapes
 from rfgraph.shapes import MAX_AXIS, Shape, Shapes
 
 Model = str | os.PathLike[str] | bytes | onnx.ModelProto
@@ -114,7 +115,7 @@ def _analysis(
     strict: bool,
     progress: Callable[[int, int], None] | None,
 ) -> Analysis:
-    flow = trace(graph, Shapes(graph, sizes), strict=strict)
+    flow = trace(graph, Shapes(graph, sizes, output_shapes), strict=strict)
     try:
         return Analysis(graph, flow, forward(flow, Bounds(), progress))
     except ShapeError as error:

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from rfgraph.errors import ModelError, RFGraphError, UnsupportedError
 from rfgraph.graph import Graph, Node
-from rfgraph.ops import Operation, Reads, Undetermined, lookup_transfer
+from rfgraph.ops import Operation, Reads, Undetermined, lookup_rule
 from rfgraph.reads import Everything, PerAxis, Read, Rearrange, Shape, Source, Stage, followed
 from rfgraph.shapes import Shapes
 
@@ -105,8 +105,8 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
         if live.isdisjoint(names):
             continue
         operation = Operation(node, names, shapes, live)
-        transfer = lookup_transfer(node.domain, node.op_type, node.version)
-        if transfer is None:
+        rule = lookup_rule(node.domain, node.op_type, node.version)
+        if rule is None:
             if strict:
                 raise UnsupportedError(
                     "what it reads is not known",
@@ -118,7 +118,7 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
             reads = _per_output(operation, _everything(operation), live, shapes)
         else:
             try:
-                reads = _per_output(operation, transfer(operation), live, shapes)
+                reads = _per_output(operation, rule.transfer(operation), live, shapes)
             except Undetermined as reason:
                 operation.note(f"{reason}: every output is taken to read all of every input")
                 reads = _per_output(operation, _everything(operation), live, shapes)

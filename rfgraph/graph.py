@@ -126,6 +126,9 @@ class Graph:
         Names of the model's outputs.
     nodes : list of Node
         In topological order; the file's own order where that is one.
+    declared : dict of str to (int, shape)
+        Element types and shapes that the file gives to inner values and outputs, for the
+        sizes of the inputs that it states; empty if one is open.
     producer : dict of str to (Node, int)
         The node that makes a value, and which of its outputs the value is.
     """
@@ -136,6 +139,7 @@ class Graph:
     inputs: list[Input]
     outputs: list[str]
     nodes: list[Node]
+    declared: dict[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     producer: dict[str, tuple[Node, int]] = field(default_factory=dict)
 
     def to_networkx(self) -> nx.DiGraph:
@@ -195,6 +199,8 @@ def read(
             )
         )
     out = Graph(file, proto, weights, inputs, [v.name for v in graph.output], nodes)
+    if any(n.domain for n in nodes):
+        out.declared = _declared(proto.graph, inputs)
     _check(out)
     return out
 
@@ -270,6 +276,20 @@ def _input(value: onnx.ValueInfoProto, file: str | None) -> Input:
         else:
             dims.append(str(dim.dim_param) or None)
     return Input(value.name, tensor.elem_type, tuple(dims))
+
+
+def _declared(
+    graph: onnx.GraphProto, inputs: list[Input]
+) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """The concrete shapes that the file states, which hold if no size of an input is open."""
+    if not all(i.dims is not None and all(isinstance(d, int) for d in i.dims) for i in inputs):
+        return {}
+    found = {}
+    for value in (*graph.value_info, *graph.output):
+        tensor = value.type.tensor_type
+        if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
+            found[value.name] = tensor.elem_type, tuple(d.dim_value for d in tensor.shape.dim)
+    return found
 
 
 def _captures(node: onnx.NodeProto) -> list[str]:

@@ -7,10 +7,10 @@ reference implementation. Nothing here knows what a receptive field is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -60,6 +60,9 @@ _CONSTANT_TYPES: dict[str, Any] = {
 # Their outputs can be huge though their inputs are small.
 _GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
 
+# Element type and shape of each output of a node; None if no rule is registered for it.
+Rules: TypeAlias = "Callable[[Node, Shapes], list[tuple[int, Shape]] | None]"
+
 
 class Shapes:
     """Shapes and static values of one graph at given sizes of its inputs.
@@ -70,6 +73,9 @@ class Shapes:
         The model.
     sizes : mapping of str to shape
         A concrete shape for every input that has one.
+    rules : callable, optional
+        Gives element type and shape of each output of a node that ONNX's inference doesn't know,
+        or None: see `rfgraph.ops.output_shapes`.
 
     Raises
     ------
@@ -77,8 +83,11 @@ class Shapes:
         The sizes contradict each other or the graph, or an axis is longer than `MAX_AXIS`.
     """
 
-    def __init__(self, graph: Graph, sizes: Mapping[str, Shape]) -> None:
+    def __init__(
+        self, graph: Graph, sizes: Mapping[str, Shape], rules: Rules | None = None
+    ) -> None:
         self.graph = graph
+        self._rules = rules
         self._shapes: dict[str, Shape | None] = {}
         self._types: dict[str, TypeProto] = {}
         self._statics: dict[str, np.ndarray | None] = {}
@@ -182,8 +191,21 @@ class Shapes:
                 for name in filter(None, node.outputs):
                     self._set(name, kind, ruled, node)
             return
+        if self._rules is not None:
+            try:
+                made_by_rule = self._rules(node, self)
+            except (MissingDataError, ShapeError):
+                raise
+            except Exception as error:
+                raise self._misfit(node, f"{type(error).__name__}: {error}") from error
+            if made_by_rule is not None:
+                for name, (kind, shape) in zip(node.outputs, made_by_rule, strict=False):
+                    if name:
+                        self._set(name, kind, shape, node)
+                return
         schema = _schema(node.op_type, node.version, node.domain)
         if schema is None:
+            self._declared(node)
             return
         types, data = {}, {}
         for name in node.inputs:
@@ -219,6 +241,15 @@ class Shapes:
             if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
                 dims = tuple(d.dim_value for d in tensor.shape.dim)
                 self._set(name, tensor.elem_type, dims, node)
+
+    def _declared(self, node: Node) -> None:
+        """Of an operator that nobody knows, what the file says, where its sizes are concrete."""
+        if any(self._shapes.get(i.name) != i.dims for i in self.graph.inputs):
+            return
+        for name in filter(None, node.outputs):
+            said = self.graph.declared.get(name)
+            if said is not None:
+                self._set(name, *said, node)
 
     def _if_there(self, name: str) -> np.ndarray | None:
         """`static` where the value only helps: weights that are not there are no error yet."""

@@ -6,7 +6,16 @@ the modules of this package are families of operators, and importing the package
 
 from __future__ import annotations
 
-from rfgraph.ops.registry import Operation, Reads, Undetermined, lookup_transfer, transfer
+from rfgraph.ops.registry import (
+    Operation,
+    Reads,
+    Rule,
+    Undetermined,
+    lookup_rule,
+    output_shapes,
+    registered,
+    transfer,
+)
 
 # Importing a family registers its transfers.
 from rfgraph.ops import (  # isort: skip
@@ -22,4 +31,13 @@ from rfgraph.ops import (  # isort: skip
     static as static,
 )
 
-__all__ = ["Operation", "Reads", "Undetermined", "lookup_transfer", "transfer"]
+__all__ = [
+    "Operation",
+    "Reads",
+    "Rule",
+    "Undetermined",
+    "lookup_rule",
+    "output_shapes",
+    "registered",
+    "transfer",
+]

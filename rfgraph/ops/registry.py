@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,8 @@ from rfgraph.shapes import Shapes
 # The reads of an element: one list for all outputs, or a tuple of one list an output.
 Reads: TypeAlias = "list[Read] | tuple[list[Read], ...]"
 Transfer: TypeAlias = "Callable[[Operation], Reads]"
+# The shape of the output, or of each output.
+ShapeRule: TypeAlias = "Callable[[Operation], Shape | list[Shape]]"
 
 
 class Undetermined(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph
@@ -120,10 +123,47 @@ def axis_of(axis: int, rank: int) -> int:
     return int(axis) % rank
 
 
-_TRANSFERS: dict[tuple[str, str], list[tuple[int, Transfer]]] = {}
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is registered for an operator.
+
+    Attributes
+    ----------
+    since : int
+        Operator-set version since which it holds.
+    transfer : callable
+        Node in, reads out.
+    shape : callable or None
+        Shapes of the outputs, for an operator that ONNX's own inference doesn't know.
+    like : int
+        The input whose element type the outputs then have.
+    conservative : str
+        Why its reads can't be exact, if so.
+    computed : str
+        What is assumed where an input that steers the reads is computed from the data.
+    """
+
+    since: int
+    transfer: Transfer
+    shape: ShapeRule | None = None
+    like: int = 0
+    conservative: str = ""
+    computed: str = ""
 
 
-def transfer(op_type: str, *, since: int = 1, domain: str = "") -> Callable[[Transfer], Transfer]:
+_RULES: dict[tuple[str, str], list[Rule]] = {}
+
+
+def transfer(
+    op_type: str,
+    *,
+    since: int = 1,
+    domain: str = "",
+    shape: ShapeRule | None = None,
+    like: int = 0,
+    conservative: str = "",
+    computed: str = "",
+) -> Callable[[Transfer], Transfer]:
     """Register the decorated function as the transfer of an operator.
 
     Parameters
@@ -134,21 +174,61 @@ def transfer(op_type: str, *, since: int = 1, domain: str = "") -> Callable[[Tra
         Operator-set version since which the transfer holds.
     domain : str
         The operator's domain; ``""`` for ONNX's own.
+    shape : callable, optional
+        For an operator that ONNX's own shape inference doesn't know: takes the `Operation` and
+        returns the shape of its output, or a list with one shape an output.
+    like : int, optional
+        With `shape`: the input whose element type the outputs have.
+    conservative : str, optional
+        Why the reads can't be exact, for an operator of which that is so.
+    computed : str, optional
+        What is assumed where an input that steers the reads is computed from the data.
+
+    Examples
+    --------
+    >>> from rfgraph.reads import PerAxis, same, window
+    >>> @transfer("Smooth", domain="my.domain", shape=lambda op: op.shape(0))
+    ... def smooth(op):
+    ...     *others, last = range(len(op.shape(0)))
+    ...     return [PerAxis(0, (*map(same, others), window(last, 5, 1, 1, 2)))]
     """
 
     def register(function: Transfer) -> Transfer:
-        entries = _TRANSFERS.setdefault((domain, op_type), [])
-        entries.append((since, function))
-        entries.sort(key=lambda entry: entry[0])
+        entries = _RULES.setdefault((domain, op_type), [])
+        entries.append(Rule(since, function, shape, like, conservative, computed))
+        entries.sort(key=lambda entry: entry.since)
         return function
 
     return register
 
 
-def lookup_transfer(domain: str, op_type: str, version: int) -> Transfer | None:
-    """The transfer that holds for an operator at an operator-set version; None if unknown."""
+def lookup_rule(domain: str, op_type: str, version: int) -> Rule | None:
+    """What holds for an operator at an operator-set version; None if it is not known."""
     found = None
-    for since, function in _TRANSFERS.get((domain, op_type), ()):
-        if since <= version:
-            found = function
+    for rule in _RULES.get((domain, op_type), ()):
+        if rule.since <= version:
+            found = rule
     return found
+
+
+def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Shape]] | None:
+    """Element type and shape of each output by the registered rule; None if there is none.
+
+    An operator whose shapes can't be told gets an empty list.
+    """
+    rule = lookup_rule(node.domain, node.op_type, node.version)
+    if rule is None or rule.shape is None:
+        return None
+    operation = Operation(node, node.inputs, shapes, set())
+    try:
+        made = rule.shape(operation)
+        kind = operation.element_type(rule.like) if operation.has(rule.like) else 0
+    except Undetermined:
+        return []
+    several = made if isinstance(made, list) else [made] * len(node.outputs)
+    return [(kind, tuple(shape)) for shape in several]
+
+
+def registered() -> dict[tuple[str, str], list[Rule]]:
+    """All rules by domain and operator, the oldest first."""
+    return {key: list(rules) for key, rules in sorted(_RULES.items())}
