@@ -17,10 +17,10 @@ import onnx
 from rfgraph.bounds import Bounds, Term, Terms, emptiness, interval
 from rfgraph.closed_form import AxisField, ClosedForm, Field, View, axis_field
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
+from rfgraph.expansion import expand
 from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
-from rfgraph.ops import output_shapes
-from rfgraph.shapes import MAX_AXIS, Shape, Shapes
+from rfgraph.shapes import MAX_AXIS, Shape
 
 Model = str | os.PathLike[str] | bytes | onnx.ModelProto
 
@@ -115,7 +115,8 @@ def _analysis(
     strict: bool,
     progress: Callable[[int, int], None] | None,
 ) -> Analysis:
-    flow = trace(graph, Shapes(graph, sizes, output_shapes), strict=strict)
+    graph, shapes = expand(graph, sizes)
+    flow = trace(graph, shapes, strict=strict)
     try:
         return Analysis(graph, flow, forward(flow, Bounds(), progress))
     except ShapeError as error:
@@ -320,8 +321,7 @@ class Analysis:
     @cached_property
     def tensors(self) -> list[str]:
         """Names of all values in topological order."""
-        made = [name for node in self._graph.nodes for name in node.outputs if name]
-        return [*self.inputs, *made]
+        return [*self.inputs, *self._graph.values()]
 
     @cached_property
     def graph(self) -> nx.DiGraph:

@@ -123,6 +123,21 @@ class Bounds:
         """See `rfgraph.flow.Interpretation`."""
         return union([term for terms in views for term in terms])
 
+    def equal(self, a: Terms, b: Terms) -> bool:
+        """See `rfgraph.flow.Interpretation`; however the two are split into terms."""
+        if a is b:
+            return True
+        marks = {term.marks for term in a}
+        return marks == {term.marks for term in b} and all(
+            bool((_lowest(left, axis) == _lowest(right, axis)).all())
+            for left, right in ((_marked(a, m), _marked(b, m)) for m in marks)
+            for axis in range(len(a[0].factors))
+        )
+
+
+def _marked(terms: Sequence[Term], marks: int) -> list[Term]:
+    return [term for term in terms if term.marks == marks]
+
 
 # ---------------------------------------------------------------- reads
 
@@ -300,7 +315,7 @@ def union(terms: Sequence[Term]) -> Terms:
         else:
             kept.append(term)
     if len(kept) > _MAX_TERMS:
-        kept = [_written_out([t for t in kept if t.marks == m]) for m in {t.marks for t in kept}]
+        kept = [_written_out(_marked(kept, m)) for m in {t.marks for t in kept}]
     return tuple(kept)
 
 

@@ -131,6 +131,23 @@ class ClosedForm:
         terms = [term for view in views for term in view.terms]
         return View(_joined(terms), _differences(views))
 
+    def equal(self, a: View, b: View) -> bool:
+        """See `rfgraph.flow.Interpretation`."""
+        return len(a.terms) == len(b.terms) and all(
+            any(_equal_terms(term, other) for other in b.terms) for term in a.terms
+        )
+
+
+def _equal_terms(a: Term, b: Term) -> bool:
+    return (
+        a.marks == b.marks
+        and all(
+            p is q or (p and q and equal(p, q)) for p, q in zip(a.patterns, b.patterns, strict=True)
+        )
+        and len(a.masks) == len(b.masks)
+        and all(map(_equal, a.masks, b.masks))
+    )
+
 
 def _broadcast(view: View, source: Shape | None, extent: Shape | None) -> View:
     if source is None or extent is None or len(source) == len(extent):

@@ -8,19 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from math import prod
 from typing import Generic, Protocol, TypeVar
 
 from rfgraph.errors import ModelError, RFGraphError, UnsupportedError
-from rfgraph.graph import Graph, Node
+from rfgraph.graph import Body, Graph, Node
 from rfgraph.ops import Operation, Reads, Undetermined, lookup_rule
-from rfgraph.reads import Everything, PerAxis, Read, Rearrange, Shape, Source, Stage, followed
+from rfgraph.reads import (
+    Elementwise,
+    Everything,
+    PerAxis,
+    Read,
+    Rearrange,
+    Shape,
+    Source,
+    Stage,
+    followed,
+)
 from rfgraph.shapes import Shapes
 
 T = TypeVar("T")
 
 # So many views are joined before more are made.
 _MANY = 64
+
+# So often a loop is gone round before what still grows is taken to see everything.
+_ROUNDS = 256
 
 # How many steps are long work, of which progress is told.
 _LONG = 1000
@@ -51,10 +65,38 @@ class Note:
 
 @dataclass(slots=True)
 class Step:
-    """One node: for each of its outputs, the reads that make its elements."""
+    """One node: for each of its outputs, the reads that make its elements.
+
+    Attributes
+    ----------
+    node : Node
+        The node.
+    reads : list of list of Read
+        By output.
+    cycle : Cycle or None
+        What is repeated before.
+    """
 
     node: Node
     reads: list[list[Read]]
+    cycle: Cycle | None = None
+
+
+@dataclass(slots=True)
+class Cycle:
+    """Steps that are repeated until nothing changes.
+
+    Attributes
+    ----------
+    steps : list of Step
+        In topological order.
+    carried : list of (list of str, str, list of Read)
+        For each value that goes from round to round: what the first round and what the later
+        ones begin with, the value inside, and how it is read of these two.
+    """
+
+    steps: list[Step]
+    carried: list[tuple[list[str], str, list[Read]]]
 
 
 @dataclass(slots=True)
@@ -97,62 +139,100 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
         With `strict`, an operator whose reads are not known.
     """
     inputs = {i.name: shapes.shape(i.name) for i in graph.inputs}
-    live = set(inputs)
-    steps: list[Step] = []
-    notes: list[Note] = []
-    for node in graph.nodes:
-        names = [*node.inputs, *node.captures] if node.captures else node.inputs
-        if live.isdisjoint(names):
-            continue
-        operation = Operation(node, names, shapes, live)
+    tracer = _Tracer(graph.file, shapes, strict, set(inputs))
+    steps = tracer.steps(graph.nodes)
+    return Flow(inputs, steps, shapes, tracer.notes)
+
+
+class _Tracer:
+    """Asks the operators, and keeps which values an input reaches."""
+
+    def __init__(self, file: str | None, shapes: Shapes, strict: bool, live: set[str]) -> None:
+        self._file = file
+        self._shapes = shapes
+        self._strict = strict
+        self._live = live
+        self.notes: list[Note] = []
+
+    def steps(self, nodes: list[Node]) -> list[Step]:
+        steps = []
+        for node in nodes:
+            cycle = self._cycle(node.body) if node.body is not None else None
+            names = [*node.inputs, *node.captures] if node.captures else node.inputs
+            if self._live.isdisjoint(names):
+                continue
+            operation = Operation(node, names, self._shapes, self._live)
+            reads = self._reads(node, operation)
+            if any(reads):
+                steps.append(Step(node, reads, cycle))
+                outputs = zip(node.outputs, reads, strict=False)
+                self._live.update(n for n, found in outputs if found and n)
+                self.notes.extend(
+                    Note(node.name, node.op_type, reason) for reason in operation.notes
+                )
+        return steps
+
+    def _reads(self, node: Node, operation: Operation) -> list[list[Read]]:
         rule = lookup_rule(node.domain, node.op_type, node.version)
         if rule is None:
-            if strict:
+            if self._strict:
                 raise UnsupportedError(
                     "what it reads is not known",
-                    file=graph.file,
+                    file=self._file,
                     node=str(node),
                     remedy="analyse without strict, or register a transfer for it",
                 )
             operation.note("not known: every output is taken to read all of every input")
-            reads = _per_output(operation, _everything(operation), live, shapes)
-        else:
-            try:
-                reads = _per_output(operation, rule.transfer(operation), live, shapes)
-            except Undetermined as reason:
-                operation.note(f"{reason}: every output is taken to read all of every input")
-                reads = _per_output(operation, _everything(operation), live, shapes)
-            except RFGraphError:
-                raise
-            except Exception as error:
-                # A transfer trusts its node: what it trips over is a node that breaks the rules.
-                raise ModelError(
-                    f"its attributes and inputs don't fit ({type(error).__name__}: {error})",
-                    file=graph.file,
-                    node=str(node),
-                    remedy="check the model with onnx.checker",
-                ) from error
-        if any(reads):
-            steps.append(Step(node, reads))
-            live.update(n for n, found in zip(node.outputs, reads, strict=False) if found and n)
-            notes.extend(Note(node.name, node.op_type, reason) for reason in operation.notes)
-    return Flow(inputs, steps, shapes, notes)
+            return self._per_output(operation, _everything(operation))
+        try:
+            return self._per_output(operation, rule.transfer(operation))
+        except Undetermined as reason:
+            operation.note(f"{reason}: every output is taken to read all of every input")
+            return self._per_output(operation, _everything(operation))
+        except RFGraphError:
+            raise
+        except Exception as error:
+            # A transfer trusts its node: what it trips over is a node that breaks the rules.
+            raise ModelError(
+                f"its attributes and inputs don't fit ({type(error).__name__}: {error})",
+                file=self._file,
+                node=str(node),
+                remedy="check the model with onnx.checker",
+            ) from error
+
+    def _per_output(self, operation: Operation, answer: Reads) -> list[list[Read]]:
+        """The reads of each output that an input reaches."""
+        outputs, names = operation.node.outputs, operation.names
+        per_output = answer if isinstance(answer, tuple) else [answer] * len(outputs)
+        return [
+            _live_reads(found, names, self._live, self._shapes, self._shapes.shape(name))
+            for name, found in zip(outputs, per_output, strict=False)
+        ]
+
+    def _cycle(self, body: Body) -> Cycle:
+        """The steps of a body, in which what is carried lives once its beginning or end does."""
+        live, kept = self._live, len(self.notes)
+        live.update(inner for first, inner, _ in body.carried if first in live)
+        while True:
+            steps = self.steps(body.nodes)
+            grown = {inner for _, inner, last in body.carried if last in live} - live
+            if not grown:
+                break
+            live |= grown
+            del self.notes[kept:]
+        shape = self._shapes.shape
+        carried = []
+        for first, inner, last in body.carried:
+            names = [first, last]
+            reads: list[Read] = [Elementwise(0), Elementwise(1)]
+            carried.append(
+                (names, inner, _live_reads(reads, names, live, self._shapes, shape(inner)))
+            )
+        return Cycle(steps, carried)
 
 
 def _everything(operation: Operation) -> list[Read]:
     return [Everything(k) for k in range(len(operation.names))]
-
-
-def _per_output(
-    operation: Operation, answer: Reads, live: set[str], shapes: Shapes
-) -> list[list[Read]]:
-    """The reads of each output that an input reaches."""
-    outputs, names = operation.node.outputs, operation.names
-    per_output = answer if isinstance(answer, tuple) else [answer] * len(outputs)
-    return [
-        _live_reads(found, names, live, shapes, shapes.shape(name))
-        for name, found in zip(outputs, per_output, strict=False)
-    ]
 
 
 def _live_reads(
@@ -206,6 +286,9 @@ class Interpretation(Protocol, Generic[T]):
     def union(self, views: Sequence[T], extent: Shape | None) -> T:
         """The view of what reads several."""
 
+    def equal(self, a: T, b: T) -> bool:
+        """Whether two views of one value are the same."""
+
 
 def forward(
     flow: Flow,
@@ -256,15 +339,54 @@ def forward(
             for name, made in found.items()
         }
 
-    total = len(flow.steps)
-    for done, step in enumerate(flow.steps, 1):
-        if progress is not None and total >= _LONG and (done % _LONG == 0 or done == total):
-            progress(done, total)
+    def step(step: Step) -> None:
         node = step.node
+        if step.cycle is not None:
+            settle(step.cycle)
         names = [*node.inputs, *node.captures] if node.captures else node.inputs
         for name, reads in zip(node.outputs, step.reads, strict=False):
             if name and reads:
                 extent = shape_of(name)
                 if extent is None or 0 not in extent:
                     views[name] = gather(names, reads, extent)
+
+    def settle(cycle: Cycle) -> None:
+        """Go round until no view changes: after some rounds what still grows sees everything.
+
+        It ends. A view that is replaced by one of everything is not changed again, so that after
+        `_ROUNDS` each round but the last makes a carried value see one more input, or everything
+        of one, and there are only so many of both.
+        """
+        for _, inner, _ in cycle.carried:
+            views.pop(inner, None)
+        full: set[tuple[str, str]] = set()
+        for done in count():
+            changed = not done
+            for names, inner, reads in cycle.carried:
+                extent = shape_of(inner)
+                before, after = views.get(inner, {}), gather(names, reads, extent)
+                for name, view in after.items():
+                    if (inner, name) in full or (
+                        name in before and meaning.equal(before[name], view)
+                    ):
+                        after[name] = before[name]
+                        continue
+                    changed = True
+                    if done > _ROUNDS:
+                        shape = flow.inputs[name] or ()
+                        everything = meaning.read(meaning.seed(shape), Everything(0), shape, extent)
+                        assert everything is not None
+                        after[name] = everything
+                        full.add((inner, name))
+                views[inner] = after
+            if not changed:
+                return
+            for inside in cycle.steps:
+                step(inside)
+
+    total = len(flow.steps)
+    for done, each in enumerate(flow.steps, 1):
+        if progress is not None and total >= _LONG and (done % _LONG == 0 or done == total):
+            progress(done, total)
+        step(each)
     return views

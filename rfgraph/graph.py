@@ -58,7 +58,12 @@ class Node:
     inputs, outputs : list of str
         Names of values; ``""`` for an optional one that is left out.
     captures : list of str
-        Values that the node's subgraphs take from outside.
+        Values that the node's subgraphs take from outside; of a node with a `body`, what it
+        takes from that.
+    opsets : mapping of str to int
+        The operator sets that the node's subgraphs are to be read by.
+    body : Body or None
+        What the node repeats.
     """
 
     name: str
@@ -69,6 +74,8 @@ class Node:
     outputs: list[str]
     captures: list[str]
     proto: onnx.NodeProto
+    opsets: Mapping[str, int] = field(default_factory=dict)
+    body: Body | None = None
     _attributes: dict[str, Any] | None = None
 
     def __str__(self) -> str:
@@ -95,6 +102,26 @@ class Node:
             if attribute.HasField("g"):
                 yield attribute.g
             yield from attribute.graphs
+
+
+@dataclass(eq=False, slots=True)
+class Body:
+    """Nodes that are repeated an unknown number of times.
+
+    Attributes
+    ----------
+    nodes : list of Node
+        In topological order.
+    carried : list of (str, str, str)
+        For each value that goes from round to round: what the first round begins with, the
+        value inside, and what the next round begins with.
+    at_least_once : bool
+        Whether there is a first round.
+    """
+
+    nodes: list[Node]
+    carried: list[tuple[str, str, str]]
+    at_least_once: bool
 
 
 def _value(attribute: AttributeProto) -> Any:
@@ -131,6 +158,9 @@ class Graph:
         sizes of the inputs that it states; empty if one is open.
     producer : dict of str to (Node, int)
         The node that makes a value, and which of its outputs the value is.
+    functions : dict of (str, str, str) to onnx.FunctionProto
+        The model's own functions by domain, name and overload: calls in subgraphs are inlined
+        when these are.
     """
 
     file: str | None
@@ -141,10 +171,36 @@ class Graph:
     nodes: list[Node]
     declared: dict[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     producer: dict[str, tuple[Node, int]] = field(default_factory=dict)
+    functions: dict[tuple[str, str, str], onnx.FunctionProto] = field(default_factory=dict)
+
+    def walk(self) -> Iterator[Node]:
+        """The nodes, those of a body before the node that repeats them."""
+        return _walk(self.nodes)
+
+    def values(self) -> Iterator[str]:
+        """Names of the values that nodes make, and of those that a body carries from round to
+        round, in topological order.
+        """
+        return _values(self.nodes)
 
     def to_networkx(self) -> nx.DiGraph:
         """The graph as a networkx DAG: values are their names, operators their `Node`."""
-        return _digraph(self.nodes, [i.name for i in self.inputs])
+        return _digraph(list(self.walk()), [i.name for i in self.inputs])
+
+
+def _walk(nodes: list[Node]) -> Iterator[Node]:
+    for node in nodes:
+        if node.body is not None:
+            yield from _walk(node.body.nodes)
+        yield node
+
+
+def _values(nodes: list[Node]) -> Iterator[str]:
+    for node in nodes:
+        if node.body is not None:
+            yield from (inner for _, inner, _ in node.body.carried)
+            yield from _values(node.body.nodes)
+        yield from filter(None, node.outputs)
 
 
 def read(
@@ -167,42 +223,66 @@ def read(
         an operator set older than version 7.
     """
     proto, weights, file = model_file.load(model)
-    opsets = _opsets(proto.opset_import, file)
-    versions = _inline(proto, opsets, file) if proto.functions else None
+    opsets = opsets_of(proto.opset_import, file)
+    functions = {key_of_function(f): f for f in proto.functions}
+    versions = _inline(proto, functions, opsets, file) if functions else None
     graph = proto.graph
     if values:
         _hold(proto, weights, values, file)
     inputs = [_input(v, file) for v in graph.input if v.name not in weights]
-    nodes = []
-    for index, node in enumerate(graph.node):
-        domain = node.domain if node.domain != "ai.onnx" else ""
-        imports = opsets if versions is None else versions[index]
-        if not isinstance(node.op_type, str) or not isinstance(node.name, str):
-            raise ModelError(f"{node.op_type!r} is no name of an operator", file=file)
-        if domain not in imports:
-            raise ModelError(
-                f"the model imports no operator set of the domain '{domain or 'ai.onnx'}'",
-                file=file,
-                node=f"{node.op_type} '{node.name}'",
-                remedy="add it to the model's opset_import",
-            )
-        nodes.append(
-            Node(
-                node.name or f"{node.op_type}_{index}",
-                node.op_type,
-                domain,
-                imports[domain],
-                list(node.input),
-                list(node.output),
-                _captures(node),
-                node,
-            )
-        )
+    nodes = [
+        make_node(node, opsets if versions is None else versions[index], f"_{index}", file)
+        for index, node in enumerate(graph.node)
+    ]
     out = Graph(file, proto, weights, inputs, [v.name for v in graph.output], nodes)
+    out.functions = functions
     if any(n.domain for n in nodes):
         out.declared = _declared(proto.graph, inputs)
     _check(out)
     return out
+
+
+def make_node(
+    proto: onnx.NodeProto, opsets: Mapping[str, int], suffix: str, file: str | None
+) -> Node:
+    """A node by the operator sets that hold for it; one without a name gets type and `suffix`.
+
+    Raises
+    ------
+    ModelError
+        The node's operator set is not imported.
+    """
+    domain = proto.domain if proto.domain != "ai.onnx" else ""
+    if not isinstance(proto.op_type, str) or not isinstance(proto.name, str):
+        raise ModelError(f"{proto.op_type!r} is no name of an operator", file=file)
+    if domain not in opsets:
+        raise ModelError(
+            f"the model imports no operator set of the domain '{domain or 'ai.onnx'}'",
+            file=file,
+            node=f"{proto.op_type} '{proto.name}'",
+            remedy="add it to the model's opset_import",
+        )
+    return Node(
+        proto.name or f"{proto.op_type}{suffix}",
+        proto.op_type,
+        domain,
+        opsets[domain],
+        list(proto.input),
+        list(proto.output),
+        _captures(proto),
+        proto,
+        opsets,
+    )
+
+
+def key_of_function(function: onnx.FunctionProto) -> tuple[str, str, str]:
+    """Domain, name and overload of a function."""
+    return function.domain, function.name, getattr(function, "overload", "")
+
+
+def key_of_call(node: onnx.NodeProto) -> tuple[str, str, str]:
+    """Domain, name and overload of the function that a node may call."""
+    return node.domain, node.op_type, getattr(node, "overload", "")
 
 
 def _hold(
@@ -245,7 +325,14 @@ def _hold(
                 weights.tensors[name] = tensor
 
 
-def _opsets(imports: Any, file: str | None) -> dict[str, int]:
+def opsets_of(imports: Any, file: str | None) -> dict[str, int]:
+    """Versions of the operator sets by domain.
+
+    Raises
+    ------
+    ModelError
+        ONNX's own is too old.
+    """
     opsets = {i.domain if i.domain != "ai.onnx" else "": i.version for i in imports}
     version = opsets.get("")
     if version is not None and version < OLDEST_OPSET:
@@ -382,10 +469,12 @@ def _digraph(nodes: list[Node], values: list[str]) -> nx.DiGraph:
 
 
 def _inline(
-    proto: onnx.ModelProto, opsets: dict[str, int], file: str | None
+    proto: onnx.ModelProto,
+    functions: Mapping[tuple[str, str, str], onnx.FunctionProto],
+    opsets: dict[str, int],
+    file: str | None,
 ) -> list[dict[str, int]]:
     """Replace calls of model-local functions by their bodies; give each node's operator sets."""
-    functions = {(f.domain, f.name, getattr(f, "overload", "")): f for f in proto.functions}
     taken = {v.name for v in (*proto.graph.input, *proto.graph.output)}
     taken.update(t.name for t in proto.graph.initializer)
     for node in proto.graph.node:
@@ -396,7 +485,7 @@ def _inline(
     def expand(
         node: onnx.NodeProto, imports: dict[str, int], stack: tuple[tuple[str, str], ...]
     ) -> None:
-        function = functions.get((node.domain, node.op_type, getattr(node, "overload", "")))
+        function = functions.get(key_of_call(node))
         if function is None:
             nodes.append(node)
             versions.append(imports)
@@ -425,7 +514,7 @@ def _inline(
         renamed.update((inner, outer) for inner, outer in results if outer)
         given = {a.name: a for a in function.attribute_proto}
         given.update((a.name, a) for a in node.attribute)
-        inner = _opsets(function.opset_import, file) or imports
+        inner = opsets_of(function.opset_import, file) or imports
         for body in function.node:
             copy = onnx.NodeProto()
             copy.CopyFrom(body)
@@ -440,7 +529,7 @@ def _inline(
             for name in body.output:
                 if name and name not in renamed:
                     renamed[name] = unique(name, call)
-            _bind(copy, renamed, given)
+            bind(copy, renamed, given)
             expand(copy, inner, (*stack, (function.domain, function.name)))
 
     repeats: Counter[str] = Counter()
@@ -462,7 +551,7 @@ def _inline(
     return versions
 
 
-def _bind(
+def bind(
     node: onnx.NodeProto, renamed: Mapping[str, str], given: Mapping[str, AttributeProto]
 ) -> None:
     """Put a function's arguments into a node of its body, in place."""
@@ -482,7 +571,7 @@ def _bind(
             own = {v.name for v in graph.input} | {t.name for t in graph.initializer}
             outer = {old: new for old, new in renamed.items() if old not in own}
             for inner in graph.node:
-                _bind(inner, outer, given)
+                bind(inner, outer, given)
             for output in graph.output:
                 output.name = outer.get(output.name, output.name)
         attributes.append(bound)

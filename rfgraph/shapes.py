@@ -7,7 +7,7 @@ reference implementation. Nothing here knows what a receptive field is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from math import prod
 from typing import Any, TypeAlias
@@ -61,11 +61,14 @@ _CONSTANT_TYPES: dict[str, Any] = {
 _GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
 
 # Element type and shape of each output of a node; None if no rule is registered for it.
-Rules: TypeAlias = "Callable[[Node, Shapes], list[tuple[int, Shape]] | None]"
+Rules: TypeAlias = "Callable[[Node, Shapes], list[tuple[int, Shape | None]] | None]"
 
 
 class Shapes:
     """Shapes and static values of one graph at given sizes of its inputs.
+
+    To begin with there are the inputs, the initializers and what ONNX's inference finds for the
+    whole graph; `walk` adds the rest.
 
     Parameters
     ----------
@@ -128,17 +131,43 @@ class Shapes:
         for name in weights.sparse:
             shapes[name] = weights.shape(name)
         shapes.update((name, tuple(given)) for name, given in sizes.items())
-        self._check()
+        self.check()
         self._collect(_whole_graph(graph))
-        for node in graph.nodes:
+
+    def walk(self, nodes: Iterable[Node]) -> None:
+        """Add what is still missing of the outputs of `nodes`, which are in topological order.
+
+        Raises
+        ------
+        ShapeError
+            A node's inputs don't fit.
+        """
+        shapes = self._shapes
+        for node in nodes:
             for name in node.outputs:
                 if name and name not in shapes:
                     self._step(node)
                     break
-        self._check()
 
-    def _check(self) -> None:
-        """Refuse what there is no room for."""
+    def give(self, name: str, element_type: int, shape: Shape | None) -> None:
+        """Say what the value `name` is, which no node makes."""
+        self._shapes[name] = shape
+        self._types[name] = onnx.helper.make_tensor_type_proto(element_type, shape)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop what is known of the values `names`."""
+        for name in names:
+            for known in (self._shapes, self._types, self._statics):
+                known.pop(name, None)
+
+    def check(self) -> None:
+        """Refuse what there is no room for.
+
+        Raises
+        ------
+        ShapeError
+            An axis is longer than `MAX_AXIS`, or a value has more axes than `MAX_RANK`.
+        """
         for name, shape in self._shapes.items():
             if not shape or (max(shape) <= MAX_AXIS and len(shape) <= MAX_RANK):
                 continue
@@ -200,10 +229,10 @@ class Shapes:
                 raise self._misfit(node, f"{type(error).__name__}: {error}") from error
             if made_by_rule is not None:
                 for name, (kind, shape) in zip(node.outputs, made_by_rule, strict=False):
-                    if name:
+                    if name and shape is not None:
                         self._set(name, kind, shape, node)
                 return
-        schema = _schema(node.op_type, node.version, node.domain)
+        schema = schema_of(node.domain, node.op_type, node.version)
         if schema is None:
             self._declared(node)
             return
@@ -211,7 +240,7 @@ class Shapes:
         for name in node.inputs:
             if not name:
                 continue
-            known = self._type(name)
+            known = self.type(name)
             if known is None:
                 return
             types[name] = known
@@ -277,7 +306,8 @@ class Shapes:
             self._shapes[name] = tuple(shape)
             self._types[name] = onnx.helper.make_tensor_type_proto(element_type, shape)
 
-    def _type(self, name: str) -> TypeProto | None:
+    def type(self, name: str) -> TypeProto | None:
+        """Type of the value `name`; None where it isn't known."""
         known = self._types.get(name)
         if known is None and name in self.graph.weights:
             weights = self.graph.weights
@@ -419,7 +449,8 @@ def _modest(node: Node, inputs: list[np.ndarray]) -> bool:
 
 
 @cache
-def _schema(op_type: str, version: int, domain: str) -> onnx.defs.OpSchema | None:
+def schema_of(domain: str, op_type: str, version: int) -> Any:
+    """ONNX's definition of an operator, an ``onnx.defs.OpSchema``; None if it has none."""
     if not domain:
         # A later operator set is read as the latest that the onnx package knows.
         version = min(version, onnx.defs.onnx_opset_version())

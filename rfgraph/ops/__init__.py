@@ -19,6 +19,7 @@ from rfgraph.ops.registry import (
 
 # Importing a family registers its transfers.
 from rfgraph.ops import (  # isort: skip
+    control as control,
     convolution as convolution,
     elementwise as elementwise,
     indexing as indexing,

@@ -16,7 +16,7 @@ from rfgraph.shapes import Shapes
 Reads: TypeAlias = "list[Read] | tuple[list[Read], ...]"
 Transfer: TypeAlias = "Callable[[Operation], Reads]"
 # The shape of the output, or of each output.
-ShapeRule: TypeAlias = "Callable[[Operation], Shape | list[Shape]]"
+ShapeRule: TypeAlias = "Callable[[Operation], Shape | list[Shape | None] | None]"
 
 
 class Undetermined(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph
@@ -176,7 +176,8 @@ def transfer(
         The operator's domain; ``""`` for ONNX's own.
     shape : callable, optional
         For an operator that ONNX's own shape inference doesn't know: takes the `Operation` and
-        returns the shape of its output, or a list with one shape an output.
+        returns the shape of its output, or a list with one shape an output; None for one that
+        depends on the data.
     like : int, optional
         With `shape`: the input whose element type the outputs have.
     conservative : str, optional
@@ -211,7 +212,7 @@ def lookup_rule(domain: str, op_type: str, version: int) -> Rule | None:
     return found
 
 
-def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Shape]] | None:
+def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Shape | None]] | None:
     """Element type and shape of each output by the registered rule; None if there is none.
 
     An operator whose shapes can't be told gets an empty list.
@@ -226,7 +227,7 @@ def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Shape]] | None:
     except Undetermined:
         return []
     several = made if isinstance(made, list) else [made] * len(node.outputs)
-    return [(kind, tuple(shape)) for shape in several]
+    return [(kind, None if shape is None else tuple(shape)) for shape in several]
 
 
 def registered() -> dict[tuple[str, str], list[Rule]]:
