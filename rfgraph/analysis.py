@@ -106,7 +106,7 @@ def analyze(
     except ShapeError:
         if not assume:
             raise
-    return _assumed(at, sizes, open_axes)
+    return _assumed(graph, at, sizes, open_axes)
 
 
 def _analysis(
@@ -263,16 +263,21 @@ def _independent(
     return answer
 
 
-def _assumed(at: _At, sizes: Mapping[str, Shape], open_axes: list[_Axis]) -> Analysis:
-    """The analysis with sensible sizes for the open axes."""
+def _assumed(graph: Graph, at: _At, sizes: Mapping[str, Shape], open_axes: list[_Axis]) -> Analysis:
+    """The analysis with sensible sizes for the open axes: the same for those of one name."""
+    dims = {i.name: i.dims or () for i in graph.inputs}
+    batches = {dims[name][axis] for name, axis in open_axes if axis == 0} - {None}
     best: Analysis | None = None
     rank = max(len(shape) for shape in sizes.values())
     tried = {3: _SENSIBLE_SIGNAL}.get(rank, _SENSIBLE if rank > 3 else _SENSIBLE_TOKENS)
     failure: RFGraphError | None = None
     for size in tried:
-        chosen = {where: 1 if where[1] == 0 else size for where in open_axes}
-        if rank > 2:
-            chosen.update({where: 3 for where in open_axes if where[1] == 1 and rank > 3})
+        chosen = {}
+        for name, axis in open_axes:
+            if axis == 0 or dims[name][axis] in batches:
+                chosen[name, axis] = 1
+            else:
+                chosen[name, axis] = 3 if axis == 1 and rank > 3 else size
         try:
             found = at(_with(sizes, chosen))
         except ShapeError as error:

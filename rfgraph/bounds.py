@@ -123,6 +123,12 @@ class Bounds:
         """See `rfgraph.flow.Interpretation`."""
         return union([term for terms in views for term in terms])
 
+    def everything(self, shape: Shape, extent: Shape | None) -> Terms:
+        """See `rfgraph.flow.Interpretation`."""
+        ones = (1,) * len(extent or ())
+        ends = [np.array([0, 1 - size]).reshape(2, *ones) for size in shape or (1,)]
+        return (Term(tuple(ends)),)
+
     def equal(self, a: Terms, b: Terms) -> bool:
         """See `rfgraph.flow.Interpretation`; however the two are split into terms."""
         if a is b:

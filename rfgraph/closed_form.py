@@ -131,6 +131,11 @@ class ClosedForm:
         terms = [term for view in views for term in view.terms]
         return View(_joined(terms), _differences(views))
 
+    def everything(self, shape: Shape, extent: Shape | None) -> View:
+        """See `rfgraph.flow.Interpretation`."""
+        endless = Pattern((), np.full(2, ENDLESS, dtype=np.int64), ())
+        return View((Term((endless,) * len(shape)),))
+
     def equal(self, a: View, b: View) -> bool:
         """See `rfgraph.flow.Interpretation`."""
         return len(a.terms) == len(b.terms) and all(

@@ -286,6 +286,9 @@ class Interpretation(Protocol, Generic[T]):
     def union(self, views: Sequence[T], extent: Shape | None) -> T:
         """The view of what reads several."""
 
+    def everything(self, shape: Shape, extent: Shape | None) -> T:
+        """The view of what sees all of an input of `shape` from everywhere."""
+
     def equal(self, a: T, b: T) -> bool:
         """Whether two views of one value are the same."""
 
@@ -373,10 +376,7 @@ def forward(
                         continue
                     changed = True
                     if done > _ROUNDS:
-                        shape = flow.inputs[name] or ()
-                        everything = meaning.read(meaning.seed(shape), Everything(0), shape, extent)
-                        assert everything is not None
-                        after[name] = everything
+                        after[name] = meaning.everything(flow.inputs[name] or (), extent)
                         full.add((inner, name))
                 views[inner] = after
             if not changed:

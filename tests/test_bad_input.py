@@ -1126,7 +1126,10 @@ def branches(then: str, otherwise: str = "q = Constant<value = float[1] {0}>()")
 
 INNER = {
     "a branch": f"{YES} d = Neg(x) y = {branches('p = Neg(d)')}",
-    "the other branch": f"{YES} y = {branches('p = Identity(k)', 'q = Neg(x)')}",
+    "the other branch": (
+        "k = Constant<value = bool {0}>() "
+        f"y = {branches('p = Constant<value = float[1] {0}>()', 'q = Neg(x)')}"
+    ),
     "a branch's output": f"{YES} p = Neg(x) y = {branches('')}",
     "a branch of a branch": f"{YES} y = "
     + branches(

@@ -23,7 +23,7 @@ LENGTH = 6
 SHAPE = (1, 2, LENGTH)
 
 # Rounds that are tried where the data decide: enough for every view to settle.
-_MOST_ROUNDS = 9
+_MOST_ROUNDS = 13
 
 
 class _Scope:
@@ -194,7 +194,7 @@ def _roll(s: _Scope) -> None:
 
 
 def _here(s: _Scope) -> None:
-    """Add the column that has the round's number, where there is a round."""
+    """Add the column that has the round's number, where the number of rounds is static."""
     if not s.rounds:
         _add(s)
         return
@@ -243,7 +243,7 @@ def _loop(s: _Scope) -> None:
     def body(inner: _Scope) -> list[tuple[str, int, Any]]:
         inner.values += inner_names
         inner.looping = True
-        if kind != "given while":
+        if not kind.startswith("given"):
             inner.rounds.append(i)
         for _ in range(s.rng.randint(1, 2)):
             _grow(inner)
