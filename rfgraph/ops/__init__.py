@@ -29,6 +29,9 @@ from rfgraph.ops import (  # isort: skip
     pooling as pooling,
     reduction as reduction,
     resizing as resizing,
+    sampling as sampling,
+    scatter as scatter,
+    selection as selection,
     static as static,
 )
 

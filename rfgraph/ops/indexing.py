@@ -1,14 +1,67 @@
-"""Operators that pick elements by index."""
+"""Operators that pick elements by index or by place."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 import numpy as np
 
-from rfgraph.ops.moving import gathered
-from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
-from rfgraph.reads import WHOLE, AxisRead, PerAxis, Read, same
+from rfgraph.ops.moving import along_axis, gathered
+from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
+from rfgraph.reads import (
+    WHOLE,
+    AxisRead,
+    Elementwise,
+    Fixed,
+    PerAxis,
+    Read,
+    Rearrange,
+    Shape,
+    Source,
+    Stage,
+    Table,
+    same,
+    shifted,
+)
 
 _COMPUTED = "its 'indices' are computed: the whole axis of 'data' is assumed"
+_COMPUTED_K = "its 'k' is computed: no element is taken to be cut off"
+_COMPUTED_LENGTHS = "its 'sequence_lens' are computed: any length is assumed"
+
+
+def compressed(axes: Sequence[int], *arrays: np.ndarray) -> tuple[list[int], list[np.ndarray]]:
+    """The arrays, one axis for each of `axes`, without the axes on which none of them varies."""
+    kept, left = list(axes), list(arrays)
+    for place, axis in reversed(list(enumerate(axes))):
+        if left[0].shape[place] and all((a == a.take([0], axis=place)).all() for a in left):
+            left = [a.take(0, axis=place) for a in left]
+            kept.remove(axis)
+    return kept, left
+
+
+def listed(
+    axes: Sequence[int],
+    starts: np.ndarray,
+    counts: np.ndarray,
+    *,
+    statistic: bool = False,
+) -> AxisRead:
+    """`counts` coordinates from `starts` on for every coordinate of the output axes `axes`."""
+    starts, counts = np.where(counts > 0, starts, 0), np.maximum(counts, 0)
+    kept, (first, many) = compressed(axes, starts, counts)
+    if not kept and many > 0:
+        return Fixed(int(first), int(many), statistic)
+    if not kept:
+        # Nothing is read anywhere.
+        kept, none = [axes[-1]], np.zeros(starts.shape[-1], dtype=np.int64)
+        first = many = none
+    return Table(
+        tuple(kept),
+        np.ascontiguousarray(first, dtype=np.int64),
+        np.ascontiguousarray(many, dtype=np.int64),
+        statistic=statistic,
+    )
 
 
 def _indices(op: Operation, size: int) -> np.ndarray | None:
@@ -18,10 +71,10 @@ def _indices(op: Operation, size: int) -> np.ndarray | None:
         if op.live(0):
             op.note(_COMPUTED)
         return None
-    return _within(indices, size)
+    return within(indices, size)
 
 
-def _within(indices: np.ndarray, size: int) -> np.ndarray:
+def within(indices: np.ndarray, size: int) -> np.ndarray:
     """Indices, which may count from the end, as coordinates of an axis of length `size`."""
     if indices.size and not (-size <= indices.min() and indices.max() < size):
         raise ValueError(f"'indices' from {indices.min()} to {indices.max()} on an axis of {size}")
@@ -30,16 +83,11 @@ def _within(indices: np.ndarray, size: int) -> np.ndarray:
 
 def _picked(axes: list[int], indices: np.ndarray) -> AxisRead:
     """`gathered` along `axes`, without those on which the indices do not vary."""
-    kept = list(axes)
-    for place, axis in reversed(list(enumerate(axes))):
-        first = indices.take([0], axis=place) if indices.shape[place] else indices
-        if indices.shape[place] and (indices == first).all():
-            indices = indices.take(0, axis=place)
-            kept.remove(axis)
-    return gathered(kept, indices)
+    kept, (left,) = compressed(axes, indices)
+    return gathered(kept, left)
 
 
-@transfer("Gather", since=1)
+@transfer("Gather", since=1, computed=_COMPUTED)
 def gather(op: Operation) -> Reads:
     """Coordinates along one axis are listed.
 
@@ -61,7 +109,7 @@ def gather(op: Operation) -> Reads:
     return [PerAxis(0, (*before, chosen, *after)), PerAxis(1, tuple(same(a) for a in own))]
 
 
-@transfer("GatherElements", since=11)
+@transfer("GatherElements", since=11, computed=_COMPUTED)
 def gather_elements(op: Operation) -> Reads:
     """Each output element has its own coordinate along one axis.
 
@@ -78,7 +126,7 @@ def gather_elements(op: Operation) -> Reads:
     return [PerAxis(0, tuple(along)), PerAxis(1, tuple(same(a) for a in axes))]
 
 
-@transfer("GatherND", since=11)
+@transfer("GatherND", since=11, computed=_COMPUTED)
 def gather_nd(op: Operation) -> Reads:
     """Each row of indices is a place in the leading axes of `data`.
 
@@ -97,8 +145,163 @@ def gather_nd(op: Operation) -> Reads:
             op.note(_COMPUTED)
         along += [WHOLE] * depth
     else:
-        along += [_picked(own, _within(indices[..., k], data[batch + k])) for k in range(depth)]
+        along += [_picked(own, within(indices[..., k], data[batch + k])) for k in range(depth)]
     first = len(own) - batch - depth
     along += [same(a + first) for a in range(batch + depth, len(data))]
     reads: list[Read] = [PerAxis(0, tuple(along))]
     return [*reads, PerAxis(1, (*[same(a) for a in own], WHOLE))]
+
+
+@transfer("Trilu", since=14, computed=_COMPUTED_K)
+def trilu(op: Operation) -> Reads:
+    """The elements above the k-th diagonal, or below it without ``upper``, are set to zero.
+
+    Y[batch, i, j] <- X[batch, i, j]  where  j - i >= k with ``upper``,  j - i <= k without
+
+    k=0 lower, row 1 of three:   j: 0 1 2   reads: {0} {1} {}
+
+    https://onnx.ai/onnx/operators/onnx__Trilu.html
+    """
+    *batch, rows, columns = op.shape(0)
+    if op.live(1):
+        op.note(_COMPUTED_K)
+        return [Elementwise(0), PerAxis(1, (Fixed(),) * len(op.shape(1)))]
+    k = int(op.constant(1, "k").reshape(())) if op.has(1) else 0
+    i, j = np.ogrid[:rows, :columns]
+    kept = (j - i >= k) if op.attribute("upper", 1) else (j - i <= k)
+    row, column = len(batch), len(batch) + 1
+    if kept.all():
+        return [Elementwise(0)]
+    own = np.broadcast_to(j, kept.shape)
+    triangle = Table((row, column), own, kept.astype(np.int64), interior=same(column))
+    return [PerAxis(0, along_axis(column + 1, column, triangle))]
+
+
+@transfer("OneHot", since=9)
+def one_hot(op: Operation) -> Reads:
+    """One class of each position is on, the others are off.
+
+    Y[before, c, after] <- indices[before, after], values[1 if indices names c else 0]
+
+    indices [2, 0], depth 3:   (o, c): (0,0) (0,1) (0,2)   reads of values: {0} {0} {1}
+
+    Where the indices are computed both values may be meant.
+
+    https://onnx.ai/onnx/operators/onnx__OneHot.html
+    """
+    Y, indices = op.out(), op.static(0)
+    axis = axis_of(op.attribute("axis", -1), len(Y))
+    others = [a for a in range(len(Y)) if a != axis]
+    reads: list[Read] = [PerAxis(0, tuple(same(a) for a in others))]
+    if op.live(2):
+        chosen: AxisRead = WHOLE
+        if indices is not None:
+            named = indices.astype(np.int64)
+            if op.version >= 11:
+                named = np.where(named < 0, named + Y[axis], named)
+            classes = np.arange(Y[axis]).reshape(-1, *[1] * (len(Y) - 1 - axis))
+            on = np.expand_dims(named, axis) == classes
+            chosen = listed(range(len(Y)), on, np.ones_like(on, dtype=np.int64))
+        reads.append(PerAxis(2, (chosen,)))
+    return reads
+
+
+@transfer("Range", since=11, conservative="the size of its output depends on the data")
+def range_(op: Operation) -> Reads:
+    """Numbers one after the other: computed bounds decide even how many.
+
+    Y[o] <- start, limit, delta
+
+    https://onnx.ai/onnx/operators/onnx__Range.html
+    """
+    raise Undetermined("the size of its output depends on the data")
+
+
+@transfer("ReverseSequence", since=10, computed=_COMPUTED_LENGTHS)
+def reverse_sequence(op: Operation) -> Reads:
+    """Each sequence of the batch is reversed up to its own length.
+
+    Y[b, t] <- input[b, len_b - 1 - t] for t < len_b, else input[b, t];  sequence_lens[b]
+
+    lengths 2 and 3 of three:   t: 0 1 2   reads: {1} {0} {2} and {2} {1} {0}
+
+    A computed length may be any: Y[b, t] <- input[b, 0 .. T-1-t], input[b, t].
+
+    https://onnx.ai/onnx/operators/onnx__ReverseSequence.html
+    """
+    shape = op.shape(0)
+    rank = len(shape)
+    time = axis_of(op.attribute("time_axis", 0), rank)
+    batch = axis_of(op.attribute("batch_axis", 1), rank)
+    t = np.arange(shape[time], dtype=np.int64)
+    lengths = op.static(1)
+    if lengths is not None:
+        ends = np.expand_dims(lengths.astype(np.int64), 1)
+        source = np.where(t < ends, ends - 1 - t, t)
+        axes = [batch, time]
+        if batch > time:
+            axes, source = [time, batch], source.T
+        return [PerAxis(0, along_axis(rank, time, _picked(axes, source)))]
+    op.note(_COMPUTED_LENGTHS)
+    mirrored = Table((time,), np.zeros_like(t), shape[time] - t)
+    return [
+        Elementwise(0),
+        PerAxis(0, along_axis(rank, time, mirrored)),
+        PerAxis(1, (same(batch),)),
+    ]
+
+
+def _compressed_shape(op: Operation) -> Shape:
+    shape, condition = op.shape(0), op.constant(1, "condition")
+    axis = op.attribute("axis")
+    kept = int(np.count_nonzero(condition))
+    if axis is None:
+        return (kept,)
+    axis = axis_of(axis, len(shape))
+    return (*shape[:axis], kept, *shape[axis + 1 :])
+
+
+@transfer(
+    "Compress",
+    since=9,
+    shape=_compressed_shape,
+    computed="how many elements are kept depends on the data",
+)
+def compress(op: Operation) -> Reads:
+    """The slices along one axis where `condition` holds, or such elements of the flat input.
+
+    Y[o] <- input[j_o along `axis`],  j_o the o-th place where `condition` is true
+
+    condition [0, 1, 1]:   o: 0 1   reads: {1} {2}
+
+    https://onnx.ai/onnx/operators/onnx__Compress.html
+    """
+    if op.live(1):
+        raise Undetermined("how many elements are kept depends on the data")
+    shape, axis = op.shape(0), op.attribute("axis")
+    places = np.flatnonzero(op.constant(1, "condition"))
+    source: Source = 0
+    if axis is None:
+        source = Stage((prod(shape),), [Rearrange(0, shape, tuple(range(len(shape))))])
+        shape, axis = (prod(shape),), 0
+    axis = axis_of(axis, len(shape))
+    return [PerAxis(source, along_axis(len(shape), axis, _picked([axis], places)))]
+
+
+@transfer("CenterCropPad", since=18)
+def center_crop_pad(op: Operation) -> Reads:
+    """Each of `axes` is cropped or padded at both ends, an odd element more at its end.
+
+    Y[o] <- input[o + floor((size - new size)/2)] where cropped,
+            input[o - floor((new size - size)/2)] where padded
+
+    three to two:   o: 0 1   reads: {0} {1};   two to five:   o: 0 1 2 3 4   reads: {} {0} {1} {} {}
+
+    https://onnx.ai/onnx/operators/onnx__CenterCropPad.html
+    """
+    if op.live(1):
+        raise Undetermined("its 'shape' is computed from the data")
+    along = []
+    for axis, (n, m) in enumerate(zip(op.shape(0), op.out(), strict=True)):
+        along.append(shifted(axis, (n - m) // 2 if n > m else -((m - n) // 2)))
+    return [PerAxis(0, tuple(along))]

@@ -101,6 +101,7 @@ def flat_softmax(op: Operation) -> Reads:
     return [Elementwise(0), reduced(0, shape, set(range(axis, len(shape))), True)]
 
 
+@transfer("CumProd", since=26)
 @transfer("CumSum", since=11)
 def cum_sum(op: Operation) -> Reads:
     """Each element reads those up to its own place, or from it on with ``reverse``.

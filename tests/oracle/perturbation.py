@@ -29,7 +29,7 @@ Run: TypeAlias = Callable[[Feeds], Sequence[Any]]
 # Inputs up to this many elements are changed element by element too.
 _SMALL = 256
 
-# Random inputs that are tried; the first is the case's own.
+# Random inputs that are tried, unless a case says otherwise.
 _TRIALS = 4
 
 
@@ -55,6 +55,9 @@ class Case:
     domain : (float, float)
         What the elements may be replaced by lies within: for operators that are defined, or
         unsaturated, only there.
+    trials : int
+        Random inputs that are tried; the first is the case's own. Inputs that steer the reads
+        need more of them.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Case:
     run: Run | None = None
     follow: tuple[str, ...] = ()
     domain: tuple[float, float] = (-1e3, 1e3)
+    trials: int = _TRIALS
 
     def __str__(self) -> str:
         return self.name
@@ -157,7 +161,7 @@ class Observation:
     seen: dict[str, dict[str, Seen]] = field(default_factory=dict)
 
 
-def observe(case: Case, *, trials: int = _TRIALS, seed: int = 0) -> Observation:
+def observe(case: Case, *, trials: int | None = None, seed: int = 0) -> Observation:
     """Run a case again and again with one hyperplane, or one element, of an input changed.
 
     Raises
@@ -181,7 +185,7 @@ def observe(case: Case, *, trials: int = _TRIALS, seed: int = 0) -> Observation:
             )
             for output, shape in shapes.items()
         }
-        for trial in range(trials):
+        for trial in range(trials or case.trials):
             feeds = dict(case.feeds)
             if trial:
                 for other in case.followed:
@@ -271,6 +275,9 @@ def _moved(old: Any, new: Any, shape: Shape) -> np.ndarray:
     old, new = np.asarray(old), np.asarray(new)
     if old.shape != new.shape:
         return np.ones(shape, bool)
+    if old.shape != shape:
+        # Another size than at first: there is no telling the units apart.
+        return np.full(shape, not np.array_equal(old, new))
     if old.dtype.kind in "OUS":
         return np.asarray(old != new)
     bits = [np.ascontiguousarray(a).reshape(-1).view(f"V{a.dtype.itemsize}") for a in (old, new)]
@@ -300,7 +307,7 @@ def claimed(
         raise AssertionError(f"{output} has the shape {shape}, and {known} is claimed")
     full = (*shape, lo.shape[-1])
     if known is None:
-        lo, hi = lo.reshape(-1, lo.shape[-1])[0], hi.reshape(-1, hi.shape[-1])[0]
+        lo, hi = (bound[(0,) * (bound.ndim - 1)] for bound in (lo, hi))
     return np.broadcast_to(lo, full), np.broadcast_to(hi, full)
 
 
