@@ -429,6 +429,9 @@ def _reference(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
         "evaluator_cls": ReferenceEvaluator,
     }
     operator = load_op(node.domain, node.op_type, node.version, node=node.proto)
+    if node.op_type == "CumSum" and not node.domain:
+        # An axis of shape (1,), as exporters write it, is refused by the reference.
+        feeds = {**feeds, node.inputs[1]: feeds[node.inputs[1]].reshape(())}
     with np.errstate(all="ignore"):
         results: Sequence[Any] = operator(node.proto, parameters).run(
             *[feeds.get(name) for name in node.inputs]
