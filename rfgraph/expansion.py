@@ -457,23 +457,10 @@ class _Expansion:
         return made
 
     def _scan(self, node: Node) -> None:
-        count_ = node.attribute("num_scan_inputs")
-        names = node.inputs
-        if node.version < 9 or not count_ or not 0 < count_ <= len(names):
-            # Version 8 has a batch axis and lengths of its own.
-            self._emit(node)
-            return
-        first, scanned = names[:-count_], names[-count_:]
-        outputs = node.outputs[len(first) :]
-        axes = node.attribute("scan_input_axes") or [0] * count_
-        back = node.attribute("scan_input_directions") or [0] * count_
-        out_axes = node.attribute("scan_output_axes") or [0] * len(outputs)
-        out_back = node.attribute("scan_output_directions") or [0] * len(outputs)
-        lengths = {
-            shape[axis] if shape is not None and -len(shape) <= axis < len(shape) else None
-            for shape, axis in zip(map(self._shapes.shape, scanned), axes, strict=True)
-        }
-        length = lengths.pop() if len(lengths) == 1 else None
+        number = node.attribute("num_scan_inputs") or 0
+        # Version 8 has lengths of its own first, and a batch.
+        batched = node.version < 9
+        names = node.inputs[batched:]
         graph = node.attribute("body")
         if not isinstance(graph, onnx.GraphProto) or len(graph.input) != len(names):
             raise ModelError(
@@ -481,51 +468,141 @@ class _Expansion:
                 file=self.graph.file,
                 node=str(node),
             )
-        size = len(graph.node) + count_
-
-        def inline(state: list[str], indices: list[str], prefix: str, keep: bool) -> list[str]:
-            rows: list[str] = []
-            for k, name, axis in zip(indices, scanned, axes, strict=True):
-                own = graph.input[len(first) + len(rows)].name
-                rows.append(self._fresh(own, prefix, keep=keep))
-                self._put("Gather", [name, k], [rows[-1]], f"{prefix}/{own}", axis=axis)
-            return self._subgraph(node, "body", [*state, *rows], prefix, keep=keep)
-
+        if not 0 < number <= len(names):
+            raise ModelError(
+                f"it scans {number} of {len(names)} inputs", file=self.graph.file, node=str(node)
+            )
+        first, scanned = names[:-number], names[-number:]
+        outputs = node.outputs[len(first) :]
+        axes = node.attribute("scan_input_axes") or [int(batched)] * number
+        lengths = {
+            shape[axis] if shape is not None and -len(shape) <= axis < len(shape) else None
+            for shape, axis in zip(map(self._shapes.shape, scanned), axes, strict=True)
+        }
+        length = lengths.pop() if len(lengths) == 1 else None
         mark = self._mark()
         try:
-            if length is None or length * size > self._left:
+            if length is None:
                 raise _TooLong
-            state, found = list(first), [list[str]() for _ in outputs]
-            for k in range(length):
-                indices = [
-                    self._constant(np.int64(length - 1 - k if b else k), f"{k}/index", node)
-                    for b in back
-                ]
-                made = inline(state, indices, f"{node.name}/{k}", False)
-                state = made[: len(first)]
-                for kept, name in zip(found, made[len(first) :], strict=False):
-                    kept.append(name)
-                if self._left < 0:
-                    raise _TooLong
+            if batched:
+                self._scanned_batch(node, first, scanned, length)
+                return
+            state, found = self._scanned(node, first, scanned, axes, length, node.name)
         except _TooLong:
             self._undo(mark)
         else:
+            out_axes = node.attribute("scan_output_axes") or [0] * len(outputs)
+            back = node.attribute("scan_output_directions") or [0] * len(outputs)
             for inner, outer in zip(state, node.outputs, strict=False):
                 self._same(inner, outer, node)
-            for kept, outer, axis, b in zip(found, outputs, out_axes, out_back, strict=True):
+            for rows, outer, axis, b in zip(found, outputs, out_axes, back, strict=True):
                 if outer:
-                    self._stacked(kept[::-1] if b else kept, outer, node, axis)
+                    self._stacked(rows[::-1] if b else rows, outer, node, axis)
+            return
+        if batched:
+            self._emit(node)
             return
 
         def round_(state: list[str]) -> tuple[list[str], list[str], str]:
             index = self._inside(f"{node.name}/index", node, TensorProto.INT64, ())
-            made = inline(state, [index] * count_, node.name, True)
+            made = self._round_of_scan(node, state, scanned, axes, [index] * number, node.name)
             return made[: len(first)], made[len(first) :], index
 
-        sure = bool(length)
         self._put_body(
-            node, [], list(first), round_, length, at_least_once=sure, scan_output_axes=out_axes
+            node,
+            [],
+            list(first),
+            round_,
+            length,
+            at_least_once=bool(length),
+            scan_output_axes=node.attribute("scan_output_axes") or [0] * len(outputs),
         )
+
+    def _scanned(
+        self,
+        node: Node,
+        state: Sequence[str],
+        scanned: Sequence[str],
+        axes: Sequence[int],
+        length: int,
+        prefix: str,
+    ) -> tuple[list[str], list[list[str]]]:
+        """A scan as `length` copies of its body: the last state, and the rows of each output."""
+        body, first = node.attribute("body"), len(state)
+        if length * (len(body.node) + len(scanned)) > self._left:
+            raise _TooLong
+        back = node.attribute("scan_input_directions") or node.attribute("directions")
+        back = back or [0] * len(scanned)
+        now = list(state)
+        found: list[list[str]] = [[] for _ in body.output[first:]]
+        for k in range(length):
+            indices = [
+                self._constant(np.int64(length - 1 - k if b else k), f"{k}/index", node)
+                for b in back
+            ]
+            made = self._round_of_scan(node, now, scanned, axes, indices, f"{prefix}/{k}")
+            now = made[:first]
+            for rows, name in zip(found, made[first:], strict=True):
+                rows.append(name)
+            if self._left < 0:
+                raise _TooLong
+        return now, found
+
+    def _round_of_scan(
+        self,
+        node: Node,
+        state: list[str],
+        scanned: Sequence[str],
+        axes: Sequence[int],
+        indices: list[str],
+        prefix: str,
+    ) -> list[str]:
+        """One round: a row of everything that is scanned, and the body."""
+        keep = prefix == node.name
+        inputs = list(state)
+        for index, name, axis in zip(indices, scanned, axes, strict=True):
+            own = node.attribute("body").input[len(inputs)].name
+            inputs.append(self._fresh(own, prefix, keep=keep))
+            self._put("Gather", [name, index], [inputs[-1]], f"{prefix}/{own}", axis=axis)
+        return self._subgraph(node, "body", inputs, prefix, keep=keep)
+
+    def _scanned_batch(
+        self, node: Node, first: Sequence[str], scanned: Sequence[str], length: int
+    ) -> None:
+        """A scan of version 8: sample by sample, each of its own length, the rest zeros."""
+        lengths = self._static(node.inputs[0])
+        if node.inputs[0] and lengths is None:
+            raise _TooLong
+        batch = (self._shapes.shape(scanned[0]) or (0,))[0]
+        gathered: list[list[str]] = [[] for _ in node.outputs]
+        for b in range(batch):
+            sample = self._constant(np.int64(b), f"{b}/sample", node)
+            own = []
+            for name in (*first, *scanned):
+                own.append(self._fresh(f"{name}/{b}", node.name, keep=True))
+                self._put("Gather", [name, sample], [own[-1]], f"{node.name}/{own[-1]}", axis=0)
+            steps = length if lengths is None else int(lengths[b])
+            state, found = self._scanned(
+                node,
+                own[: len(first)],
+                own[len(first) :],
+                [0] * len(scanned),
+                steps,
+                f"{node.name}/{b}",
+            )
+            for k, rows in enumerate(found):
+                shape = self._shapes.shape(rows[0]) if rows else None
+                if len(rows) < length and shape is None:
+                    raise _TooLong
+                for _ in range(length - len(rows)):
+                    rows.append(self._constant(np.zeros(shape or (), np.float32), "zero", node))
+                state.append(self._fresh(f"{b}/rows/{k}", node.name, keep=False))
+                self._stacked(rows, state[-1], node, 0)
+            for kept, name in zip(gathered, state, strict=False):
+                kept.append(name)
+        for samples, outer in zip(gathered, node.outputs, strict=True):
+            if outer:
+                self._stacked(samples, outer, node, 0)
 
     # ------------------------------------------------ sequences and optionals
 

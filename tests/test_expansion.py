@@ -207,6 +207,24 @@ def test_a_long_scan_is_noted() -> None:
     assert a.box("y", (0, 1), "x") == ((0, 29999), (1, 1))
 
 
+@pytest.mark.parametrize(
+    ("lengths", "seen"), [("", [4, 4]), ("int64[2] lens = {2, 5}", [1, 4])], ids=["whole", "own"]
+)
+def test_a_scan_of_version_8_has_a_batch(lengths: str, seen: list[int]) -> None:
+    text = (
+        "z, v = Scan<num_scan_inputs = 1, body = b (float h, float e) => (float r, float o) "
+        "{ r = Add(h, e) o = Identity(r) }>" + ("(lens, h0, x)" if lengths else '("", h0, x)')
+    )
+    given = "float[2] h0 = {0, 0}" + (f", {lengths}" if lengths else "")
+    a = rfgraph.analyze(model(f"{text} y = Neg(v)", "float[2, 5] x", given, opset=8))
+    assert a.shape("y") == (2, 5)
+    assert [a.box("z", (b,), "x") for b in range(2)] == [
+        ((b, b), (0, n)) for b, n in enumerate(seen)
+    ]
+    assert a.box("y", (1, 3), "x") == ((1, 1), (0, 3))
+    assert a.box("y", (0, 3), "x") == (None if lengths else ((0, 0), (0, 3)))
+
+
 # ---------------------------------------------------------------- sequences and optionals
 
 
