@@ -19,6 +19,7 @@ from rfgraph.ops.registry import (
 
 # Importing a family registers its transfers.
 from rfgraph.ops import (  # isort: skip
+    attention as attention,
     control as control,
     convolution as convolution,
     elementwise as elementwise,
@@ -27,6 +28,7 @@ from rfgraph.ops import (  # isort: skip
     moving as moving,
     normalisation as normalisation,
     pooling as pooling,
+    recurrent as recurrent,
     reduction as reduction,
     resizing as resizing,
     sampling as sampling,

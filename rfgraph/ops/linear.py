@@ -11,13 +11,14 @@ from rfgraph.reads import (
     PerAxis,
     Read,
     Shape,
+    Source,
     Stage,
     point,
     same,
 )
 
 
-def _mixed(op: Operation, *others: int) -> AxisRead:
+def mixed(op: Operation, *others: int) -> AxisRead:
     """The read of a contracted axis: by fixed weights if no other operand is computed."""
     return STATISTIC if any(op.live(k) for k in others) else LINEAR
 
@@ -30,8 +31,8 @@ def gemm(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Gemm.html
     """
-    a: tuple[AxisRead, ...] = (same(0), _mixed(op, 1))
-    b: tuple[AxisRead, ...] = (_mixed(op, 0), same(1))
+    a: tuple[AxisRead, ...] = (same(0), mixed(op, 1))
+    b: tuple[AxisRead, ...] = (mixed(op, 0), same(1))
     reads: list[Read] = [
         PerAxis(0, a[::-1] if op.attribute("transA", 0) else a),
         PerAxis(1, b[::-1] if op.attribute("transB", 0) else b),
@@ -49,7 +50,21 @@ def mat_mul(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__MatMul.html
     """
-    A, B, rank = op.shape(0), op.shape(1), len(op.out())
+    return multiplied(op, op.shape(0), op.shape(1), (0, mixed(op, 1)), (1, mixed(op, 0)))
+
+
+def multiplied(
+    op: Operation,
+    A: Shape,
+    B: Shape,
+    left: tuple[Source, AxisRead],
+    right: tuple[Source, AxisRead],
+) -> list[Read]:
+    """What a matrix product of arrays of the shapes `A` and `B` reads of both.
+
+    `left` and `right`: where they come from, and how the contracted axis is read.
+    """
+    rank = len(op.out())
     row, column = len(A) > 1, len(B) > 1
     batch = rank - row - column
 
@@ -58,10 +73,11 @@ def mat_mul(op: Operation) -> Reads:
         first = batch - len(sizes)
         return [same(first + k) if n > 1 else point(0) for k, n in enumerate(sizes)]
 
-    along, down = _mixed(op, 1), _mixed(op, 0)
-    a = [*leading(A, 2), same(batch), along] if row else [along]
-    b = [*leading(B, 2), down, same(rank - 1)] if column else [down]
-    return [PerAxis(0, tuple(a)), PerAxis(1, tuple(b))]
+    (a, along), (b, down) = left, right
+    return [
+        PerAxis(a, (*leading(A, 2), same(batch), along) if row else (along,)),
+        PerAxis(b, (*leading(B, 2), down, same(rank - 1)) if column else (down,)),
+    ]
 
 
 @transfer("Einsum", since=12)
@@ -97,8 +113,8 @@ def einsum(op: Operation) -> Reads:
     place = {label: axis for axis, label in enumerate(output)}
     reads: list[Read] = []
     for k, (labels, shape) in enumerate(zip(inputs, shapes, strict=True)):
-        mixed = _mixed(op, *[other for other in op.inputs if other != k])
-        reads.append(_operand(k, labels, shape, place, mixed))
+        others = [other for other in op.inputs if other != k]
+        reads.append(_operand(k, labels, shape, place, mixed(op, *others)))
     return reads
 
 

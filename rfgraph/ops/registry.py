@@ -16,7 +16,7 @@ from rfgraph.shapes import Shapes
 Reads: TypeAlias = "list[Read] | tuple[list[Read], ...]"
 Transfer: TypeAlias = "Callable[[Operation], Reads]"
 # The shape of the output, or of each output.
-ShapeRule: TypeAlias = "Callable[[Operation], Shape | list[Shape | None] | None]"
+ShapeRule: TypeAlias = "Callable[[Operation], Shape | list[Shape] | list[Shape | None] | None]"
 
 
 class Undetermined(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph
