@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-from onnx import TypeProto, numpy_helper, shape_inference
+from onnx import TensorProto, TypeProto, numpy_helper, shape_inference
 
 from rfgraph.errors import MissingDataError, ModelError, ShapeError
 from rfgraph.graph import Graph, Node
@@ -59,6 +59,16 @@ _CONSTANT_TYPES: dict[str, Any] = {
 
 # Their outputs can be huge though their inputs are small.
 _GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
+
+# ONNX's inference crashes where the type of their input is not known.
+_FRAGILE = frozenset(
+    {
+        ("", "RegexFullMatch"),
+        ("ai.onnx.ml", "DictVectorizer"),
+        ("ai.onnx.ml", "LabelEncoder"),
+        ("ai.onnx.ml", "TreeEnsemble"),
+    }
+)
 
 # Element type and shape of each output of a node; None if no rule is registered for it.
 Rules: TypeAlias = "Callable[[Node, Shapes], list[tuple[int, Shape | None]] | None]"
@@ -228,8 +238,10 @@ class Shapes:
             except Exception as error:
                 raise self._misfit(node, f"{type(error).__name__}: {error}") from error
             if made_by_rule is not None:
-                for name, (kind, shape) in zip(node.outputs, made_by_rule, strict=False):
+                for k, (kind, shape) in enumerate(made_by_rule[: len(node.outputs)]):
+                    name = node.outputs[k]
                     if name and shape is not None:
+                        kind = self.element_type(name) or _only_type(node, k) or kind
                         self._set(name, kind, shape, node)
                 return
         schema = schema_of(node.domain, node.op_type, node.version)
@@ -463,6 +475,17 @@ def schema_of(domain: str, op_type: str, version: int) -> Any:
         return None
 
 
+def _only_type(node: Node, position: int) -> int:
+    """The element type of an output that can have but one by ONNX's definition; else 0."""
+    schema = schema_of(node.domain, node.op_type, node.version)
+    if schema is None or position >= len(schema.outputs):
+        return 0
+    types = sorted(schema.outputs[position].types)
+    if len(types) > 1 or not types[0].startswith("tensor("):
+        return 0
+    return int(TensorProto.DataType.Value(types[0][len("tensor(") : -1].upper()))
+
+
 def _alone(
     node: Node, types: Mapping[str, TypeProto], imports: list[onnx.OperatorSetIdProto]
 ) -> dict[str, TypeProto]:
@@ -500,6 +523,18 @@ def _propagated_sizes(graph: Graph) -> int:
     return max(sizes.values(), default=0)
 
 
+def _misled(node: Node, graph: Graph) -> bool:
+    """Whether ONNX's inference can't be asked about a node: its transfer gives the shape."""
+    operator = node.domain, node.op_type
+    if operator == ("", "STFT"):
+        # Left out it means 1, and inference takes it for 0.
+        return "onesided" not in node.attributes
+    if operator == ("ai.onnx.ml", "ArrayFeatureExtractor"):
+        # All indices count, not only those along their last axis.
+        return True
+    return operator in _FRAGILE and node.inputs[0] in graph.producer
+
+
 def _whole_graph(graph: Graph) -> onnx.GraphProto:
     """What ONNX's own inference finds, declared shapes of inner values and outputs set aside."""
     proto = graph.proto
@@ -516,6 +551,7 @@ def _whole_graph(graph: Graph) -> onnx.GraphProto:
         # The body of a function may be of another operator set than the model.
         if (node.op_type in RULED and rule(node) is not None)
         or node.version != opsets.get(node.domain, node.version)
+        or _misled(node, graph)
     }
     if ruled:
         # Hidden from inference, so that nothing is built on a wrong answer.

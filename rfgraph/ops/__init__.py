@@ -24,17 +24,22 @@ from rfgraph.ops import (  # isort: skip
     convolution as convolution,
     elementwise as elementwise,
     indexing as indexing,
+    learned as learned,
     linear as linear,
     moving as moving,
     normalisation as normalisation,
     pooling as pooling,
+    quantised as quantised,
     recurrent as recurrent,
     reduction as reduction,
     resizing as resizing,
     sampling as sampling,
     scatter as scatter,
     selection as selection,
+    signal as signal,
     static as static,
+    strings as strings,
+    training as training,
 )
 
 __all__ = [

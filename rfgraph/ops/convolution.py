@@ -13,6 +13,7 @@ from rfgraph.reads import (
     AxisRead,
     PerAxis,
     Read,
+    Source,
     block,
     same,
     tiled,
@@ -28,6 +29,33 @@ def _channels(outputs: int, inputs: int, group: int) -> AxisRead:
     return block(1, outputs // group, inputs // group)
 
 
+def convolved(op: Operation, kernel: int, data: Source, weights: Source | None) -> list[Read]:
+    """What a convolution reads of its data, input 0, and of its kernel, input `kernel`.
+
+    `data` and `weights` are these inputs, or stages of their shapes; None: weights that are
+    not computed.
+    """
+    X, W, Y = op.shape(0), op.shape(kernel), op.out()
+    group = op.attribute("group", 1)
+    if op.attribute("kernel_shape", list(W[2:])) != list(W[2:]):
+        raise ValueError(f"kernel_shape is {op.attribute('kernel_shape')} and W {W}")
+    if group < 1 or X[1] != W[1] * group or W[0] % group:
+        raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
+    windows = spatial_windows(op, W[2:])
+    along = [
+        window(axis, w.kernel, w.stride, w.dilation, w.pad) for axis, w in enumerate(windows, 2)
+    ]
+    reads: list[Read] = [PerAxis(data, (same(0), _channels(W[0], X[1], group), *along))]
+    if weights is not None:
+        used = []
+        for axis, w in enumerate(windows, 2):
+            o, k = np.ogrid[: Y[axis], : w.kernel]
+            i = o * w.stride - w.pad + k * w.dilation
+            used.append(taps(axis, (i >= 0) & (i < X[axis])))
+        reads.append(PerAxis(weights, (same(1), WHOLE, *used)))
+    return reads
+
+
 @transfer("Conv", since=1)
 def conv(op: Operation) -> Reads:
     """Each output position reads one dilated window of X, within its channel group.
@@ -40,24 +68,7 @@ def conv(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Conv.html
     """
-    X, W, Y = op.shape(0), op.shape(1), op.out()
-    group = op.attribute("group", 1)
-    if op.attribute("kernel_shape", list(W[2:])) != list(W[2:]):
-        raise ValueError(f"kernel_shape is {op.attribute('kernel_shape')} and W {W}")
-    if group < 1 or X[1] != W[1] * group or W[0] % group:
-        raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
-    windows = spatial_windows(op, W[2:])
-    along = [
-        window(axis, w.kernel, w.stride, w.dilation, w.pad) for axis, w in enumerate(windows, 2)
-    ]
-    reads: list[Read] = [PerAxis(0, (same(0), _channels(W[0], X[1], group), *along))]
-    if op.live(1):
-        kernel = []
-        for axis, w in enumerate(windows, 2):
-            o, k = np.ogrid[: Y[axis], : w.kernel]
-            i = o * w.stride - w.pad + k * w.dilation
-            kernel.append(taps(axis, (i >= 0) & (i < X[axis])))
-        reads.append(PerAxis(1, (same(1), WHOLE, *kernel)))
+    reads = convolved(op, 1, 0, 1 if op.live(1) else None)
     if op.live(2):
         reads.append(bias(2))
     return reads

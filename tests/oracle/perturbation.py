@@ -293,7 +293,7 @@ def analysed(case: Case, **options: Any) -> rfgraph.Analysis:
     names = [v.name for v in case.model.graph.input]
     tensors = {v.name for v in case.model.graph.input if v.type.tensor_type.elem_type}
     held = {n: case.feeds[n] for n in names if n not in followed and n in tensors}
-    shapes = {n: np.shape(case.feeds[n]) for n in followed}
+    shapes = {n: np.shape(case.feeds[n]) for n in followed if n in tensors}
     return rfgraph.analyze(case.model, values=held, shapes=shapes, **options)
 
 
