@@ -463,6 +463,50 @@ def _modest(node: Node, inputs: list[np.ndarray]) -> bool:
     return bool(total <= _MAX_STATIC)
 
 
+def infer(
+    node: Node, inputs: Sequence[tuple[int, Shape] | None], data: Mapping[int, np.ndarray]
+) -> list[Shape | None]:
+    """Shapes of the outputs of a node that stands in no graph; None for one that is open.
+
+    Parameters
+    ----------
+    node : Node
+        The node.
+    inputs : sequence of (int, shape) or None
+        Element type and shape of each input, None for one that is left out.
+    data : mapping of int to array
+        The inputs, by position, that are known.
+    """
+    known_rule = rule(node)
+    if known_rule is not None:
+        shapes = [given[1] if given else None for given in inputs]
+        assert shapes[0] is not None
+        return [known_rule(shapes[0], shapes)] * len(node.outputs)
+    schema = schema_of(node.domain, node.op_type, node.version)
+    if schema is None:
+        return []
+    pairs = zip(node.inputs, inputs, strict=True)
+    found = shape_inference.infer_node_outputs(
+        schema,
+        node.proto,
+        {name: onnx.helper.make_tensor_type_proto(*given) for name, given in pairs if given},
+        {node.inputs[k]: numpy_helper.from_array(value) for k, value in data.items()},
+        opset_imports=[onnx.helper.make_opsetid(node.domain, schema.since_version)],
+    )
+    made: list[Shape | None] = []
+    for name in node.outputs:
+        dims = found[name].tensor_type.shape.dim if name in found else ()
+        known = all(d.HasField("dim_value") for d in dims)
+        made.append(tuple(d.dim_value for d in dims) if known else None)
+    return made
+
+
+def attributes_of(op_type: str, version: int, domain: str) -> frozenset[str]:
+    """Names of the attributes of an operator; none if ONNX doesn't know it."""
+    schema = schema_of(domain, op_type, version)
+    return frozenset(schema.attributes) if schema is not None else frozenset()
+
+
 @cache
 def schema_of(domain: str, op_type: str, version: int) -> Any:
     """ONNX's definition of an operator, an ``onnx.defs.OpSchema``; None if it has none."""

@@ -20,6 +20,11 @@ from rfgraph.ops.registry import (
 # Importing a family registers its transfers.
 from rfgraph.ops import (  # isort: skip
     attention as attention,
+    contrib_attention as contrib_attention,
+    contrib_fused as contrib_fused,
+    contrib_layout as contrib_layout,
+    contrib_quantised as contrib_quantised,
+    contrib_various as contrib_various,
     control as control,
     convolution as convolution,
     elementwise as elementwise,

@@ -1,0 +1,278 @@
+"""Cases of operators with the channels last, or in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from ..observe import session
+from ..perturbation import Case, Run, single
+from . import cases
+from .contrib_fused import MS, floats, ms
+
+NHWC = "com.ms.internal.nhwc"
+NCHWC = "com.microsoft.nchwc"
+_Cases: TypeAlias = Iterator[Case]
+
+
+# ---------------------------------------------------------------- channels last
+
+
+def _last(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.moveaxis(array, 1, -1))
+
+
+def _moving(model: onnx.ModelProto, first: str) -> Run:
+    """Runs ONNX's operator with input `first` and the outputs transposed."""
+    opened = session(model)
+
+    def run(feeds: Any) -> list[np.ndarray]:
+        given = {**feeds, first: np.ascontiguousarray(np.moveaxis(feeds[first], -1, 1))}
+        return [_last(y) if y.ndim > 2 else y for y in opened.run(None, given)]
+
+    return run
+
+
+def last(
+    name: str,
+    op_type: str,
+    inputs: dict[str, Any],
+    outputs: int = 1,
+    *,
+    domain: str = NHWC,
+    like: str = "",
+    incomplete: str = "",
+    **attributes: Any,
+) -> Case:
+    """A case with the channels last, run as the operator `like` of ONNX with them second."""
+    first = next(iter(inputs))
+    model, _ = single(like or op_type, inputs, outputs, **attributes)
+    moved = {**inputs, first: _last(inputs[first])}
+    versions = {domain: 21 if domain == NHWC else 1}
+    given, feeds = single(op_type, moved, outputs, domain=domain, versions=versions, **attributes)
+    return Case(name, given, feeds, incomplete, run=_moving(model, first))
+
+
+@cases("AveragePool", NHWC)
+@cases("LpPool", NHWC)
+@cases("MaxPool", NHWC)
+def pools() -> _Cases:
+    for op in ("AveragePool", "LpPool", "MaxPool"):
+        yield last(f"{op}-1d", op, {"X": floats(2, 2, 7)}, kernel_shape=[3], strides=[2])
+        yield last(
+            f"{op}-2d",
+            op,
+            {"X": floats(1, 2, 5, 4)},
+            kernel_shape=[2, 3],
+            pads=[1, 0, 0, 2],
+        )
+    yield last(
+        "ceil",
+        "MaxPool",
+        {"X": floats(1, 2, 5, 4)},
+        kernel_shape=[2, 2],
+        strides=[2, 3],
+        ceil_mode=1,
+    )
+
+
+@cases("NhwcMaxPool", MS)
+def nhwc_max_pool() -> _Cases:
+    X = np.random.default_rng(0).integers(0, 255, (2, 5, 4, 2), np.uint8)
+    model, feeds = ms(
+        "NhwcMaxPool", {"X": X}, kernel_shape=[2, 3], strides=[1, 2], pads=[1, 0, 0, 1]
+    )
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.UINT8
+    yield Case("2d", model, feeds, follow=("X",))
+
+
+@cases("Conv", NHWC)
+@cases("NhwcConv", MS)
+@cases("NhwcFusedConv", MS)
+def convolutions() -> _Cases:
+    for domain, op in ((NHWC, "Conv"), (MS, "NhwcConv"), (MS, "NhwcFusedConv")):
+        inputs = {"X": floats(2, 4, 5, 4), "W": floats(6, 2, 3, 2, seed=1), "B": floats(6)}
+        yield last(
+            op, op, inputs, domain=domain, like="Conv", group=2, pads=[1, 0, 2, 1], strides=[2, 1]
+        )
+    inputs = {"X": floats(1, 2, 6), "W": floats(3, 2, 3, seed=1)}
+    yield last("1d", "Conv", inputs, dilations=[2])
+
+
+@cases("NhwcFusedConv", MS)
+def nhwc_fused_conv() -> _Cases:
+    inputs = {"X": floats(2, 2, 5, 4), "W": floats(3, 2, 2, 2, seed=1), "B": floats(3)}
+    plain = session(single("Conv", inputs)[0])
+
+    def run(feeds: Any) -> list[np.ndarray]:
+        given = {"X": np.moveaxis(feeds["X"], -1, 1), "W": feeds["W"], "B": feeds["B"]}
+        return [np.tanh(1e-3 * (_last(plain.run(None, given)[0]) + feeds["Z"]))]
+
+    more = {**inputs, "X": _last(inputs["X"]), "Z": floats(2, 4, 3, 3, seed=3)}
+    yield Case("sum", *ms("NhwcFusedConv", more, activation="Tanh"), run=run)
+
+
+@cases("ConvTranspose", NHWC)
+def conv_transpose() -> _Cases:
+    inputs = {"X": floats(2, 4, 3, 2), "W": floats(4, 3, 3, 2, seed=1), "B": floats(6)}
+    yield last("2d", "ConvTranspose", inputs, group=2, strides=[2, 1], pads=[1, 0, 0, 0])
+
+
+@cases("GlobalAveragePool", NHWC)
+@cases("GlobalLpPool", NHWC)
+@cases("GlobalMaxPool", NHWC)
+def global_pools() -> _Cases:
+    for op in ("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"):
+        yield last(op, op, {"X": floats(2, 3, 3, 2)})
+
+
+@cases("BatchNormalization", NHWC)
+@cases("InstanceNormalization", NHWC)
+@cases("LRN", NHWC)
+def normalisations() -> _Cases:
+    X = floats(2, 3, 2, 4)
+    names = ("scale", "B", "mean", "var")
+    channels = {name: np.abs(floats(3, seed=k)) for k, name in enumerate(names)}
+    batch = last("batch", "BatchNormalization", {"X": X, **channels})
+    yield Case(batch.name, batch.model, batch.feeds, run=batch.run, domain=(0.1, 9))
+    two = {name: channels[name] for name in ("scale", "B")}
+    yield last("instance", "InstanceNormalization", {"X": X, **two})
+
+    def response(feeds: Any) -> list[np.ndarray]:
+        # Runtimes' running sum over channels leaves its window by rounding.
+        squares = np.pad(feeds["X"].astype(np.float64) ** 2, [(0, 0)] * 3 + [(1, 1)])
+        total = squares[..., :-2] + squares[..., 1:-1] + squares[..., 2:]
+        return [feeds["X"] / (1 + total / 3e4) ** 0.75]
+
+    window = last("lrn", "LRN", {"X": floats(2, 5, 2, 2)}, size=3)
+    yield Case(window.name, window.model, window.feeds, run=response)
+
+
+@cases("DepthToSpace", NHWC)
+@cases("SpaceToDepth", NHWC)
+def blocks() -> _Cases:
+    for mode in ("DCR", "CRD"):
+        yield last(mode, "DepthToSpace", {"X": floats(2, 8, 2, 3)}, blocksize=2, mode=mode)
+    yield last("back", "SpaceToDepth", {"X": floats(2, 2, 4, 6)}, blocksize=2)
+
+
+@cases("Resize", NHWC)
+def resize() -> _Cases:
+    inputs = {
+        "X": floats(1, 3, 4, 2),
+        "roi": None,
+        "scales": np.array([1, 2, 0.5, 1], np.float32),
+    }
+    for mode in ("nearest", "linear"):
+        options: dict[str, Any] = {"constants": ["scales"], "mode": mode}
+        model, feeds = single(
+            "Resize", inputs, domain=NHWC, versions={NHWC: 19}, opset=19, **options
+        )
+        plain = session(single("Resize", inputs, opset=19, **options)[0])
+        yield Case(mode, model, feeds, run=lambda f, plain=plain: plain.run(None, f))
+
+
+@cases("GridSample", NHWC)
+def grid_sample() -> _Cases:
+    inputs = {"X": floats(2, 2, 3, 4), "grid": np.clip(floats(2, 2, 3, 2, seed=1), -1, 1)}
+    yield last("image", "GridSample", inputs, incomplete="where the grid points is not known")
+
+
+# ---------------------------------------------------------------- channels in blocks
+
+
+def _nchwc(nodes: list[onnx.NodeProto], feeds: dict[str, Any], **weights: np.ndarray) -> Any:
+    graph = helper.make_graph(
+        nodes,
+        "blocks",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, v.shape) for n, v in feeds.items()],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(v, n) for n, v in weights.items()],
+    )
+    imports = [helper.make_opsetid(domain, v) for domain, v in (("", 21), (NCHWC, 1))]
+    return helper.make_model(graph, ir_version=10, opset_imports=imports), feeds
+
+
+def _node(op_type: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(op_type, inputs.split(","), [output], domain=NCHWC, **attributes)
+
+
+@cases("Conv", NCHWC)
+@cases("ReorderOutput", NCHWC)
+def convolution_from_image() -> _Cases:
+    """Few channels are read from the image itself, and make one block."""
+    weights = {"W": floats(16, 3, 2, 3, seed=1), "B": floats(16)}
+    for channels_last in (0, 1):
+        nodes = [
+            _node("Conv", "x,W,B", "c", kernel_shape=[2, 3], pads=[1, 0, 0, 1], strides=[1, 2]),
+            _node("ReorderOutput", "c", "y", channels=5, channels_last=channels_last),
+        ]
+        model, feeds = _nchwc(nodes, {"x": floats(2, 3, 5, 4)}, **weights)
+        yield Case(f"image-{channels_last}", model, feeds)
+
+
+@cases("Conv", NCHWC)
+@cases("ReorderInput", NCHWC)
+def convolution_of_blocks() -> _Cases:
+    """Twelve channels fill their block with four that are not there."""
+    for channels_last in (0, 1):
+        X = floats(2, 12, 3, 3)
+        nodes = [
+            _node("ReorderInput", "x", "b", channels_last=channels_last),
+            _node("Conv", "b,W,B,s", "c", kernel_shape=[3, 1], activation="Relu"),
+            _node("ReorderOutput", "c", "y", channels=2),
+            _node("ReorderInput", "z", "s"),
+        ]
+        feeds = {"x": _last(X) if channels_last else X, "z": floats(2, 16, 1, 3, seed=5)}
+        nodes = [nodes[0], nodes[3], nodes[1], nodes[2]]
+        weights = {"W": floats(16, 16, 3, 1, seed=1), "B": floats(16)}
+        yield Case(f"blocks-{channels_last}", *_nchwc(nodes, feeds, **weights))
+        nodes = [
+            nodes[0],
+            _node("Conv", "b,W,B", "c", kernel_shape=[2, 2], group=16),
+            _node("ReorderOutput", "c", "y", channels=12),
+        ]
+        weights = {"W": floats(16, 1, 2, 2, seed=1), "B": floats(16)}
+        yield Case(f"depthwise-{channels_last}", *_nchwc(nodes, {"x": feeds["x"]}, **weights))
+
+
+@cases("AveragePool", NCHWC)
+@cases("GlobalAveragePool", NCHWC)
+@cases("GlobalMaxPool", NCHWC)
+@cases("MaxPool", NCHWC)
+def pools_of_blocks() -> _Cases:
+    window: dict[str, Any] = {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [1, 0, 0, 1]}
+    for op in ("AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool"):
+        nodes = [
+            _node("ReorderInput", "x", "b"),
+            _node(op, "b", "c", **({} if op.startswith("Global") else window)),
+            _node("ReorderOutput", "c", "y", channels=16),
+        ]
+        yield Case(op, *_nchwc(nodes, {"x": floats(2, 16, 3, 3)}))
+
+
+@cases("Upsample", NCHWC)
+def upsample() -> _Cases:
+    for mode, transformation in (
+        ("nearest", "asymmetric"),
+        ("linear", "asymmetric"),
+        ("linear", "half_pixel"),
+        ("linear", "align_corners"),
+    ):
+        nodes = [
+            _node("ReorderInput", "x", "b"),
+            _node(
+                "Upsample",
+                "b",
+                "c",
+                scales=[1, 1, 3, 2],
+                mode=mode,
+                coordinate_transformation_mode=transformation,
+            ),
+            _node("ReorderOutput", "c", "y", channels=16),
+        ]
+        yield Case(f"{mode}-{transformation}", *_nchwc(nodes, {"x": floats(2, 16, 2, 3)}))

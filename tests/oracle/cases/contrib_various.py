@@ -1,0 +1,149 @@
+"""Cases of the rest of com.microsoft."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..perturbation import Case
+from . import cases
+from .contrib_fused import MS, floats, ms
+
+_Cases: TypeAlias = Iterator[Case]
+
+
+@cases("Trilu", MS)
+def trilu() -> _Cases:
+    for upper in (0, 1):
+        for k in (None, np.array(-1), np.array(1)):
+            inputs = {"X": floats(2, 3, 4), "k": k}
+            constants = () if k is None else ("k",)
+            yield Case(f"{upper}-{k}", *ms("Trilu", inputs, upper=upper, constants=constants))
+
+
+@cases("Range", MS)
+def range_() -> _Cases:
+    inputs = {
+        name: np.array([value], np.float32)
+        for name, value in (("start", 1), ("limit", 7), ("delta", 2))
+    }
+    why = "how many there are is computed"
+    yield Case("computed", *ms("Range", inputs), why, follow=("start",), domain=(1, 6))
+
+
+@cases("GatherND", MS)
+def gather_nd() -> _Cases:
+    for indices in (np.array([[1, 0], [0, 2]]), np.array([[[1]], [[0]]])):
+        inputs = {"data": floats(2, 3, 2), "indices": indices}
+        yield Case(f"{indices.shape}", *ms("GatherND", inputs))
+    inputs["indices"] = np.array([[[0], [1]], [[1], [0]]])
+    model, feeds = ms("GatherND", inputs)
+    yield Case("indices", model, feeds, follow=("indices",), domain=(0, 1))
+    why = "the indices are computed"
+    yield Case("computed", model, feeds, why, follow=("data", "indices"), domain=(0, 1))
+
+
+@cases("Pad", MS)
+def pad() -> _Cases:
+    for mode in ("constant", "edge", "reflect"):
+        for rank in (1, 2):
+            pads = np.array([0, 1, 2, -1]).reshape((1, 4) if rank == 2 else 4)
+            inputs = {"data": floats(4, 4), "pads": pads, "value": np.array([0.5], np.float32)}
+            if mode != "constant":
+                inputs.pop("value")
+            yield Case(f"{mode}-{rank}", *ms("Pad", inputs, mode=mode))
+
+
+@cases("ExpandDims", MS)
+def expand_dims() -> _Cases:
+    for axis in (0, 1, -1):
+        inputs = {"X": floats(2, 3), "axis": np.array(axis, np.int32)}
+        yield Case(f"{axis}", *ms("ExpandDims", inputs, constants=("axis",)))
+
+
+@cases("ConvTransposeWithDynamicPads", MS)
+def conv_transpose_with_dynamic_pads() -> _Cases:
+    inputs = {
+        "X": floats(2, 4, 3, 4),
+        "W": floats(4, 3, 3, 3, seed=1),
+        "Pads": np.array([1, 0, 0, 2]),
+        "B": floats(6),
+    }
+    model, feeds = ms("ConvTransposeWithDynamicPads", inputs, group=2, strides=[2, 1])
+    yield Case("pads", model, feeds)
+
+
+@cases("GridSample", MS)
+def grid_sample() -> _Cases:
+    inputs = {"X": floats(2, 2, 3, 4), "Grid": np.clip(floats(2, 2, 3, 2, seed=1), -1, 1)}
+    for mode in ("bilinear", "nearest", "bicubic"):
+        yield Case(
+            mode, *ms("GridSample", inputs, mode=mode), "where the grid points", domain=(-1, 1)
+        )
+
+
+@cases("CropAndResize", MS)
+def crop_and_resize() -> _Cases:
+    inputs = {
+        "X": floats(2, 2, 4, 5),
+        "rois": np.array([[0, 0, 1, 1], [0.2, 0.1, 0.6, 0.9], [0.5, 0, 0.7, 1]], np.float32),
+        "batch_indices": np.array([1, 0, 1], np.int32),
+        "crop_size": np.array([2, 3], np.int32),
+    }
+    for mode in ("bilinear", "nearest"):
+        model, feeds = ms("CropAndResize", inputs, mode=mode)
+        yield Case(mode, model, feeds, "where the boxes lie", domain=(0, 1))
+
+
+@cases("Irfft", MS)
+@cases("Rfft", MS)
+def rfft() -> _Cases:
+    def forward(feeds: Any) -> list[np.ndarray]:
+        y = np.fft.rfft(feeds["X"].astype(np.float64))
+        return [np.stack([y.real, y.imag], -1)]
+
+    def back(feeds: Any) -> list[np.ndarray]:
+        x = feeds["X"].astype(np.float64)
+        return [np.fft.irfft(x[..., 0] + 1j * x[..., 1])]
+
+    options = {"onesided": 1, "normalized": 0, "signal_ndim": 1}
+    model, feeds = ms("Rfft", {"X": floats(2, 6)}, **options)
+    zero = "some coefficients are zero"
+    yield Case("forward", model, feeds, zero, run=forward)
+    yield Case("back", *ms("Irfft", {"X": floats(2, 4, 2)}, **options), zero, run=back)
+
+
+@cases("EmbedLayerNormalization", MS)
+def embed_layer_normalization() -> _Cases:
+    inputs = {
+        "input_ids": np.array([[2, 0, 1], [4, 4, 0]], np.int32),
+        "segment_ids": np.array([[0, 0, 1], [1, 0, 1]], np.int32),
+        "word": floats(5, 4),
+        "position": floats(6, 4, seed=1),
+        "segment": floats(2, 4, seed=2),
+        "gamma": floats(4, seed=3),
+        "beta": floats(4, seed=4),
+        "mask": np.array([[1, 1, 0], [1, 0, 0]], np.int32),
+    }
+    outputs = ["y", "index", "sum"]
+    kinds = {"index": 6}
+    options: dict[str, Any] = {"kinds": kinds, "mask_index_type": 1}
+    yield Case("whole", *ms("EmbedLayerNormalization", inputs, outputs, **options))
+    for ids in ([[0, 5, 2], [1, 1, 3]], [[3, 1, 2]]):
+        more = {**inputs, "position_ids": np.array(ids, np.int32)}
+        yield Case(f"{len(ids)}", *ms("EmbedLayerNormalization", more, outputs, **options))
+    bare = {**inputs, "segment_ids": None, "segment": None, "mask": None}
+    yield Case("bare", *ms("EmbedLayerNormalization", bare, ["y", "", "sum"]))
+    model, feeds = ms("EmbedLayerNormalization", inputs, outputs, **options)
+    followed = ("input_ids", "segment_ids", "word", "mask")
+    for chosen in (("input_ids", "segment_ids"), ("mask",)):
+        yield Case(f"{chosen[0]}", model, feeds, follow=chosen, domain=(0, 1))
+    why = "rows are computed"
+    yield Case("computed", model, feeds, why, follow=followed, domain=(0, 1))
+
+
+@cases("Unique", MS)
+def unique() -> _Cases:
+    yield Case("unique", *ms("Unique", {"X": floats(5)}, 3, kinds={"y1": 7, "y2": 7}), "values")
