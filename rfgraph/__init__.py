@@ -6,6 +6,7 @@
 ((0, 0), (0, 0), (8, 13), (10, 15))
 """
 
+from rfgraph import reads
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.closed_form import AxisField, Field
 from rfgraph.errors import (
@@ -13,10 +14,11 @@ from rfgraph.errors import (
     QueryError,
     RFGraphError,
     ShapeError,
+    TransferError,
     UnsupportedError,
 )
 from rfgraph.flow import Note
-from rfgraph.ops import transfer
+from rfgraph.ops import Operation, Undetermined, transfer
 
 __version__ = "0.1.0.dev0"
 
@@ -26,10 +28,14 @@ __all__ = [
     "Field",
     "ModelError",
     "Note",
+    "Operation",
     "QueryError",
     "RFGraphError",
     "ShapeError",
+    "TransferError",
+    "Undetermined",
     "UnsupportedError",
     "analyze",
+    "reads",
     "transfer",
 ]

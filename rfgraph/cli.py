@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rfgraph import __version__
+from rfgraph import __version__, ops
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.graph import read
@@ -137,12 +137,21 @@ def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--strict", action="store_true", help="fail on an operator that is not known"
     )
+    command.add_argument(
+        "--ops",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a Python file that registers transfers with rfgraph.transfer (may be repeated)",
+    )
     command.add_argument("--output-format", choices=("text", "json"), default="text")
     command.add_argument("--output-file", type=Path, metavar="FILE", help="write there instead")
     command.add_argument("--debug", action="store_true", help="a traceback on an internal error")
 
 
 def _analysis(options: argparse.Namespace) -> Analysis:
+    for file in options.ops:
+        ops.load(file)
     return analyze(
         options.model,
         shapes=_shapes(options.shape, options.model),

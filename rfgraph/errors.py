@@ -59,5 +59,9 @@ class UnsupportedError(RFGraphError):
     """``strict=True`` and an operator's reads are not known."""
 
 
+class TransferError(RFGraphError):
+    """A registered transfer fails or makes no sense, or a file of transfers can't be loaded."""
+
+
 class QueryError(RFGraphError, LookupError):
     """A question about something that the model doesn't have: a tensor, an input, a unit."""

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from rfgraph.errors import ModelError, RFGraphError, UnsupportedError
 from rfgraph.graph import Body, Graph, Node
-from rfgraph.ops import Operation, Reads, Undetermined, lookup_rule
+from rfgraph.ops import Operation, Reads, Undetermined, blamed, check_answer, lookup_rule
 from rfgraph.reads import (
     Elementwise,
     Everything,
@@ -137,6 +137,8 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
     ------
     UnsupportedError
         With `strict`, an operator whose reads are not known.
+    TransferError
+        A transfer that is not rfgraph's own fails.
     """
     inputs = {i.name: shapes.shape(i.name) for i in graph.inputs}
     tracer = _Tracer(graph.file, shapes, strict, set(inputs))
@@ -180,18 +182,29 @@ class _Tracer:
                     "what it reads is not known",
                     file=self._file,
                     node=str(node),
-                    remedy="analyse without strict, or register a transfer for it",
+                    remedy="analyse without strict, or say what it reads: rfgraph.transfer in "
+                    "Python, --ops FILE on the command line (docs/custom-operators.md)",
                 )
             operation.note("not known: every output is taken to read all of every input")
             return self._per_output(operation, _everything(operation))
         try:
-            return self._per_output(operation, rule.transfer(operation))
+            answer = rule.transfer(operation)
+            if not rule.own:
+                check_answer(answer, operation)
+                if any(n and self._shapes.shape(n) is None for n in node.outputs):
+                    operation.note(
+                        "the shape of its output is not known, which shape= in its transfer "
+                        "gives: the output is taken to read all of what its transfer names"
+                    )
+            return self._per_output(operation, answer)
         except Undetermined as reason:
             operation.note(f"{reason}: every output is taken to read all of every input")
             return self._per_output(operation, _everything(operation))
         except RFGraphError:
             raise
         except Exception as error:
+            if not rule.own:
+                raise blamed(rule, error, operation) from error
             # A transfer trusts its node: what it trips over is a node that breaks the rules.
             raise ModelError(
                 f"its attributes and inputs don't fit ({type(error).__name__}: {error})",

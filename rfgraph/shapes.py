@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, TypeProto, numpy_helper, shape_inference
 
-from rfgraph.errors import MissingDataError, ModelError, ShapeError
+from rfgraph.errors import MissingDataError, ModelError, RFGraphError, ShapeError
 from rfgraph.graph import Graph, Node
 from rfgraph.shape_rules import RULED, rule
 
@@ -233,7 +233,7 @@ class Shapes:
         if self._rules is not None:
             try:
                 made_by_rule = self._rules(node, self)
-            except (MissingDataError, ShapeError):
+            except RFGraphError:
                 raise
             except Exception as error:
                 raise self._misfit(node, f"{type(error).__name__}: {error}") from error

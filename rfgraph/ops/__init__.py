@@ -6,11 +6,13 @@ the modules of this package are families of operators, and importing the package
 
 from __future__ import annotations
 
+from rfgraph.ops.custom import check_answer, load
 from rfgraph.ops.registry import (
     Operation,
     Reads,
     Rule,
     Undetermined,
+    blamed,
     lookup_rule,
     output_shapes,
     registered,
@@ -52,6 +54,9 @@ __all__ = [
     "Reads",
     "Rule",
     "Undetermined",
+    "blamed",
+    "check_answer",
+    "load",
     "lookup_rule",
     "output_shapes",
     "registered",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import index
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from rfgraph.errors import RFGraphError, TransferError
 from rfgraph.graph import Node
 from rfgraph.reads import Read, Shape
 from rfgraph.shapes import Shapes
@@ -20,7 +24,14 @@ ShapeRule: TypeAlias = "Callable[[Operation], Shape | list[Shape] | list[Shape |
 
 
 class Undetermined(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph
-    """Raised by a transfer whose reads can't be told; the message says why."""
+    """Raised by a transfer whose reads can't be told; the message says why.
+
+    Raised for the shape of an output, the shape is not known.
+    """
+
+
+class Nonsense(ValueError):  # noqa: N818 - what a transfer answers, told by `blamed`
+    """An answer of a transfer that can't be meant."""
 
 
 class Operation:
@@ -48,6 +59,11 @@ class Operation:
         self._shapes = shapes
         self._live = live
         self.notes: list[str] = []
+
+    @property
+    def file(self) -> str | None:
+        """The model's path."""
+        return self._shapes.graph.file
 
     @property
     def version(self) -> int:
@@ -141,6 +157,8 @@ class Rule:
         Why its reads can't be exact, if so.
     computed : str
         What is assumed where an input that steers the reads is computed from the data.
+    place : str
+        Where the transfer is written; ``""`` for rfgraph's own.
     """
 
     since: int
@@ -149,7 +167,16 @@ class Rule:
     like: int = 0
     conservative: str = ""
     computed: str = ""
+    place: str = ""
 
+    @property
+    def own(self) -> bool:
+        """Whether it is rfgraph's own."""
+        return not self.place
+
+
+# Where rfgraph's own transfers are written.
+_PACKAGE = str(Path(__file__).parent)
 
 _RULES: dict[tuple[str, str], list[Rule]] = {}
 
@@ -163,8 +190,11 @@ def transfer(
     like: int = 0,
     conservative: str = "",
     computed: str = "",
+    replace: bool = False,
 ) -> Callable[[Transfer], Transfer]:
     """Register the decorated function as the transfer of an operator.
+
+    It holds for every model that is analysed from then on in this process.
 
     Parameters
     ----------
@@ -184,6 +214,15 @@ def transfer(
         Why the reads can't be exact, for an operator of which that is so.
     computed : str, optional
         What is assumed where an input that steers the reads is computed from the data.
+    replace : bool, optional
+        Whether it takes the place of all that is registered for the operator from `since` on.
+        A function that is defined anew, as in a notebook, takes its own place in any case.
+
+    Raises
+    ------
+    ValueError
+        Without `replace`, the operator is one of rfgraph's own, or another transfer of the same
+        `since` is registered.
 
     Examples
     --------
@@ -193,14 +232,45 @@ def transfer(
     ...     *others, last = range(len(op.shape(0)))
     ...     return [PerAxis(0, (*map(same, others), window(last, 5, 1, 1, 2)))]
     """
+    if not isinstance(op_type, str):
+        raise TypeError('transfer takes the name of an operator: @transfer("Name", ...)')
+    domain = "" if domain == "ai.onnx" else domain
 
     def register(function: Transfer) -> Transfer:
-        entries = _RULES.setdefault((domain, op_type), [])
-        entries.append(Rule(since, function, shape, like, conservative, computed))
-        entries.sort(key=lambda entry: entry.since)
+        rule = Rule(since, function, shape, like, conservative, computed, _place(function))
+        kept = []
+        for other in _RULES.get((domain, op_type), ()):
+            if replace and other.since >= since:
+                continue
+            if other.since == since and _called(other.transfer) == _called(function):
+                continue
+            if not replace and (other.since == since or (other.own and not rule.own)):
+                raise ValueError(
+                    f"{'.'.join(filter(None, (domain, op_type)))} has a transfer already, "
+                    f"{other.place or 'one of rfgraph itself'}: replace=True replaces it"
+                )
+            kept.append(other)
+        _RULES[domain, op_type] = sorted([*kept, rule], key=lambda entry: entry.since)
         return function
 
     return register
+
+
+def _called(function: Transfer) -> tuple[str, str]:
+    """The module and the name of a function: what is defined anew has the same."""
+    kind = type(function)
+    module = getattr(function, "__module__", kind.__module__)
+    return module, getattr(function, "__qualname__", kind.__qualname__)
+
+
+def _place(function: Transfer) -> str:
+    """Name, file and line of a function that is not rfgraph's own, else ``""``."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return _called(function)[1]
+    if code.co_filename.startswith(_PACKAGE):
+        return ""
+    return f"{function.__name__} ({Path(code.co_filename).name}, line {code.co_firstlineno})"
 
 
 def lookup_rule(domain: str, op_type: str, version: int) -> Rule | None:
@@ -216,6 +286,11 @@ def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Shape | None]] 
     """Element type and shape of each output by the registered rule; None if there is none.
 
     An operator whose shapes can't be told gets an empty list.
+
+    Raises
+    ------
+    TransferError
+        A `shape` that is not rfgraph's own fails.
     """
     rule = lookup_rule(node.domain, node.op_type, node.version)
     if rule is None or rule.shape is None:
@@ -224,10 +299,36 @@ def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Shape | None]] 
     try:
         made = rule.shape(operation)
         kind = operation.element_type(rule.like) if operation.has(rule.like) else 0
+        several = made if isinstance(made, list) else [made] * len(node.outputs)
+        if not rule.own and not all(isinstance(shape, tuple | None) for shape in several):
+            raise Nonsense(f"{made!r} is neither a tuple of sizes nor a list of one an output")
+        if not rule.own and len(several) != len(node.outputs):
+            raise Nonsense(f"{len(several)} shapes for {len(node.outputs)} outputs")
+        return [(kind, None if shape is None else tuple(map(index, shape))) for shape in several]
     except Undetermined:
         return []
-    several = made if isinstance(made, list) else [made] * len(node.outputs)
-    return [(kind, None if shape is None else tuple(shape)) for shape in several]
+    except RFGraphError:
+        raise
+    except Exception as error:
+        if rule.own:
+            raise
+        raise blamed(rule, error, operation, "the shape= of ") from error
+
+
+def blamed(rule: Rule, error: Exception, operation: Operation, what: str = "") -> TransferError:
+    """The error for one that is raised by, or because of, a transfer that is not rfgraph's own."""
+    file = getattr(getattr(rule.transfer, "__code__", None), "co_filename", None)
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    where = f" at line {lines[-1]}" if lines else ""
+    reason = f"answers with nonsense: {error}"
+    if not isinstance(error, Nonsense):
+        reason = f"fails{where}: {type(error).__name__}: {error}"
+    return TransferError(
+        f"{what}its transfer {rule.place} {reason}",
+        file=operation.file,
+        node=str(operation.node),
+        remedy="correct it; docs/custom-operators.md has what it may answer with",
+    )
 
 
 def registered() -> dict[tuple[str, str], list[Rule]]:

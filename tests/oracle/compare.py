@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from .observe import Poison, Shape, UnobservableError, Values, attributes, hull, interpolates
+
+Bounds: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 # Elements of an attribute or constant that a message shows.
 _SHOWN = 12
@@ -89,6 +91,32 @@ def mismatches(
     model: onnx.ModelProto, analysis: Analysis, values: Values = "outputs"
 ) -> list[Mismatch]:
     """Where claim and observation differ: one entry for each value and input, in graph order."""
+    return differing(observed(model, values), analysis)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The hulls of what every unit of a value was observed to read of an input.
+
+    Attributes
+    ----------
+    value, input : str
+        Of which value, and with respect to which input.
+    inner, outer : pair of ndarray
+        First and last coordinate on each axis that must be claimed, and that may be.
+    mask : ndarray of bool or None
+        Which elements; None if there is some play.
+    """
+
+    value: str
+    input: str
+    inner: Bounds
+    outer: Bounds
+    mask: np.ndarray | None = None
+
+
+def observed(model: onnx.ModelProto, values: Values = "outputs") -> list[Observed]:
+    """Everything that is observed of a model, in graph order."""
     loose = any(map(interpolates, model.graph.node))
     most = Poison(model, values)
     least = Poison(model, values, taps="weighted") if loose else most
@@ -97,16 +125,19 @@ def mismatches(
         outer = most.masks(name)
         inner = least.masks(name) if loose else outer
         for value, mask in outer.items():
-            claimed = analysis.bounds(value, name)
             bounds = hull(inner[value], len(shape)), hull(mask, len(shape))
-            mismatch = _first_mismatch(value, name, claimed, *bounds)
-            if mismatch is not None:
-                found.append(mismatch)
+            found.append(Observed(value, name, *bounds, None if loose else mask))
     order = {value: k for k, value in enumerate(most.names)}
-    return sorted(found, key=lambda mismatch: order[mismatch.value])
+    return sorted(found, key=lambda entry: order[entry.value])
 
 
-Bounds = tuple[np.ndarray, np.ndarray]
+def differing(found: list[Observed], analysis: Analysis) -> list[Mismatch]:
+    """Where a claim differs from what was observed."""
+    pairs = [
+        _first_mismatch(o.value, o.input, analysis.bounds(o.value, o.input), o.inner, o.outer)
+        for o in found
+    ]
+    return [mismatch for mismatch in pairs if mismatch is not None]
 
 
 def _first_mismatch(
