@@ -47,6 +47,9 @@ _RANDOM = frozenset(
 )
 
 
+# What is said of a value of which nothing is known, such as a sequence from elsewhere.
+_UNTYPED = onnx.helper.make_tensor_type_proto(TensorProto.UNDEFINED, None)
+
 # Element types of a Constant that is given as numbers.
 _CONSTANT_TYPES: dict[str, Any] = {
     "value_float": np.float32,
@@ -253,7 +256,7 @@ class Shapes:
             if not name:
                 continue
             known = self.type(name)
-            if known is None:
+            if known is None or known == _UNTYPED:
                 return
             types[name] = known
             if self._elements(name) <= _MAX_FED and self._shapes.get(name) is not None:
@@ -454,7 +457,7 @@ def _reference(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
 def _modest(node: Node, inputs: list[np.ndarray]) -> bool:
     """Whether the output of a node that can blow up its inputs stays small."""
     if node.op_type == "Range":
-        start, limit, delta = (float(v) for v in inputs)
+        start, limit, delta = (float(v.item()) for v in inputs)
         return delta != 0 and abs((limit - start) / delta) <= _MAX_STATIC
     sizes = inputs[0] if node.op_type == "ConstantOfShape" else inputs[-1]
     if sizes.dtype.kind not in "iu":

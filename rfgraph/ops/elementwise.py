@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from rfgraph.ops.registry import Operation, Reads, transfer
-from rfgraph.reads import Elementwise
+import numpy as np
+
+from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
+from rfgraph.reads import Elementwise, Read
 
 # One input, or several that are broadcast as in numpy
 # (https://onnx.ai/onnx/repo-docs/Broadcasting.html).
 _NAMES = """
     Abs Acos Acosh Add And Asin Asinh Atan Atanh BitCast BitShift BitwiseAnd BitwiseNot
-    BitwiseOr BitwiseXor Cast Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Expand Floor Gelu
+    BitwiseOr BitwiseXor Cast Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Gelu
     Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual
     Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid
     Sign Sin Sinh Softplus Softsign Sqrt Sub Sum SwiGLU Swish Tan Tanh ThresholdedRelu Where Xor
@@ -30,6 +32,19 @@ for _name in _NAMES.split():
     transfer(_name)(elementwise)
 
 
+@transfer("Expand", since=8)
+def expand(op: Operation) -> Reads:
+    """The input is repeated along axes of size 1, by numpy's broadcasting.
+
+    Y[o] <- X[o], 0 where X has size 1
+
+    https://onnx.ai/onnx/operators/onnx__Expand.html
+    """
+    if op.live(1):
+        raise Undetermined("its 'shape' is computed from the data")
+    return [Elementwise(0)]
+
+
 @transfer("CastLike", since=15)
 def cast_like(op: Operation) -> Reads:
     """Each element is converted; of `target_type` only the type counts.
@@ -41,13 +56,30 @@ def cast_like(op: Operation) -> Reads:
     return [Elementwise(0)]
 
 
-@transfer("Dropout", since=7)
+@transfer("Dropout", since=12)
 def dropout(op: Operation) -> Reads:
-    """Each element is kept or dropped by chance: `mask` reads nothing.
+    """In training each element is kept or dropped by chance: `mask` reads no data.
 
-    Y[o] <- X[o], ratio, training_mode
+    Y[o] <- data[o]
+    in training:  Y[o] <- data[o], ratio;  mask[o] <- ratio
+
+    Both read `training_mode` where it is computed.
 
     https://onnx.ai/onnx/operators/onnx__Dropout.html
     """
-    settings = [Elementwise(k) for k in op.inputs[1:]]
-    return [Elementwise(0), *settings], list(settings)
+    training = op.static(2) if op.has(2) else np.array(False)
+    if training is not None and not training.any():
+        return [Elementwise(0)], []
+    settings: list[Read] = [Elementwise(k) for k in op.inputs[1:]]
+    return [Elementwise(0), *settings], settings
+
+
+@transfer("Dropout", since=7)
+def plain_dropout(op: Operation) -> Reads:
+    """Each element as it is: `mask` reads nothing.
+
+    Y[o] <- data[o]
+
+    https://onnx.ai/onnx/operators/onnx__Dropout.html#dropout-10
+    """
+    return [Elementwise(0)], []

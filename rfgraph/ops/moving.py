@@ -78,13 +78,16 @@ def depth_to_space(op: Operation) -> Reads:
 def space_to_depth(op: Operation) -> Reads:
     """Blocks of positions become blocks of channels.
 
-    Y[n, (y*b + x)*C + c, h, w] <- X[n, c, h*b + y, w*b + x]
+    DCR (depth, column, row): Y[n, (y*b + x)*C + c, h, w] <- X[n, c, h*b + y, w*b + x]
+    CRD:                      Y[n, (c*b + y)*b + x, h, w] <- X[n, c, h*b + y, w*b + x]
 
     https://onnx.ai/onnx/operators/onnx__SpaceToDepth.html
     """
     N, C, H, W = op.shape(0)
     b = op.attribute("blocksize")
-    return [Rearrange(0, (N, C, H // b, b, W // b, b), (0, 3, 5, 1, 2, 4))]
+    depth_first = op.attribute("mode", "DCR") == "DCR"
+    order = (0, 3, 5, 1, 2, 4) if depth_first else (0, 1, 3, 5, 2, 4)
+    return [Rearrange(0, (N, C, H // b, b, W // b, b), order)]
 
 
 def along_axis(rank: int, axis: int, read: AxisRead) -> tuple[AxisRead, ...]:
@@ -121,18 +124,13 @@ def split(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Split.html
     """
-    if op.live(1):
-        raise Undetermined("its 'split' is computed from the data")
-    rank = len(op.shape(0))
+    shape = op.shape(0)
+    rank = len(shape)
     axis = axis_of(op.attribute("axis", 0), rank)
-    outputs: list[list[Read]] = []
-    begin = 0
-    for k, name in enumerate(op.node.outputs):
-        if not name:
-            raise Undetermined("an output is left out, so that its size is not known")
-        outputs.append([PerAxis(0, along_axis(rank, axis, shifted(axis, begin)))])
-        begin += op.out(k)[axis]
-    return tuple(outputs)
+    count = len(op.node.outputs)
+    sizes = op.integers(1, "split") or [-(-shape[axis] // count)] * count
+    begins = [sum(sizes[:k]) for k in range(count)]
+    return tuple([PerAxis(0, along_axis(rank, axis, shifted(axis, begin)))] for begin in begins)
 
 
 @transfer("Slice", since=1)

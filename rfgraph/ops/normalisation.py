@@ -16,36 +16,44 @@ from rfgraph.reads import (
 )
 
 
-def _per_channel(*inputs: int) -> list[Read]:
-    return [PerAxis(k, (same(1),)) for k in inputs]
-
-
-@transfer("BatchNormalization", since=7)
+@transfer(
+    "BatchNormalization",
+    since=7,
+    # Before version 14 inference leaves out the statistics.
+    shape=lambda op: [op.shape(0), *[op.shape(1)] * 4],
+)
 def batch_normalization(op: Operation) -> Reads:
     """In inference each element by itself; in training with statistics over all but channels.
 
-    Y[n, c, o] <- X[n, c, o], scale[c], B[c], input_mean[c], input_var[c]
+    inference:  Y[n, c, o] <- X[n, c, o], scale[c], B[c], input_mean[c], input_var[c]
+    training:   Y[n, c, o] <- X[n, c, o], X[all, c, all], scale[c], B[c]
 
-    In training (``training_mode``; before version 14: more than one output) also X[all, c, all],
-    and the running statistics read that and the old ones.
+    In training (``training_mode``; before version 14: more than one output) the second and third
+    output read X[all, c, all] and the old statistic, the outputs after them X[all, c, all] alone.
+    With ``spatial=0``, before version 9, each position is a channel of its own.
 
     https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
     """
     shape = op.shape(0)
-    given = _per_channel(*op.inputs[1:])
+    rank = len(shape)
+    own = {1} if op.version >= 9 or op.attribute("spatial", 1) else set(range(1, rank))
+    along = tuple(same(axis) for axis in range(1, len(own) + 1))
     if op.version >= 14:
         training = bool(op.attribute("training_mode", 0))
     else:
         training = len([name for name in op.node.outputs if name]) > 1
     if not training:
-        return [Elementwise(0), *given]
-    others = set(range(len(shape))) - {1}
-    running: list[Read] = [
-        reduced(0, shape, others, False),
-        *[PerAxis(k, (same(0),)) for k in op.inputs[3:]],
-    ]
-    statistics = reduced(0, shape, others, True)
-    return [Elementwise(0), statistics, *given], *[list(running) for _ in op.node.outputs[1:]]
+        return [Elementwise(0), *[PerAxis(k, along) for k in op.inputs[1:]]]
+    others = set(range(rank)) - own
+    statistics = reduced(0, shape, others, False)
+    old = tuple(same(axis) for axis in range(len(own)))
+    return (
+        [Elementwise(0), reduced(0, shape, others, True), PerAxis(1, along), PerAxis(2, along)],
+        [statistics, PerAxis(3, old)],
+        [statistics, PerAxis(4, old)],
+        [statistics],
+        [statistics],
+    )
 
 
 @transfer("InstanceNormalization", since=6)
@@ -60,7 +68,8 @@ def instance_normalization(op: Operation) -> Reads:
     return [
         Elementwise(0),
         reduced(0, shape, set(range(2, len(shape))), True),
-        *_per_channel(1, 2),
+        PerAxis(1, (same(1),)),
+        PerAxis(2, (same(1),)),
     ]
 
 
