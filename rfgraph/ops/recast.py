@@ -173,7 +173,11 @@ class Recast(Operation):
         if self._back is None:
             return found
         back = self._back
-        return [shape and tuple(shape[axis] for axis in back) for shape in found]
+        # Statistics beside the output keep their shape.
+        return [
+            tuple(shape[axis] for axis in back) if shape and len(shape) == len(back) else shape
+            for shape in found
+        ]
 
     def _type(self, k: int) -> int:
         if k in self._data:
