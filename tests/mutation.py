@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from math import prod
@@ -194,30 +194,38 @@ if find_spec("tests.backend") and find_spec("tests.backend.trials"):
 _directory: Path | None = None
 
 
-def _kept(case: Case) -> Any:
-    """The observation of a case with its hulls computed; from the cache where it is there."""
+def _kept(case: Case) -> perturbation.Observation:
+    """The observation of a case with its hulls computed; from the directory where it is there."""
+    kept, outputs = _found(case)
+    made: Any = perturbation.Observation(outputs)
+    for name, by_output in kept.items():
+        made.seen[name] = {output: _Seen(*seen) for output, seen in by_output.items()}
+    return made
+
+
+def _found(case: Case) -> Any:
     if _directory is None:
-        return _observation(case)
+        return _observed(case)
     code = [perturbation] + ([inspect.getmodule(case.run)] if case.run else [])
-    parts = [case.model.SerializeToString(), case.follow, case.domain, case.name]
+    parts = [case.model.SerializeToString(), case.follow, case.domain, case.trials, case.name]
     parts += [(k, np.asarray(v).dtype.str, np.shape(v), repr(v)) for k, v in case.feeds.items()]
     parts += [inspect.getsource(module) for module in code if module]
     path = _directory / hashlib.sha256(repr(parts).encode()).hexdigest()
     if path.exists():
         return pickle.loads(path.read_bytes())
-    made = _observation(case)
+    made = _observed(case)
     temporary = path.with_suffix(f".{os.getpid()}")
     temporary.write_bytes(pickle.dumps(made))
     temporary.replace(path)
     return made
 
 
-def _observation(case: Case) -> Any:
-    made: Any = observe(case)
-    for by_output in made.seen.values():
-        for output, seen in by_output.items():
-            by_output[output] = _Seen(seen.hull(), seen.elements)
-    return made
+def _observed(case: Case) -> Any:
+    made = observe(case)
+    return {
+        name: {o: (seen.hull(), seen.elements) for o, seen in by_output.items()}
+        for name, by_output in made.seen.items()
+    }, made.outputs
 
 
 # ---------------------------------------------------------------- mutants of a read
@@ -336,15 +344,15 @@ class Mutant:
         Which read is changed along which axis, and how; the same in all trials.
     change : str
         The last part of it.
-    reads : list of list of Read
-        The changed answer, by output.
+    reads : callable
+        The changed answer, by output: only made where it is tried.
     alone : (Read or None, Read or None, shape, shape)
         The read before and after, the shapes of what it reads and of what reads it.
     """
 
     kind: str
     change: str
-    reads: list[list[Read]]
+    reads: Callable[[], list[list[Read]]]
     alone: tuple[Read | None, Read | None, Shape | None, Shape | None]
 
 
@@ -366,7 +374,7 @@ def mutants(step: Step, analysis: rfgraph.Analysis, live: set[str]) -> Iterator[
             changes = [(nth, _LEFT_OUT, None), *_mutants(read, size, extent)]
             for where, change, new in changes:
                 kind = f"{who} of {name}{where}, {change}"
-                changed = _replaced(step.reads, site, new)
+                changed = partial(_replaced, step.reads, site, new)
                 yield Mutant(kind, change, changed, (read, new, size, extent))
             if isinstance(source, Stage) and id(source) not in stages:
                 stages.add(id(source))
@@ -384,18 +392,21 @@ def _added(step: Step, k: int, live: set[str]) -> Iterator[Mutant]:
     for i, name in enumerate(step.node.inputs):
         if name in live and i not in taken:
             kind = f"output {k} of input {i}, {_ADDED}"
-            reads = [list(found) for found in step.reads]
-            reads[k].append(Everything(i))
-            yield Mutant(kind, _ADDED, reads, (None, Everything(i), None, None))
+            more = [found + [Everything(i)] * (j == k) for j, found in enumerate(step.reads)]
+            yield Mutant(kind, _ADDED, lambda more=more: more, (None, Everything(i), None, None))
 
 
 def _sources(reads: list[Read]) -> set[int]:
+    """The inputs that are read, through stages too."""
     found: set[int] = set()
-    for read in reads:
-        if isinstance(read.source, Stage):
-            found |= _sources(read.source.reads)
-        else:
-            found.add(read.source)
+    pending, seen = list(reads), set[int]()
+    while pending:
+        source = pending.pop().source
+        if not isinstance(source, Stage):
+            found.add(source)
+        elif id(source) not in seen:
+            seen.add(id(source))
+            pending += source.reads
     return found
 
 
@@ -454,10 +465,19 @@ def _matrix(read: Read, source: Shape | None, extent: Shape | None) -> np.ndarra
     return np.asarray(places[:, None] == np.arange(elements))
 
 
+_Support: TypeAlias = "dict[int, np.ndarray] | None"
+
+
 def _support(
-    reads: Sequence[Read], extent: Shape | None, shape: Callable[[int], Shape | None]
-) -> dict[int, np.ndarray] | None:
-    """By input, what each output element reads of it; None if that is too large."""
+    reads: Sequence[Read],
+    extent: Shape | None,
+    shape: Callable[[int], Shape | None],
+    stages: dict[int, _Support],
+) -> _Support:
+    """By input, what each output element reads of it; None if that is too large.
+
+    `stages` holds what is known of stages, which may be read again and again.
+    """
     found: dict[int, np.ndarray] = {}
     for read in reads:
         source = read.source
@@ -466,7 +486,9 @@ def _support(
         if matrix is None:
             return None
         if isinstance(source, Stage):
-            inner = _support(source.reads, source.shape, shape)
+            if id(source) not in stages:
+                stages[id(source)] = _support(source.reads, source.shape, shape, stages)
+            inner = stages[id(source)]
             if inner is None:
                 return None
             made = {k: (matrix.astype(np.float32) @ m) > 0 for k, m in inner.items()}
@@ -578,7 +600,8 @@ def _try(report: Report, trial: Trial) -> None:
     flow = analysis._flow
     live = {*flow.inputs}
     for step in flow.steps:
-        live.update(n for n, found in zip(step.node.outputs, step.reads, strict=False) if found)
+        made = zip(step.node.outputs, step.reads, strict=False)
+        live.update(name for name, found in made if found and name)
     steps = {id(step.node): step for step in flow.steps}
     for node in analysis._graph.nodes:
         if (node.domain, node.op_type) != report.key:
@@ -598,15 +621,16 @@ def _try(report: Report, trial: Trial) -> None:
 
 
 def _fate(trial: Trial, analysis: rfgraph.Analysis, step: Step, mutant: Mutant) -> str:
+    changed = mutant.reads()
     try:
-        wrong = trial.compare(_with(analysis, replace(step, reads=mutant.reads)))
+        wrong = trial.compare(_with(analysis, replace(step, reads=changed)))
     except Exception:  # what no analysis can make sense of is found out too
         return KILLED
     if wrong is not None:
         return KILLED
     elements = trial.elements()
     differs = False
-    for output, *answers in zip(step.node.outputs, step.reads, mutant.reads, strict=False):
+    for output, *answers in zip(step.node.outputs, step.reads, changed, strict=False):
         if not output:
             continue
         supports = [_by_name(reads, output, step, analysis) for reads in answers]
@@ -643,7 +667,7 @@ def _by_name(
 ) -> dict[str, np.ndarray] | None:
     """What each element of an output reads, by the names of the inputs; None if too large."""
     names = [*step.node.inputs, *step.node.captures]
-    found = _support(reads, analysis.shape(output), lambda k: analysis.shape(names[k]))
+    found = _support(reads, analysis.shape(output), lambda k: analysis.shape(names[k]), {})
     if found is None:
         return None
     merged: dict[str, np.ndarray] = {}
