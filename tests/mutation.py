@@ -71,7 +71,7 @@ from tests.oracle.builder import OPERATORS
 from tests.oracle.cases import CASES
 from tests.oracle.compare import differing, observed
 from tests.oracle.generate import random_graph
-from tests.oracle.perturbation import Case, analysed, differences, observe
+from tests.oracle.perturbation import Case, analysed, differences, settled
 
 # An operator, by domain and name.
 Key: TypeAlias = tuple[str, str]
@@ -221,7 +221,7 @@ def _found(case: Case) -> Any:
 
 
 def _observed(case: Case) -> Any:
-    made = observe(case)
+    made, _ = settled(case)
     return {
         name: {o: (seen.hull(), seen.elements) for o, seen in by_output.items()}
         for name, by_output in made.seen.items()

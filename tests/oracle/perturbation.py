@@ -466,15 +466,12 @@ def differences(
                     )
 
 
-def assert_holds(case: Case, *, trials: int | None = None, seed: int = 0) -> None:
-    """Fail unless every claim holds what is seen, and equals it where that is complete.
+def settled(
+    case: Case, *, trials: int | None = None, seed: int = 0
+) -> tuple[Observation, dict[str, str]]:
+    """What is seen once it is all that is claimed, and what is wrong with the claims.
 
     As long as less is seen than claimed more trials are made, up to a limit.
-
-    Raises
-    ------
-    AssertionError
-        A claim is unsound, or loose without a reason.
     """
     analysis = analysed(case)
     least = trials or case.trials
@@ -486,6 +483,18 @@ def assert_holds(case: Case, *, trials: int | None = None, seed: int = 0) -> Non
         wrong = dict(differences(case, seen, analysis))
         if "unsound" in wrong or not wrong:
             break
+    return seen, wrong
+
+
+def assert_holds(case: Case, *, trials: int | None = None, seed: int = 0) -> None:
+    """Fail unless every claim holds what is seen, and equals it where that is complete.
+
+    Raises
+    ------
+    AssertionError
+        A claim is unsound, or loose without a reason.
+    """
+    _, wrong = settled(case, trials=trials, seed=seed)
     if case.incomplete:
         wrong.pop("loose", None)
     for kind, message in wrong.items():
