@@ -165,3 +165,20 @@ def deform_conv() -> Iterator[Case]:
     }
     given = {"follow": tuple(flat), "within": (-0.9, 0.9), "trials": 14}
     yield of("computed, a batch", "DeformConv", flat, run=run, **given)
+
+
+@cases("ConvInteger")
+def conv_integer() -> Iterator[Case]:
+    rng = np.random.default_rng(0)
+    inputs = {
+        "x": rng.integers(1, 99, (2, 1, 2, 3, 4), np.uint8),
+        "w": rng.integers(1, 99, (1, 1, 1, 2, 2), np.uint8),
+    }
+    given = {"kinds": {"y0": TensorProto.INT32}, "follow": ("x", "w"), "within": (0, 255)}
+    yield of("three axes, no zero points", "ConvInteger", inputs, run=_sums, **given)
+
+
+def _sums(feeds: Feeds) -> Sequence[np.ndarray]:
+    x, w = (feeds[name].astype(np.int32) for name in ("x", "w"))
+    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(2, 3, 4))
+    return [(windows[:, 0] * w[0, 0]).sum(axis=(-3, -2, -1))[:, None]]
