@@ -32,7 +32,7 @@ for _name in _NAMES.split():
     transfer(_name)(elementwise)
 
 
-@transfer("Expand", since=8)
+@transfer("Expand", since=8, computed="its shape is computed: all of every input is read")
 def expand(op: Operation) -> Reads:
     """The input is repeated along axes of size 1, by numpy's broadcasting.
 

@@ -24,11 +24,16 @@ from rfgraph.reads import (
     tiled,
 )
 
+_COMPUTED_SHAPE = "its new shape is computed: all of every input is read"
+_COMPUTED_PLACES = "where it cuts is computed: all of every input is read"
+_COMPUTED_REPEATS = "its 'repeats' are computed: all of every input is read"
+_COMPUTED_PADS = "its 'pads' or 'axes' are computed: all of every input is read"
+
 
 @transfer("Flatten", since=1)
-@transfer("Reshape", since=5)
-@transfer("Squeeze", since=1)
-@transfer("Unsqueeze", since=1)
+@transfer("Reshape", since=5, computed=_COMPUTED_SHAPE)
+@transfer("Squeeze", since=1, computed=_COMPUTED_SHAPE)
+@transfer("Unsqueeze", since=1, computed=_COMPUTED_SHAPE)
 def reshape(op: Operation) -> Reads:
     """The elements keep their order.
 
@@ -116,7 +121,7 @@ def concat(op: Operation) -> Reads:
     return reads
 
 
-@transfer("Split", since=2)
+@transfer("Split", since=2, computed=_COMPUTED_PLACES)
 def split(op: Operation) -> Reads:
     """Each output is a part of one axis.
 
@@ -133,7 +138,7 @@ def split(op: Operation) -> Reads:
     return tuple([PerAxis(0, along_axis(rank, axis, shifted(axis, begin)))] for begin in begins)
 
 
-@transfer("Slice", since=1)
+@transfer("Slice", since=1, computed=_COMPUTED_PLACES)
 def slice_(op: Operation) -> Reads:
     """Each sliced axis is read from `starts` on, `steps` apart; negative steps flip.
 
@@ -159,7 +164,7 @@ def slice_(op: Operation) -> Reads:
     return [PerAxis(0, tuple(reads))]
 
 
-@transfer("Tile", since=6)
+@transfer("Tile", since=6, computed=_COMPUTED_REPEATS)
 def tile(op: Operation) -> Reads:
     """The input is repeated.
 
@@ -175,7 +180,7 @@ def tile(op: Operation) -> Reads:
     return [PerAxis(0, tuple(same(a) if n == m else tiled(a, n) for a, (n, m) in pairs))]
 
 
-@transfer("Pad", since=2)
+@transfer("Pad", since=2, computed=_COMPUTED_PADS)
 def pad(op: Operation) -> Reads:
     """Inside, the input shifted; outside, nothing, or what the mode puts there.
 

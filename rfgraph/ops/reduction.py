@@ -5,6 +5,8 @@ from __future__ import annotations
 from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.reads import STATISTIC, AxisRead, Elementwise, PerAxis, Shape, running, same
 
+_COMPUTED_AXES = "its axes are computed: all of every input is read"
+
 
 def reduced(k: int, shape: Shape, axes: set[int], keepdims: bool) -> PerAxis:
     """Input `k` of `shape` read whole along `axes`; without `keepdims` the output lacks them."""
@@ -20,16 +22,16 @@ def reduced(k: int, shape: Shape, axes: set[int], keepdims: bool) -> PerAxis:
     return PerAxis(k, tuple(reads))
 
 
-@transfer("ReduceL1")
-@transfer("ReduceL2")
-@transfer("ReduceLogSum")
-@transfer("ReduceLogSumExp")
-@transfer("ReduceMax")
-@transfer("ReduceMean")
-@transfer("ReduceMin")
-@transfer("ReduceProd")
-@transfer("ReduceSum")
-@transfer("ReduceSumSquare")
+@transfer("ReduceL1", computed=_COMPUTED_AXES)
+@transfer("ReduceL2", computed=_COMPUTED_AXES)
+@transfer("ReduceLogSum", computed=_COMPUTED_AXES)
+@transfer("ReduceLogSumExp", computed=_COMPUTED_AXES)
+@transfer("ReduceMax", computed=_COMPUTED_AXES)
+@transfer("ReduceMean", computed=_COMPUTED_AXES)
+@transfer("ReduceMin", computed=_COMPUTED_AXES)
+@transfer("ReduceProd", computed=_COMPUTED_AXES)
+@transfer("ReduceSum", computed=_COMPUTED_AXES)
+@transfer("ReduceSumSquare", computed=_COMPUTED_AXES)
 def reduce(op: Operation) -> Reads:
     """Each output element reads the whole of the reduced axes.
 
@@ -101,8 +103,8 @@ def flat_softmax(op: Operation) -> Reads:
     return [Elementwise(0), reduced(0, shape, set(range(axis, len(shape))), True)]
 
 
-@transfer("CumProd", since=26)
-@transfer("CumSum", since=11)
+@transfer("CumProd", since=26, computed=_COMPUTED_AXES)
+@transfer("CumSum", since=11, computed=_COMPUTED_AXES)
 def cum_sum(op: Operation) -> Reads:
     """Each element reads those up to its own place, or from it on with ``reverse``.
 

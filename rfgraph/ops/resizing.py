@@ -21,6 +21,9 @@ _LONGEST_PATTERN = 1024
 _NEXT_TO_HALF = 1e-6
 
 
+_COMPUTED = "its scales, sizes or region are computed: all of every input is read"
+
+
 @dataclass(frozen=True, slots=True)
 class _Resampling:
     """How one axis is resampled."""
@@ -37,7 +40,7 @@ class _Resampling:
     antialias: bool
 
 
-@transfer("Resize", since=11)
+@transfer("Resize", since=11, computed=_COMPUTED)
 def resize(op: Operation) -> Reads:
     """Each output coordinate reads the source elements around its place, axis by axis.
 
@@ -82,8 +85,8 @@ def resize(op: Operation) -> Reads:
     return [PerAxis(0, tuple(along))]
 
 
-@transfer("Resize", since=10)
-@transfer("Upsample", since=7)
+@transfer("Resize", since=10, computed=_COMPUTED)
+@transfer("Upsample", since=7, computed=_COMPUTED)
 def upsample(op: Operation) -> Reads:
     """As Resize with ``asymmetric`` coordinates; nearest rounds down, up where it shrinks.
 

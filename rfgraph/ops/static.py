@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
 
+_COMPUTED = "its shape is computed: all of it is read"
+
 
 @transfer("Constant")
-@transfer("ConstantOfShape")
+@transfer("ConstantOfShape", computed=_COMPUTED)
 @transfer("EyeLike")
 @transfer("RandomNormal")
 @transfer("RandomNormalLike")

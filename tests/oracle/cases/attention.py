@@ -195,6 +195,9 @@ def scores() -> Iterator[Case]:
         kept |= {"outputs": _SCORES, "nonpad": (4, 2)}
         yield _attention(f"scores {mode} of lengths", is_causal=1, **kept)
         yield _attention(f"scores {mode} below lengths", **kept)
+        window: dict[str, Any] = {"left_window_size": 1, "opset": 25, "lengths": (4, 6)}
+        kept = {"outputs": _SCORES, "qk_matmul_output_mode": mode}
+        yield _attention(f"scores {mode} in a window", is_causal=1, **kept, **window)
 
 
 def _infinite() -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Control flow that data decide: the first element of `s` does, the second is read by nothing."""
+"""Control flow that data decide, namely the elements of `s`; and sequences put together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def _case(name: str, outputs: str, body: str, s: tuple[float, float]) -> Case:
     model = parser.parse_model(
         f'<ir_version: 8, opset_import: ["": 17]> g ({_STATE} x, {_STATE} z, float[2] s) => '
         f"({', '.join(f'float[] {name}' for name in outputs.split())}) "
-        "<int64 first = {0}, float zero = {0}> { f = Gather(s, first) " + body + " }"
+        "<int64 first = {0}, int64 second = {1}, float zero = {0}> "
+        "{ f = Gather(s, first) e = Gather(s, second) " + body + " }"
     )
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
@@ -55,4 +56,17 @@ def loop() -> Iterator[Case]:
     yield _case("trips", "y w", trips + _loop("o = Identity(c)", begin), (1, 2))
     step = "g = Cast<to = 1>(i) o = Less(g, f)"
     begin = 'y, w = Loop("", go, x, z)'
-    yield _case("while", "y w", "go = Greater(f, zero) " + _loop(step, begin), (1, 2))
+    yield _case("while", "y w", "go = Greater(e, zero) " + _loop(step, begin), (1, 2))
+    one = f'y = Loop(t, "", x)<body = b (int64 i, bool c, {_STATE} m) => (bool o, {_STATE} p) '
+    yield _case("one state", "y", trips + one + "{ o = Identity(c) p = Exp(m) }>", (1, 2))
+
+
+@cases("ConcatFromSequence")
+def concat_from_sequence() -> Iterator[Case]:
+    for new_axis in (0, 1):
+        for axis in range(-1, 3 + new_axis):
+            body = (
+                f"u = Neg(x) v = Exp(z) q = SequenceConstruct(x, z, u, v) "
+                f"y = ConcatFromSequence<axis = {axis}, new_axis = {new_axis}>(q)"
+            )
+            yield _case(f"{axis}, {new_axis}", "y", body, (1, 2))
