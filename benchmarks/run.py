@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import sys
 import time
 import tracemalloc
@@ -9,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import onnx
@@ -165,8 +168,172 @@ def side() -> None:
     print(f"ratio       : {far / near:8.1f}  (sides 100, areas 10,000)")
 
 
+def peak(function: Callable[[], object]) -> float:
+    """Megabytes of Python's and numpy's memory that a call holds at most, beyond what is there."""
+    tracemalloc.start()
+    function()
+    held = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    return held
+
+
+# Channels of VGG-19's convolutions; 0 is a pool.
+VGG_19 = (64, 64, 0, 128, 128, 0, *(256,) * 4, 0, *(512,) * 4, 0, *(512,) * 4)
+
+
+def vgg_19() -> onnx.ModelProto:
+    """VGG-19 up to its last convolution, on a picture of 224 x 224, with random weights."""
+    rng = np.random.default_rng(0)
+    nodes, tensors, last, channels = [], [], "x", 3
+    for k, wanted in enumerate(VGG_19):
+        if not wanted:
+            pool = helper.make_node(
+                "MaxPool", [last], [f"p{k}"], kernel_shape=[2, 2], strides=[2, 2]
+            )
+            nodes.append(pool)
+            last = f"p{k}"
+            continue
+        weight = rng.standard_normal((wanted, channels, 3, 3), dtype=np.float32)
+        weight *= np.sqrt(2 / (9 * channels), dtype=np.float32)
+        tensors.append(numpy_helper.from_array(weight, f"W{k}"))
+        nodes.append(helper.make_node("Conv", [last, f"W{k}"], [f"c{k}"], pads=[1, 1, 1, 1]))
+        nodes.append(helper.make_node("Relu", [f"c{k}"], [f"r{k}"]))
+        last, channels = f"r{k}", wanted
+    return _whole(nodes, last, [1, 3, 224, 224], tensors, 17)
+
+
+def _whole(
+    nodes: Sequence[onnx.NodeProto],
+    output: str,
+    shape: Sequence[int],
+    tensors: Sequence[onnx.TensorProto],
+    opset: int,
+) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "benchmark",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
+        tensors,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def asker(model: onnx.ModelProto, unit: Sequence[int]) -> Callable[[], Any]:
+    """A function that asks for the support of a unit as if for the first time."""
+    analysis = rfgraph.analyze(model)
+    (output,) = analysis.outputs
+    units = itertools.cycle([tuple(unit), (*unit[:-1], unit[-1] - 1)])
+
+    def ask() -> Any:
+        # An analysis keeps its last answer.
+        return analysis.support(output, next(units))
+
+    return ask
+
+
+def units() -> None:
+    """The support of one unit against other ways to the same mask."""
+    model = vgg_19()
+    contents = model.SerializeToString()
+    session = ort.InferenceSession(contents, providers=["CPUExecutionProvider"])
+    x = np.random.default_rng(1).standard_normal((1, 3, 224, 224), dtype=np.float32)
+    unit = (0, 0, 7, 7)
+    ask = asker(model, unit)
+    asked, forward = turns(ask, lambda: session.run(None, {"x": x}), rounds=5)
+    support = ask()
+    elements = f"{x.size:,} passes, by one that was timed"
+    planes = f"{sum(x.shape)} passes: the sides, without holes"
+    print(f"VGG-19, a unit of its last convolution, which sees {support.count:,} elements")
+    print(f"support          : {asked:12.2f} ms, peak {peak(ask):.2f} MB")
+    print(f"one forward pass : {forward:12.2f} ms, 1/{forward / asked:.0f} of it is the support")
+    print(f"NaN, by elements : {forward * x.size:12.0f} ms for {elements}")
+    print(f"NaN, by planes   : {forward * sum(x.shape):12.0f} ms for {planes}")
+    try:
+        gradient = gradients(model, unit)
+    except ImportError as missing:
+        print(f"gradient         : not measured: {missing}")
+    else:
+        print(f"gradient         : {gradient:12.2f} ms")
+    transformers()
+
+
+def gradients(model: onnx.ModelProto, unit: Sequence[int]) -> float:
+    """Milliseconds of a gradient in PyTorch, with positive weights and without activations."""
+    import torch
+
+    weights = [torch.rand(*t.dims) for t in model.graph.initializer]
+    x = torch.rand(1, 3, 224, 224, requires_grad=True)
+
+    def backward() -> None:
+        value, left = x, iter(weights)
+        for channels in VGG_19:
+            if channels:
+                value = torch.nn.functional.conv2d(value, next(left), padding=1)
+                value = value / value.max().detach()
+            else:
+                # A max pool has a gradient for one element only.
+                value = torch.nn.functional.avg_pool2d(value, 2)
+        torch.autograd.grad(value[tuple(unit)], x)
+
+    return turns(backward, rounds=3)[0]
+
+
+TOKENS, LAYERS, WIDTH, HEADS, REACH = 4096, 12, 64, 4, 128
+
+
+def transformer(*, masked: bool = False) -> onnx.ModelProto:
+    """Layers of causal attention to the last tokens, by a window or by a constant mask."""
+    rng = np.random.default_rng(0)
+    tensors = {"ones": np.ones(WIDTH, dtype=np.float32)}
+    if masked:
+        distance = np.subtract.outer(np.arange(TOKENS), np.arange(TOKENS))
+        tensors["mask"] = np.where((distance >= 0) & (distance < REACH), 0, -np.inf)
+    nodes: list[onnx.NodeProto] = []
+
+    def op(kind: str, *inputs: str, **attributes: object) -> str:
+        nodes.append(helper.make_node(kind, inputs, [f"v{len(nodes)}"], **attributes))
+        return f"v{len(nodes) - 1}"
+
+    def linear(x: str, rows: int, columns: int) -> str:
+        name = f"W{len(tensors)}"
+        tensors[name] = rng.standard_normal((rows, columns)) / np.sqrt(rows)
+        return op("MatMul", x, name)
+
+    last = "x"
+    for _ in range(LAYERS):
+        x = op("LayerNormalization", last, "ones")
+        query, key, value = (linear(x, WIDTH, WIDTH) for _ in range(3))
+        heads = {"q_num_heads": HEADS, "kv_num_heads": HEADS}
+        if masked:
+            x = op("Attention", query, key, value, "mask", **heads)
+        else:
+            window = {"left_window_size": REACH - 1, "is_causal": 1}
+            x = op("Attention", query, key, value, **heads, **window)
+        last = op("Add", last, linear(x, WIDTH, WIDTH))
+        x = op("LayerNormalization", last, "ones")
+        x = linear(op("Gelu", linear(x, WIDTH, 4 * WIDTH)), 4 * WIDTH, WIDTH)
+        last = op("Add", last, x)
+    given = [numpy_helper.from_array(a.astype(np.float32), name) for name, a in tensors.items()]
+    return _whole(nodes, last, [1, TOKENS, WIDTH], given, 25)
+
+
+def transformers() -> None:
+    unit = (0, TOKENS - 10, 3)
+    expected = LAYERS * (REACH - 1) + 1
+    ask = asker(transformer(), unit)
+    (asked,) = turns(ask, rounds=5)
+    first, last = ask().box[1]
+    assert last - first + 1 == expected
+    print(f"transformer of {LAYERS} layers, {TOKENS:,} tokens, a window of {REACH}:")
+    print(f"support          : {asked:12.2f} ms, peak {peak(ask):.2f} MB: {expected} tokens")
+    if "prune" not in inspect.signature(rfgraph.analyze).parameters:
+        print("masked           : not measured: rfgraph.analyze has no prune")
+
+
 def main(names: Sequence[str]) -> None:
     benchmarks = {"opening": opening, "weights": weights, "chain": chain, "side": side}
+    benchmarks["units"] = units
     for name in names or benchmarks:
         print(f"== {name}")
         benchmarks[name]()

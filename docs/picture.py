@@ -1,4 +1,5 @@
-"""Draw docs/picture.png: what units of a ResNet-50 see, straight from `Analysis.box`.
+"""Draw docs/picture.png: what units of a ResNet-50 see, straight from `Analysis.box`; and
+docs/layers.png, a unit of every layer of a VGG-16.
 
 Usage: pip install -e ".[plot]" && python docs/picture.py
 """
@@ -11,6 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
 
 import rfgraph
+from rfgraph import plot
 
 HERE = Path(__file__).parent
 STAGES = {
@@ -78,5 +80,14 @@ def draw(path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def draw_layers(path: Path) -> None:
+    """Draw a unit of every layer."""
+    analysis = rfgraph.analyze(HERE.parent / "models" / "vgg16.onnx")
+    nodes = {tensor: analysis.node(tensor) for tensor in analysis.tensors}
+    drawn = [t for t, node in nodes.items() if node and node.op_type in ("Conv", "MaxPool")]
+    plot.layers(analysis, drawn, (2, 2)).savefig(path, dpi=100)
+
+
 if __name__ == "__main__":
     draw(HERE / "picture.png")
+    draw_layers(HERE / "layers.png")

@@ -6,7 +6,7 @@
 ((0, 0), (0, 0), (8, 13), (10, 15))
 """
 
-from rfgraph import reads
+from rfgraph import plot, reads
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.closed_form import AxisField, Field
 from rfgraph.errors import (
@@ -17,6 +17,7 @@ from rfgraph.errors import (
     TransferError,
     UnsupportedError,
 )
+from rfgraph.explain import Explanation, Hop
 from rfgraph.flow import Note
 from rfgraph.ops import Operation, Undetermined, transfer
 
@@ -25,7 +26,9 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "Analysis",
     "AxisField",
+    "Explanation",
     "Field",
+    "Hop",
     "ModelError",
     "Note",
     "Operation",
@@ -36,6 +39,7 @@ __all__ = [
     "Undetermined",
     "UnsupportedError",
     "analyze",
+    "plot",
     "reads",
     "transfer",
 ]

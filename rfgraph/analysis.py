@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from math import prod
+from math import inf, lcm, prod
 from typing import Any
 
 import networkx as nx
@@ -18,14 +18,21 @@ from rfgraph.bounds import Bounds, Term, Terms, emptiness, interval
 from rfgraph.closed_form import AxisField, ClosedForm, Field, View, axis_field
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
 from rfgraph.expansion import expand
+from rfgraph.explain import Explainer, Explanation
 from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
+from rfgraph.paths import Paths, counted, paths, proportions, variation
 from rfgraph.shapes import MAX_AXIS, Shape
+from rfgraph.support import Factor, Region, Support, backward, region_of, union
 
 Model = str | os.PathLike[str] | bytes | onnx.ModelProto
 
 # An answer with more elements than this is refused, and one axis at a time offered.
 _MAX_ANSWER = 1 << 28
+
+# The largest Jacobian whose pattern is made.
+_MAX_ROWS = 1 << 17
+_MAX_ENTRIES = 1 << 28
 
 # Sizes that are tried, in turn, for open axes on which the answer depends.
 _SENSIBLE = (224, 256, 64, 128, 512, 1024, 32, 16, 8, 4)
@@ -243,9 +250,12 @@ def _independent(
     beyond = [where for where in open_axes if where[1] > 0]
     try:
         answer = at(sizes)
-        probes = [
-            at(_with(sizes, dict.fromkeys(open_axes, n))) for n in _PROBES[: 1 + bool(beyond)]
-        ]
+        probes = []
+        for n in _PROBES[: 1 + bool(beyond)]:
+            probes.append(at(_with(sizes, dict.fromkeys(open_axes, n))))
+            if beyond and any(probes[-1].reads_across(*where) for where in open_axes):
+                # That is enough, and the larger size takes the longer time.
+                break
     except RFGraphError as error:
         raise _depends(graph, (beyond or open_axes)[0], str(error)) from None
     rigid = any(len(probe.notes) > len(answer.notes) for probe in probes)
@@ -319,6 +329,7 @@ class Analysis:
         self._flow = flow
         self._views = views
         self._answers: dict[tuple[int, str, bool], Field] = {}
+        self._last: tuple[object, dict[str, Region]] | None = None
         self.inputs = list(flow.inputs)
         self.outputs = list(graph.outputs)
         self.notes = list(flow.notes)
@@ -471,6 +482,339 @@ class Analysis:
         ]
         return tuple((int(lo.item()), int(hi.item())) for lo, hi in ends)
 
+    def support(
+        self, tensor: str, index: Sequence[int | slice], input: str | None = None
+    ) -> Support:
+        """The exact set of input elements that a unit, or a region of units, depends on.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        index : sequence of int or slice
+            The unit, one coordinate an axis; slices take in a region, whose support is the union.
+        input : str, optional
+            The input; may be left out where there is only one. One pass answers for all.
+
+        Returns
+        -------
+        Support
+            With `box`, `mask` inside the box, `count` and `density`; ``numpy.asarray`` gives the
+            mask in full, bool, of the input's shape.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or unit.
+        ShapeError
+            The shape of one of both is not known.
+
+        Examples
+        --------
+        Three convolutions of dilation 2 see a grid of 49 points in a box of 169.
+
+        >>> import onnx.parser
+        >>> model = onnx.parser.parse_model('''
+        ...     <ir_version: 8, opset_import: ["" : 17]>
+        ...     net (float[1, 1, 25, 25] x) => (float[1, 1, 13, 13] y)
+        ...     <float[1, 1, 3, 3] W = {1, 1, 1, 1, 1, 1, 1, 1, 1}> {
+        ...       a = Conv <dilations = [2, 2]> (x, W)
+        ...       b = Conv <dilations = [2, 2]> (a, W)
+        ...       y = Conv <dilations = [2, 2]> (b, W)
+        ...     }
+        ... ''')
+        >>> s = analyze(model).support("y", (0, 0, 6, 6))
+        >>> s.box, s.count, round(s.density, 2)
+        (((0, 0), (0, 0), (6, 18), (6, 18)), 49, 0.29)
+        """
+        name = self._input(input)
+        shape = self._shape_of(name)
+        places = self._places(tensor, index)
+        key = (tensor, tuple(place.tobytes() for place in places))
+        if self._last is None or self._last[0] != key:
+            region = region_of(places, tuple(map(len, places)))
+            self._last = key, backward(self._flow, {tensor: region})
+        return Support(name, shape, self._last[1].get(name, ()))
+
+    def paths(self, tensor: str, index: Sequence[int | slice], input: str | None = None) -> Paths:
+        """How many paths lead from a unit, or a region of units, to each input element.
+
+        A path is a sequence of reads. Their number is what the gradient would be were every
+        operator a sum with weights of 1: overlapping windows count each time, and so does an
+        element that one operator reads twice, as Softmax does its own (for itself and in the
+        sum). Wherever there is a path the `support` has the element.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        index : sequence of int or slice
+            The unit, one coordinate an axis; slices take in a region, whose counts are summed up.
+        input : str, optional
+            The input; may be left out where there is only one.
+
+        Returns
+        -------
+        Paths
+            With `total`, `relative`, `along` and `unevenness`; ``numpy.asarray`` gives the counts
+            in full, float64, of the input's shape.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or unit; or a path leads through a loop whose end the data
+            decide.
+        ShapeError
+            A shape on the way is not known, or the counts would not fit into memory.
+
+        Examples
+        --------
+        What is between the steps of a strided window is read by two of them.
+
+        >>> import onnx.parser
+        >>> model = onnx.parser.parse_model('''
+        ...     <ir_version: 8, opset_import: ["" : 17]>
+        ...     net (float[1, 1, 9] x) => (float[1, 1, 4] y)
+        ...     <float[1, 1, 3] W = {1, 1, 1}> { y = Conv <strides = [2]> (x, W) }
+        ... ''')
+        >>> np.asarray(analyze(model).paths("y", (0, 0, slice(None)))).astype(int).tolist()
+        [[[1, 1, 2, 1, 2, 1, 2, 1, 1]]]
+        """
+        name = self._input(input)
+        terms = counted(self._places(tensor, index))
+        try:
+            found = paths(self._flow, {tensor: terms})
+        except RFGraphError as error:
+            error.file = error.file or self.file
+            raise
+        return Paths(name, self._flow.inputs[name] or (), found.get(name, ()))
+
+    def unevenness(self, tensor: str, axis: int, input: str | None = None) -> float:
+        """How unevenly the units along one axis of a value are reached, away from its borders.
+
+        Transposed convolutions whose kernel is no multiple of their stride add up more elements
+        for some units than for others, which shows as a checkerboard. The number is the standard
+        deviation, divided by the mean, of how many paths begin at each unit of one period in the
+        middle of the value: 0 where all are alike.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        axis : int
+            Its axis.
+        input : str, optional
+            The input; may be left out where there is only one.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, axis or input, or a path leads through a loop.
+        ShapeError
+            As for `paths`.
+
+        Examples
+        --------
+        >>> import onnx.parser
+        >>> def net(kernel):
+        ...     ones = ", ".join("1" * kernel)
+        ...     return analyze(onnx.parser.parse_model(f'''
+        ...         <ir_version: 8, opset_import: ["" : 17]>
+        ...         net (float[1, 1, 9] x) => (float[1, 1, N] y)
+        ...         <float[1, 1, {kernel}] W = {{{ones}}}>
+        ...         {{ y = ConvTranspose <strides = [2]> (x, W) }}
+        ...     '''))
+        >>> round(net(3).unevenness("y", 2), 3), net(4).unevenness("y", 2)
+        (0.333, 0.0)
+        """
+        shape = self._shape_of(tensor)
+        if not -len(shape) <= axis < len(shape):
+            raise QueryError(f"'{tensor}' of shape {shape} has no axis {axis}", file=self.file)
+        axis %= len(shape)
+        unit = [n // 2 for n in shape]
+        if 0 in shape:
+            return 0.0
+        period = lcm(*(max(len(side.phases), 1) for side in self.field(tensor, input)))
+        period = min(period, shape[axis])
+        first = (shape[axis] - period) // 2
+        totals = []
+        for coordinate in range(first, first + period):
+            unit[axis] = coordinate
+            totals.append(self.paths(tensor, unit, input).total)
+        return variation(proportions(totals))
+
+    def explain(
+        self,
+        tensor: str,
+        input: str | None = None,
+        index: Sequence[int] | None = None,
+        local: bool = True,
+        axes: Sequence[int] | None = None,
+    ) -> list[Explanation]:
+        """Which nodes set the bounds of a unit, and by how much.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str, optional
+            The input; may be left out where there is only one.
+        index : sequence of int, optional
+            The unit; the one in the middle if left out.
+        local : bool, optional
+            Leave out what has passed a statistic over a whole axis, if anything else is left.
+        axes : sequence of int, optional
+            These axes of the input only.
+
+        Returns
+        -------
+        list of Explanation
+            One for every axis of the input along which the unit's bounds are more than one
+            element: the chain of nodes that sets the lower end, that which sets the upper end,
+            how much each node adds, and the first value that sees the whole axis.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input, unit or axis.
+
+        Examples
+        --------
+        >>> a = analyze("models/lenet_textbook.onnx")
+        >>> rows = next(e for e in a.explain("y", index=(0, 0, 4, 5)) if e.axis == 2)
+        >>> [(hop.tensor, hop.bounds, hop.added) for hop in rows.lower]
+        [('y', (8, 13), 1), ('c', (8, 12), 4), ('x', (8, 8), 0)]
+        """
+        name = self._input(input)
+        if index is None:
+            index = [n // 2 for n in self._shape_of(tensor)]
+        unit = self._unit(tensor, index)
+        box = self.box(tensor, unit, name, local)
+        if box is None:
+            return []
+        asked = range(len(box)) if axes is None else [self._axis(axis, name) for axis in axes]
+        return [
+            self._explainer.explain(tensor, unit, name, a, local=local)
+            for a in asked
+            if box[a][0] < box[a][1]
+        ]
+
+    def sparsity(self, tensor: str, input: str | None = None) -> Any:
+        """The sparsity pattern of the Jacobian of a value with respect to an input.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str, optional
+            The input; may be left out where there is only one.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of bool, shape (units, input elements)
+            Row and column count the elements in row-major order. True where the unit depends on
+            the element.
+
+        Raises
+        ------
+        QueryError
+            No such tensor or input.
+        ShapeError
+            The pattern may have more entries than fit: ask for the `support` of some units.
+        RFGraphError
+            scipy is not installed.
+        """
+        name = self._input(input)
+        extent, shape = self._shape_of(tensor), self._shape_of(name)
+        units, places = prod(extent), prod(shape)
+        entries = 0
+        if units <= _MAX_ROWS:
+            ends = [self.bounds(tensor, name, axis=axis) for axis in range(len(shape))]
+            sides = [np.maximum(hi - lo + 1, 0).astype(np.float64) for lo, hi in ends]
+            boxes = np.broadcast_to(prod(sides, start=np.ones(1)), extent or (1,))
+            entries = int(boxes.sum())
+        if units > _MAX_ROWS or entries > _MAX_ENTRIES:
+            said = f" and up to {entries:,} entries" if entries else ""
+            raise ShapeError(
+                f"the Jacobian of '{tensor}' has {units:,} rows{said}: too many",
+                file=self.file,
+                remedy="ask for the support of some units",
+            )
+        try:
+            from scipy import sparse
+        except ImportError:
+            raise RFGraphError(
+                "scipy is not installed, which sparse patterns are made with",
+                remedy="pip install 'rfgraph[sparse]'",
+            ) from None
+        rows = [self.support(tensor, unit, name).elements for unit in np.ndindex(*extent)]
+        starts = np.cumsum([0, *map(len, rows)])
+        columns = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
+        true = np.ones(len(columns), dtype=bool)
+        return sparse.csr_array((true, columns, starts), shape=(units, places))
+
+    def influence(
+        self, tensor: str, index: Sequence[int | slice], output: str | None = None
+    ) -> Support:
+        """The units of a value that depend on an element, or a region, of an earlier one.
+
+        Parameters
+        ----------
+        tensor : str
+            An input, or any other value.
+        index : sequence of int or slice
+            The element, one coordinate an axis; slices take in a region.
+        output : str, optional
+            The later value; may be left out where the model has only one output.
+
+        Returns
+        -------
+        Support
+            The set of units of `output`.
+
+        Raises
+        ------
+        QueryError
+            No such tensor or element, or the tensor depends on no input.
+        ShapeError
+            The shape of one of both is not known.
+
+        Examples
+        --------
+        >>> a = analyze("models/lenet_textbook.onnx")
+        >>> a.influence("x", (0, 0, 13, 13), "y").box
+        ((0, 0), (0, 0), (4, 6), (4, 6))
+        """
+        if output is None:
+            if len(self.outputs) != 1:
+                raise QueryError(
+                    f"the model has {len(self.outputs)} outputs",
+                    file=self.file,
+                    remedy=f"name one of {', '.join(self.outputs)}",
+                )
+            output = self.outputs[0]
+        extent = self._shape_of(output)
+        places = self._places(tensor, index)
+        if not all(mask.any() for mask in places):
+            return Support(output, extent, ())
+        if tensor not in self._flow.inputs and not self._views.get(tensor):
+            raise QueryError(
+                f"'{tensor}' depends on no input, and what it influences is not followed",
+                file=self.file,
+            )
+        meaning = Bounds()
+        # What is reached is a set, and can grow only so often.
+        seeds = {tensor: meaning.mark(places)}
+        views = forward(self._flow, meaning, seeds=seeds, rounds=inf)
+        region = []
+        for term in views.get(output, {}).get(tensor, ()):
+            reached = ~emptiness(term)[0]
+            axes = tuple(a for a, n in enumerate(reached.shape) if n > 1)
+            mask = reached.reshape([reached.shape[a] for a in axes])
+            if mask.any():
+                region.append(() if not axes or mask.all() else (Factor(axes, mask),))
+        return Support(output, extent, union(region, extent))
+
     def field(
         self,
         tensor: str,
@@ -590,8 +934,47 @@ class Analysis:
     # helpers
 
     @cached_property
+    def _explainer(self) -> Explainer:
+        return Explainer(self._flow, self._views)
+
+    @cached_property
     def _patterns(self) -> dict[str, dict[str, View]]:
         return forward(self._flow, ClosedForm())
+
+    def _shape_of(self, tensor: str) -> Shape:
+        shape = self.shape(tensor)
+        if shape is None:
+            raise ShapeError(f"the shape of '{tensor}' is not known", file=self.file)
+        return shape
+
+    def _places(self, tensor: str, index: Sequence[int | slice]) -> list[np.ndarray]:
+        """`index` as a mask for each axis of `tensor`."""
+        shape = self._shape_of(tensor)
+        if len(index) != len(shape):
+            raise QueryError(
+                f"'{tensor}' has the shape {shape}: a unit has {len(shape)} coordinates, and "
+                f"{len(index)} are given",
+                file=self.file,
+            )
+        places = []
+        for axis, (at, size) in enumerate(zip(index, shape, strict=True)):
+            mask = np.zeros(size, dtype=bool)
+            if not isinstance(at, slice):
+                try:
+                    at = operator.index(at)
+                except TypeError:
+                    raise QueryError(
+                        f"{at!r} is no coordinate: a whole number or a slice is wanted",
+                        file=self.file,
+                    ) from None
+                if not -size <= at < size:
+                    raise QueryError(
+                        f"'{tensor}' of shape {shape} has no coordinate {at} on axis {axis}",
+                        file=self.file,
+                    )
+            mask[at] = True
+            places.append(mask)
+        return places
 
     def _known(self, tensor: str) -> None:
         if tensor not in self._names:

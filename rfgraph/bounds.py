@@ -89,6 +89,19 @@ class Bounds:
             factors.append(placed(np.stack([own, -own]), (axis,), shape))
         return (Term(tuple(factors)),)
 
+    def mark(self, places: Sequence[np.ndarray]) -> Terms:
+        """The view of those elements of a value that lie at `places`, a mask for each axis: what
+        is not empty of what follows is what they reach.
+        """
+        rank = len(places)
+        shape = tuple(len(mask) for mask in places)
+        masks = [
+            placed(np.where(mask, 0, NOTHING)[None], (axis,), shape)
+            for axis, mask in enumerate(places)
+            if not mask.all()
+        ]
+        return (Term((np.zeros((2, *[1] * rank), dtype=np.int64),), tuple(masks)),)
+
     def read(
         self, view: Terms, read: Read, source: Shape | None, extent: Shape | None
     ) -> Terms | None:
@@ -339,7 +352,13 @@ def _joined(a: Term, b: Term) -> Term | None:
     apart = [k for k, (m, n) in enumerate(zip(a.masks, b.masks, strict=False)) if _differ(m, n)]
     if len(apart) > 1:
         return None
-    others = [(f, g) for f, g in zip(a.factors, b.factors, strict=True) if _differ(f, g)]
+    others = []
+    for f, g in zip(a.factors, b.factors, strict=True):
+        if _differ(f, g):
+            if apart:
+                # Two parts of a concatenation, as a rule: more than one array differs.
+                return None
+            others.append((f, g))
     if len(a.masks) != len(b.masks):
         # Without masks a term holds everywhere.
         return (a if not a.masks else b) if not (others or (a.masks and b.masks)) else None
@@ -347,7 +366,7 @@ def _joined(a: Term, b: Term) -> Term | None:
         return a
     # Where all but one agree, the union of the products is the product with their union; else
     # it is where they are empty at the same places.
-    if len(apart) + len(others) > 1 and (apart or not all(map(_equally_empty, others))):
+    if len(others) > 1 and not all(map(_equally_empty, others)):
         return None
     left, right = (*a.factors, *a.masks), (*b.factors, *b.masks)
     if not _nested(left, right):

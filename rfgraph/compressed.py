@@ -212,7 +212,7 @@ def _reshaped(array: np.ndarray, source: Shape, target: Shape) -> np.ndarray:
     # Groups of axes that hold the same elements; those on which nothing varies stay compressed.
     expanded = [array.shape[0]]
     spread = [array.shape[0]]
-    for ins, outs in _groups(source, target):
+    for ins, outs in groups_of(source, target):
         varies = any(array.shape[a + 1] > 1 for a in ins)
         expanded.extend(source[a] if varies else 1 for a in ins)
         spread.extend(target[b] if varies else 1 for b in outs)
@@ -222,7 +222,7 @@ def _reshaped(array: np.ndarray, source: Shape, target: Shape) -> np.ndarray:
 
 
 @lru_cache(maxsize=1024)
-def _groups(source: Shape, target: Shape) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+def groups_of(source: Shape, target: Shape) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
     """The finest groups of consecutive axes of both shapes that have equal products."""
     groups = []
     i = j = 0

@@ -6,7 +6,7 @@ interprets the resulting steps. `forward` is the walk that bounds and closed for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from math import prod
@@ -310,6 +310,8 @@ def forward(
     flow: Flow,
     meaning: Interpretation[T],
     progress: Callable[[int, int], None] | None = None,
+    seeds: Mapping[str, T] | None = None,
+    rounds: float = _ROUNDS,
 ) -> dict[str, dict[str, T]]:
     """Carry the views of every input through the graph.
 
@@ -321,17 +323,20 @@ def forward(
         What to make of a read.
     progress : callable, optional
         Called every thousand steps with the number of steps done and of all.
+    seeds : mapping of str to T, optional
+        Values that are looked at in place of the inputs, and the views to begin with.
+    rounds : float, optional
+        So often a loop is gone round before what still grows is taken to see everything.
 
     Returns
     -------
     dict of str to dict of str to T
         By value, then by input; a value that does not depend on an input has no entry for it.
     """
-    views: dict[str, dict[str, T]] = {
-        name: {name: meaning.seed(shape or ())}
-        for name, shape in flow.inputs.items()
-        if 0 not in (shape or ())
-    }
+    if seeds is None:
+        inputs = flow.inputs.items()
+        seeds = {n: meaning.seed(shape or ()) for n, shape in inputs if 0 not in (shape or ())}
+    views: dict[str, dict[str, T]] = {name: {name: view} for name, view in seeds.items()}
     shape_of = flow.shapes.shape
 
     def gather(names: list[str], reads: list[Read], extent: Shape | None) -> dict[str, T]:
@@ -361,7 +366,7 @@ def forward(
             settle(step.cycle)
         names = [*node.inputs, *node.captures] if node.captures else node.inputs
         for name, reads in zip(node.outputs, step.reads, strict=False):
-            if name and reads:
+            if name and reads and name not in seeds:
                 extent = shape_of(name)
                 if extent is None or 0 not in extent:
                     views[name] = gather(names, reads, extent)
@@ -370,7 +375,7 @@ def forward(
         """Go round until no view changes: after some rounds what still grows sees everything.
 
         It ends. A view that is replaced by one of everything is not changed again, so that after
-        `_ROUNDS` each round but the last makes a carried value see one more input, or everything
+        `rounds` each round but the last makes a carried value see one more input, or everything
         of one, and there are only so many of both.
         """
         for _, inner, _ in cycle.carried:
@@ -388,7 +393,7 @@ def forward(
                         after[name] = before[name]
                         continue
                     changed = True
-                    if done > _ROUNDS:
+                    if done > rounds:
                         after[name] = meaning.everything(flow.inputs[name] or (), extent)
                         full.add((inner, name))
                 views[inner] = after

@@ -102,6 +102,13 @@ def _slice(node: Node) -> Rule | None:
     return output
 
 
+def _dropout(node: Node) -> Rule | None:
+    """Before version 10 inference leaves the mask open."""
+    if node.version >= 10 or len(node.outputs) < 2:
+        return None
+    return lambda shape, _: shape
+
+
 def _gather_nd(node: Node) -> Rule:
     """An output without axes is left open by inference."""
 
@@ -129,6 +136,7 @@ def _squeeze(node: Node) -> Rule | None:
 _RULES: dict[str, Callable[[Node], Rule | None]] = {
     "AveragePool": _pool,
     "ConvTranspose": _conv_transpose,
+    "Dropout": _dropout,
     "GatherND": _gather_nd,
     "GroupNormalization": _unchanged,
     "LpPool": _pool,

@@ -19,6 +19,7 @@ from onnx import parser
 
 import rfgraph
 from rfgraph import cli
+from rfgraph.render import rows as rendered
 
 MODELS = Path(__file__).parents[1] / "models"
 LENET = MODELS / "lenet_textbook.onnx"
@@ -96,6 +97,34 @@ def test_all_axes(rf: Rfgraph) -> None:
     _, out, _ = rf("show", LENET, "--all-axes")
     assert cells(out)[0][-1] == "sees x 1x1x30x30"
     assert cells(out)[-1][-1] == "1x1x6x6 /1,0,2,2 @0"
+
+
+def test_density(rf: Rfgraph, dilated: Path) -> None:
+    _, out, _ = rf("show", dilated, "--density")
+    assert [row[-2:] for row in cells(out)] == [
+        ["sees x 1x1x12x14 axes 2,3", "density"],
+        ["1x1 /1 @0", "100%"],
+        ["5x5 /1 @0", "36%"],
+        ["9x9 /1 @0", "31%"],
+    ]
+    _, out, _ = rf("show", dilated, "--density", "--output-format", "json")
+    assert [v["density"]["x"] for v in json.loads(out)["values"]] == [1.0, 9 / 25, 25 / 81]
+
+
+def test_density_of_two_inputs(rf: Rfgraph) -> None:
+    _, out, _ = rf("show", SIAMESE, "--density")
+    assert cells(out)[0][4::2] == ["density", "density"]
+    (row,) = (row for row in cells(out) if row[0] == "left_features")
+    assert row[-2:] == ["-", "-"]
+
+
+def test_density_that_is_too_much_work(rf: Rfgraph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendered, "_MOST_NODES", 3)
+    _, out, _ = rf("show", LENET, "--density")
+    assert [line.split()[-1] for line in out.splitlines()[1:4]] == ["100%", "100%", "-"]
+    assert "note: no density of 1 value: choose fewer with --select" in out
+    _, out, _ = rf("show", LENET, "--density", "--select", "y")
+    assert "100%" in out
 
 
 def test_a_column_for_every_input(rf: Rfgraph) -> None:
@@ -314,6 +343,7 @@ def test_the_textbook_case(rf: Rfgraph) -> None:
         "0,0,4,5",
         "0..0 0..0 8..13 10..15",
         "(1x1x6x6)",
+        "100%",
     ]
 
 
@@ -326,6 +356,8 @@ def test_the_textbook_case_as_json(rf: Rfgraph) -> None:
             "operator": "AveragePool",
             "unit": [0, 0, 4, 5],
             "boxes": {"x": [[0, 0], [0, 0], [8, 13], [10, 15]]},
+            "count": {"x": 36},
+            "density": {"x": 1.0},
         }
     ]
 
@@ -383,6 +415,129 @@ def test_local_units(rf: Rfgraph) -> None:
     assert 0 < local[0] < local[1] < 223
 
 
+@pytest.fixture
+def dilated(tmp_path: Path) -> Path:
+    weights = "<float[1, 1, 3, 3] W = {1, 1, 1, 1, 1, 1, 1, 1, 1}>"
+    nodes = "a = Conv <dilations = [2, 2]> (x, W) y = Conv <dilations = [2, 2]> (a, W)"
+    return save(f"g (float[1,1,12,14] x) => (float[1,1,4,6] y) {weights} {{ {nodes} }}", tmp_path)
+
+
+HOLES = """\
+value  operator  unit     sees x                           density
+y      Conv      0,0,1,2  0..0 0..0 1..9 2..10  (1x1x9x9)  31%
+
+x: 25 of 168 elements, 31% of the box
+axis 2 down, 0..11 of 0..11; axis 3 across, 0..13 of 0..13
+┌──────────────┐
+│  ▄ ▄ ▄ ▄ ▄   │
+│  ▄ ▄ ▄ ▄ ▄   │
+│  ▄ ▄ ▄ ▄ ▄   │
+│  ▄ ▄ ▄ ▄ ▄   │
+│  ▄ ▄ ▄ ▄ ▄   │
+│              │
+└──────────────┘
+"""
+
+
+def test_a_picture_of_holes(rf: Rfgraph, dilated: Path) -> None:
+    code, out, err = rf("unit", dilated, "y", "0,0,1,2")
+    assert (code, err) == (0, "")
+    assert out == HOLES
+
+
+def test_a_picture_in_a_terminal_without_blocks(dilated: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = process("unit", dilated, "y", "0,0,1,2", env=environment)
+    assert done.returncode == 0
+    assert "|  . . . . .   |" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "\\u" not in done.stdout
+
+
+def test_a_picture_fits_the_terminal(rf: Rfgraph, monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in (20, 40, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for unit in ("0,0,0,0", "0,0,3,3"):
+            _, out, _ = rf("unit", RESNET, "features", unit)
+            drawn = [line for line in out.splitlines() if line[:1] in tuple("┌│┆└")]
+            assert drawn
+            assert max(map(len, drawn)) <= columns
+            assert len(drawn) <= 34
+
+
+def test_a_region(rf: Rfgraph) -> None:
+    code, out, _ = rf("unit", LENET, "y", "0,0,4:6,:2", "--output-format", "json")
+    assert code == 0
+    (found,) = json.loads(out)["units"]
+    assert found["unit"] == [0, 0, "4:6", ":2"]
+    assert found["boxes"]["x"][2:] == [[8, 15], [0, 7]]
+    assert found["count"] == {"x": 64}
+    _, out, _ = rf("unit", LENET, "y", "0,0,::12,-1:")
+    assert "0,0,::12,-1:" in out
+    assert "40% of the box" in out
+
+
+def test_a_mask_is_saved(rf: Rfgraph, dilated: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mask.npy"
+    assert rf("unit", dilated, "y", "0,0,1,2", "--save", path)[0] == 0
+    mask = np.load(path)
+    assert (mask.shape, mask.dtype, mask.sum()) == ((1, 1, 12, 14), bool, 25)
+    expected = np.asarray(rfgraph.analyze(dilated).support("y", (0, 0, 1, 2)))
+    assert np.array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_picture_is_saved(rf: Rfgraph, dilated: Path, tmp_path: Path, every: bool) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "out.png"
+    unit = ("--every", "Conv", "--at", "1,2") if every else ("y", "0,0,1,2")
+    code, _, err = rf("unit", dilated, *unit, "--save", path)
+    assert (code, err) == (0, "")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert not list(tmp_path.glob(".rfgraph*"))
+
+
+def test_no_matplotlib(
+    rf: Rfgraph, dilated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    path = tmp_path / "out.png"
+    answer = rf("unit", dilated, "y", "0,0,1,2", "--save", path)
+    assert_refused(answer, "matplotlib", "pip install 'rfgraph[plot]'")
+    assert not path.exists()
+    assert rf("unit", dilated, "y", "0,0,1,2", "--save", tmp_path / "out.npy")[0] == 0
+
+
+UNSAVED = {
+    "an unknown kind": (("y", "0,0,1,2"), "out.txt", (".png", ".npy")),
+    "no kind": (("y", "0,0,1,2"), "out", (".png", ".npy")),
+    "a mask of several": (("--every", "Conv", "--at", "0"), "out.npy", (".png",)),
+    "the local part": (("y", "0,0,1,2", "--local"), "out.npy", ("--local",)),
+    "no folder": (("y", "0,0,1,2"), "no/out.npy", ("No such file",)),
+}
+
+
+@pytest.mark.parametrize(("unit", "name", "words"), UNSAVED.values(), ids=UNSAVED)
+def test_what_is_not_saved(
+    rf: Rfgraph,
+    dilated: Path,
+    tmp_path: Path,
+    unit: tuple[str, ...],
+    name: str,
+    words: tuple[str, ...],
+) -> None:
+    assert_refused(rf("unit", dilated, *unit, "--save", tmp_path / name), *words)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_picture_of_one_of_two_inputs(rf: Rfgraph, tmp_path: Path) -> None:
+    unit = ("unit", SIAMESE, "distance", "0,0", "--save", tmp_path / "out.npy")
+    assert_refused(rf(*unit), "2 inputs", "--input left or right")
+    assert rf(*unit, "--input", "right")[0] == 0
+    assert np.load(tmp_path / "out.npy").shape == (1, 1, 105, 105)
+    assert_refused(rf(*unit, "--input", "wibble"), "wibble")
+
+
 UNITS = {
     "an unknown tensor": (("yy", "0,0,0,0"), ("lenet", "'yy'", "(did you mean 'y'?)")),
     "a tensor that is far from any": (("wibble", "0"), ("lenet", "'wibble'")),
@@ -392,6 +547,10 @@ UNITS = {
     "a unit outside": (("y", "0,0,13,0"), ("lenet", "'y' has no unit", "(1, 1, 13, 13)")),
     "a unit before the first": (("y", "0,0,-14,0"), ("lenet", "'y' has no unit")),
     "a unit far outside": (("y", f"0,0,{10**30},0"), ("lenet", "'y' has no unit")),
+    "an empty region": (("y", "0,0,5:5,0"), ("lenet", "'y' of shape", "5:5 on axis 2")),
+    "a region outside": (("y", "0,0,0,13:"), ("lenet", "'y' of shape", "13: on axis 3")),
+    "a step of nothing": (("y", "0,0,0,::0"), ("'0,0,0,::0'", "slices")),
+    "a local region": (("y", "0,0,0,:", "--local"), ("--local",)),
     "no number": (("y", "a,b"), ("'a,b'", "(whole numbers")),
     "a fraction": (("y", "0,0,1.5,0"), ("'0,0,1.5,0'", "(whole numbers")),
     "no unit": (("y",), ("unit is missing", "y 0,0")),
@@ -411,6 +570,105 @@ def test_a_unit_that_there_is_not(
     rf: Rfgraph, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     assert_refused(rf("unit", LENET, *arguments), *words)
+
+
+# ---------------------------------------------------------------- why
+
+
+def test_why(rf: Rfgraph) -> None:
+    code, out, err = rf("why", LENET, "y", "--at", "0,0,4,5")
+    assert (code, err) == (0, "")
+    assert out == (
+        "y[0,0,4,5] sees 6 of 30 along axis 2 of x: 8..13\n"
+        "\n"
+        "  adds                    size  lower end  upper end  value  operator\n"
+        "                          1     8..8       13..13     x      input\n"
+        "  +4    ################  5     8..12      9..13      c      Conv\n"
+        "  +1    ####              6     8..13      8..13      y      AveragePool\n"
+        "\n"
+        "y[0,0,4,5] sees 6 of 30 along axis 3 of x: 10..15\n"
+        "\n"
+        "  adds                    size  lower end  upper end  value  operator\n"
+        "                          1     10..10     15..15     x      input\n"
+        "  +4    ################  5     10..14     11..15     c      Conv\n"
+        "  +1    ####              6     10..15     10..15     y      AveragePool\n"
+    )
+
+
+def test_why_it_is_the_whole_input(rf: Rfgraph) -> None:
+    _, out, _ = rf("why", RESNET)
+    lines = out.splitlines()
+    assert lines[0] == (
+        "features[0,64,3,3] sees 224 of 224 along axes 2,3 of x: 0..223 "
+        "(427 if the input had no border)"
+    )
+    assert lines[1] == (
+        "first to see the whole axis: /trunk/layer3/layer3.4/conv2/conv2.0/Conv_output_0 (Conv)"
+    )
+    assert len(lines) < 22
+    analysis = rfgraph.analyze(RESNET)
+    earlier = "/trunk/layer3/layer3.3/conv2/conv2.0/Conv_output_0"
+    shape = analysis.shape(earlier) or ()
+    boxes = {analysis.box(earlier, (0, 0, k, 0)) for k in range(shape[2])}
+    assert all(box and box[2] != (0, 223) for box in boxes)
+
+
+def test_why_by_a_statistic(rf: Rfgraph) -> None:
+    vit = MODELS / "vit.onnx"
+    _, out, _ = rf("why", vit)
+    assert "with statistics and attention: 0..223, by /blocks/blocks.0/attn" in out
+    assert "sees 16 of 224" in out
+    _, out, _ = rf("why", vit, "--all")
+    assert "sees 224 of 224" in out
+    assert "first to see the whole axis: /blocks/blocks.0/attn" in out
+    _, out, _ = rf("why", MODELS / "efficientnet_b0.onnx", "logits")
+    assert "(GlobalAveragePool), by what it reads of the whole axis at once" in out
+
+
+def test_why_one_of_two_inputs(rf: Rfgraph) -> None:
+    _, out, _ = rf("why", SIAMESE, "left_features")
+    assert "of left: 24..88" in out
+    assert "sees nothing of right" in out
+    _, out, _ = rf("why", SIAMESE, "left_features", "--input", "left")
+    assert "right" not in out
+
+
+def test_why_as_json(rf: Rfgraph) -> None:
+    code, out, _ = rf("why", LENET, "--at", "0,0,4,5", "--output-format", "json")
+    assert code == 0
+    document = json.loads(out)
+    assert (document["tensor"], document["unit"], document["local"]) == ("y", [0, 0, 4, 5], True)
+    rows = document["explanations"]["x"][0]
+    assert {k: rows[k] for k in ("axis", "size", "bounds", "whole")} == {
+        "axis": 2,
+        "size": 30,
+        "bounds": [8, 13],
+        "whole": None,
+    }
+    assert rows["lower"][0] == {
+        "tensor": "y",
+        "operator": "AveragePool",
+        "node": "pool",
+        "unit": [0, 0, 4, 5],
+        "bounds": [8, 13],
+        "added": 1,
+    }
+    assert [hop["tensor"] for hop in rows["upper"]] == ["y", "c", "x"]
+
+
+REASONS = {
+    "an unknown tensor": (("yy",), ("lenet", "'yy'")),
+    "too few coordinates": (("y", "--at", "4,5"), ("lenet", "'y' has 4 axes")),
+    "a region": (("y", "--at", "0,0,:,5"), ("one unit",)),
+    "an unknown input": (("y", "--input", "z"), ("'z'",)),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), REASONS.values(), ids=REASONS)
+def test_why_there_is_nothing(
+    rf: Rfgraph, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    assert_refused(rf("why", LENET, *arguments), *words)
 
 
 # ---------------------------------------------------------------- output files
@@ -550,7 +808,7 @@ def test_control_c(rf: Rfgraph, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "analyze", interrupt)
+    monkeypatch.setattr(cli.common, "analyze", interrupt)
     path = tmp_path / "out.txt"
     assert_refused(rf("show", LENET, "--output-file", path), "interrupted")
     assert not list(tmp_path.iterdir())
@@ -559,14 +817,18 @@ def test_control_c(rf: Rfgraph, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 # ---------------------------------------------------------------- usage
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("show", "--help"), ("unit", "--help")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("show", "--help"), ("unit", "--help"), ("why", "--help")]
+)
 def test_help(rf: Rfgraph, arguments: tuple[str, ...]) -> None:
     code, out, err = rf(*arguments)
     assert (code, err) == (0, "")
     assert out.startswith("usage: rfgraph")
-    for option in {"show": ("--select", "--all-axes"), "unit": ("--every", "--at")}.get(
-        arguments[0], ("show", "unit")
-    ):
+    for option in {
+        "show": ("--select", "--all-axes"),
+        "unit": ("--every", "--at"),
+        "why": ("--all",),
+    }.get(arguments[0], ("show", "unit")):
         assert option in out
 
 
@@ -601,7 +863,7 @@ def test_an_error_of_our_own_is_no_traceback(rf: Rfgraph, monkeypatch: pytest.Mo
     def fail(*_: object, **__: object) -> None:
         raise ValueError("first\nsecond")
 
-    monkeypatch.setattr(cli, "analyze", fail)
+    monkeypatch.setattr(cli.common, "analyze", fail)
     code, out, err = rf("show", LENET)
     assert (code, out) == (2, "")
     assert err == "rfgraph: error: internal error: ValueError: first second (--debug shows where)\n"

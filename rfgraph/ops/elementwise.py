@@ -74,7 +74,7 @@ def dropout(op: Operation) -> Reads:
     return [Elementwise(0), *settings], settings
 
 
-@transfer("Dropout", since=7)
+@transfer("Dropout", since=7, shape=lambda op: op.shape(0))
 def plain_dropout(op: Operation) -> Reads:
     """Each element as it is: `mask` reads nothing.
 

@@ -20,7 +20,7 @@ from rfgraph.reads import (
     "BatchNormalization",
     since=7,
     # Before version 14 inference leaves out the statistics.
-    shape=lambda op: [op.shape(0), *[op.shape(1)] * 4],
+    shape=lambda op: [op.shape(0), *[op.shape(1)] * (len(op.node.outputs) - 1)],
 )
 def batch_normalization(op: Operation) -> Reads:
     """In inference each element by itself; in training with statistics over all but channels.

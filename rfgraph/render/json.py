@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import isfinite
 from typing import Any
 
 from rfgraph.analysis import Analysis
 from rfgraph.closed_form import AxisField, Field, Number
+from rfgraph.explain import Explanation, Hop
 from rfgraph.render.rows import Row
 
 VERSION = 1
 
 
-def show(analysis: Analysis, rows: Sequence[Row]) -> str:
+def show(
+    analysis: Analysis,
+    rows: Sequence[Row],
+    densities: Sequence[Mapping[str, float] | None] | None = None,
+) -> str:
     """The document of `rfgraph show`."""
     return _dump(
         {
@@ -31,8 +36,9 @@ def show(analysis: Analysis, rows: Sequence[Row]) -> str:
                         name: {"local": field(seen.local), "full": field(seen.full)}
                         for name, seen in row.fields.items()
                     },
+                    **({} if densities is None else {"density": densities[k]}),
                 }
-                for row in rows
+                for k, row in enumerate(rows)
             ],
         }
     )
@@ -41,6 +47,47 @@ def show(analysis: Analysis, rows: Sequence[Row]) -> str:
 def units(analysis: Analysis, found: Sequence[dict[str, Any]]) -> str:
     """The document of `rfgraph unit`."""
     return _dump({**_head(analysis), "units": found})
+
+
+def why(
+    analysis: Analysis,
+    tensor: str,
+    unit: Sequence[int],
+    local: bool,
+    found: Mapping[str, Sequence[Explanation]],
+) -> str:
+    """The document of `rfgraph why`."""
+    return _dump(
+        {
+            **_head(analysis),
+            "tensor": tensor,
+            "unit": unit,
+            "local": local,
+            "explanations": {name: list(map(_explanation, all)) for name, all in found.items()},
+        }
+    )
+
+
+def _explanation(found: Explanation) -> dict[str, Any]:
+    return {
+        "axis": found.axis,
+        "size": found.size,
+        "bounds": found.lower[0].bounds,
+        "whole": found.whole and found.whole.tensor,
+        "lower": list(map(_hop, found.lower)),
+        "upper": list(map(_hop, found.upper)),
+    }
+
+
+def _hop(hop: Hop) -> dict[str, Any]:
+    return {
+        "tensor": hop.tensor,
+        "operator": hop.node.op_type if hop.node else "input",
+        "node": hop.node.name if hop.node else hop.tensor,
+        "unit": hop.unit,
+        "bounds": hop.bounds,
+        "added": hop.added,
+    }
 
 
 def field(value: Field) -> list[dict[str, Any]]:

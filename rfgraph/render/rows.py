@@ -9,6 +9,10 @@ from itertools import pairwise
 
 from rfgraph.analysis import Analysis
 from rfgraph.closed_form import Field
+from rfgraph.errors import ShapeError
+
+# A unit's support goes through all nodes before it; so many are gone through for one table.
+_MOST_NODES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +25,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One value; `fields` has the inputs that it depends on."""
+    """One value, or a part of it; `fields` has the inputs that it depends on."""
 
     name: str
+    tensor: str
+    middle: tuple[int, ...] | None
     operator: str
     node: str
     shape: tuple[int, ...] | None
@@ -74,7 +80,11 @@ def _parts(analysis: Analysis, row: Row, along: int) -> Iterator[Row]:
                 analysis.field(row.name, name, local, {along: begin}) for local in (True, False)
             )
             fields[name] = Seen(near, full)
-        yield replace(row, name=f"{row.name}[{':,' * along}{begin}:{end}]", fields=fields)
+        name = f"{row.name}[{':,' * along}{begin}:{end}]"
+        middle = tuple(
+            (begin + end) // 2 if a == along else n // 2 for a, n in enumerate(row.shape)
+        )
+        yield replace(row, name=name, middle=middle, fields=fields)
 
 
 def _rows(analysis: Analysis, select: Sequence[str], constants: bool) -> Iterator[Row]:
@@ -94,7 +104,31 @@ def _rows(analysis: Analysis, select: Sequence[str], constants: bool) -> Iterato
         fields = {
             i: Seen(analysis.field(name, i), analysis.field(name, i, local=False)) for i in seen
         }
-        yield Row(name, operator, node, analysis.shape(name), name in outputs, fields)
+        shape = analysis.shape(name)
+        middle = None if shape is None or 0 in shape else tuple(n // 2 for n in shape)
+        yield Row(name, name, middle, operator, node, shape, name in outputs, fields)
+
+
+def densities(analysis: Analysis, rows: Sequence[Row]) -> list[dict[str, float] | None]:
+    """The share of its box that the middle unit of each row sees, by input.
+
+    None where that is too much work, or where there is no unit.
+    """
+    place = {name: k for k, name in enumerate(analysis.tensors)}
+    done = 0
+    found: list[dict[str, float] | None] = []
+    for row in rows:
+        done += place[row.tensor] + 1
+        if row.middle is None or done > _MOST_NODES:
+            found.append(None)
+            continue
+        try:
+            found.append(
+                {i: analysis.support(row.tensor, row.middle, i).density for i in row.fields}
+            )
+        except ShapeError:
+            found.append(None)
+    return found
 
 
 def moving_axes(analysis: Analysis, name: str) -> list[int]:
@@ -113,3 +147,9 @@ def moving_axes(analysis: Analysis, name: str) -> list[int]:
             if len(found) == rank:
                 break
     return sorted(found) or list(range(rank))[min(1, rank - 1) :]
+
+
+def shown_axes(analysis: Analysis, name: str) -> tuple[int, ...]:
+    """The axes of an input that a picture shows: of those that move, the last two."""
+    shape = analysis.shape(name) or ()
+    return tuple([axis for axis in moving_axes(analysis, name) if shape[axis] > 1][-2:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, isnan
 
 from rfgraph.analysis import Analysis
@@ -10,7 +10,13 @@ from rfgraph.closed_form import AxisField, Field, Number
 from rfgraph.render.rows import Row, moving_axes
 
 
-def show(analysis: Analysis, rows: Sequence[Row], *, all_axes: bool = False) -> str:
+def show(
+    analysis: Analysis,
+    rows: Sequence[Row],
+    densities: Sequence[Mapping[str, float] | None] | None = None,
+    *,
+    all_axes: bool = False,
+) -> str:
     """The table of `rfgraph show`.
 
     Parameters
@@ -19,6 +25,8 @@ def show(analysis: Analysis, rows: Sequence[Row], *, all_axes: bool = False) -> 
         The analysis.
     rows : sequence of Row
         The values to show.
+    densities : sequence of mapping, optional
+        For each row and input the share of its box that the middle unit sees.
     all_axes : bool
         Every axis of each input; else those along which something moves.
     """
@@ -32,12 +40,16 @@ def show(analysis: Analysis, rows: Sequence[Row], *, all_axes: bool = False) -> 
             "" if all_axes or not which else f" axes {which}" if "," in which else f" axis {which}"
         )
         header.append(f"sees {name} {shape(analysis.shape(name))}{shown}")
+        header += ["density"] * (densities is not None)
     table = [header]
-    for row in rows:
+    for k, row in enumerate(rows):
         cells = ["*" if row.is_output else "", row.name, row.operator, shape(row.shape)]
         for name in analysis.inputs:
             seen = row.fields.get(name)
             cells.append("-" if seen is None else field(seen.local, seen.full, axes[name]))
+            if densities is not None:
+                dense = (densities[k] or {}).get(name)
+                cells.append("-" if dense is None else share(dense))
         table.append(cells)
     return "\n".join(aligned(table))
 
@@ -98,3 +110,11 @@ def box(ends: Sequence[tuple[int, int]] | None) -> str:
         return "nothing"
     spans = " ".join(f"{lo}..{hi}" for lo, hi in ends)
     return f"{spans}  ({'x'.join(str(hi - lo + 1) for lo, hi in ends)})" if ends else "a scalar"
+
+
+def share(part: float) -> str:
+    """A share of a whole in percent; 100% is all of it, and nothing less."""
+    if part in (0, 1):
+        return f"{part:.0%}"
+    percent = max(100 * part, 0.01)
+    return f"{min(percent, 99.9):.{0 if 1 <= percent < 99 else 1 if percent >= 0.1 else 2}f}%"

@@ -1,10 +1,14 @@
-"""Whether an analysis claims, of every unit, exactly what is observed."""
+"""Whether an analysis claims, of every unit, exactly what is observed.
+
+Bounds of every unit against the hull of what poison shows; and the sets themselves, of units and of
+regions, in both directions: what a unit reads, and which units an element of an input changes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import onnx
@@ -18,11 +22,27 @@ Bounds: TypeAlias = tuple[np.ndarray, np.ndarray]
 _SHOWN = 12
 
 
-class Analysis(Protocol):
-    """The part of an analysis that is checked."""
+# Coordinates of a unit, or of a region.
+Index: TypeAlias = tuple[int | slice, ...]
+
+
+class Bounded(Protocol):
+    """The part of an analysis whose bounds are checked."""
 
     def bounds(self, tensor: str, input: str) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of every unit; broadcastable to the tensor's shape and the input's rank."""
+        ...
+
+
+class Analysis(Bounded, Protocol):
+    """The part of an analysis that is checked."""
+
+    def support(self, tensor: str, index: Index, input: str) -> Any:
+        """What a unit, or a region, reads: of the input's shape, once it is an array."""
+        ...
+
+    def influence(self, tensor: str, index: Index, output: str) -> Any:
+        """Which units of `output` an element, or a region, of an input changes."""
         ...
 
 
@@ -34,17 +54,17 @@ class Mismatch:
     ----------
     value, input : str
         Of which value, and with respect to which input.
-    unit : tuple of int
-        The unit.
+    unit : tuple of int or slice
+        The unit, or the region.
     claimed, observed : str
-        The two boxes.
+        The two boxes, or sets.
     units : int
         How many units of the value differ.
     """
 
     value: str
     input: str
-    unit: Shape
+    unit: Index
     claimed: str
     observed: str
     units: int
@@ -52,10 +72,11 @@ class Mismatch:
 
 def check_exact(
     model: onnx.ModelProto,
-    analysis_fn: Callable[[onnx.ModelProto], Analysis],
+    analysis_fn: Callable[[onnx.ModelProto], Any],
     values: Values = "outputs",
+    sets: int | None = 0,
 ) -> None:
-    """Fail unless an analysis of `model` claims the observed hull of every unit.
+    """Fail unless an analysis of `model` claims the observed hull of every unit, and the set.
 
     A linear or cubic resize may count the taps to which it gives the weight zero or leave them
     out: with one in the graph, what is read through weights that are not zero must lie inside of
@@ -70,6 +91,9 @@ def check_exact(
         Makes the analysis.
     values : {"outputs", "all"}
         Whether values inside are compared too.
+    sets : int or None
+        So many units and half as many regions are drawn whose supports are compared, and as many
+        elements and regions of the inputs for what they influence; None: all units and elements.
 
     Raises
     ------
@@ -78,7 +102,8 @@ def check_exact(
     """
     try:
         analysis = analysis_fn(model)
-        found = mismatches(model, analysis, values)
+        seen = observed(model, values)
+        found = [*differing(seen, analysis), *differing_sets(seen, analysis, sets)]
     except UnobservableError:
         raise
     except Exception as error:
@@ -88,7 +113,7 @@ def check_exact(
 
 
 def mismatches(
-    model: onnx.ModelProto, analysis: Analysis, values: Values = "outputs"
+    model: onnx.ModelProto, analysis: Bounded, values: Values = "outputs"
 ) -> list[Mismatch]:
     """Where claim and observation differ: one entry for each value and input, in graph order."""
     return differing(observed(model, values), analysis)
@@ -96,7 +121,7 @@ def mismatches(
 
 @dataclass(frozen=True)
 class Observed:
-    """The hulls of what every unit of a value was observed to read of an input.
+    """What every unit of a value was observed to read of an input.
 
     Attributes
     ----------
@@ -104,15 +129,31 @@ class Observed:
         Of which value, and with respect to which input.
     inner, outer : pair of ndarray
         First and last coordinate on each axis that must be claimed, and that may be.
-    mask : ndarray of bool or None
-        Which elements; None if there is some play.
+    least, most : ndarray of bool, of shape value.shape + input.shape
+        Which elements must be claimed, and which may be.
     """
 
     value: str
     input: str
     inner: Bounds
     outer: Bounds
-    mask: np.ndarray | None = None
+    least: np.ndarray
+    most: np.ndarray
+
+    @property
+    def units(self) -> Shape:
+        """The value's shape."""
+        return self.most.shape[: self.inner[0].ndim - 1]
+
+    @property
+    def elements(self) -> Shape:
+        """The input's shape."""
+        return self.most.shape[self.inner[0].ndim - 1 :]
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """Which elements; None if there is some play."""
+        return self.most if self.least is self.most else None
 
 
 def observed(model: onnx.ModelProto, values: Values = "outputs") -> list[Observed]:
@@ -126,18 +167,95 @@ def observed(model: onnx.ModelProto, values: Values = "outputs") -> list[Observe
         inner = least.masks(name) if loose else outer
         for value, mask in outer.items():
             bounds = hull(inner[value], len(shape)), hull(mask, len(shape))
-            found.append(Observed(value, name, *bounds, None if loose else mask))
+            found.append(Observed(value, name, *bounds, inner[value], mask))
     order = {value: k for k, value in enumerate(most.names)}
     return sorted(found, key=lambda entry: order[entry.value])
 
 
-def differing(found: list[Observed], analysis: Analysis) -> list[Mismatch]:
+def differing(found: list[Observed], analysis: Bounded) -> list[Mismatch]:
     """Where a claim differs from what was observed."""
     pairs = [
         _first_mismatch(o.value, o.input, analysis.bounds(o.value, o.input), o.inner, o.outer)
         for o in found
     ]
     return [mismatch for mismatch in pairs if mismatch is not None]
+
+
+def differing_sets(
+    found: list[Observed], analysis: Analysis, count: int | None = None, seed: int = 0
+) -> list[Mismatch]:
+    """Where a support, or an influence, differs from what was observed.
+
+    Parameters
+    ----------
+    found : list of Observed
+        What was observed.
+    analysis : Analysis
+        What claims.
+    count : int, optional
+        How many units and elements are drawn; all, and no regions, if left out.
+    seed : int
+        Of what is drawn.
+    """
+    rng = np.random.default_rng(seed)
+    by_value: dict[str, list[Observed]] = {}
+    for o in found:
+        by_value.setdefault(o.value, []).append(o)
+    pairs = []
+    for value, index in _drawn({v: os[0].units for v, os in by_value.items()}, count, rng):
+        for o in by_value[value]:
+            claimed = np.asarray(analysis.support(value, index, o.input))
+            seen = tuple(_union(m[index], o.elements) for m in (o.least, o.most))
+            pairs.append((o, f"support of {value}", index, claimed, seen))
+    by_input: dict[str, list[Observed]] = {}
+    for o in found:
+        by_input.setdefault(o.input, []).append(o)
+    for name, index in _drawn({n: os[0].elements for n, os in by_input.items()}, count, rng):
+        every = by_input[name]
+        for o in every if count is None else [every[rng.integers(len(every))]]:
+            claimed = np.asarray(analysis.influence(name, index, o.value))
+            rank = len(o.units)
+            turned = [m.transpose(*range(rank, m.ndim), *range(rank)) for m in (o.least, o.most)]
+            seen = tuple(_union(m[index], o.units) for m in turned)
+            pairs.append((o, f"influence of {name}", index, claimed, seen))
+    return [
+        Mismatch(o.value, o.input, index, f"{what}: {_set(claimed, least, most)}", _set(least), 1)
+        for o, what, index, claimed, (least, most) in pairs
+        if claimed.shape != most.shape or (least & ~claimed).any() or (claimed & ~most).any()
+    ]
+
+
+def _drawn(
+    shapes: dict[str, Shape], count: int | None, rng: np.random.Generator
+) -> Iterator[tuple[str, Index]]:
+    """Units of values of some shapes: all, or `count` units and half as many regions."""
+    names = [name for name, shape in shapes.items() if 0 not in shape]
+    if count is None:
+        for name in names:
+            for unit in np.ndindex(shapes[name]):
+                yield name, unit
+    elif names:
+        for k in range(count + count // 2):
+            name = names[rng.integers(len(names))]
+            unit = tuple(int(rng.integers(n)) for n in shapes[name])
+            if k < count:
+                yield name, unit
+            else:
+                yield name, tuple(slice(a, None, int(rng.integers(1, 3))) for a in unit)
+
+
+def _union(mask: np.ndarray, shape: Shape) -> np.ndarray:
+    """The union over what comes before the axes of `shape`."""
+    return np.asarray(mask.reshape(-1, *shape).any(axis=0))
+
+
+def _set(mask: np.ndarray, least: np.ndarray | None = None, most: np.ndarray | None = None) -> str:
+    said = f"{int(mask.sum())} of {mask.shape}"
+    if least is None or most is None or mask.shape != most.shape:
+        return said
+    missing, added = np.argwhere(least & ~mask), np.argwhere(mask & ~most)
+    said += f", without {missing[0].tolist()}" if len(missing) else ""
+    return said + (f", with {added[0].tolist()}" if len(added) else "")
 
 
 def _first_mismatch(

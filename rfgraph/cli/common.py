@@ -1,0 +1,214 @@
+"""What the commands have in common: their options, the analysis, and what is written where."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from rfgraph import ops
+from rfgraph.analysis import Analysis, analyze
+from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.graph import read
+
+# What pictures are made of.
+_BLOCKS = "▀▄█▌▐─│┌┐└┘┄┆"
+
+
+def add_common(command: argparse.ArgumentParser) -> None:
+    """Add the options of every command."""
+    command.add_argument("model", metavar="MODEL", help="an ONNX file")
+    command.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="[NAME=]N,N,...",
+        help="shape of an input whose axes the model leaves open",
+    )
+    command.add_argument(
+        "--value",
+        action="append",
+        default=[],
+        metavar="NAME=N,N,...|FILE.npy",
+        help="hold an input fixed",
+    )
+    command.add_argument(
+        "--strict", action="store_true", help="fail on an operator that is not known"
+    )
+    command.add_argument(
+        "--ops",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a Python file that registers transfers with rfgraph.transfer (may be repeated)",
+    )
+    command.add_argument("--output-format", choices=("text", "json"), default="text")
+    command.add_argument("--output-file", type=Path, metavar="FILE", help="write there instead")
+    command.add_argument("--debug", action="store_true", help="a traceback on an internal error")
+
+
+def analysis_of(options: argparse.Namespace) -> Analysis:
+    """The analysis that the options ask for."""
+    for file in options.ops:
+        ops.load(file)
+    return analyze(
+        options.model,
+        shapes=_shapes(options.shape, options.model),
+        values=dict(_value(text) for text in options.value),
+        strict=options.strict,
+        assume=True,
+        progress=_progress if sys.stderr.isatty() else None,
+    )
+
+
+def _progress(done: int, total: int) -> None:
+    """Say on the terminal how far the analysis is; it is called on long work only."""
+    end = "\r" if done < total else "\r\033[K"
+    print(f"rfgraph: {done} of {total} nodes", end=end, file=sys.stderr, flush=True)
+
+
+def _shapes(given: list[str], model: str) -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for item in given:
+        name, equals, sizes = item.rpartition("=")
+        if not equals:
+            name = _only_input(model)
+        try:
+            shapes[name] = tuple(int(size) for size in sizes.split(",") if size)
+        except ValueError:
+            raise QueryError(
+                f"--shape {item}: not a list of whole numbers", remedy="--shape x=1,3,224,224"
+            ) from None
+    return shapes
+
+
+def _only_input(model: str) -> str:
+    names = [i.name for i in read(model).inputs]
+    if len(names) != 1:
+        raise QueryError(
+            f"--shape: the model has {len(names)} inputs",
+            remedy="name one: " + ", ".join(f"--shape {name}=..." for name in names),
+        )
+    return names[0]
+
+
+def _value(item: str) -> tuple[str, Any]:
+    name, _, value = item.partition("=")
+    if value.endswith(".npy"):
+        try:
+            return name, np.load(value, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise QueryError(f"--value {item}: {error}") from None
+    try:
+        numbers = [float(n) for n in value.split(",")]
+    except ValueError:
+        raise QueryError(
+            f"--value {item}: neither numbers nor a .npy file for '{name}'",
+            remedy="--value sizes=1,3,64,64",
+        ) from None
+    return name, np.array(numbers)
+
+
+def index_of(given: str) -> tuple[int | slice, ...]:
+    """A unit as it is written, or a region: ``0,0,4,5``, ``0,:,2:4,5``."""
+    try:
+        return tuple(_coordinate(part) for part in given.strip("()[] ").split(",") if part.strip())
+    except ValueError:
+        raise QueryError(
+            f"'{given}' is no unit", remedy="whole numbers or slices, as 0,0,4,5 or 0,0,:,3:5"
+        ) from None
+
+
+def _coordinate(part: str) -> int | slice:
+    if ":" not in part:
+        return int(part)
+    ends = [int(end) if end.strip() else None for end in part.split(":")]
+    if len(ends) > 3 or 0 in ends[2:]:
+        raise ValueError(part)
+    return slice(*ends)
+
+
+def written(index: tuple[int | slice, ...]) -> str:
+    """A unit or a region, as `index_of` takes it."""
+    return ",".join(map(coordinate, index))
+
+
+def coordinate(at: int | slice) -> str:
+    """One coordinate, or a run of them."""
+    if not isinstance(at, slice):
+        return str(at)
+    ends = [at.start, at.stop] if at.step is None else [at.start, at.stop, at.step]
+    return ":".join("" if end is None else str(end) for end in ends)
+
+
+def whole_units(index: tuple[int | slice, ...]) -> tuple[int, ...] | None:
+    """`index` if it is one unit."""
+    single = tuple(at for at in index if not isinstance(at, slice))
+    return single if len(single) == len(index) else None
+
+
+def blocks(options: argparse.Namespace) -> bool:
+    """Whether block characters can be written where the answer goes."""
+    if options.output_file is not None:
+        return True
+    try:
+        _BLOCKS.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def write(answer: str, path: Path | None) -> None:
+    """Print, or write to a file that is either whole or not there."""
+    try:
+        if path is None:
+            # What the terminal's encoding lacks is written out.
+            encoding = sys.stdout.encoding or "utf-8"
+            print(answer.encode(encoding, "backslashreplace").decode(encoding))
+            sys.stdout.flush()
+        elif path.exists() and not path.is_file():
+            path.write_text(answer + "\n", encoding="utf-8")
+        else:
+            content = (answer + "\n").encode("utf-8", "backslashreplace")
+            replace(path, lambda stream: stream.write(content))
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        if path is None:
+            silence()
+        raise _unwritten(error, path) from None
+
+
+def _unwritten(error: Exception, path: Path | None) -> RFGraphError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return RFGraphError(f"can't be written: {reason}", file=str(path or "output"))
+
+
+def save(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Write a file that is either whole or not there."""
+    try:
+        replace(path, fill)
+    except (OSError, ValueError) as error:
+        raise _unwritten(error, path) from None
+
+
+def replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Write beside the file and rename, with the permissions of any new file."""
+    temporary = path.with_name(f".rfgraph-{os.getpid()}")
+    try:
+        with temporary.open("xb") as stream:
+            fill(stream)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def silence() -> None:
+    """Standard output is gone or full: nothing more is to be said there, not even at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

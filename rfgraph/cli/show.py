@@ -1,0 +1,85 @@
+"""``rfgraph show``: a table of every value."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from rfgraph.cli.common import add_common, analysis_of
+from rfgraph.errors import QueryError
+from rfgraph.render import json as json_format
+from rfgraph.render import text
+from rfgraph.render.rows import densities, rows
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    show = commands.add_parser(
+        "show",
+        help="a table: how far every value sees into the inputs",
+        description="Print, for every value, how far it sees into the inputs: size, /stride and "
+        "@start along the axes on which something moves. '+global' marks a value that "
+        "sees the whole input through a statistic as well, '~' one whose figures "
+        "hold for this size only or join branches of different strides, '*' an output.",
+    )
+    add_common(show)
+    show.add_argument("--all-axes", action="store_true", help="every axis of the inputs")
+    show.add_argument(
+        "--select",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only values whose name, node or operator matches (may be repeated)",
+    )
+    show.add_argument(
+        "--constants", action="store_true", help="also values that depend on no input"
+    )
+    show.add_argument(
+        "--along",
+        type=int,
+        metavar="AXIS",
+        help="a line for each run of coordinates along this axis of the values: 1 tells channels "
+        "apart",
+    )
+    show.add_argument(
+        "--density",
+        action="store_true",
+        help="the share of its box that the middle unit of each value sees: below 100%% are holes",
+    )
+    show.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> str:
+    """The answer."""
+    if options.along is not None and options.along < 0:
+        raise QueryError("--along: axes are counted from 0")
+    analysis = analysis_of(options)
+    chosen = rows(analysis, options.select, constants=options.constants, along=options.along)
+    if options.select and not chosen:
+        raise QueryError(f"nothing matches {' or '.join(options.select)}", file=analysis.file)
+    dense = densities(analysis, chosen) if options.density else None
+    if options.output_format == "json":
+        return json_format.show(analysis, chosen, dense)
+    parts = [text.show(analysis, chosen, dense, all_axes=options.all_axes)]
+    left_out = dense.count(None) if dense else 0
+    if left_out:
+        values = "value" if left_out == 1 else "values"
+        parts.append(f"note: no density of {left_out} {values}: choose fewer with --select")
+    parts += [f"note: {text.plain(note)}" for note in _summed([*analysis.notes, *analysis.unequal])]
+    return "\n".join(parts)
+
+
+def _summed(notes: Sequence[Any], most: int = 8) -> list[str]:
+    """The notes, those of one reason and operator in one line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        groups.setdefault((note.operator, note.reason), []).append(note.node)
+    lines = []
+    for (operator, reason), nodes in groups.items():
+        names = ", ".join(f"'{node}'" for node in nodes[:3]) + (", ..." if len(nodes) > 3 else "")
+        count = f" ({len(nodes)} nodes)" if len(nodes) > 1 else ""
+        lines.append(f"{operator or 'input'} {names}{count}: {reason}")
+    if len(lines) > most:
+        lines[most:] = [f"and {len(lines) - most} more (--output-format json has all)"]
+    return lines

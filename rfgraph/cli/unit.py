@@ -1,0 +1,221 @@
+"""``rfgraph unit``: what one unit sees."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rfgraph import plot
+from rfgraph.analysis import Analysis
+from rfgraph.cli.common import (
+    add_common,
+    analysis_of,
+    blocks,
+    coordinate,
+    index_of,
+    save,
+    whole_units,
+    written,
+)
+from rfgraph.errors import QueryError
+from rfgraph.render import json as json_format
+from rfgraph.render import text
+from rfgraph.render.picture import picture, summary
+from rfgraph.render.rows import rows, shown_axes
+from rfgraph.support import Support
+
+Index = tuple[int | slice, ...]
+
+# The value, the operator that makes it, and the unit or region.
+_Unit = tuple[str, str, Index]
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    unit = commands.add_parser(
+        "unit",
+        help="what one unit sees: its box, its density and a picture",
+        description="Print the box of input elements that a unit sees, how many of them, the share "
+        "of the box that they are, and a picture.",
+    )
+    add_common(unit)
+    unit.add_argument("tensor", nargs="?", metavar="TENSOR", help="the value")
+    unit.add_argument(
+        "index",
+        nargs="?",
+        metavar="INDEX",
+        help="the unit, a coordinate for each axis: 0,0,4,5; with slices a region: 0,0,:,3:5",
+    )
+    unit.add_argument(
+        "--every", metavar="GLOB,...", help="every value made by these operators, with --at"
+    )
+    unit.add_argument(
+        "--at", metavar="INDEX", help="the unit, by the last coordinates; those before it are 0"
+    )
+    unit.add_argument("--input", metavar="NAME", help="one input only")
+    unit.add_argument(
+        "--local",
+        action="store_true",
+        help="without what came by a statistic: the box alone, no picture",
+    )
+    unit.add_argument(
+        "--save",
+        type=Path,
+        metavar="FILE",
+        help="a picture (.png, .svg, .pdf), or the mask over the whole input (.npy)",
+    )
+    unit.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> str:
+    """The answer."""
+    if bool(options.every) == bool(options.tensor) or bool(options.every) != bool(options.at):
+        raise QueryError("give TENSOR and INDEX, or --every and --at")
+    if options.tensor and not options.index:
+        raise QueryError("the unit is missing", remedy=f"rfgraph unit MODEL {options.tensor} 0,0")
+    if options.save:
+        _check_save(options)
+    index = index_of(options.at or options.index)
+    analysis = analysis_of(options)
+    inputs = analysis.inputs if options.input is None else [options.input]
+    units = _units(analysis, options, index)
+    found = [_found(analysis, unit, inputs, local=options.local) for unit in units]
+    if options.save:
+        _save(analysis, options, units, inputs)
+    if options.output_format == "json":
+        return json_format.units(analysis, [_document(entry) for entry in found])
+    parts = ["\n".join(text.aligned(_table(found, inputs)))]
+    if options.tensor and not options.local:
+        width = shutil.get_terminal_size().columns
+        for support in found[0]["supports"].values():
+            if support:
+                axes = shown_axes(analysis, support.value)
+                drawn = picture(support, axes, width=width, blocks=blocks(options))
+                parts.append("\n".join(part for part in (summary(support), drawn) if part))
+    return "\n\n".join(parts)
+
+
+def _units(analysis: Analysis, options: argparse.Namespace, index: Index) -> list[_Unit]:
+    if not options.every:
+        node = analysis.node(options.tensor)
+        _check(analysis, options.tensor, index)
+        return [(options.tensor, node.op_type if node else "input", index)]
+    units = []
+    for row in rows(analysis, options.every.split(",")):
+        padded = _padded(index, row.shape)
+        if padded is not None:
+            units.append((row.name, row.operator, padded))
+    if not units:
+        raise QueryError(f"no value of {options.every} has a unit {options.at}", file=analysis.file)
+    return units
+
+
+def _check(analysis: Analysis, tensor: str, index: Index) -> None:
+    """Refuse a region without a unit; what else may be wrong the analysis says."""
+    shape = analysis.shape(tensor)
+    if shape is not None and len(shape) == len(index):
+        for axis, (at, size) in enumerate(zip(index, shape, strict=True)):
+            if isinstance(at, slice) and not range(size)[at]:
+                raise QueryError(
+                    f"'{tensor}' of shape {shape} has nothing at {coordinate(at)} on axis {axis}",
+                    file=analysis.file,
+                )
+
+
+def _padded(place: Index, shape: tuple[int, ...] | None) -> Index | None:
+    """The unit whose last coordinates are `place`; None where the value has no such unit."""
+    if shape is None or len(shape) < len(place):
+        return None
+    index = (0,) * (len(shape) - len(place)) + place
+    there = (
+        bool(range(n)[i]) if isinstance(i, slice) else -n <= i < n
+        for i, n in zip(index, shape, strict=True)
+    )
+    return index if all(there) else None
+
+
+def _found(
+    analysis: Analysis, unit: _Unit, inputs: Sequence[str], *, local: bool
+) -> dict[str, Any]:
+    tensor, operator, index = unit
+    entry: dict[str, Any] = {"tensor": tensor, "operator": operator, "unit": index, "supports": {}}
+    single = whole_units(index)
+    if single is None and local:
+        raise QueryError("--local: one unit is wanted, not a region")
+    if single is not None:
+        entry["boxes"] = {i: analysis.box(tensor, single, i, local) for i in inputs}
+    if not local:
+        supports = {i: analysis.support(tensor, index, i) for i in inputs}
+        entry["supports"] = supports
+        entry.setdefault("boxes", {i: support.box for i, support in supports.items()})
+    return entry
+
+
+def _document(entry: dict[str, Any]) -> dict[str, Any]:
+    supports: dict[str, Support] = entry["supports"]
+    document = {
+        "tensor": entry["tensor"],
+        "operator": entry["operator"],
+        "unit": [coordinate(at) if isinstance(at, slice) else at for at in entry["unit"]],
+        "boxes": entry["boxes"],
+    }
+    if supports:
+        document["count"] = {i: support.count for i, support in supports.items()}
+        document["density"] = {i: support.density for i, support in supports.items()}
+    return document
+
+
+def _table(found: Sequence[dict[str, Any]], inputs: Sequence[str]) -> list[list[str]]:
+    header = ["value", "operator", "unit"]
+    for name in inputs:
+        header += [f"sees {name}", "density"] if found[0]["supports"] else [f"sees {name}"]
+    table = [header]
+    for entry in found:
+        cells = [entry["tensor"], entry["operator"], written(entry["unit"])]
+        for name in inputs:
+            cells.append(text.box(entry["boxes"][name]))
+            if entry["supports"]:
+                support = entry["supports"][name]
+                cells.append(text.share(support.density) if support else "-")
+        table.append(cells)
+    return table
+
+
+# ---------------------------------------------------------------- --save
+
+
+def _check_save(options: argparse.Namespace) -> None:
+    kinds = (".png", ".svg", ".pdf") if options.every else (".png", ".svg", ".pdf", ".npy")
+    if options.save.suffix.lower() not in kinds:
+        raise QueryError(f"--save {options.save}: its name has to end in one of {', '.join(kinds)}")
+    if options.local:
+        raise QueryError("--save: not with --local, of which there is the box alone")
+    if options.save.suffix.lower() != ".npy":
+        plot.available()
+
+
+def _save(
+    analysis: Analysis, options: argparse.Namespace, units: Sequence[_Unit], inputs: Sequence[str]
+) -> None:
+    seen = [i for i in inputs if any(analysis.depends(tensor, i) for tensor, _, _ in units)]
+    if len(seen) > 1:
+        raise QueryError(
+            f"--save: {len(seen)} inputs are seen", remedy=f"name one: --input {' or '.join(seen)}"
+        )
+    name = seen[0] if seen else inputs[0]
+    path: Path = options.save
+    if path.suffix.lower() == ".npy":
+        mask = np.asarray(analysis.support(units[0][0], units[0][2], name))
+        save(path, lambda stream: np.save(stream, mask))
+        return
+    if options.every:
+        figure = plot.layers(analysis, [unit[0] for unit in units], index_of(options.at), name)
+    else:
+        figure = plot.unit(analysis, units[0][0], units[0][2], name)
+    kind = path.suffix[1:].lower()
+    save(path, lambda stream: figure.savefig(stream, format=kind))

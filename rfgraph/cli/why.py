@@ -1,0 +1,62 @@
+"""``rfgraph why``: which nodes make a unit see as far as it does."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rfgraph.cli.common import add_common, analysis_of, index_of, whole_units
+from rfgraph.errors import QueryError
+from rfgraph.render import json as json_format
+from rfgraph.render import reasons
+from rfgraph.render.rows import moving_axes
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    why = commands.add_parser(
+        "why",
+        help="why a unit sees as far as it does: what each node adds",
+        description="Print the nodes that set the bounds of a unit, from the input on, how much "
+        "each of them adds, and where the unit first sees the whole of an axis.",
+    )
+    add_common(why)
+    why.add_argument(
+        "tensor", nargs="?", metavar="TENSOR", help="the value; the first output if left out"
+    )
+    why.add_argument(
+        "--at", metavar="INDEX", help="the unit: 0,0,4,5; the one in the middle if left out"
+    )
+    parts = why.add_mutually_exclusive_group()
+    parts.add_argument(
+        "--local",
+        action="store_true",
+        default=True,
+        help="what is seen without statistics over a whole axis (this is the default)",
+    )
+    parts.add_argument(
+        "--all", action="store_false", dest="local", help="with what came by a statistic"
+    )
+    why.add_argument("--input", metavar="NAME", help="one input only")
+    why.add_argument("--all-axes", action="store_true", help="every axis of the inputs")
+    why.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> str:
+    """The answer."""
+    analysis = analysis_of(options)
+    tensor = options.tensor or analysis.outputs[0]
+    if options.at is None:
+        unit = tuple(n // 2 for n in analysis.shape(tensor) or ())
+    else:
+        given = whole_units(index_of(options.at))
+        if given is None:
+            raise QueryError(f"--at {options.at}: one unit is wanted, not a region")
+        unit = given
+    found = {}
+    for name in analysis.inputs if options.input is None else [options.input]:
+        axes = None if options.all_axes else moving_axes(analysis, name)
+        found[name] = analysis.explain(tensor, name, unit, options.local, axes)
+    if options.output_format == "json":
+        return json_format.why(analysis, tensor, unit, options.local, found)
+    return reasons.why(analysis, tensor, unit, found, local=options.local)

@@ -1,0 +1,660 @@
+"""Exact support of units, backward through the same reads as the bounds; it knows no operator.
+
+What a unit depends on, of every value behind it, is a *region*: a union of products. A product
+has a mask for some axes of the value and takes the others whole, so that a window of a picture is
+two short masks, and cost grows with the sides of a picture and not with its area. Masks over
+several axes appear only where a set is no product of its sides, as after a reshape that cuts
+through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from rfgraph.compressed import affordable, groups_of
+from rfgraph.flow import Cycle, Flow, Step
+from rfgraph.reads import (
+    Along,
+    AxisRead,
+    Elementwise,
+    Everything,
+    Fixed,
+    PerAxis,
+    Read,
+    Rearrange,
+    Shape,
+    Stage,
+    Table,
+    coordinates,
+    followed,
+    is_same,
+)
+
+# More products than this are joined, exactly, into one mask, if it is small. Each product more
+# makes up for so many elements of a larger mask.
+_MAX_PRODUCTS = 32
+_PRODUCT_WORTH = 1 << 14
+
+# From this many coordinates on, a read is marked by its ends.
+_WIDE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """A mask over some axes of a value.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        Ascending.
+    mask : ndarray of bool
+        Over these axes; somewhere true, and somewhere false.
+    """
+
+    axes: tuple[int, ...]
+    mask: np.ndarray
+
+    @cached_property
+    def bits(self) -> int:
+        """The mask as a number: masks are compared again and again."""
+        return int.from_bytes(np.packbits(self.mask).tobytes(), "little")
+
+
+# Factors of disjoint axes; an axis without one is taken whole.
+Product = tuple[Factor, ...]
+Region = tuple[Product, ...]
+
+
+def region_of(index: Sequence[np.ndarray], shape: Shape) -> Region:
+    """The region of the coordinates `index`, a mask for every axis of `shape`."""
+    if not all(mask.any() for mask in index) or 0 in shape:
+        return ()
+    return (tuple(Factor((a,), mask) for a, mask in enumerate(index) if not mask.all()),)
+
+
+def dense(region: Region, shape: Shape) -> np.ndarray:
+    """The region as one mask: bool of `shape`."""
+    out = np.zeros(shape, dtype=bool)
+    for product in region:
+        out |= _over(product, tuple(range(len(shape))), shape)
+    return out
+
+
+class Support:
+    """A set of elements of one value.
+
+    Kept as a union of products of masks along single axes wherever it is one; `numpy.asarray`
+    gives it in full.
+
+    Parameters
+    ----------
+    value : str
+        Name of the value, an input as a rule.
+    shape : tuple of int
+        The value's shape.
+    region : Region
+        The elements.
+
+    Examples
+    --------
+    >>> rows, columns = (np.arange(9) % 4 == 1, np.arange(9) < 3)
+    >>> s = Support("x", (9, 9), region_of([rows, columns], (9, 9)))
+    >>> s.box, s.count, s.density
+    (((1, 5), (0, 2)), 6, 0.4)
+    """
+
+    def __init__(self, value: str, shape: Shape, region: Region) -> None:
+        self.value = value
+        self.shape = shape
+        self._region = region
+
+    def __repr__(self) -> str:
+        return f"Support({self.count} elements of '{self.value}' in {self.box})"
+
+    def __bool__(self) -> bool:
+        return bool(self._region)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        made = dense(self._region, self.shape)
+        return made if dtype is None else made.astype(dtype)
+
+    @cached_property
+    def box(self) -> tuple[tuple[int, int], ...] | None:
+        """First and last coordinate, inclusive, along each axis; None if there is no element."""
+        if not self._region:
+            return None
+        ends = []
+        for axis, size in enumerate(self.shape):
+            side = np.flatnonzero(self.along(axis))
+            ends.append((int(side[0]), int(side[-1])) if size else (0, -1))
+        return tuple(ends)
+
+    def along(self, axis: int) -> np.ndarray:
+        """Which coordinates of one axis occur: bool, as long as the axis."""
+        out = np.zeros(self.shape[axis], dtype=bool)
+        for product in self._region:
+            factor = next((f for f in product if axis in f.axes), None)
+            if factor is None:
+                out[:] = True
+                break
+            out |= _shadow(factor.mask, [factor.axes.index(axis)])
+        return out
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Inside of the box: bool, of the box's shape."""
+        inside = self._inside
+        return dense(inside._region, inside.shape)
+
+    @property
+    def elements(self) -> np.ndarray:
+        """Where the elements are in the input laid out flat: ascending, as `numpy.flatnonzero`."""
+        if not self.box:
+            return np.arange(self.count)
+        at = zip(np.nonzero(self.mask), self.box, strict=True)
+        return np.ravel_multi_index(tuple(k + lo for k, (lo, _) in at), self.shape)
+
+    @cached_property
+    def _inside(self) -> Support:
+        """The same set within its box."""
+        box = self.box
+        if box is None:
+            return Support(self.value, (0,) * len(self.shape), ())
+        window = [slice(lo, hi + 1) for lo, hi in box]
+        cut = []
+        for product in self._region:
+            factors = [Factor(f.axes, f.mask[tuple(window[a] for a in f.axes)]) for f in product]
+            cut.append(tuple(factors))
+        return Support(self.value, tuple(hi - lo + 1 for lo, hi in box), tuple(cut))
+
+    def projection(self, axes: Sequence[int]) -> np.ndarray:
+        """Which coordinates occur along some axes, together: bool, of the sizes of `axes`."""
+        kept = tuple(sorted(axes))
+        out = np.zeros([self.shape[a] for a in kept], dtype=bool)
+        for product in self._region:
+            factors = []
+            for factor in product:
+                own = [k for k, a in enumerate(factor.axes) if a in kept]
+                if own:
+                    axes_left = tuple(factor.axes[k] for k in own)
+                    factors.append(Factor(axes_left, _shadow(factor.mask, own)))
+            out |= _over(factors, kept, self.shape)
+        return out.transpose([kept.index(a) for a in axes])
+
+    @cached_property
+    def count(self) -> int:
+        """How many elements there are."""
+        if len(self._region) == 1:
+            (product,) = self._region
+            taken = {a for factor in product for a in factor.axes}
+            whole = prod(n for a, n in enumerate(self.shape) if a not in taken)
+            return whole * prod(int(f.mask.sum()) for f in product)
+        inside = self._inside
+        axes = tuple(sorted({a for p in self._region for f in p for a in f.axes}))
+        whole = prod(n for a, n in enumerate(inside.shape) if a not in axes)
+        return whole * int(inside.projection(axes).sum())
+
+    @property
+    def density(self) -> float:
+        """The share of its box that it holds, from 0 to 1: below 1 there are holes."""
+        if self.box is None:
+            return 0.0
+        return self.count / prod(hi - lo + 1 for lo, hi in self.box)
+
+
+def backward(flow: Flow, wanted: Mapping[str, Region]) -> dict[str, Region]:
+    """What regions of some values depend on, of every value.
+
+    Parameters
+    ----------
+    flow : Flow
+        The steps.
+    wanted : mapping of str to Region
+        The regions to begin with.
+
+    Returns
+    -------
+    dict of str to Region
+        By value; what is not reached is left out.
+    """
+    return _Pass(flow, wanted).regions
+
+
+class _Pass:
+    def __init__(self, flow: Flow, wanted: Mapping[str, Region]) -> None:
+        self._shape = flow.shapes.shape
+        self.regions: dict[str, Region] = {n: r for n, r in wanted.items() if r}
+        for step in reversed(flow.steps):
+            self._step(step)
+
+    def _step(self, step: Step) -> None:
+        node = step.node
+        reached = False
+        for name, reads in zip(node.outputs, step.reads, strict=False):
+            region = self.regions.get(name)
+            if region:
+                reached = True
+                names = [*node.inputs, *node.captures] if node.captures else node.inputs
+                self._reads(names, reads, region, self._shape(name))
+        if reached and step.cycle is not None:
+            self._settle(step.cycle)
+
+    def _settle(self, cycle: Cycle) -> None:
+        """Go round, backward, until no region of what is carried grows.
+
+        It ends: regions only grow, and are sets of finitely many elements.
+        """
+        while True:
+            before = {inner: self.regions.get(inner, ()) for _, inner, _ in cycle.carried}
+            for step in reversed(cycle.steps):
+                self._step(step)
+            for names, inner, reads in cycle.carried:
+                region = self.regions.get(inner)
+                if region:
+                    self._reads(names, reads, region, self._shape(inner))
+            if all(
+                _covers(before[inner], self.regions.get(inner, ()), self._shape(inner))
+                for inner in before
+            ):
+                return
+
+    def _reads(
+        self, names: Sequence[str], reads: list[Read], region: Region, extent: Shape | None
+    ) -> None:
+        for read in reads:
+            source = read.source
+            shape = source.shape if isinstance(source, Stage) else self._shape(names[source])
+            found = pulled_back(region, read, shape, extent)
+            if not found:
+                continue
+            if isinstance(source, Stage):
+                self._reads(names, source.reads, found, source.shape)
+            else:
+                name = names[source]
+                known = self.regions.get(name)
+                self.regions[name] = union((*known, *found), shape) if known else found
+
+
+def _covers(a: Region, b: Region, shape: Shape | None) -> bool:
+    """Whether `a` holds all of `b`."""
+    if all(any(_contains(p, q) for p in a) for q in b):
+        return True
+    return bool(shape is not None and not (dense(b, shape) & ~dense(a, shape)).any())
+
+
+# ---------------------------------------------------------------- reads, backward
+
+
+def pulled_back(region: Region, read: Read, source: Shape | None, extent: Shape | None) -> Region:
+    """The elements of a source of which `read` makes the elements in `region`."""
+    if source is not None and 0 in source:
+        return ()
+    if isinstance(read, Everything) or source is None or extent is None:
+        return ((),)
+    found = []
+    for product in region:
+        if isinstance(read, Elementwise):
+            made: Product | None = _broadcast(product, source, extent)
+        elif isinstance(read, Rearrange):
+            made = _rearranged(product, read, source, extent)
+        else:
+            made = _per_axis(product, read, source, extent)
+        if made is not None:
+            found.append(made)
+    return tuple(found) if len(found) < 2 else union(found, source)
+
+
+def _broadcast(product: Product, source: Shape, extent: Shape) -> Product:
+    lead = len(extent) - len(source)
+    if not lead and source == extent:
+        return product
+    out = []
+    for factor in product:
+        kept = [k for k, a in enumerate(factor.axes) if a >= lead and source[a - lead] > 1]
+        if len(kept) == len(factor.axes):
+            out.append(Factor(tuple(a - lead for a in factor.axes), factor.mask))
+        elif kept:
+            axes = tuple(factor.axes[k] - lead for k in kept)
+            out.extend(_split(axes, _shadow(factor.mask, kept)))
+    return tuple(out)
+
+
+def _rearranged(product: Product, read: Rearrange, source: Shape, extent: Shape) -> Product:
+    between = tuple(read.view[a] for a in read.permutation)
+    product = _reshaped(product, extent, between)
+    moved = []
+    for factor in product:
+        axes = [read.permutation[a] for a in factor.axes]
+        order = sorted(range(len(axes)), key=axes.__getitem__)
+        moved.append(Factor(tuple(axes[k] for k in order), factor.mask.transpose(order)))
+    return _reshaped(tuple(moved), read.view, source)
+
+
+def _reshaped(product: Product, source: Shape, target: Shape) -> Product:
+    if source == target or not product:
+        return product
+    groups = [(set(ins), set(outs)) for ins, outs in groups_of(source, target)]
+    for factor in product:
+        # Groups that a mask ties together are one.
+        axes = set(factor.axes)
+        tied = [g for g in groups if g[0] & axes]
+        groups = [g for g in groups if not g[0] & axes]
+        groups.append((set().union(*(g[0] for g in tied)), set().union(*(g[1] for g in tied))))
+    out: list[Factor] = []
+    for ins, outs in groups:
+        held = tuple(f for f in product if ins.issuperset(f.axes))
+        if held and outs:
+            before, after = tuple(sorted(ins)), tuple(sorted(outs))
+            mask = _over(held, before, source).reshape([target[a] for a in after])
+            out.extend(_split(after, mask))
+    return tuple(out)
+
+
+def _per_axis(product: Product, read: PerAxis, source: Shape, extent: Shape) -> Product | None:
+    owner = {axis: factor for factor in product for axis in factor.axes}
+    out: list[Factor] = []
+    joint: list[int] = []
+    used: dict[int, int] = {}
+    for r in read.axes:
+        for axis in followed(r):
+            used[axis] = used.get(axis, 0) + 1
+    for a, r in enumerate(read.axes):
+        size = source[a]
+        if isinstance(r, Fixed):
+            if r.count is not None or r.start:
+                mask = np.zeros(size, dtype=bool)
+                mask[r.start : None if r.count is None else r.start + r.count] = True
+                if not mask.any():
+                    return None
+                if not mask.all():
+                    out.append(Factor((a,), mask))
+            continue
+        axes = followed(r)
+        factor = owner.get(axes[0])
+        if len(axes) > 1 or used[axes[0]] > 1 or (factor is not None and len(factor.axes) > 1):
+            joint.append(a)
+            continue
+        if isinstance(r, Along) and is_same(r) and extent[r.axis] == size:
+            if factor is not None:
+                out.append(Factor((a,), factor.mask))
+            continue
+        if factor is None:
+            found = _all_read(r, size, extent)
+        else:
+            found = _along(factor.mask, r, size, extent)
+        if not found.any():
+            return None
+        if not found.all():
+            out.append(Factor((a,), found))
+    if joint:
+        made = _jointly(product, joint, read.axes, source, extent)
+        if made is None:
+            return None
+        out.extend(made)
+    return tuple(out)
+
+
+def _all_read(read: AxisRead, size: int, extent: Shape) -> np.ndarray:
+    """What is read of an axis by all output coordinates together."""
+    if isinstance(read, Along):
+        return _all_along(read, size, extent[read.axis])
+    return _along(np.ones(extent[followed(read)[0]], dtype=bool), read, size, extent)
+
+
+@lru_cache(maxsize=1024)
+def _all_along(read: Along, size: int, outputs: int) -> np.ndarray:
+    extent = (0,) * read.axis + (outputs,)
+    return _along(np.ones(outputs, dtype=bool), read, size, extent)
+
+
+def _along(mask: np.ndarray, read: AxisRead, size: int, extent: Shape) -> np.ndarray:
+    """What the output coordinates in `mask` read of an axis of length `size`."""
+    o = np.flatnonzero(mask)
+    if isinstance(read, Along):
+        starts, counts, step = _at(read, o, size)
+    else:
+        starts, counts, step = coordinates(read, size, extent)
+        starts, counts = starts[o], counts[o]
+    return _marked(starts, counts, step, size)
+
+
+def _at(read: Along, o: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """As `rfgraph.reads.coordinates`, at some output coordinates, and clipped by `_marked`."""
+    if len(read.starts) == 1:
+        starts = o * read.advance + read.starts[0]
+        counts = np.full(len(o), read.counts[0])
+    else:
+        period, phase = np.divmod(o, len(read.starts))
+        starts = np.array(read.starts)[phase] + period * read.advance
+        counts = np.array(read.counts)[phase]
+    if read.part is not None:
+        counts = np.where((o >= read.part[0]) & (o < read.part[1]), counts, 0)
+    return starts, counts, read.step
+
+
+def _marked(starts: np.ndarray, counts: np.ndarray, step: int, size: int) -> np.ndarray:
+    """The coordinates ``starts, starts + step, ...`` (`counts` of them) that lie in the axis."""
+    mask = np.zeros(size, dtype=bool)
+    most = int(counts.max(initial=0))
+    if step == 1 and most > _WIDE:
+        # Ends of runs, summed up.
+        live = counts > 0
+        begin = np.clip(starts[live], 0, size)
+        end = np.clip(starts[live] + counts[live], 0, size)
+        edges = np.bincount(begin, minlength=size + 1) - np.bincount(end, minlength=size + 1)
+        mask[:] = np.cumsum(edges)[:size] > 0
+        return mask
+    even = most == int(counts.min(initial=most))
+    for k in range(most):
+        at = starts + k * step if even else (starts + k * step)[counts > k]
+        mask[at[(at >= 0) & (at < size)]] = True
+    return mask
+
+
+def _jointly(
+    product: Product,
+    axes: list[int],
+    reads: Sequence[AxisRead],
+    source: Shape,
+    extent: Shape,
+) -> Product | None:
+    """The source axes `axes`, of which some follow output axes that belong together."""
+    parts: list[tuple[set[int], list[int]]] = [(set(factor.axes), []) for factor in product]
+    for a in axes:
+        outs, members = set(followed(reads[a])), [a]
+        for part in [p for p in parts if p[0] & outs]:
+            parts.remove(part)
+            outs |= part[0]
+            members += part[1]
+        parts.append((outs, members))
+    made: list[Factor] = []
+    for outs, members in parts:
+        if not members:
+            continue
+        members.sort()
+        over = tuple(sorted(outs))
+        held = tuple(f for f in product if outs.issuperset(f.axes))
+        mask = _over(held, over, extent)
+        found = _product_of(mask, over, members, reads, source, extent)
+        if not found.any():
+            return None
+        made.extend(_split(tuple(members), found))
+    return tuple(made)
+
+
+def _product_of(
+    mask: np.ndarray,
+    over: tuple[int, ...],
+    members: list[int],
+    reads: Sequence[AxisRead],
+    source: Shape,
+    extent: Shape,
+) -> np.ndarray:
+    """For every output coordinate in `mask` the product of what it reads of the axes `members`."""
+    followed_by = {out for a in members for out in followed(reads[a])}
+    kept = [k for k, out in enumerate(over) if out in followed_by]
+    mask = _shadow(mask, kept)
+    over = tuple(over[k] for k in kept)
+    places = dict(zip(over, np.nonzero(mask), strict=True))
+    rows = len(next(iter(places.values())))
+    shape = tuple(source[a] for a in members)
+    affordable(prod(shape))
+    progressions = []
+    for a in members:
+        r = reads[a]
+        if isinstance(r, Along):
+            starts, counts, step = _at(r, places[r.axis], source[a])
+        else:
+            assert isinstance(r, Table)
+            index = tuple(places[axis] for axis in r.axes)
+            starts, counts, step = r.starts[index], r.counts[index], r.step
+        first = np.maximum(-(starts // step), 0)
+        last = np.minimum((source[a] - 1 - starts) // step, counts - 1)
+        progressions.append((starts + first * step, np.maximum(last - first + 1, 0), step))
+    # Runs are given by their ends, to be summed up along these axes.
+    runs = [step == 1 and counts.max(initial=0) > _WIDE for _, counts, step in progressions]
+    out = np.zeros(shape, dtype=bool)
+    edges = np.zeros(
+        [n + run for n, run in zip(shape, runs, strict=True)] if any(runs) else 0, np.int32
+    )
+
+    def descend(level: int, index: tuple[np.ndarray, ...], rows: np.ndarray, sign: int) -> None:
+        if level == len(members):
+            if any(runs):
+                np.add.at(edges, index, sign)
+            else:
+                out[index] = True
+            return
+        starts, counts, step = progressions[level]
+        starts, counts = starts[rows], counts[rows]
+        if runs[level]:
+            some = counts > 0
+            kept = tuple(i[some] for i in index)
+            descend(level + 1, (*kept, starts[some]), rows[some], sign)
+            descend(level + 1, (*kept, (starts + counts)[some]), rows[some], -sign)
+            return
+        for k in range(int(counts.max(initial=0))):
+            some = counts > k
+            at = starts[some] + k * step
+            descend(level + 1, (*(i[some] for i in index), at), rows[some], sign)
+
+    descend(0, (), np.arange(rows), 1)
+    if not any(runs):
+        return out
+    for k, run in enumerate(runs):
+        if run:
+            np.cumsum(edges, axis=k, out=edges)
+    return np.asarray(edges[tuple(slice(n) for n in shape)] > 0)
+
+
+# ---------------------------------------------------------------- masks and products
+
+
+def _over(product: Iterable[Factor], axes: tuple[int, ...], shape: Shape) -> np.ndarray:
+    """One mask over `axes`, which hold those of every factor."""
+    affordable(prod(shape[a] for a in axes))
+    out = np.ones([shape[a] for a in axes], dtype=bool)
+    for factor in product:
+        dims = [shape[a] if a in factor.axes else 1 for a in axes]
+        out &= factor.mask.reshape(dims)
+    return out
+
+
+def _split(axes: tuple[int, ...], mask: np.ndarray) -> list[Factor]:
+    """A mask as factors over as few axes each as can be."""
+    if len(axes) == 1:
+        return [] if mask.all() else [Factor(axes, mask)]
+    whole = int(mask.sum())
+    factors: list[Factor] = []
+    rest = list(range(len(axes)))
+    for k in range(len(axes)):
+        if len(rest) < 2:
+            break
+        # An axis leaves if the mask is the product of its sides on it and on the rest.
+        others = tuple(j for j in rest if j != k)
+        side = _shadow(mask, (k,))
+        remainder = _shadow(mask, others)
+        gone = prod(int(f.mask.sum()) for f in factors)
+        if int(side.sum()) * int(remainder.sum()) * gone == whole:
+            factors.append(Factor((axes[k],), side))
+            rest.remove(k)
+    if rest:
+        left = _shadow(mask, rest)
+        factors.append(Factor(tuple(axes[j] for j in rest), left))
+    return [f for f in factors if not f.mask.all()]
+
+
+def _shadow(mask: np.ndarray, kept: Sequence[int]) -> np.ndarray:
+    """Where a mask holds somewhere along all axes but those `kept`."""
+    return np.asarray(mask.any(axis=tuple(k for k in range(mask.ndim) if k not in kept)))
+
+
+def _contains(p: Product, q: Product) -> bool:
+    """Whether product `p` is seen to hold all of `q`."""
+    if p is q:
+        return True
+    own = {factor.axes: factor for factor in q}
+    for factor in p:
+        other = own.get(factor.axes)
+        if other is None or (other is not factor and factor.bits | other.bits != factor.bits):
+            return False
+    return True
+
+
+def _joined(p: Product, q: Product) -> Product | None:
+    """One product that is the union of both, where there is one that is easily seen."""
+    if len(p) != len(q):
+        return None
+    other = {factor.axes: factor for factor in q}
+    apart: list[tuple[Factor, Factor]] = []
+    for factor in p:
+        match = other.get(factor.axes)
+        if match is None:
+            return None
+        if match is not factor and match.bits != factor.bits:
+            apart.append((factor, match))
+            if len(apart) > 1:
+                return None
+    if not apart:
+        return p
+    ((factor, match),) = apart
+    both = factor.mask | match.mask
+    kept = [f for f in p if f is not factor]
+    return tuple(kept) if both.all() else (*kept, *_split(factor.axes, both))
+
+
+def union(products: Iterable[Product], shape: Shape | None) -> Region:
+    """The union of products, with as few as is easily seen."""
+    kept: list[Product] = []
+    pending = list(products)
+    while pending:
+        product = pending.pop()
+        if any(_contains(other, product) for other in kept):
+            continue
+        kept = [other for other in kept if not _contains(product, other)]
+        for k, other in enumerate(kept):
+            joined = _joined(other, product)
+            if joined is not None:
+                del kept[k]
+                pending.append(joined)
+                break
+        else:
+            kept.append(product)
+    if len(kept) <= _MAX_PRODUCTS or shape is None:
+        return tuple(kept)
+    axes = tuple(sorted({a for product in kept for f in product for a in f.axes}))
+    if len(kept) > prod(shape[a] for a in axes) // _PRODUCT_WORTH:
+        mask = np.zeros([shape[a] for a in axes], dtype=bool)
+        for product in kept:
+            mask |= _over(product, axes, shape)
+        kept = [tuple(_split(axes, mask))]
+    return tuple(kept)
+
+
+__all__ = ["Factor", "Product", "Region", "Support", "backward", "dense", "region_of", "union"]
