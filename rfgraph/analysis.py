@@ -22,7 +22,7 @@ from rfgraph.explain import Explainer, Explanation
 from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
 from rfgraph.paths import Paths, counted, paths, proportions, variation
-from rfgraph.shapes import MAX_AXIS, Shape
+from rfgraph.shapes import MAX_AXIS, MAX_STATIC, Shape
 from rfgraph.support import Factor, Region, Support, backward, region_of, union
 
 Model = str | os.PathLike[str] | bytes | onnx.ModelProto
@@ -33,6 +33,9 @@ _MAX_ANSWER = 1 << 28
 # The largest Jacobian whose pattern is made.
 _MAX_ROWS = 1 << 17
 _MAX_ENTRIES = 1 << 28
+
+# Static values are evaluated up to this many elements where constants cut reads: large masks.
+_MAX_MASK = 1 << 27
 
 # Sizes that are tried, in turn, for open axes on which the answer depends.
 _SENSIBLE = (224, 256, 64, 128, 512, 1024, 32, 16, 8, 4)
@@ -45,6 +48,7 @@ def analyze(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, Any] | None = None,
+    prune: bool = False,
     strict: bool = False,
     assume: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -54,11 +58,14 @@ def analyze(
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
-        The model. Its weights are not read.
+        The model. Its weights are not read, unless with `prune`.
     shapes : mapping of str to tuple of int, optional
         Shapes of inputs, for the axes that the model leaves open.
     values : mapping of str to array, optional
         Inputs to hold fixed, such as a ``sizes`` input: nothing depends on them.
+    prune : bool, optional
+        Whether constants cut reads: taps of a kernel that are exactly zero, what a mask excludes
+        from a softmax, what is multiplied by zero. The weights are then read.
     strict : bool, optional
         Whether an operator without a transfer is an error; else all of its inputs are taken to
         be read, with a note.
@@ -104,7 +111,7 @@ def analyze(
     sizes, open_axes = _sizes(graph, shapes or {})
 
     def at(sizes: Mapping[str, Shape]) -> Analysis:
-        return _analysis(graph, sizes, strict, progress)
+        return _analysis(graph, sizes, strict, prune, progress)
 
     if not open_axes:
         return at(sizes)
@@ -120,10 +127,11 @@ def _analysis(
     graph: Graph,
     sizes: Mapping[str, Shape],
     strict: bool,
+    prune: bool,
     progress: Callable[[int, int], None] | None,
 ) -> Analysis:
-    graph, shapes = expand(graph, sizes)
-    flow = trace(graph, shapes, strict=strict)
+    graph, shapes = expand(graph, sizes, _MAX_MASK if prune else MAX_STATIC)
+    flow = trace(graph, shapes, strict=strict, prune=prune)
     try:
         return Analysis(graph, flow, forward(flow, Bounds(), progress))
     except ShapeError as error:

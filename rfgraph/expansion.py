@@ -34,7 +34,7 @@ from rfgraph.graph import (
     opsets_of,
 )
 from rfgraph.ops import lookup_rule, output_shapes
-from rfgraph.shapes import Shape, Shapes, schema_of
+from rfgraph.shapes import MAX_STATIC, Shape, Shapes, schema_of
 
 # Loops are unrolled into at most so many nodes.
 _MAX_UNROLLED = 1 << 13
@@ -46,7 +46,9 @@ _MAX_NESTED = 100
 _OWN_OPSETS = {"": 18}
 
 
-def expand(graph: Graph, sizes: Mapping[str, Shape]) -> tuple[Graph, Shapes]:
+def expand(
+    graph: Graph, sizes: Mapping[str, Shape], most: int = MAX_STATIC
+) -> tuple[Graph, Shapes]:
     """The graph written out at given sizes of its inputs, and its shapes.
 
     Parameters
@@ -55,6 +57,8 @@ def expand(graph: Graph, sizes: Mapping[str, Shape]) -> tuple[Graph, Shapes]:
         The model; it is left as it is.
     sizes : mapping of str to shape
         A concrete shape for every input that has one.
+    most : int
+        Static values are evaluated up to this many elements.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def expand(graph: Graph, sizes: Mapping[str, Shape]) -> tuple[Graph, Shapes]:
     ModelError
         A subgraph breaks a rule.
     """
-    shapes = Shapes(graph, sizes, output_shapes)
+    shapes = Shapes(graph, sizes, output_shapes, most)
     kinds = {(node.domain, node.op_type, node.version) for node in graph.nodes}
     if any(key[:2] in _HANDLERS or _defined_by_function(*key) for key in kinds):
         graph = _Expansion(graph, shapes).graph

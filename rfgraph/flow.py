@@ -15,6 +15,8 @@ from typing import Generic, Protocol, TypeVar
 from rfgraph.errors import ModelError, RFGraphError, UnsupportedError
 from rfgraph.graph import Body, Graph, Node
 from rfgraph.ops import Operation, Reads, Undetermined, blamed, check_answer, lookup_rule
+from rfgraph.ops.cuts import confined
+from rfgraph.partial import Knowledge
 from rfgraph.reads import (
     Elementwise,
     Everything,
@@ -121,7 +123,7 @@ class Flow:
     notes: list[Note]
 
 
-def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
+def trace(graph: Graph, shapes: Shapes, *, strict: bool = False, prune: bool = False) -> Flow:
     """Ask the operators for their reads.
 
     Parameters
@@ -132,6 +134,8 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
         Its shapes.
     strict : bool
         Whether an operator without a transfer is an error.
+    prune : bool
+        Whether constants cut reads.
 
     Raises
     ------
@@ -141,7 +145,7 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
         A transfer that is not rfgraph's own fails.
     """
     inputs = {i.name: shapes.shape(i.name) for i in graph.inputs}
-    tracer = _Tracer(graph.file, shapes, strict, set(inputs))
+    tracer = _Tracer(graph.file, shapes, strict, set(inputs), prune)
     steps = tracer.steps(graph.nodes)
     return Flow(inputs, steps, shapes, tracer.notes)
 
@@ -149,11 +153,14 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
 class _Tracer:
     """Asks the operators, and keeps which values an input reaches."""
 
-    def __init__(self, file: str | None, shapes: Shapes, strict: bool, live: set[str]) -> None:
+    def __init__(
+        self, file: str | None, shapes: Shapes, strict: bool, live: set[str], prune: bool
+    ) -> None:
         self._file = file
         self._shapes = shapes
         self._strict = strict
         self._live = live
+        self._knowledge = Knowledge(shapes, live) if prune else None
         self.notes: list[Note] = []
 
     def steps(self, nodes: list[Node]) -> list[Step]:
@@ -163,7 +170,7 @@ class _Tracer:
             names = [*node.inputs, *node.captures] if node.captures else node.inputs
             if self._live.isdisjoint(names):
                 continue
-            operation = Operation(node, names, self._shapes, self._live)
+            operation = Operation(node, names, self._shapes, self._live, self._knowledge)
             reads = self._reads(node, operation)
             if any(reads):
                 steps.append(Step(node, reads, cycle))
@@ -217,10 +224,23 @@ class _Tracer:
         """The reads of each output that an input reaches."""
         outputs, names = operation.node.outputs, operation.names
         per_output = answer if isinstance(answer, tuple) else [answer] * len(outputs)
+        if self._knowledge is not None:
+            per_output = self._cut(operation, self._knowledge, per_output)
         return [
             _live_reads(found, names, self._live, self._shapes, self._shapes.shape(name))
             for name, found in zip(outputs, per_output, strict=False)
         ]
+
+    def _cut(
+        self, operation: Operation, knowledge: Knowledge, per_output: Sequence[list[Read]]
+    ) -> list[list[Read]]:
+        """The reads of each output, where elements that are known read nothing."""
+        node, cut = operation.node, list(per_output)
+        for k, learnt in enumerate(knowledge.learn(node, per_output)):
+            extent = self._shapes.shape(node.outputs[k])
+            if learnt is not None and learnt.settled is not None and extent is not None:
+                cut[k] = confined(operation, cut[k], ~learnt.settled, extent)
+        return cut
 
     def _cycle(self, body: Body) -> Cycle:
         """The steps of a body, in which what is carried lives once its beginning or end does."""

@@ -32,7 +32,7 @@ MAX_RANK = 48
 _MAX_FED = 1024
 
 # Static values are evaluated up to this many elements: shapes, axes, indices, masks.
-_MAX_STATIC = 1 << 22
+MAX_STATIC = 1 << 22
 
 # Their outputs are not a function of their inputs.
 _RANDOM = frozenset(
@@ -92,6 +92,8 @@ class Shapes:
     rules : callable, optional
         Gives element type and shape of each output of a node that ONNX's inference doesn't know,
         or None: see `rfgraph.ops.output_shapes`.
+    most : int
+        Static values are evaluated up to this many elements.
 
     Raises
     ------
@@ -100,9 +102,14 @@ class Shapes:
     """
 
     def __init__(
-        self, graph: Graph, sizes: Mapping[str, Shape], rules: Rules | None = None
+        self,
+        graph: Graph,
+        sizes: Mapping[str, Shape],
+        rules: Rules | None = None,
+        most: int = MAX_STATIC,
     ) -> None:
         self.graph = graph
+        self._most = most
         self._rules = rules
         self._shapes: dict[str, Shape | None] = {}
         self._types: dict[str, TypeProto] = {}
@@ -380,7 +387,7 @@ class Shapes:
             if not name:
                 continue
             value = self._statics[name]
-            if value is None or value.size > _MAX_STATIC:
+            if value is None or value.size > self._most:
                 return
             feeds[name] = value
         if node.op_type == "Constant" and not node.domain:
@@ -388,18 +395,22 @@ class Shapes:
             return
         if any(a.t.data_location == onnx.TensorProto.EXTERNAL for a in node.proto.attribute):
             return
-        if sum(value.size for value in feeds.values()) > _MAX_STATIC:
+        if sum(value.size for value in feeds.values()) > self._most:
             return
         for name in node.outputs:
             shape = self._shapes.get(name)
-            if shape is not None and np.prod(shape, dtype=object) > _MAX_STATIC:
+            if shape is not None and np.prod(shape, dtype=object) > self._most:
                 return
         # Outputs that can be huge though the inputs are small are made only at a known size.
         sized = all(not name or name in self._shapes for name in node.outputs)
-        if not sized and node.op_type in _GROWING and not _modest(node, list(feeds.values())):
+        if (
+            not sized
+            and node.op_type in _GROWING
+            and not _modest(node, list(feeds.values()), self._most)
+        ):
             return
         try:
-            results = _reference(node, feeds)
+            results = evaluate(node, feeds)
         except Exception:
             # The reference lacks this operator or this use of it: the value stays unknown.
             return
@@ -430,7 +441,7 @@ class Shapes:
         )
 
 
-def _reference(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
+def evaluate(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
     """The outputs of a node by ONNX's reference implementation, which is only now imported."""
     from onnx.reference import ReferenceEvaluator
     from onnx.reference.ops import load_op
@@ -454,16 +465,16 @@ def _reference(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
     return results
 
 
-def _modest(node: Node, inputs: list[np.ndarray]) -> bool:
+def _modest(node: Node, inputs: list[np.ndarray], most: int) -> bool:
     """Whether the output of a node that can blow up its inputs stays small."""
     if node.op_type == "Range":
         start, limit, delta = (float(v.item()) for v in inputs)
-        return delta != 0 and abs((limit - start) / delta) <= _MAX_STATIC
+        return delta != 0 and abs((limit - start) / delta) <= most
     sizes = inputs[0] if node.op_type == "ConstantOfShape" else inputs[-1]
     if sizes.dtype.kind not in "iu":
         return False
     total = np.prod(np.maximum(np.abs(sizes), 1).astype(object)) * max(inputs[0].size, 1)
-    return bool(total <= _MAX_STATIC)
+    return bool(total <= most)
 
 
 def infer(
@@ -610,7 +621,7 @@ def _whole_graph(graph: Graph) -> onnx.GraphProto:
         copy.opset_import.append(onnx.helper.make_opsetid("hidden", 1))
         proto = copy
     try:
-        small = _propagated_sizes(graph) <= _MAX_STATIC
+        small = _propagated_sizes(graph) <= MAX_STATIC
         return shape_inference.infer_shapes(proto, data_prop=small).graph
     except (shape_inference.InferenceError, RuntimeError, ValueError, MemoryError):
         # Walking the nodes one by one finds the one to blame.

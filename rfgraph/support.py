@@ -559,6 +559,9 @@ def _product_of(
 def _over(product: Iterable[Factor], axes: tuple[int, ...], shape: Shape) -> np.ndarray:
     """One mask over `axes`, which hold those of every factor."""
     affordable(prod(shape[a] for a in axes))
+    product = list(product)
+    if len(product) == 1 and product[0].axes == axes:
+        return product[0].mask
     out = np.ones([shape[a] for a in axes], dtype=bool)
     for factor in product:
         dims = [shape[a] if a in factor.axes else 1 for a in axes]
@@ -570,11 +573,12 @@ def _split(axes: tuple[int, ...], mask: np.ndarray) -> list[Factor]:
     """A mask as factors over as few axes each as can be."""
     if len(axes) == 1:
         return [] if mask.all() else [Factor(axes, mask)]
-    whole = int(mask.sum())
+    whole = int(np.count_nonzero(mask))
     factors: list[Factor] = []
     rest = list(range(len(axes)))
     for k in range(len(axes)):
-        if len(rest) < 2:
+        # Of two axes the second leaves if the first does.
+        if len(rest) < 2 or (len(axes) == 2 and k):
             break
         # An axis leaves if the mask is the product of its sides on it and on the rest.
         others = tuple(j for j in rest if j != k)
@@ -585,7 +589,7 @@ def _split(axes: tuple[int, ...], mask: np.ndarray) -> list[Factor]:
             factors.append(Factor((axes[k],), side))
             rest.remove(k)
     if rest:
-        left = _shadow(mask, rest)
+        left = mask if len(rest) == mask.ndim else _shadow(mask, rest)
         factors.append(Factor(tuple(axes[j] for j in rest), left))
     return [f for f in factors if not f.mask.all()]
 

@@ -38,6 +38,11 @@ def add_common(command: argparse.ArgumentParser) -> None:
         help="hold an input fixed",
     )
     command.add_argument(
+        "--prune",
+        action="store_true",
+        help="let constants cut reads: kernel taps that are zero, masks of attention",
+    )
+    command.add_argument(
         "--strict", action="store_true", help="fail on an operator that is not known"
     )
     command.add_argument(
@@ -60,6 +65,7 @@ def analysis_of(options: argparse.Namespace) -> Analysis:
         options.model,
         shapes=_shapes(options.shape, options.model),
         values=dict(_value(text) for text in options.value),
+        prune=options.prune,
         strict=options.strict,
         assume=True,
         progress=_progress if sys.stderr.isatty() else None,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
 
+from rfgraph.ops.cuts import WEAK, confined, kept_along
 from rfgraph.ops.elementwise import elementwise
 from rfgraph.ops.moving import along_axis, gathered
 from rfgraph.ops.registry import Operation, Reads, lookup_rule, transfer
@@ -97,8 +98,11 @@ class _Keys:
         array = np.ascontiguousarray(array).reshape(dims + array.shape[2:])
         return tuple(2 * k for k in kept), array
 
-    def read(self, least: int) -> AxisRead:
+    def read(self, least: int) -> list[AxisRead]:
         """The keys that are read by the queries that may attend `least` or more."""
+        return [self._read(least)]
+
+    def _read(self, least: int) -> AxisRead:
         axes, counts = self._over(np.where(self.counts >= least, self.counts, 0))
         if not axes:
             if counts == self.total:
@@ -119,6 +123,65 @@ class _Keys:
         ahead = np.arange(self.total) - self.first[..., None]
         axes, there = self._over((ahead >= 0) & (ahead < self.counts[..., None]))
         return _where((*axes, 3), there)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(_Keys):
+    """The keys that a mask leaves besides.
+
+    Attributes
+    ----------
+    op : Operation
+        The node.
+    kept : ndarray of bool, shape (batch, heads, queries, keys)
+        1 long where nothing varies.
+    """
+
+    op: Operation | None = None
+    kept: np.ndarray = field(default_factory=lambda: np.ones((1, 1, 1, 1), dtype=bool))
+
+    def read(self, least: int) -> list[AxisRead]:
+        """The keys that are read by the queries that may attend `least` or more."""
+        assert self.op is not None
+        kept = self.kept & (self.counts >= least)[..., None]
+        return kept_along(self.op, kept, (0, 1, 2), STATISTIC)
+
+    def queries(self, least: int, length: int) -> AxisRead:
+        """Each query's own row of `length`, if it may attend `least` keys or more."""
+        there = np.broadcast_to(self.counts >= least, (*self.counts.shape[:2], length))
+        axes = [axis for axis in range(2) if there.shape[axis] > 1]
+        return _where((*axes, 2), there.reshape([*(there.shape[a] for a in axes), length]))
+
+
+def _unmasked(op: Operation, keys: _Keys, length: int) -> _Keys:
+    """The keys that what is known of attn_mask leaves; all of a query's if it leaves none."""
+    fact = op.known(3)
+    if fact is None:
+        return keys
+    masked = fact.zeros if fact.value.dtype == bool else fact.low
+    if masked is None:
+        return keys
+    total = keys.total
+
+    def over_keys(mask: np.ndarray) -> np.ndarray:
+        """As four axes; keys beyond the mask are not attended in any case."""
+        mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
+        if mask.shape[-1] == 1:
+            return mask
+        return np.pad(mask[..., :total], [(0, 0)] * 3 + [(0, max(total - mask.shape[-1], 0))])
+
+    masked = over_keys(masked)
+    ahead = np.arange(total) - keys.first[..., None]
+    may = ((ahead >= 0) & (ahead < keys.counts[..., None]))[:, None]
+    sure = may & ~masked
+    if fact.maybe is not None:
+        # Where the data may mask a whole row, its weights are uniform.
+        sure = sure & ~over_keys(fact.maybe)
+    kept = np.where(sure.any(axis=-1, keepdims=True), may & ~masked, may)
+    if fact.value.dtype != bool and fact.assumes:
+        op.note(WEAK)
+    kept = np.broadcast_to(kept, (*kept.shape[:3], total))
+    return _Kept(total, keys.first, kept.sum(axis=-1), keys.interior, keys.open, op, kept)
 
 
 _COMPUTED = "its 'nonpad_kv_seqlen' is computed: every key may be attended"
@@ -199,7 +262,8 @@ def attention(op: Operation) -> Reads:
     causal, three queries:   i: 0 1 2   J: {0} {0,1} {0,1,2}
 
     A single key has the weight 1: then the query reads V alone, and attn_mask, which may leave
-    not even that one. What attn_mask excludes by its values counts as read. From version 24 on
+    not even that one. What attn_mask excludes by its values counts as read, unless pruned. From
+    version 24 on
     it may be shorter than the keys, those beyond it are not attended. Inputs with three axes
     hold the heads side by side in the last one.
 
@@ -208,7 +272,8 @@ def attention(op: Operation) -> Reads:
     Q, (batch, heads, length, _) = _unpacked(0, op.shape(0), op.attribute("q_num_heads", 0))
     K, (_, shared, total, _), present_key = _cached(op, 1, 4)
     V, (*_, size), present_value = _cached(op, 2, 5)
-    keys = _keys(op, length, total, op.shape(4)[2] if op.has(4) else 0)
+    structure = _keys(op, length, total, op.shape(4)[2] if op.has(4) else 0)
+    keys = _unmasked(op, structure, length)
     head = _head(heads, shared)
     lengths: list[Read] = []
     if op.static(6) is None:
@@ -232,14 +297,14 @@ def attention(op: Operation) -> Reads:
         if (keys.counts > 1).any():
             own = keys.queries(2, length)
             reads.append(PerAxis(Q, (same(0), same(1), own, STATISTIC)))
-            reads.append(PerAxis(K, (same(0), head, keys.read(2), STATISTIC)))
+            reads += [PerAxis(K, (same(0), head, r, STATISTIC)) for r in keys.read(2)]
         if (keys.counts > 0).any():
-            reads.extend(mask(keys.read(1)))
+            reads += [read for r in keys.read(1) for read in mask(r)]
         return reads
 
     Y = weights()
     if (keys.counts > 0).any():
-        Y.append(PerAxis(V, (same(0), head, keys.read(1), same(3))))
+        Y += [PerAxis(V, (same(0), head, r, same(3))) for r in keys.read(1)]
     if len(op.shape(0)) == 3:
         Y = _packed((batch, heads, length, size), Y)
     mode = op.attribute("qk_matmul_output_mode", 0)
@@ -250,8 +315,11 @@ def attention(op: Operation) -> Reads:
     if mode >= 2:
         # After the mask the score of a key that may not be attended is -inf, its weight 0.
         inner = weights() if mode == 3 else [*scores, *mask(same(3)), *lengths]
-        stage = Stage((batch, heads, length, total), inner)
-        scores = [PerAxis(stage, (same(0), same(1), same(2), keys.attended()))]
+        extent = (batch, heads, length, total)
+        stage = Stage(extent, inner)
+        scores = [PerAxis(stage, (same(0), same(1), same(2), structure.attended()))]
+        if mode == 3 and isinstance(keys, _Kept):
+            scores = confined(op, scores, keys.kept, extent)
     return Y, present_key, present_value, scores
 
 

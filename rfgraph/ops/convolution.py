@@ -6,6 +6,7 @@ from math import gcd
 
 import numpy as np
 
+from rfgraph.ops.cuts import Run, kept_along, tap_groups
 from rfgraph.ops.registry import Operation, Reads, transfer
 from rfgraph.ops.windows import bias, spatial_windows, taps
 from rfgraph.reads import (
@@ -13,6 +14,7 @@ from rfgraph.reads import (
     AxisRead,
     PerAxis,
     Read,
+    Shape,
     Source,
     block,
     same,
@@ -29,11 +31,47 @@ def _channels(outputs: int, inputs: int, group: int) -> AxisRead:
     return block(1, outputs // group, inputs // group)
 
 
-def convolved(op: Operation, kernel: int, data: Source, weights: Source | None) -> list[Read]:
+def _used(
+    op: Operation, zeros: np.ndarray | None, W: Shape, group: int, *, swapped: bool = False
+) -> list[tuple[tuple[Run, ...], AxisRead]]:
+    """The taps of a kernel of shape `W` and the input channels at which they are used; `zeros` are
+    its elements that are 0.
+
+    `swapped`: W has the input channels first, as a transposed convolution has.
+    """
+    size = W[2:]
+    outputs, inputs = (W[1] * group, W[0]) if swapped else (W[0], W[1] * group)
+    if zeros is None:
+        return [(tuple(Run(0, n) for n in size), _channels(outputs, inputs, group))]
+    used = np.broadcast_to(~zeros, W)
+    if swapped:
+        # Channels of the output before those of the input's group.
+        used = used.reshape(group, inputs // group, outputs // group, *size)
+        used = used.swapaxes(1, 2).reshape(outputs, inputs // group, *size)
+    found: list[tuple[tuple[Run, ...], AxisRead]] = []
+    for box, pairs in tap_groups(op, used):
+        if pairs.all():
+            found.append((box, _channels(outputs, inputs, group)))
+            continue
+        of_group = np.zeros((outputs, group, inputs // group), dtype=bool)
+        of_group[np.arange(outputs), np.arange(outputs) // (outputs // group)] = pairs
+        kept = of_group.reshape(outputs, inputs)
+        kept = kept[:1] if (kept == kept[0]).all() else kept
+        found.extend((box, channels) for channels in kept_along(op, kept, [1]))
+    return found
+
+
+def convolved(
+    op: Operation,
+    kernel: int,
+    data: Source,
+    weights: Source | None,
+    zeros: np.ndarray | None,
+) -> list[Read]:
     """What a convolution reads of its data, input 0, and of its kernel, input `kernel`.
 
     `data` and `weights` are these inputs, or stages of their shapes; None: weights that are
-    not computed.
+    not computed. `zeros` are the elements of the kernel that are 0.
     """
     X, W, Y = op.shape(0), op.shape(kernel), op.out()
     group = op.attribute("group", 1)
@@ -42,10 +80,13 @@ def convolved(op: Operation, kernel: int, data: Source, weights: Source | None) 
     if group < 1 or X[1] != W[1] * group or W[0] % group:
         raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
     windows = spatial_windows(op, W[2:])
-    along = [
-        window(axis, w.kernel, w.stride, w.dilation, w.pad) for axis, w in enumerate(windows, 2)
-    ]
-    reads: list[Read] = [PerAxis(data, (same(0), _channels(W[0], X[1], group), *along))]
+    reads: list[Read] = []
+    for box, channels in _used(op, zeros, W, group):
+        along = [
+            window(axis, r.many, w.stride, w.dilation * r.step, w.pad - r.start * w.dilation)
+            for axis, (w, r) in enumerate(zip(windows, box, strict=True), 2)
+        ]
+        reads.append(PerAxis(data, (same(0), channels, *along)))
     if weights is not None:
         used = []
         for axis, w in enumerate(windows, 2):
@@ -68,7 +109,7 @@ def conv(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Conv.html
     """
-    reads = convolved(op, 1, 0, 1 if op.live(1) else None)
+    reads = convolved(op, 1, 0, 1 if op.live(1) else None, op.zeros(1))
     if op.live(2):
         reads.append(bias(2))
     return reads
@@ -103,13 +144,12 @@ def conv_transpose(op: Operation) -> Reads:
             pads.append(total // 2 if auto_pad == "SAME_UPPER" else total - total // 2)
     elif auto_pad == "VALID":
         pads = [0] * rank
-    along = [
-        transposed_window(
-            axis, W[axis], strides[axis - 2], dilations[axis - 2], pads[axis - 2], Y[axis]
-        )
-        for axis in range(2, rank + 2)
-    ]
-    reads: list[Read] = [PerAxis(0, (same(0), _channels(Y[1], X[1], group), *along))]
+    reads: list[Read] = []
+    for box, channels in _used(op, op.zeros(1), W, group, swapped=True):
+        along = []
+        for axis, (r, s, d, p) in enumerate(zip(box, strides, dilations, pads, strict=True), 2):
+            along.append(transposed_window(axis, r.many, s, d * r.step, p - d * r.start, Y[axis]))
+        reads.append(PerAxis(0, (same(0), channels, *along)))
     if op.live(1):
         kernel = []
         for axis in range(2, rank + 2):

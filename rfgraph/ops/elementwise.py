@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rfgraph.ops.cuts import confined
 from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
 from rfgraph.reads import Elementwise, Read
 
@@ -14,7 +15,7 @@ _NAMES = """
     BitwiseOr BitwiseXor Cast Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Gelu
     Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual
     Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid
-    Sign Sin Sinh Softplus Softsign Sqrt Sub Sum SwiGLU Swish Tan Tanh ThresholdedRelu Where Xor
+    Sign Sin Sinh Softplus Softsign Sqrt Sub Sum SwiGLU Swish Tan Tanh ThresholdedRelu Xor
 """
 
 
@@ -43,6 +44,30 @@ def expand(op: Operation) -> Reads:
     if op.live(1):
         raise Undetermined("its 'shape' is computed from the data")
     return [Elementwise(0)]
+
+
+@transfer("Where", since=9)
+def where(op: Operation) -> Reads:
+    """Each element of one of two inputs.
+
+    output[o] <- condition[o], X[o], Y[o]
+
+    Pruned, X is not read where the condition is known not to hold, nor Y where it is.
+
+    https://onnx.ai/onnx/operators/onnx__Where.html
+    """
+    fact = op.known(0)
+    if fact is None:
+        return elementwise(op)
+    extent, rank = op.out(), len(op.shape(0))
+    lead = (1,) * (len(extent) - rank)
+    nowhere = np.zeros((1,) * rank, dtype=bool)
+    reads: list[Read] = []
+    for k, settled in ((0, fact.known), (1, fact.zeros), (2, fact.ones)):
+        there = ~(nowhere if settled is None else settled)
+        there = there.reshape(lead + there.shape)
+        reads.extend(confined(op, [Elementwise(k)], there, extent))
+    return reads
 
 
 @transfer("CastLike", since=15)

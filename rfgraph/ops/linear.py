@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from math import prod
+
+import numpy as np
+
+from rfgraph.ops.cuts import kept_along
 from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
 from rfgraph.reads import (
     LINEAR,
@@ -31,13 +37,18 @@ def gemm(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Gemm.html
     """
-    a: tuple[AxisRead, ...] = (same(0), mixed(op, 1))
-    b: tuple[AxisRead, ...] = (mixed(op, 0), same(1))
-    reads: list[Read] = [
-        PerAxis(0, a[::-1] if op.attribute("transA", 0) else a),
-        PerAxis(1, b[::-1] if op.attribute("transB", 0) else b),
-    ]
-    if op.has(2):
+    flipA, flipB = op.attribute("transA", 0), op.attribute("transB", 0)
+    left, right = op.zeros(0), op.zeros(1)
+    left = left.T if left is not None and flipA else left
+    right = right.T if right is not None and flipB else right
+    inner = op.shape(0)[0 if flipA else 1]
+    reads: list[Read] = []
+    if not op.prune or op.attribute("alpha", 1.0):
+        along = contracted(op, left, right, inner, mixed(op, 1))
+        reads += [PerAxis(0, (r, same(0)) if flipA else (same(0), r)) for r in along]
+        down = contracted(op, left, right, inner, mixed(op, 0))
+        reads += [PerAxis(1, (same(1), r) if flipB else (r, same(1))) for r in down]
+    if op.has(2) and (not op.prune or op.attribute("beta", 1.0)):
         reads.append(Elementwise(2))
     return reads
 
@@ -50,7 +61,48 @@ def mat_mul(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__MatMul.html
     """
-    return multiplied(op, op.shape(0), op.shape(1), (0, mixed(op, 1)), (1, mixed(op, 0)))
+    return multiplied(
+        op,
+        op.shape(0),
+        op.shape(1),
+        (0, mixed(op, 1)),
+        (1, mixed(op, 0)),
+        (op.zeros(0), op.zeros(1)),
+    )
+
+
+# The largest table of what is kept by both operands of a product.
+_JOINT = 1 << 20
+
+
+def contracted(
+    op: Operation,
+    left: np.ndarray | None,
+    right: np.ndarray | None,
+    size: int,
+    whole: AxisRead,
+) -> list[AxisRead]:
+    """The reads of the contracted axis k of a matrix product, without zeros of an operand.
+
+    `left` and `right` are the zeros of the operands, (batch, i, k) and (batch, k, j), compressed;
+    None for none. `size` is that of k.
+    """
+    rank = len(op.out())
+    row, column = len(op.shape(0)) > 1, len(op.shape(1)) > 1
+    kept: list[np.ndarray] = []
+    if left is not None:
+        kept.append(~left[..., None, :] if column else ~left)
+    if right is not None:
+        turned = right.swapaxes(-1, -2) if column else right
+        kept.append(~turned[..., None, :, :] if column and row else ~turned)
+    kept = [k.reshape((1,) * (rank + 1 - k.ndim) + k.shape) for k in kept]
+    if not kept:
+        return [whole]
+    if prod(np.broadcast_shapes(*(k.shape for k in kept))) > _JOINT:
+        # One of them alone: the one that leaves less.
+        kept = [min(kept, key=lambda k: float(k.mean()))]
+    both = reduce(np.logical_and, kept)
+    return kept_along(op, np.broadcast_to(both, (*both.shape[:-1], size)), range(rank), whole)
 
 
 def multiplied(
@@ -59,10 +111,12 @@ def multiplied(
     B: Shape,
     left: tuple[Source, AxisRead],
     right: tuple[Source, AxisRead],
+    zeros: tuple[np.ndarray | None, np.ndarray | None],
 ) -> list[Read]:
     """What a matrix product of arrays of the shapes `A` and `B` reads of both.
 
-    `left` and `right`: where they come from, and how the contracted axis is read.
+    `left` and `right`: where they come from, and how the contracted axis is read. `zeros`: their
+    elements that are 0, compressed.
     """
     rank = len(op.out())
     row, column = len(A) > 1, len(B) > 1
@@ -74,9 +128,13 @@ def multiplied(
         return [same(first + k) if n > 1 else point(0) for k, n in enumerate(sizes)]
 
     (a, along), (b, down) = left, right
+    rows = [*leading(A, 2), same(batch)] if row else []
     return [
-        PerAxis(a, (*leading(A, 2), same(batch), along) if row else (along,)),
-        PerAxis(b, (*leading(B, 2), down, same(rank - 1)) if column else (down,)),
+        *(PerAxis(a, (*rows, r)) for r in contracted(op, *zeros, A[-1], along)),
+        *(
+            PerAxis(b, (*leading(B, 2), r, same(rank - 1)) if column else (r,))
+            for r in contracted(op, *zeros, A[-1], down)
+        ),
     ]
 
 

@@ -84,7 +84,8 @@ def conv_integer(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__ConvInteger.html
     """
     w = _dequantised(op, 1, 0, 3)
-    return convolved(op, 1, _dequantised(op, 0, 1, 2), w if op.live(1) or op.live(3) else None)
+    kernel = w if op.live(1) or op.live(3) else None
+    return convolved(op, 1, _dequantised(op, 0, 1, 2), kernel, op.stored_zeros(1, 3, 0))
 
 
 @transfer("QLinearConv", since=10)
@@ -100,7 +101,7 @@ def q_linear_conv(op: Operation) -> Reads:
     """
     live = any(op.live(k) for k in (3, 4, 5))
     w = _dequantised(op, 3, 0, 4, 5) if live else None
-    reads = convolved(op, 3, _dequantised(op, 0, 1, 1, 2), w)
+    reads = convolved(op, 3, _dequantised(op, 0, 1, 1, 2), w, op.stored_zeros(3, 5, 0))
     reads += [_parameter(op, k, 1) for k in (6, 7) if op.live(k)]
     if op.has(8):
         reads.append(bias(8))
@@ -142,4 +143,5 @@ def _product(op: Operation, left: tuple[int, ...], right: tuple[int, ...]) -> li
     A, B = op.shape(left[0]), op.shape(right[0])
     a = _dequantised(op, left[0], len(A) - 2, *left[1:])
     b = _dequantised(op, right[0], len(B) - 1, *right[1:])
-    return multiplied(op, A, B, (a, mixed(op, *right)), (b, mixed(op, *left)))
+    zeros = op.stored_zeros(left[0], left[-1], -2), op.stored_zeros(right[0], right[-1])
+    return multiplied(op, A, B, (a, mixed(op, *right)), (b, mixed(op, *left)), zeros)

@@ -15,6 +15,7 @@ import onnx
 
 from rfgraph.graph import Node
 from rfgraph.ops.registry import Operation, Reads, ShapeRule, Undetermined, lookup_rule
+from rfgraph.partial import Partial
 from rfgraph.reads import Elementwise, PerAxis, Read, Rearrange, Shape, Source, Stage, point, same
 from rfgraph.shapes import attributes_of, infer
 
@@ -109,7 +110,7 @@ class Recast(Operation):
             [],
             proto,
         )
-        super().__init__(node, names, op._shapes, op._live)
+        super().__init__(node, names, op._shapes, op._live, op._knowledge)
         self.notes = op.notes
         self._outer = op
         self._given = given
@@ -139,6 +140,23 @@ class Recast(Operation):
     def static(self, k: int) -> np.ndarray | None:
         """Input `k` if it does not depend on the data."""
         return self._data[k] if k in self._data else super().static(k)
+
+    def known(self, k: int) -> Partial | None:
+        """What is known of the elements of input `k`, transposed."""
+        if k in self._data or k >= len(self._given) or not self._given[k]:
+            return None
+        fact = self._value(k) if len(self._given[k] or ()) > 1 else super().known(k)
+        if fact is None or k not in self._moved:
+            return fact
+        order = self._moved[k]
+        return fact.map(lambda array: array.transpose(order))
+
+    def _value(self, k: int) -> Partial | None:
+        """Of what is stored with a scale and a zero point: where it stands for 0."""
+        first, *parameters = self._given[k] or ()
+        zero = next((p for p in parameters if self._outer.is_zero_point(p, first)), None)
+        stored = self._outer.stored_zeros(first, zero, self._per.get(k, -1))
+        return None if stored is None else Partial(stored, np.zeros((1,) * stored.ndim, np.float32))
 
     def reads(self) -> Reads:
         """What the outputs read, of the node's own inputs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rfgraph.ops.cuts import related, unmasked
 from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.reads import STATISTIC, AxisRead, Elementwise, PerAxis, Shape, running, same
 
@@ -81,10 +82,9 @@ def softmax(op: Operation) -> Reads:
     shape = op.shape(0)
     if not shape:
         return [Elementwise(0)]
-    return [
-        Elementwise(0),
-        reduced(0, shape, {axis_of(op.attribute("axis", -1), len(shape))}, True),
-    ]
+    axis = axis_of(op.attribute("axis", -1), len(shape))
+    kept = unmasked(op, 0, axis) if op.node.op_type == "Softmax" else None
+    return [Elementwise(0), *related(op, 0, kept, axis, True, STATISTIC)]
 
 
 @transfer("Hardmax", since=1)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from rfgraph.errors import RFGraphError, TransferError
 from rfgraph.graph import Node
+from rfgraph.partial import Knowledge, Partial
 from rfgraph.reads import Read, Shape
 from rfgraph.shapes import Shapes
+
+T = TypeVar("T")
 
 # The reads of an element: one list for all outputs, or a tuple of one list an output.
 Reads: TypeAlias = "list[Read] | tuple[list[Read], ...]"
@@ -49,11 +52,21 @@ class Operation:
         Shapes and static values.
     live : set of str
         Values that depend on an input of the model.
+    knowledge : Knowledge, optional
+        Facts about values by which reads are cut; None: nothing is cut.
     """
 
-    __slots__ = ("_live", "_shapes", "names", "node", "notes")
+    __slots__ = ("_knowledge", "_live", "_shapes", "names", "node", "notes")
 
-    def __init__(self, node: Node, names: list[str], shapes: Shapes, live: set[str]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        names: list[str],
+        shapes: Shapes,
+        live: set[str],
+        knowledge: Knowledge | None = None,
+    ) -> None:
+        self._knowledge = knowledge
         self.node = node
         self.names = names
         self._shapes = shapes
@@ -123,9 +136,59 @@ class Operation:
         """``TensorProto.DataType`` of input `k`."""
         return self._shapes.element_type(self.names[k])
 
+    @property
+    def prune(self) -> bool:
+        """Whether constants cut reads."""
+        return self._knowledge is not None
+
+    def known(self, k: int) -> Partial | None:
+        """What is known of the elements of input `k`, if constants cut reads."""
+        if self._knowledge is None or not self.has(k):
+            return None
+        return self._knowledge.of(self.names[k])
+
+    def zeros(self, k: int) -> np.ndarray | None:
+        """The elements of input `k` that are exactly 0 whatever the data are: bool, of length 1
+        along axes on which that does not vary. None if there is none, or if nothing is cut.
+        """
+        fact = self.known(k)
+        return fact.zeros if fact is not None else None
+
+    def is_zero_point(self, k: int, stored: int) -> bool:
+        """Whether input `k` is the zero point of input `stored`: it is of the same type."""
+        return self.has(k) and self.element_type(k) == self.element_type(stored)
+
+    def stored_zeros(self, k: int, zero_point: int | None, axis: int = -1) -> np.ndarray | None:
+        """As `zeros`, of a quantised input: where it equals its zero point, one for all or a
+        vector along `axis`.
+        """
+        stored = self.static(k) if self.prune else None
+        if stored is None or not stored.ndim or stored.dtype.kind not in "iu":
+            return None
+        zero: np.ndarray | None = np.zeros((), stored.dtype)
+        if zero_point is not None and self.has(zero_point):
+            zero = self.static(zero_point)
+        if zero is None or zero.dtype != stored.dtype:
+            return None
+        if zero.ndim == 1 and zero.size > 1:
+            dims = [1] * stored.ndim
+            dims[axis] = zero.size
+            zero = zero.reshape(dims)
+        elif zero.size > 1 and zero.ndim != stored.ndim:
+            return None
+        else:
+            zero = zero.reshape(zero.shape if zero.size > 1 else ())
+        found = stored == zero
+        return found if found.any() else None
+
+    def once(self, what: Hashable, make: Callable[[], T]) -> T:
+        """`make`, unless another node of the model asked for the same."""
+        return make() if self._knowledge is None else self._knowledge.once(what, (), make)
+
     def note(self, reason: str) -> None:
         """Say what is assumed."""
-        self.notes.append(reason)
+        if reason not in self.notes:
+            self.notes.append(reason)
 
 
 def axis_of(axis: int, rank: int) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from rfgraph.ops.cuts import runs
 from rfgraph.ops.linear import mixed
 from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.reads import (
@@ -83,7 +86,12 @@ def stft(op: Operation) -> Reads:
     """
     step, length = _frames(op)
     parts = [LINEAR] * (len(op.shape(0)) - 2)
-    reads: list[Read] = [PerAxis(0, (same(0), window(1, length, step, 1, 0), *parts))]
+    zeros = op.zeros(2)
+    kept = np.ones(length, dtype=bool) if zeros is None else np.broadcast_to(~zeros, (length,))
+    reads: list[Read] = [
+        PerAxis(0, (same(0), window(1, run.many, step, run.step, -run.start), *parts))
+        for run in runs(kept)
+    ]
     if op.has(2):
         reads.append(PerAxis(2, (mixed(op, 0),)))
     return reads

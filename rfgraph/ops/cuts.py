@@ -1,0 +1,360 @@
+"""Reads that leave out what constants cut: zeros of a product, masked elements of a softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from hashlib import blake2b
+from itertools import pairwise
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from rfgraph.ops.registry import Operation
+from rfgraph.partial import rows
+from rfgraph.reads import (
+    WHOLE,
+    Along,
+    AxisRead,
+    Fixed,
+    PerAxis,
+    Read,
+    Shape,
+    Stage,
+    Table,
+    same,
+    shifted,
+    window,
+)
+
+# At most so many reads take the place of one.
+_MANY = 64
+
+# Elements of an output are told apart by a table of at most so many.
+_TABLE = 1 << 18
+
+_MERGED = (
+    f"what its zeros leave are more than {_MANY} pieces: some of what lies between is read too"
+)
+WEAK = (
+    "what a finite number masks is taken to get a weight of exactly 0: no score is larger "
+    "than 2,000"
+)
+_COARSE = (
+    "elements of its own output that are masked are claimed to read what others of their row do"
+)
+
+
+class Run(NamedTuple):
+    """Coordinates ``start, start + step, ...``, `many` of them."""
+
+    start: int
+    many: int
+    step: int = 1
+
+
+def runs(kept: np.ndarray) -> list[Run]:
+    """The places where a mask of one axis holds: one progression if it is one, else runs.
+
+    >>> runs(np.array([1, 0, 1, 0, 1], bool))
+    [Run(start=0, many=3, step=2)]
+    >>> runs(np.array([1, 1, 0, 1], bool))
+    [Run(start=0, many=2, step=1), Run(start=3, many=1, step=1)]
+    """
+    places = np.flatnonzero(kept)
+    if not len(places):
+        return []
+    steps = np.diff(places)
+    if len(places) == 1 or (steps == steps[0]).all():
+        return [Run(int(places[0]), len(places), int(steps[0]) if len(steps) else 1)]
+    cuts = np.flatnonzero(steps > 1) + 1
+    return [Run(int(part[0]), len(part)) for part in np.split(places, cuts)]
+
+
+# ---------------------------------------------------------------- along one axis
+
+
+def kept_along(
+    op: Operation, kept: np.ndarray, axes: Sequence[int], whole: AxisRead = WHOLE
+) -> list[AxisRead]:
+    """The reads of an axis of which only some coordinates are kept; none for none.
+
+    Parameters
+    ----------
+    op : Operation
+        Who reads.
+    kept : ndarray of bool
+        Over coordinates of output axes and, last, of the axis. Compressed.
+    axes : sequence of int
+        These output axes, ascending.
+    whole : AxisRead
+        The read of all of the axis.
+    """
+    if kept.all():
+        return [whole]
+    statistic = isinstance(whole, Fixed) and whole.statistic
+    linear = isinstance(whole, Fixed) and whole.linear
+    packed = np.packbits(kept)
+    key = (blake2b(packed.tobytes()).digest(), kept.shape, tuple(axes), statistic, linear)
+
+    def make() -> tuple[list[AxisRead], bool]:
+        over = [(axis, n) for axis, n in zip(axes, kept.shape, strict=False) if n > 1]
+        sizes = [n for _, n in over]
+        return _listed(kept.reshape(*sizes, -1), [a for a, _ in over], statistic, linear)
+
+    reads, exact = op.once(key, make)
+    if not exact:
+        op.note(_MERGED)
+    return reads
+
+
+def _listed(
+    kept: np.ndarray, axes: list[int], statistic: bool, linear: bool
+) -> tuple[list[AxisRead], bool]:
+    size = kept.shape[-1]
+    if not axes:
+        found = runs(kept)
+        if all(run.step == 1 for run in found) and len(found) <= _MANY:
+            return [Fixed(run.start, run.many, statistic, linear) for run in found], True
+        # A progression has no word of its own where no axis is followed.
+        found = _merged(found if len(found) > 1 else _one_by_one(found[0]))
+        return [Fixed(run.start, run.many, statistic, linear) for run in found], False
+    flat = kept.reshape(-1, size)
+    edges = np.diff(flat.astype(np.int8), axis=1, prepend=0, append=0)
+    row, start = np.nonzero(edges == 1)
+    end = np.nonzero(edges == -1)[1]
+    many = np.bincount(row, minlength=len(flat))
+    exact = bool(many.max(initial=0) <= _MANY)
+    if not exact:
+        row, start, end, many = _joined(row, start, end, len(flat))
+    # The place of each run among those of its row.
+    number = np.arange(len(row)) - (np.cumsum(many) - many)[row]
+    reads: list[AxisRead] = []
+    for k in range(int(many.max(initial=0))):
+        here = number == k
+        starts = np.zeros(len(flat), dtype=np.int64)
+        counts = np.zeros(len(flat), dtype=np.int64)
+        starts[row[here]] = start[here]
+        counts[row[here]] = end[here] - start[here]
+        reads.append(_table(tuple(axes), starts, counts, kept.shape[:-1], size, statistic))
+    return reads, exact
+
+
+def _one_by_one(run: Run) -> list[Run]:
+    """The same coordinates, one by one."""
+    return [Run(run.start + k * run.step, 1) for k in range(run.many)]
+
+
+def _merged(found: list[Run]) -> list[Run]:
+    """At most `_MANY` runs that hold the given ones: the shortest gaps are filled."""
+    while len(found) > _MANY:
+        gaps = [b.start - a.start - a.many for a, b in pairwise(found)]
+        k = int(np.argmin(gaps))
+        joined = Run(found[k].start, found[k + 1].start + found[k + 1].many - found[k].start)
+        found = [*found[:k], joined, *found[k + 2 :]]
+    return found
+
+
+def _joined(
+    row: np.ndarray, start: np.ndarray, end: np.ndarray, total: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The runs of each row, of which those beyond `_MANY` are joined with the one before."""
+    many = np.bincount(row, minlength=total)
+    number = np.arange(len(row)) - (np.cumsum(many) - many)[row]
+    kept = number < _MANY
+    last = np.zeros(total, dtype=np.int64)
+    np.maximum.at(last, row, end)
+    end = np.where((number == _MANY - 1) & (many[row] > _MANY), last[row], end)
+    return row[kept], start[kept], end[kept], np.minimum(many, _MANY)
+
+
+def _table(
+    axes: tuple[int, ...],
+    starts: np.ndarray,
+    counts: np.ndarray,
+    shape: Shape,
+    size: int,
+    statistic: bool,
+) -> Table:
+    """The reads of a mask; what moves with the output has a place, as a window has."""
+    interior, open_ = _interior(starts, counts, size, axes[0]) if len(axes) == 1 else (None, 0)
+    return Table(
+        axes,
+        starts.reshape(shape),
+        counts.reshape(shape),
+        1,
+        interior,
+        statistic and (interior is None or open_ != 0),
+        open_,
+    )
+
+
+def _interior(
+    starts: np.ndarray, counts: np.ndarray, size: int, axis: int
+) -> tuple[Along | None, int]:
+    """The pattern of a window that is clipped at the borders, or of all before or after a place."""
+    if len(starts) < 3 or not counts.all():
+        return None, 0
+    o = np.arange(len(starts))
+    ends = starts + counts
+    behind, ahead = int((o - starts).max()), int((ends - o).max())
+    follows = (starts == np.maximum(o - behind, 0)).all()
+    leads = (ends == np.minimum(o + ahead, size)).all()
+    moves_behind, moves_ahead = len(np.unique(starts)) > 1, len(np.unique(ends)) > 1
+    if follows and leads and moves_behind and moves_ahead:
+        return window(axis, behind + ahead, 1, 1, behind), 0
+    if leads and moves_ahead and not starts.any():
+        return shifted(axis, ahead - 1), -1
+    if follows and moves_behind and (ends == size).all():
+        return shifted(axis, -behind), 1
+    return None, 0
+
+
+# ---------------------------------------------------------------- elements of an output
+
+
+def own_place(axes: Sequence[int], there: np.ndarray) -> AxisRead:
+    """The same coordinate along the last of `axes`, where `there`, over these, holds."""
+    own = np.zeros(there.shape, dtype=np.int64) + np.arange(there.shape[-1])
+    return Table(tuple(axes), own, there.astype(np.int64), interior=same(axes[-1]))
+
+
+def confined(op: Operation, reads: list[Read], there: np.ndarray, extent: Shape) -> list[Read]:
+    """`reads` of the elements of an output of shape `extent` that are `there`; the others read
+    nothing. `there` is compressed.
+    """
+    if not reads or there.all():
+        return reads
+    if not there.any():
+        return []
+    axes = [axis for axis, n in enumerate(there.shape) if n > 1]
+    if there.size > _TABLE:
+        op.note(_COARSE)
+        return reads
+    along: list[AxisRead] = [same(axis) for axis in range(len(extent))]
+    along[axes[-1]] = own_place(axes, there.reshape([there.shape[a] for a in axes]))
+    return [PerAxis(Stage(extent, reads), tuple(along))]
+
+
+# ---------------------------------------------------------------- softmax
+
+
+def unmasked(op: Operation, k: int, axis: int) -> np.ndarray | None:
+    """Elements of input `k` that count where it is set in relation along `axis`; None: all."""
+    fact = op.known(k)
+    if fact is None:
+        return None
+    constant, masked, _ = rows(fact, axis)
+    if masked is not None and fact.assumes:
+        op.note(WEAK)
+    kept = [~m for m in (constant, masked) if m is not None]
+    return reduce(np.logical_and, kept) if kept else None
+
+
+def related(
+    op: Operation, k: int, kept: np.ndarray | None, axis: int, keepdims: bool, whole: AxisRead
+) -> list[Read]:
+    """The reads of input `k` along `axis`, on which only some coordinates are kept."""
+    rank = len(op.shape(k))
+    place = [a - (a > axis and not keepdims) for a in range(rank)]
+    reads: list[AxisRead] = [same(place[a]) for a in range(rank)]
+    if kept is None:
+        alternatives = [whole]
+    else:
+        others = [a for a in range(rank) if a != axis]
+        kept = kept.transpose([*others, axis])
+        kept = np.broadcast_to(kept, (*kept.shape[:-1], op.shape(k)[axis]))
+        alternatives = kept_along(op, kept, [place[a] for a in others], whole)
+    return [PerAxis(k, (*reads[:axis], r, *reads[axis + 1 :])) for r in alternatives]
+
+
+# ---------------------------------------------------------------- taps of a kernel
+
+
+def boxes(taps: np.ndarray) -> list[tuple[Run, ...]]:
+    """Products of progressions that make up a set of taps, disjoint.
+
+    >>> mask = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]], bool)
+    >>> [[(run.start, run.many) for run in box] for box in boxes(mask)]
+    [[(0, 1), (0, 3)], [(1, 1), (0, 1)]]
+    """
+    if taps.ndim == 1:
+        return [(run,) for run in runs(taps)]
+    found: dict[bytes, list[int]] = {}
+    for k, inner in enumerate(taps):
+        found.setdefault(inner.tobytes(), []).append(k)
+    made: list[tuple[Run, ...]] = []
+    for places in found.values():
+        side = np.zeros(len(taps), dtype=bool)
+        side[places] = True
+        rest = boxes(taps[places[0]])
+        made.extend((run, *box) for run in runs(side) for box in rest)
+    return made
+
+
+def tap_groups(op: Operation, used: np.ndarray) -> list[tuple[tuple[Run, ...], np.ndarray]]:
+    """The taps that are not zero, of every pair of channels.
+
+    Parameters
+    ----------
+    op : Operation
+        The convolution.
+    used : ndarray of bool
+        Over two channel axes and those of the kernel.
+
+    Returns
+    -------
+    list of (box, pairs)
+        Boxes of taps, and the pairs of channels of which all these taps are used: bool, over
+        the two channel axes. Together they are all that is used, or more, with a note.
+    """
+    pairs, kernel = used.shape[:2], used.shape[2:]
+    if not kernel:
+        return [((), used)]
+    flat = used.reshape(-1, prod(kernel))
+    patterns = np.unique(np.packbits(flat, axis=1), axis=0)
+    found: dict[tuple[Run, ...], None] = {}
+    if len(patterns) <= _MANY:
+        patterns = np.unpackbits(patterns, axis=1, count=flat.shape[1]).astype(bool)
+        for pattern in patterns:
+            found.update(dict.fromkeys(boxes(pattern.reshape(kernel))))
+    groups = []
+    total = 0
+    for box in found:
+        inside = np.zeros(kernel, dtype=bool)
+        inside[tuple(slice(r.start, r.start + r.many * r.step, r.step) for r in box)] = True
+        held = np.asarray(used[:, :, inside].all(axis=-1))
+        total += _most_runs(held)
+        groups.append((box, held))
+    if found and total <= _MANY:
+        return groups
+    # Every tap that any pair has, with every pair that has any tap.
+    whole = np.asarray(used.any(axis=(0, 1)))
+    sides = boxes(whole)
+    if len(sides) > _MANY:
+        sides = [tuple(Run(0, n) for n in kernel)]
+    held = np.asarray(used.reshape(*pairs, -1).any(axis=-1))
+    if used.sum() < held.sum() * whole.sum():
+        op.note(_MERGED)
+    return [(box, held) for box in sides]
+
+
+def _most_runs(held: np.ndarray) -> int:
+    """How many reads the second channels take, by the first, of either."""
+    edges = np.diff(held.astype(np.int8), axis=1, prepend=0)
+    return int((edges == 1).sum(axis=1).max(initial=0))
+
+
+__all__ = [
+    "WEAK",
+    "Run",
+    "boxes",
+    "confined",
+    "kept_along",
+    "own_place",
+    "related",
+    "runs",
+    "tap_groups",
+    "unmasked",
+]

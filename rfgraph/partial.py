@@ -1,0 +1,582 @@
+"""Partly known values: elements that are the same whatever the data are, of values that vary.
+
+A masked score is -inf, a masked weight of attention is 0, whatever the scores are: with
+``prune=True`` such elements read nothing, and what they are multiplied with is not read. A fact
+about a value is kept compressed, at length 1 along the axes on which it doesn't vary. Facts begin
+with constants, and few operators pass them on: those that move elements, by the reads that they
+have anyway, those that work element by element, by evaluating them, and Softmax.
+
+Values that vary are taken to be finite: 0 times one of them is 0 (docs/adr/0010-pruning.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from math import prod
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+
+from rfgraph.compressed import moved
+from rfgraph.graph import Node
+from rfgraph.reads import (
+    Elementwise,
+    Everything,
+    PerAxis,
+    Read,
+    Rearrange,
+    Shape,
+    Stage,
+    coordinates,
+    followed,
+)
+from rfgraph.shapes import Shapes, evaluate
+
+T = TypeVar("T")
+
+# What is added to a score to mask it is at most this: with scores of a size below 2,000 the
+# softmax of what is masked is 0 in every type, double precision too.
+LOW = -5000.0
+
+# From here on a number swallows what is added to it, in every type that reaches as far.
+_SWALLOWS = -1e30
+
+# A fact about more elements than this is not kept.
+_MAX_ELEMENTS = 1 << 26
+
+# They give each output element one input element, by their reads.
+_MOVING = frozenset(
+    [
+        *("CenterCropPad", "Compress", "Concat", "DepthToSpace", "Expand", "Flatten", "Gather"),
+        *("GatherElements", "GatherND", "Identity", "Pad", "Reshape", "ReverseSequence", "Slice"),
+        *("SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze"),
+    ]
+)
+
+# They put a number where nothing is read.
+_FILLING = frozenset({"CenterCropPad", "Pad", "Trilu"})
+
+# They work element by element, on their inputs alone.
+_ELEMENTWISE = frozenset(
+    [
+        *("Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Div", "Elu", "Equal", "Erf"),
+        *("Exp", "Floor", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "IsInf"),
+        *("IsNaN", "LeakyRelu", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Neg"),
+        *("Not", "Or", "Pow", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Sqrt"),
+        *("Sub", "Sum", "Tanh", "Where", "Xor"),
+    ]
+)
+
+# Of these, the ones of which one operand can settle the result.
+_SETTLING = frozenset({"Add", "And", "Div", "Max", "Min", "Mul", "Or", "Sub", "Sum", "Where"})
+
+
+@dataclass(eq=False)
+class Partial:
+    """What is known of the elements of a value.
+
+    Attributes
+    ----------
+    known : ndarray of bool
+        Which elements are known, compressed.
+    value : ndarray
+        What they are; means nothing elsewhere. Compressed.
+    below : ndarray of bool or None
+        Elements that vary, but are so low that their softmax is 0. Compressed.
+    maybe : ndarray of bool or None
+        Elements of which the data decide whether they are masked. Compressed.
+    """
+
+    known: np.ndarray
+    value: np.ndarray
+    below: np.ndarray | None = None
+    maybe: np.ndarray | None = None
+
+    @cached_property
+    def zeros(self) -> np.ndarray | None:
+        """The elements that are 0, or False; None if there is none. Compressed."""
+        return _some(self.known & (self.value == 0))
+
+    @cached_property
+    def ones(self) -> np.ndarray | None:
+        """The elements that are 1, or True."""
+        return _some(self.known & (self.value == 1))
+
+    @cached_property
+    def low(self) -> np.ndarray | None:
+        """The elements that are so low that their softmax is 0 beside others."""
+        if self.value.dtype.kind in "OUSbc":
+            return None
+        low = self.known & (self.value <= LOW)
+        return _some(low if self.below is None else low | self.below)
+
+    @cached_property
+    def lost(self) -> np.ndarray | None:
+        """The elements that are -inf: whatever stands beside them, their softmax is not seen."""
+        return _some(self.known & (self.value == -np.inf)) if self.low is not None else None
+
+    def map(self, change: Callable[[np.ndarray], np.ndarray]) -> Partial:
+        """The fact about the same elements elsewhere."""
+        return Partial(
+            change(self.known),
+            change(self.value),
+            None if self.below is None else change(self.below),
+            None if self.maybe is None else change(self.maybe),
+        )
+
+    @cached_property
+    def assumes(self) -> bool:
+        """Whether some are `low` only as long as no score is very large or very low."""
+        if self.below is not None and self.below.any():
+            return True
+        return bool((self.known & (self.value <= LOW) & (self.value > _SWALLOWS)).any())
+
+
+@dataclass(eq=False)
+class Learnt:
+    """What is learnt of an output of a node.
+
+    Attributes
+    ----------
+    fact : Partial
+        What is known of it.
+    settled : ndarray of bool or None
+        The elements that are known by this node, and not because what they read is. Compressed.
+    """
+
+    fact: Partial
+    settled: np.ndarray | None = None
+
+
+class _TooWideError(Exception):
+    """Raised where a fact would have to be written out over several axes."""
+
+
+class Knowledge:
+    """The facts about the values of one graph.
+
+    Parameters
+    ----------
+    shapes : Shapes
+        Shapes and static values.
+    live : set of str
+        Values that depend on an input of the model; it grows.
+    """
+
+    def __init__(self, shapes: Shapes, live: set[str]) -> None:
+        self._shapes = shapes
+        self._live = live
+        self._facts: dict[str, Partial] = {}
+        self._constants: dict[str, Partial | None] = {}
+        # With their arguments, so that no identity is given away twice.
+        self._made: dict[Hashable, tuple[Any, Any]] = {}
+
+    def of(self, name: str) -> Partial | None:
+        """What is known of a value; None if that is nothing."""
+        if name in self._live or name in self._facts:
+            return self._facts.get(name)
+        if name not in self._constants:
+            value = self._shapes.static(name)
+            fact = None
+            if value is not None and value.dtype.kind in "biufV" and value.size:
+                fact = Partial(np.ones((1,) * value.ndim, dtype=bool), value)
+            self._constants[name] = fact
+        return self._constants[name]
+
+    def once(self, what: Hashable, arguments: Sequence[Any], make: Callable[[], T]) -> T:
+        """`make`, unless it was called for the same `what` and the very same `arguments`."""
+        key = (what, *map(id, arguments))
+        if key not in self._made:
+            self._made[key] = (make(), arguments)
+        made: T = self._made[key][0]
+        return made
+
+    def learn(self, node: Node, per_output: Sequence[Sequence[Read]]) -> list[Learnt | None]:
+        """What is known of the outputs of a node, of which `per_output` are all reads."""
+        names = [name for name in node.outputs if name]
+        for name in names:
+            self._facts.pop(name, None)
+        if node.domain or len(node.inputs) != len([n for n in node.inputs if n]):
+            return [None] * len(node.outputs)
+        learnt: list[Learnt | None] = [None] * len(node.outputs)
+        if node.op_type in _MOVING:
+            for k, reads in enumerate(per_output):
+                learnt[k] = self._moved(node, node.outputs[k], reads)
+        elif node.op_type == "Softmax" and node.version >= 13:
+            learnt[0] = self._softmax(node)
+        elif node.op_type == "Dropout":
+            learnt[0] = self._dropped(node)
+        elif node.op_type in _ELEMENTWISE:
+            learnt[0] = self._elementwise(node)
+        for name, found in zip(node.outputs, learnt, strict=False):
+            if name and found is not None:
+                self._facts[name] = found.fact
+        return learnt
+
+    def _dropped(self, node: Node) -> Learnt | None:
+        """Of a dropout: what is 0 stays so, dropped or scaled."""
+        fact = self.of(node.inputs[0])
+        training = self.of(node.inputs[2]) if len(node.inputs) > 2 else None
+        if fact is None or len(node.inputs) < 3 or (training and training.zeros is not None):
+            return Learnt(fact) if fact is not None else None
+        if fact.zeros is None:
+            return None
+        return Learnt(Partial(fact.zeros, np.zeros((1,) * fact.zeros.ndim, fact.value.dtype)))
+
+    # moving
+
+    def _moved(self, node: Node, name: str, reads: Sequence[Read]) -> Learnt | None:
+        extent = self._shapes.shape(name)
+        if extent is None or 0 in extent or any(isinstance(r.source, Stage) for r in reads):
+            return None
+        parts = node.inputs if node.op_type == "Concat" else node.inputs[:1]
+        if node.op_type not in ("Concat", "Pad") and not self._live.isdisjoint(node.inputs[1:]):
+            return None
+        filled = node.op_type in _FILLING and node.attribute("mode", "constant") == "constant"
+        if not filled and not any(self.of(part) for part in parts):
+            return None
+        nowhere = np.zeros((1,) * len(extent), dtype=bool)
+        known = below = maybe = read_at = nowhere
+        value: np.ndarray | None = None
+        for read in reads:
+            assert isinstance(read.source, int)
+            if read.source >= len(parts):
+                continue
+            source = self._shapes.shape(parts[read.source])
+            there = None if source is None else _reached(read, source, extent)
+            if there is None or source is None:
+                return None
+            read_at = read_at | there
+            fact = self.of(parts[read.source])
+            if fact is None:
+                continue
+            try:
+                found = fact.map(lambda a, r=read, n=source: _carried(a, r, n, extent))  # type: ignore[misc]
+            except _TooWideError:
+                return None
+            own = found.known & there
+            value = found.value if value is None else np.where(own, found.value, value)
+            known = known | own
+            below = below if found.below is None else below | (found.below & there)
+            maybe = maybe if found.maybe is None else maybe | (found.maybe & there)
+        fill = self._fill(node) if filled and not read_at.all() else None
+        if fill is not None:
+            value = fill if value is None else np.where(read_at, value, fill)
+            known = known | ~read_at
+        if value is None:
+            return None
+        return _worth(known, _at_rank(np.asarray(value), len(extent)), below, maybe)
+
+    def _fill(self, node: Node) -> np.ndarray | None:
+        kind = self._shapes.element_type(node.inputs[0])
+        if node.op_type == "Pad" and len(node.inputs) > 2:
+            given = self.of(node.inputs[2])
+            return given.value.reshape(-1)[0] if given is not None else None
+        number = node.attribute("value", 0.0) if node.op_type == "Pad" else 0
+        return np.asarray(number, dtype=_dtype(kind))
+
+    # element by element
+
+    def _elementwise(self, node: Node) -> Learnt | None:
+        settling = node.op_type in _SETTLING
+        moving = [self.of(n) for n in node.inputs if n in self._live]
+        if not settling and not all(moving):
+            return None
+        facts = [self.of(name) for name in node.inputs]
+        if not any(facts):
+            return None
+        attributes = tuple(a.SerializeToString() for a in node.proto.attribute)
+        alive = tuple(name in self._live for name in node.inputs)
+        rank = len(self._shapes.shape(node.outputs[0]) or ())
+        what = (node.op_type, node.version, attributes, alive, rank)
+        return self.once(what, facts, lambda: self._evaluated(node, facts, alive, rank))
+
+    def _evaluated(
+        self, node: Node, facts: list[Partial | None], alive: tuple[bool, ...], rank: int
+    ) -> Learnt | None:
+        given = [f for f in facts if f is not None]
+        if any(f.value.size > _MAX_ELEMENTS for f in given):
+            return None
+        nowhere = np.zeros((1,) * rank, dtype=bool)
+        known = below = maybe = nowhere
+        value: np.ndarray | None = None
+        if len(given) == len(facts):
+            feeds = {n: f.value for n, f in zip(node.inputs, given, strict=True)}
+            try:
+                value = np.asarray(evaluate(node, feeds)[0])
+            except Exception:
+                # The reference lacks this use of the operator: nothing is learnt.
+                return None
+            known = reduce(np.logical_and, (f.known for f in given))
+        if node.op_type in _SETTLING and len(facts) > 1:
+            evaluated = known
+            for own, settled_value, low in _settled(node.op_type, facts):
+                own = own & ~evaluated
+                value = settled_value if value is None else np.where(own, settled_value, value)
+                known = known | own
+                below = below | low
+            maybe = nowhere | _maybe_masked(node.op_type, facts)
+        elif node.op_type in ("Cast", "Exp"):
+            (fact,) = given
+            assert value is not None
+            if fact.below is not None and node.op_type == "Exp":
+                # Too low for any type.
+                value = np.where(fact.below, np.zeros((), value.dtype), value)
+                known = known | fact.below
+            elif fact.below is not None:
+                below = fact.below
+            maybe = nowhere if fact.maybe is None else fact.maybe
+        if value is None:
+            value = np.zeros((1,) * rank, dtype=given[0].value.dtype)
+        learnt = _worth(*(_at_rank(a, rank) for a in (known, value, below, maybe)))
+        if learnt is None:
+            return None
+        implied = [f.known for f, a in zip(facts, alive, strict=True) if f is not None and a]
+        settled = learnt.fact.known
+        if implied and len(implied) == sum(alive):
+            settled = settled & ~reduce(np.logical_and, implied)
+        learnt.settled = _some(settled)
+        return learnt
+
+    # Softmax
+
+    def _softmax(self, node: Node) -> Learnt | None:
+        fact, shape = self.of(node.inputs[0]), self._shapes.shape(node.inputs[0])
+        if fact is None or not shape:
+            return None
+        axis = node.attribute("axis", -1) % len(shape)
+        return self.once(("Softmax", axis, shape[axis]), [fact], lambda: _weights(fact, axis))
+
+
+def _weights(fact: Partial, axis: int) -> Learnt | None:
+    """Of a softmax along `axis`."""
+    found = rows(fact, axis)
+    if found.constant is None and found.masked is None:
+        return None
+    kind = fact.value.dtype if fact.value.dtype.kind == "f" else np.dtype(np.float32)
+    nowhere = np.zeros((1,) * fact.known.ndim, dtype=bool)
+    constant = nowhere if found.constant is None else found.constant
+    masked = nowhere if found.masked is None else found.masked
+    # A row of -inf gives NaN, one that is left alone 1; of others that do not vary the numbers
+    # are left open.
+    nan = constant & (fact.value == -np.inf).all(axis=axis, keepdims=True)
+    one = nowhere if found.alone is None else found.alone & ~masked
+    value = np.where(nan, np.asarray(np.nan, kind), one.astype(kind))
+    learnt = _worth(nan | one | masked, value, nowhere, nowhere)
+    learnt = learnt or Learnt(Partial(nowhere, np.zeros(nowhere.shape, kind)))
+    sure = masked
+    if fact.maybe is not None:
+        # Where the data may mask the whole row, even what is -inf turns into NaN.
+        sure = masked & ~(masked | fact.maybe).all(axis=axis, keepdims=True)
+    learnt.settled = _some(constant | sure)
+    return learnt
+
+
+class Rows(NamedTuple):
+    """What is known of values that are set in relation along an axis; masks, None for none.
+
+    Attributes
+    ----------
+    constant : ndarray of bool or None
+        The rows that do not vary, length 1 along the axis.
+    masked : ndarray of bool or None
+        The elements that are masked beside others of their row.
+    alone : ndarray of bool or None
+        The rows in which one element is left beside masked ones: its softmax is 1. They are
+        among the constant ones.
+    """
+
+    constant: np.ndarray | None
+    masked: np.ndarray | None
+    alone: np.ndarray | None
+
+
+def rows(fact: Partial, axis: int) -> Rows:
+    """What is set in relation along `axis`.
+
+    A row of which the data may mask all the others is not cut, but at what is -inf: that has no
+    weight beside -inf either, where all is NaN.
+    """
+    constant = np.asarray(fact.known.all(axis=axis, keepdims=True))
+    low = fact.low
+    if low is None:
+        return Rows(_some(constant), None, None)
+    sure = low if fact.maybe is None else low | fact.maybe
+    masked = low & ~sure.all(axis=axis, keepdims=True)
+    if fact.lost is not None:
+        masked = masked | (fact.lost & ~low.all(axis=axis, keepdims=True))
+    if masked.shape[axis] == 1:
+        return Rows(_some(constant), _some(masked), None)
+    alone = (masked.sum(axis=axis, keepdims=True) == masked.shape[axis] - 1) & ~constant
+    if fact.maybe is not None:
+        alone = alone & ~(fact.maybe & ~masked).any(axis=axis, keepdims=True)
+    return Rows(_some(constant | alone), _some(masked), _some(alone))
+
+
+# ---------------------------------------------------------------- elements
+
+
+# Where, what the elements are there, and where they are low.
+_Settled: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray]"
+
+
+def _settled(op_type: str, facts: Sequence[Partial | None]) -> Iterator[_Settled]:
+    """What single operands settle."""
+    if op_type == "Where":
+        yield from _chosen(*facts)
+        return
+    no = np.zeros((), dtype=bool)
+    for k, fact in enumerate(facts):
+        if fact is None or (k and op_type in ("Div", "Sub")):
+            continue
+        zero = np.zeros((), dtype=fact.value.dtype)
+        if op_type in ("Mul", "And", "Div") and fact.zeros is not None:
+            yield fact.zeros, zero, no
+        elif op_type == "Or" and fact.ones is not None:
+            yield fact.ones, ~zero, no
+        elif op_type in ("Add", "Sum", "Sub") and fact.low is not None:
+            low = fact.low
+            for other in (f for j, f in enumerate(facts) if j != k and f is not None):
+                raised = other.value < 0 if op_type == "Sub" else other.value > 0
+                low = low & ~(other.known & raised)
+            swallows = low & fact.known & (fact.value <= _SWALLOWS)
+            yield swallows, fact.value, low & ~swallows
+        elif op_type == "Min" and fact.low is not None:
+            yield no, zero, fact.low
+    if op_type == "Max":
+        given = [f.low for f in facts if f is not None and f.low is not None]
+        if len(given) == len(facts):
+            yield no, np.zeros(()), reduce(np.logical_and, given)
+
+
+def _chosen(condition: Partial | None, X: Partial | None, Y: Partial | None) -> Iterator[_Settled]:
+    no = np.zeros((), dtype=bool)
+    if condition is not None:
+        for where, fact in ((condition.ones, X), (condition.zeros, Y)):
+            if where is not None and fact is not None:
+                yield (
+                    where & fact.known,
+                    fact.value,
+                    no if fact.below is None else where & fact.below,
+                )
+    if X is not None and Y is not None:
+        low = no if X.low is None or Y.low is None else X.low & Y.low
+        yield X.known & Y.known & (X.value == Y.value), X.value, low
+
+
+def _maybe_masked(op_type: str, facts: Sequence[Partial | None]) -> np.ndarray:
+    """Where the data decide whether an element is masked."""
+    maybe = np.zeros((), dtype=bool)
+    for fact in facts:
+        if fact is not None and fact.maybe is not None:
+            maybe = maybe | fact.maybe
+    if op_type not in ("Mul", "Where"):
+        return maybe
+    # A mask that is chosen by what varies, or multiplied with it.
+    condition = facts[0] if op_type == "Where" else None
+    for fact in facts[1:] if op_type == "Where" else facts:
+        if fact is not None and fact.low is not None:
+            maybe = maybe | (fact.low if condition is None else fact.low & ~condition.known)
+    return maybe
+
+
+def _worth(
+    known: np.ndarray, value: np.ndarray, below: np.ndarray, maybe: np.ndarray
+) -> Learnt | None:
+    """The fact, as far as anything can follow from it; None if nothing can."""
+    if value.dtype.kind not in "b":
+        with np.errstate(invalid="ignore"):
+            kept = (value == 0) | (value == 1) | (value <= LOW) | (value != value)
+        known = known & kept
+    low, open_ = _some(below & ~known), _some(maybe & ~known)
+    if low is None and open_ is None and not known.any():
+        return None
+    value = np.where(known, value, np.zeros((), dtype=value.dtype))
+    return Learnt(Partial(_compressed(known), _compressed(value), low, open_))
+
+
+def _some(mask: Any) -> np.ndarray | None:
+    """The mask, compressed; None if it holds nowhere."""
+    return _compressed(mask) if mask.any() else None
+
+
+def _compressed(array: np.ndarray) -> np.ndarray:
+    """`array` with length 1 along every axis on which it does not vary; NaN equals itself."""
+    for axis in range(array.ndim):
+        if array.shape[axis] > 1:
+            first = array[(slice(None),) * axis + (slice(0, 1),)]
+            # The neighbour tells most arrays apart.
+            near = array[(slice(None),) * axis + (slice(-1, None),)]
+            if _equal(near, first) and _equal(array, first):
+                array = first
+    return array
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    same = a == b
+    if not same.all() and a.dtype.kind == "f":
+        same = same | ((a != a) & (b != b))
+    return bool(same.all())
+
+
+def _at_rank(array: np.ndarray, rank: int) -> np.ndarray:
+    return array.reshape((1,) * (rank - array.ndim) + array.shape)
+
+
+def _dtype(kind: int) -> Any:
+    import onnx
+
+    return onnx.helper.tensor_dtype_to_np_dtype(kind)
+
+
+# ---------------------------------------------------------------- moved elements
+
+
+def _reached(read: Read, source: Shape, extent: Shape) -> np.ndarray | None:
+    """Where one element is read: bool, compressed; None where it may be several."""
+    there = np.ones((1,) * len(extent), dtype=bool)
+    if isinstance(read, Everything):
+        return None
+    if not isinstance(read, PerAxis):
+        return there
+    for r, size in zip(read.axes, source, strict=True):
+        _, counts, _ = coordinates(r, size, extent)
+        if (counts > 1).any():
+            return None
+        dims = [1] * len(extent)
+        for axis in followed(r):
+            dims[axis] = extent[axis]
+        there = there & (counts > 0).reshape(dims)
+    return there
+
+
+def _carried(array: np.ndarray, read: Read, source: Shape, extent: Shape) -> np.ndarray:
+    """A compressed array over the elements of a source, over those of what reads it."""
+    array = _at_rank(array, len(source))
+    if isinstance(read, Elementwise):
+        return _at_rank(array, len(extent))
+    if isinstance(read, Rearrange):
+        if array.size > 1 and prod(extent) > _MAX_ELEMENTS:
+            raise _TooWideError
+        made: np.ndarray = moved(array[None], read, source, extent)[0]
+        return made
+    assert isinstance(read, PerAxis)
+    varying = [axis for axis, n in enumerate(array.shape) if n > 1]
+    outs = [axis for a in varying for axis in followed(read.axes[a])]
+    if len(set(outs)) < len(outs) or any(len(followed(read.axes[a])) > 1 for a in varying):
+        raise _TooWideError
+    work = array.reshape([array.shape[a] for a in varying])
+    for place, a in reversed(list(enumerate(varying))):
+        starts, counts, _ = coordinates(read.axes[a], source[a], extent)
+        at = np.clip(np.where(counts > 0, starts, 0), 0, source[a] - 1)
+        work = np.take(work, at, axis=place)
+    dims = [1] * len(extent)
+    for axis in outs:
+        dims[axis] = extent[axis]
+    order = sorted(range(len(outs)), key=outs.__getitem__)
+    return work.transpose(order).reshape(dims)
+
+
+__all__ = ["LOW", "Knowledge", "Learnt", "Partial", "Rows", "rows"]
