@@ -264,6 +264,13 @@ def _kept(case: Case) -> perturbation.Observation:
     return made
 
 
+@cache
+def _claims() -> str:
+    """A digest of what makes the claims."""
+    files = sorted(Path(rfgraph.__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
 def _found(case: Case) -> Any:
     if _directory is None:
         return _observed(case)
@@ -271,6 +278,8 @@ def _found(case: Case) -> Any:
     parts = [case.model.SerializeToString(), case.follow, case.domain, case.trials, case.name]
     parts += [(k, np.asarray(v).dtype.str, np.shape(v), repr(v)) for k, v in case.feeds.items()]
     parts += [inspect.getsource(module) for module in code if module]
+    # How long is looked depends on what is claimed.
+    parts.append(_claims())
     path = _directory / hashlib.sha256(repr(parts).encode()).hexdigest()
     if path.exists():
         return pickle.loads(path.read_bytes())

@@ -101,12 +101,15 @@ class _Cache:
         entry; None if that is computed.
     new : int
         How many positions are appended.
+    steering : tuple of Read
+        Where that is computed, what it is computed of.
     """
 
     length: int
     room: int
     held: np.ndarray | None
     new: int
+    steering: tuple[Read, ...] = ()
 
     def present(self, past: Callable[[AxisRead], Read] | None, fresh: Stage) -> Stage:
         """Keys, or values, of all positions: those of the past, then the new ones.
@@ -131,7 +134,7 @@ class _Cache:
             first = np.broadcast_to(place, at.shape)
             old = Table(axes, np.where(kept, first, 0), kept.astype(np.int64))
             own = Table(axes, np.where(among, at, 0), among.astype(np.int64))
-        reads: list[Read] = [PerAxis(fresh, (same(0), same(1), own, same(3)))]
+        reads = [PerAxis(fresh, (same(0), same(1), own, same(3))), *self.steering]
         return Stage(shape, [past(old), *reads] if past is not None else reads)
 
     def seen(self, queries: int, *, causal: bool, left: int = 0) -> AxisRead:
@@ -371,7 +374,8 @@ def _cache(op: Operation, length: int, new: int, lengths: int, shared: bool) -> 
     held = op.static(lengths)
     if held is None:
         op.note(f"its 'past_sequence_length' is computed: {_LENGTHS}")
-        return _Cache(length, length, None, new)
+        steering = PerAxis(lengths, (WHOLE,) * len(op.shape(lengths)))
+        return _Cache(length, length, None, new, (steering,))
     return _Cache(length, length, np.asarray(int(held.reshape(-1)[0])), new)
 
 

@@ -60,6 +60,20 @@ def rotary_embedding() -> _Cases:
         follow=("input", "position_ids", "cos"),
         domain=(0, 2),
     )
+    inputs = {
+        "input": floats(2, 3, 4),
+        "position_ids": np.array([[0, 4, 2], [1, 1, 3]]),
+        "cos": floats(5, 2, seed=1),
+        "sin": floats(5, 2, seed=2),
+    }
+    yield Case(
+        "computed-ids",
+        *ms("RotaryEmbedding", inputs),
+        incomplete="the positions are computed",
+        follow=tuple(inputs),
+        domain=(0, 4),
+        trials=12,
+    )
 
 
 # ---------------------------------------------------------------- attention with projections
@@ -114,6 +128,7 @@ def masked_attention() -> _Cases:
         followed = tuple(feeds)
         if mask.ndim == 1:
             yield Case(name, model, feeds, **_SMALL)
+            yield Case(f"{name}-alone", model, feeds, follow=("mask_index",), domain=(0, 3))
             # At which lengths the mask may be read depends on them.
             yield Case(f"{name}-read", model, feeds, "lengths", follow=followed, domain=(0, 3))
         else:
@@ -197,6 +212,15 @@ def shared_buffer() -> _Cases:
             run=run,
             follow=tuple(feeds),
             **_SMALL,
+        )
+        yield Case(
+            f"length-{unidirectional}",
+            model,
+            feeds,
+            "how much is held is computed",
+            run=lambda f, mask=unidirectional: _numpy(mask, int(f["length"][0]))(f),
+            follow=("length",),
+            domain=(0, 4),
         )
 
 
@@ -324,6 +348,18 @@ def decoder_masked_multi_head_attention() -> _Cases:
     yield Case("shared", model, feeds, "keys lie in another order", run=shared, **_SMALL)
     model, feeds = _multi("MultiHeadAttention", _MULTI_HEAD, 3, **own, length=_i32(1))
     yield Case("shared-too", model, feeds, run=shared, **_SMALL)
+
+    def at(feeds: Feeds) -> list[np.ndarray]:
+        before, now = shared(feeds), feeds["length"][0]
+        moved = []
+        for name, new in (("past_key", "key"), ("past_value", "value")):
+            moved.append(feeds[name].copy())
+            own = feeds[new].reshape(2, 1, 2, 2).swapaxes(1, 2)
+            moved[-1][:, :, now : now + 1] = own
+        return [before[0] * now, *moved]
+
+    why = "how much is held is computed"
+    yield Case("length", model, feeds, why, run=at, follow=("length",), domain=(0, 2))
 
 
 # ---------------------------------------------------------------- grouped queries

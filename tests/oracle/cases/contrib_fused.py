@@ -117,6 +117,8 @@ def fused_conv() -> _Cases:
         "FusedConv", inputs, activation="LeakyRelu", activation_params=[0.1], auto_pad="SAME_UPPER"
     )
     yield Case("3d", model, feeds)
+    inputs = {"X": floats(1, 1, 3, 4, 3), "W": floats(1, 1, 3, 3, 3, seed=1)}
+    yield Case("3d-pads", *ms("FusedConv", inputs, **leaky, pads=[1] * 6))
 
 
 @cases("FusedGemm", MS)

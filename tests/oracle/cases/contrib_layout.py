@@ -163,7 +163,7 @@ def blocks() -> _Cases:
 @cases("Resize", NHWC)
 def resize() -> _Cases:
     inputs = {
-        "X": floats(1, 3, 4, 2),
+        "X": floats(2, 3, 4, 2),
         "roi": None,
         "scales": np.array([1, 2, 0.5, 1], np.float32),
     }
@@ -217,17 +217,18 @@ def convolution_from_image() -> _Cases:
 
 @cases("Conv", NCHWC)
 @cases("ReorderInput", NCHWC)
+@cases("ReorderOutput", NCHWC)
 def convolution_of_blocks() -> _Cases:
     """Twelve channels fill their block with four that are not there."""
     for channels_last in (0, 1):
-        X = floats(2, 12, 3, 3)
+        X = floats(2, 12, 4, 3)
         nodes = [
             _node("ReorderInput", "x", "b", channels_last=channels_last),
             _node("Conv", "b,W,B,s", "c", kernel_shape=[3, 1], activation="Relu"),
             _node("ReorderOutput", "c", "y", channels=2),
             _node("ReorderInput", "z", "s"),
         ]
-        feeds = {"x": _last(X) if channels_last else X, "z": floats(2, 16, 1, 3, seed=5)}
+        feeds = {"x": _last(X) if channels_last else X, "z": floats(2, 16, 2, 3, seed=5)}
         nodes = [nodes[0], nodes[3], nodes[1], nodes[2]]
         weights = {"W": floats(16, 16, 3, 1, seed=1), "B": floats(16)}
         yield Case(f"blocks-{channels_last}", *_nchwc(nodes, feeds, **weights))
@@ -252,7 +253,7 @@ def pools_of_blocks() -> _Cases:
             _node(op, "b", "c", **({} if op.startswith("Global") else window)),
             _node("ReorderOutput", "c", "y", channels=16),
         ]
-        yield Case(op, *_nchwc(nodes, {"x": floats(2, 16, 3, 3)}))
+        yield Case(op, *_nchwc(nodes, {"x": floats(2, 16, 3, 5)}))
 
 
 @cases("Upsample", NCHWC)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
+from onnx import parser
 
 from ..perturbation import Case
 from . import cases
@@ -73,6 +74,8 @@ def conv_transpose_with_dynamic_pads() -> _Cases:
     }
     model, feeds = ms("ConvTransposeWithDynamicPads", inputs, group=2, strides=[2, 1])
     yield Case("pads", model, feeds)
+    inputs = {"X": floats(1, 2, 3, 3), "W": floats(2, 1, 3, 3), "Pads": np.array([1, 1, 1, 1])}
+    yield Case("equal-pads", *ms("ConvTransposeWithDynamicPads", inputs))
 
 
 @cases("GridSample", MS)
@@ -115,6 +118,41 @@ def rfft() -> _Cases:
     yield Case("back", *ms("Irfft", {"X": floats(2, 4, 2)}, **options), zero, run=back)
 
 
+@cases("Irfft", MS)
+@cases("Rfft", MS)
+def rfft_of_real_parts() -> _Cases:
+    """Of six numbers no cosine is zero."""
+
+    def forward(feeds: Any) -> list[np.ndarray]:
+        return [np.fft.rfft(feeds["x"].astype(np.float64)).real]
+
+    def back(feeds: Any) -> list[np.ndarray]:
+        return [np.fft.irfft(feeds["x"].astype(np.float64))]
+
+    for name, shape, nodes, run in (
+        (
+            "forward",
+            (2, 6),
+            "c = com.microsoft.Rfft{} (x) y = Gather<axis = -1> (c, zero)",
+            forward,
+        ),
+        (
+            "back",
+            (2, 4),
+            "r = Unsqueeze (x, last) i = Sub (r, r) "
+            "c = Concat<axis = -1> (r, i) y = com.microsoft.Irfft{} (c)",
+            back,
+        ),
+    ):
+        body = nodes.format("<onesided = 1, normalized = 0, signal_ndim = 1>")
+        model = parser.parse_model(
+            '<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]> '
+            f"g (float[{shape[0]}, {shape[1]}] x) => (float[n, m] y) "
+            f"<int64 zero = {{0}}, int64[1] last = {{-1}}> {{ {body} }}"
+        )
+        yield Case(f"real-{name}", model, {"x": floats(*shape)}, run=run)
+
+
 @cases("EmbedLayerNormalization", MS)
 def embed_layer_normalization() -> _Cases:
     inputs = {
@@ -146,4 +184,7 @@ def embed_layer_normalization() -> _Cases:
 
 @cases("Unique", MS)
 def unique() -> _Cases:
-    yield Case("unique", *ms("Unique", {"X": floats(5)}, 3, kinds={"y1": 7, "y2": 7}), "values")
+    kinds = {"y1": 7, "y2": 7}
+    yield Case("unique", *ms("Unique", {"X": floats(5)}, 3, kinds=kinds), "values")
+    model, feeds = ms("Unique", {"X": np.float32([1, 0, 2, 1, 0])}, 3, kinds=kinds)
+    yield Case("equal", model, feeds, "values", domain=(0, 0))

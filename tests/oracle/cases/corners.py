@@ -60,6 +60,19 @@ def max_unpool_along_one_axis() -> Iterator[Case]:
     yield of("rows stay, shifted", "MaxUnpool", shifted, kernel_shape=[1, 2], strides=[1, 2])
 
 
+@cases("MaxUnpool")
+def max_unpool_into_more_rows() -> Iterator[Case]:
+    inputs = {"X": floats(1, 1, 2, 2), "I": np.array([0, 2, 4, 6]).reshape(1, 1, 2, 2)}
+    yield of("rows stay", "MaxUnpool", inputs, kernel_shape=[2, 2], strides=[1, 2])
+
+
+@cases("Split")
+def split() -> Iterator[Case]:
+    for axis in range(5):
+        inputs = {"input": floats(*[8 if a == axis else 2 for a in range(5)])}
+        yield of(f"four parts along {axis} of five", "Split", inputs, 4, axis=axis, num_outputs=4)
+
+
 @cases("SoftmaxCrossEntropyLoss")
 def softmax_cross_entropy_loss() -> Iterator[Case]:
     inputs = {

@@ -145,6 +145,8 @@ def array_feature_extractor() -> Iterator[Case]:
     reason = "each run picks one of the features"
     yield Case("computed", model, feeds, reason, follow=("X", "Y"), domain=(0, 3))
     yield Case("computed-indices", model, feeds, follow=("Y",), domain=(0, 3))
+    model, feeds = _model("ArrayFeatureExtractor", {"X": _table(2, 2), "Y": np.array([0, 1])})
+    yield Case("computed-both", model, feeds, reason, follow=("X", "Y"), domain=(0, 1), trials=24)
     inputs = {"X": _table(4), "Y": np.array([[3, 1], [0, 2]])}
     model, feeds = _model("ArrayFeatureExtractor", inputs)
     yield Case("computed-matrix", model, feeds, follow=("Y",), domain=(0, 3))
@@ -157,6 +159,11 @@ def feature_vectorizer() -> Iterator[Case]:
             inputs = {f"X{k}": _table(*rows, n) for k, n in enumerate((3, 2, 1))}
             model, feeds = _model("FeatureVectorizer", inputs, inputdimensions=sizes)
             yield Case(f"{rows}-{sizes}", model, feeds)
+    # The last of them is cut off too.
+    for rows in ((2,), ()):
+        inputs = {f"X{k}": _table(*rows, n) for k, n in enumerate((1, 2, 4))}
+        model, feeds = _model("FeatureVectorizer", inputs, inputdimensions=[1, 2, 3])
+        yield Case(f"{rows}-cut", model, feeds)
 
 
 # ---------------------------------------------------------------- linear models, support vectors
@@ -208,6 +215,10 @@ def linear_classifier() -> Iterator[Case]:
         "LinearClassifier", {"X": -1 - abs(_table(2, 3))}, 2, kinds={"y0": _TEXT}, **options
     )
     yield Case("one-score", model, feeds, domain=(-15, 1000))
+    model, feeds = _model(
+        "LinearClassifier", {"X": -1 - abs(_table(3))}, 2, kinds={"y0": _TEXT}, **options
+    )
+    yield Case("one-score-vector", model, feeds, domain=(-15, 1000))
 
 
 _KERNELS = (
@@ -274,6 +285,25 @@ def svm_classifier() -> Iterator[Case]:
     )
     model.graph.output[0].type.tensor_type.elem_type = _INT
     yield from _labelled("linear", model, feeds, (-2, 2))
+    # Any feature that grows makes the other label.
+    options = {
+        "kernel_type": "LINEAR",
+        "kernel_params": [0.0] * 3,
+        "coefficients": [1.0, 2.0, 3.0, 0.5, 0.3, 0.2],
+        "rho": [0.1],
+        "classlabels_ints": [3, 5],
+    }
+    for shape in ((2, 3), (3,)):
+        inputs = {"X": -1 - abs(_table(*shape))}
+        model, feeds = _model("SVMClassifier", inputs, 2, kinds={"y0": _INT}, **options)
+        yield Case(f"one-label-{shape}", model, feeds, run=_greatest, domain=(-15, 1000))
+
+
+def _greatest(feeds: Feeds) -> list[np.ndarray]:
+    """The label of the greatest score; onnxruntime may take another one's."""
+    X = np.atleast_2d(feeds["X"])
+    scores = X @ np.float32([[1, 0.5], [2, 0.3], [3, 0.2]]) + np.float32(0.1)
+    return [np.array([3, 5])[scores.argmax(axis=1)], scores]
 
 
 # ---------------------------------------------------------------- trees

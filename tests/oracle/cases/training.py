@@ -18,7 +18,7 @@ _TRAINING = "ai.onnx.preview.training"
 def _step(operator: str, kinds: int, **attributes: Any) -> Iterator[Case]:
     """One tensor, and two of different shapes."""
     rng = np.random.default_rng(4)
-    for shapes in (((2, 3),), ((3,), (2, 1, 2))):
+    for shapes in (((2, 3),), ((3,), (2, 3, 2))):
         for one in ((), (1,)):
             inputs = {"R": np.full(one, 0.5, np.float32), "T": np.full(one, 3)}
             for kind in range(kinds):
@@ -74,3 +74,12 @@ def gradient() -> Iterator[Case]:
     feeds = {name: rng.uniform(1, 2, (2, 3)).astype(np.float32) for name in "ab"}
     reason = "what is differentiated is not looked at"
     yield Case("product", onnx.parser.parse_model(text), feeds, reason, run)
+    square = text.replace("float[2, 3] c,", "float c,").replace(
+        "c = Mul (a, b)", "p = Mul (a, b) s = ReduceSum<keepdims = 0> (p) c = Mul (s, s)"
+    )
+
+    def of_square(feeds: Feeds) -> list[np.ndarray]:
+        total = (feeds["a"] * feeds["b"]).sum()
+        return [total * total, 2 * total * feeds["b"], 2 * total * feeds["a"]]
+
+    yield Case("square", onnx.parser.parse_model(square), feeds, reason, of_square)
