@@ -168,7 +168,7 @@ class _Tracer:
         for node in nodes:
             cycle = self._cycle(node.body) if node.body is not None else None
             names = [*node.inputs, *node.captures] if node.captures else node.inputs
-            if self._live.isdisjoint(names):
+            if self._live.isdisjoint(names) and not self._known(names):
                 continue
             operation = Operation(node, names, self._shapes, self._live, self._knowledge)
             reads = self._reads(node, operation)
@@ -180,6 +180,10 @@ class _Tracer:
                     Note(node.name, node.op_type, reason) for reason in operation.notes
                 )
         return steps
+
+    def _known(self, names: list[str]) -> bool:
+        """Whether something is known of values that nothing reaches any more, and may be passed on."""
+        return self._knowledge is not None and any(map(self._knowledge.holds, names))
 
     def _reads(self, node: Node, operation: Operation) -> list[list[Read]]:
         rule = lookup_rule(node.domain, node.op_type, node.version)

@@ -31,6 +31,7 @@ from rfgraph.reads import (
     Stage,
     coordinates,
     followed,
+    reads_everywhere,
 )
 from rfgraph.shapes import Shapes, evaluate
 
@@ -57,6 +58,9 @@ _MOVING = frozenset(
 
 # They put a number where nothing is read.
 _FILLING = frozenset({"CenterCropPad", "Pad", "Trilu"})
+
+# They are sums of products: what reads nothing is 0.
+_SUMMING = frozenset({"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", "MatMulInteger"})
 
 # They work element by element, on their inputs alone.
 _ELEMENTWISE = frozenset(
@@ -185,6 +189,10 @@ class Knowledge:
             self._constants[name] = fact
         return self._constants[name]
 
+    def holds(self, name: str) -> bool:
+        """Whether something is known of a value that is no constant."""
+        return name in self._facts
+
     def once(self, what: Hashable, arguments: Sequence[Any], make: Callable[[], T]) -> T:
         """`make`, unless it was called for the same `what` and the very same `arguments`."""
         key = (what, *map(id, arguments))
@@ -208,6 +216,8 @@ class Knowledge:
             learnt[0] = self._softmax(node)
         elif node.op_type == "Dropout":
             learnt[0] = self._dropped(node)
+        elif node.op_type in _SUMMING:
+            learnt[0] = self._summed(node, per_output[0])
         elif node.op_type in _ELEMENTWISE:
             learnt[0] = self._elementwise(node)
         for name, found in zip(node.outputs, learnt, strict=False):
@@ -276,6 +286,43 @@ class Knowledge:
             return given.value.reshape(-1)[0] if given is not None else None
         number = node.attribute("value", 0.0) if node.op_type == "Pad" else 0
         return np.asarray(number, dtype=_dtype(kind))
+
+    # sums of products
+
+    def _summed(self, node: Node, reads: Sequence[Read]) -> Learnt | None:
+        """Of a sum of products: 0 where nothing is left to sum up."""
+        extent = self._shapes.shape(node.outputs[0])
+        biased = node.op_type.startswith("Conv") and len(node.inputs) > 2
+        if extent is None or biased:
+            return None
+        something = np.zeros((1,) * len(extent), dtype=bool)
+        for read in reads:
+            there = self._reads_something(node, read, extent)
+            if there is None or there.all():
+                return None
+            something = something | there
+        known = _some(~something)
+        if known is None:
+            return None
+        kind = _dtype(self._shapes.element_type(node.outputs[0]))
+        return Learnt(Partial(known, np.zeros((1,) * len(extent), dtype=kind)))
+
+    def _reads_something(self, node: Node, read: Read, extent: Shape) -> np.ndarray | None:
+        """The elements of which `read` reads something, compressed; None where that isn't told."""
+        source = read.source
+        if isinstance(source, Stage):
+            inner = [self._reads_something(node, r, source.shape) for r in source.reads]
+            if not any(there is not None and there.all() for there in inner):
+                return None
+        shape = source.shape if isinstance(source, Stage) else self._shapes.shape(node.inputs[source])
+        there = np.ones((1,) * len(extent), dtype=bool)
+        if shape is None or not isinstance(read, PerAxis):
+            return there
+        for r, size in zip(read.axes, shape, strict=True):
+            if not reads_everywhere(r, size, extent):
+                _, counts, _ = coordinates(r, size, extent)
+                there = there & (counts > 0).reshape(_along(followed(r), extent))
+        return there
 
     # element by element
 
@@ -545,11 +592,13 @@ def _reached(read: Read, source: Shape, extent: Shape) -> np.ndarray | None:
         _, counts, _ = coordinates(r, size, extent)
         if (counts > 1).any():
             return None
-        dims = [1] * len(extent)
-        for axis in followed(r):
-            dims[axis] = extent[axis]
-        there = there & (counts > 0).reshape(dims)
+        there = there & (counts > 0).reshape(_along(followed(r), extent))
     return there
+
+
+def _along(axes: Sequence[int], extent: Shape) -> list[int]:
+    """`extent` with length 1 along all axes but some."""
+    return [size if axis in axes else 1 for axis, size in enumerate(extent)]
 
 
 def _carried(array: np.ndarray, read: Read, source: Shape, extent: Shape) -> np.ndarray:
@@ -572,11 +621,8 @@ def _carried(array: np.ndarray, read: Read, source: Shape, extent: Shape) -> np.
         starts, counts, _ = coordinates(read.axes[a], source[a], extent)
         at = np.clip(np.where(counts > 0, starts, 0), 0, source[a] - 1)
         work = np.take(work, at, axis=place)
-    dims = [1] * len(extent)
-    for axis in outs:
-        dims[axis] = extent[axis]
     order = sorted(range(len(outs)), key=outs.__getitem__)
-    return work.transpose(order).reshape(dims)
+    return work.transpose(order).reshape(_along(outs, extent))
 
 
 __all__ = ["LOW", "Knowledge", "Learnt", "Partial", "Rows", "rows"]

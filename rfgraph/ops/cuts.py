@@ -109,6 +109,41 @@ def kept_along(
     return reads
 
 
+def kept_together(
+    op: Operation, kept: np.ndarray, axes: Sequence[int], whole: AxisRead
+) -> list[tuple[AxisRead, ...]]:
+    """As `kept_along`, of several axes: the last ones of `kept`, beyond those for `axes`."""
+    outer = len(axes)
+    if kept.ndim == outer + 1:
+        return [(read,) for read in kept_along(op, kept, axes, whole)]
+    if kept.all():
+        return [(whole,) * (kept.ndim - outer)]
+    # Coordinates of the first axis of which the same is kept go together.
+    groups: dict[bytes, list[int]] = {}
+    for k, inner in enumerate(np.moveaxis(kept, outer, 0)):
+        groups.setdefault(np.packbits(inner).tobytes(), []).append(k)
+    found: list[tuple[AxisRead, ...]] = []
+    for places in groups.values():
+        there = np.zeros(kept.shape[outer], dtype=bool)
+        there[places] = True
+        rest = kept_together(op, np.take(kept, places[0], axis=outer), axes, whole)
+        if rest:
+            along = kept_along(op, there, (), whole)
+            found += [(read, *others) for read in along for others in rest]
+    if len(found) <= _MANY:
+        return found
+    # Along each axis from the first to the last that is kept anywhere along the others.
+    op.note(_MERGED)
+    sides = []
+    for axis in range(outer, kept.ndim):
+        others = tuple(a for a in range(outer, kept.ndim) if a != axis)
+        seen = np.asarray(kept.any(axis=others))
+        reached = np.maximum.accumulate(seen, axis=-1)
+        ahead = np.maximum.accumulate(seen[..., ::-1], axis=-1)[..., ::-1]
+        sides.append(kept_along(op, reached & ahead, axes, whole)[0])
+    return [tuple(sides)]
+
+
 def _listed(
     kept: np.ndarray, axes: list[int], statistic: bool, linear: bool
 ) -> tuple[list[AxisRead], bool]:
@@ -352,6 +387,7 @@ __all__ = [
     "boxes",
     "confined",
     "kept_along",
+    "kept_together",
     "own_place",
     "related",
     "runs",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import reduce
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 
-from rfgraph.ops.cuts import kept_along
+from rfgraph.ops.cuts import confined, kept_along, kept_together
 from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
 from rfgraph.reads import (
     LINEAR,
@@ -168,12 +169,8 @@ def einsum(op: Operation) -> Reads:
             label for label in every if not isinstance(label, int) and every.count(label) == 1
         }
         output = [*dots, *sorted(single)]
-    place = {label: axis for axis, label in enumerate(output)}
-    reads: list[Read] = []
-    for k, (labels, shape) in enumerate(zip(inputs, shapes, strict=True)):
-        others = [other for other in op.inputs if other != k]
-        reads.append(_operand(k, labels, shape, place, mixed(op, *others)))
-    return reads
+    product = _Product(op, inputs, output)
+    return [read for k in op.inputs for read in product.reads(k)]
 
 
 def _labels(term: str, rank: int) -> list[str | int]:
@@ -183,25 +180,97 @@ def _labels(term: str, rank: int) -> list[str | int]:
     return [*before, *range(-hidden, 0), *after]
 
 
-def _operand(
-    k: int,
-    labels: list[str | int],
-    shape: Shape,
-    place: dict[str | int, int],
-    mixed: AxisRead,
-) -> PerAxis:
-    def read(label: str | int, size: int) -> AxisRead:
-        if label not in place:
-            return mixed
-        # Only under an ellipsis a size of 1 is broadcast.
-        return point(0) if size == 1 else same(place[label])
+# A label of an axis; those under an ellipsis are negative numbers.
+_Label: TypeAlias = "str | int"
 
-    twice = {label for label in labels if labels.count(label) > 1 and label not in place}
-    if not twice:
-        return PerAxis(k, tuple(map(read, labels, shape)))
-    distinct = list(dict.fromkeys(labels))
-    sizes = tuple(
-        max(s for lab, s in zip(labels, shape, strict=True) if lab == d) for d in distinct
-    )
-    diagonal = PerAxis(k, tuple(same(distinct.index(label)) for label in labels))
-    return PerAxis(Stage(sizes, [diagonal]), tuple(map(read, distinct, sizes)))
+
+class _Product:
+    """A product of operands with labelled axes, summed over the labels that the output lacks.
+
+    Parameters
+    ----------
+    op : Operation
+        The node.
+    inputs : list of list of label
+        The labels of each operand's axes.
+    output : list of label
+        Those of the output's.
+    """
+
+    def __init__(self, op: Operation, inputs: list[list[_Label]], output: list[_Label]) -> None:
+        self._op = op
+        self._inputs = inputs
+        self._place = {label: axis for axis, label in enumerate(output)}
+        self._sizes: dict[_Label, int] = {}
+        for k, labels in enumerate(inputs):
+            for label, size in zip(labels, op.shape(k), strict=True):
+                self._sizes[label] = max(size, self._sizes.get(label, size))
+        # Those of the output first.
+        self._order = [*output, *(label for label in self._sizes if label not in self._place)]
+        self._kept = self._nonzero()
+
+    def _nonzero(self) -> np.ndarray | None:
+        """Where no operand is 0, over all labels, compressed; None: everywhere."""
+        found: list[np.ndarray] = []
+        for k, labels in enumerate(self._inputs):
+            zeros = self._op.zeros(k)
+            if zeros is None:
+                continue
+            distinct = list(dict.fromkeys(labels))
+            if len(distinct) < len(labels):
+                zeros = np.broadcast_to(zeros, self._op.shape(k))
+                numbers = [distinct.index(label) for label in labels]
+                zeros = np.einsum(zeros, numbers, list(range(len(distinct))))
+            zeros = zeros.transpose([distinct.index(la) for la in self._order if la in distinct])
+            dims = iter(zeros.shape)
+            found.append(~zeros.reshape([next(dims) if la in distinct else 1 for la in self._order]))
+        if not found:
+            return None
+        if prod(np.broadcast_shapes(*(kept.shape for kept in found))) > _JOINT:
+            # One of them alone: the one that leaves less.
+            found = [min(found, key=lambda kept: float(kept.mean()))]
+        return np.asarray(reduce(np.logical_and, found))
+
+    def reads(self, k: int) -> list[Read]:
+        """What is read of operand `k`."""
+        labels, shape = self._inputs[k], self._op.shape(k)
+        mix = mixed(self._op, *(other for other in self._op.inputs if other != k))
+        source: Source = k
+        if any(labels.count(label) > 1 and label not in self._place for label in labels):
+            distinct = list(dict.fromkeys(labels))
+            diagonal = PerAxis(k, tuple(same(distinct.index(label)) for label in labels))
+            labels, shape = distinct, tuple(self._sizes[label] for label in distinct)
+            source = Stage(shape, [diagonal])
+        summed = [label for label in labels if label not in self._place]
+
+        def read(along: dict[_Label, AxisRead]) -> Read:
+            # Only under an ellipsis a size of 1 is broadcast.
+            return PerAxis(
+                source,
+                tuple(
+                    along[label]
+                    if label in along
+                    else point(0)
+                    if size == 1
+                    else same(self._place[label])
+                    for label, size in zip(labels, shape, strict=True)
+                ),
+            )
+
+        if self._kept is None:
+            return [read(dict.fromkeys(summed, mix))]
+        # What is kept with any of the elements that it is multiplied with.
+        others = [
+            axis
+            for axis, label in enumerate(self._order)
+            if label not in self._place and label not in summed
+        ]
+        kept = self._kept.any(axis=tuple(others), keepdims=True)
+        order = [*range(len(self._place)), *(self._order.index(label) for label in summed)]
+        kept = kept.transpose([*order, *others]).reshape([kept.shape[axis] for axis in order])
+        if not summed:
+            return confined(self._op, [read({})], kept, self._op.out())
+        sizes = [self._sizes[label] for label in summed]
+        kept = np.broadcast_to(kept, (*kept.shape[: len(self._place)], *sizes))
+        found = kept_together(self._op, kept, range(len(self._place)), mix)
+        return [read(dict(zip(summed, along, strict=True))) for along in found]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from rfgraph.ops.cuts import confined
 from rfgraph.ops.reduction import reduced
 from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.reads import (
@@ -14,6 +17,18 @@ from rfgraph.reads import (
     same,
     window,
 )
+
+
+def scaled(op: Operation, reads: list[Read], zeros: np.ndarray | None, first: int) -> list[Read]:
+    """`reads` of what is multiplied by a scale: not where that is 0.
+
+    `zeros` are its elements that are 0, over axes of the output from `first` on; None for none.
+    """
+    if zeros is None:
+        return reads
+    extent = op.out()
+    there = ~zeros.reshape((1,) * first + zeros.shape + (1,) * (len(extent) - first - zeros.ndim))
+    return confined(op, reads, there, extent)
 
 
 @transfer(
@@ -42,13 +57,16 @@ def batch_normalization(op: Operation) -> Reads:
         training = bool(op.attribute("training_mode", 0))
     else:
         training = len([name for name in op.node.outputs if name]) > 1
+    scale, B = PerAxis(1, along), PerAxis(2, along)
     if not training:
-        return [Elementwise(0), *[PerAxis(k, along) for k in op.inputs[1:]]]
+        data = [Elementwise(0), *[PerAxis(k, along) for k in op.inputs[3:]]]
+        return [*scaled(op, data, op.zeros(1), 1), scale, B]
     others = set(range(rank)) - own
     statistics = reduced(0, shape, others, False)
     old = tuple(same(axis) for axis in range(len(own)))
+    data = [Elementwise(0), reduced(0, shape, others, True)]
     return (
-        [Elementwise(0), reduced(0, shape, others, True), PerAxis(1, along), PerAxis(2, along)],
+        [*scaled(op, data, op.zeros(1), 1), scale, B],
         [statistics, PerAxis(3, old)],
         [statistics, PerAxis(4, old)],
         [statistics],
@@ -65,9 +83,9 @@ def instance_normalization(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html
     """
     shape = op.shape(0)
+    data: list[Read] = [Elementwise(0), reduced(0, shape, set(range(2, len(shape))), True)]
     return [
-        Elementwise(0),
-        reduced(0, shape, set(range(2, len(shape))), True),
+        *scaled(op, data, op.zeros(1), 1),
         PerAxis(1, (same(1),)),
         PerAxis(2, (same(1),)),
     ]
@@ -87,9 +105,12 @@ def group_normalization(op: Operation) -> Reads:
     size = shape[1] // op.attribute("num_groups")
     spatial: list[AxisRead] = [STATISTIC] * (len(shape) - 2)
     parameter = same(1) if op.version >= 21 else block(1, size, 1)
+    zeros = op.zeros(1)
+    if zeros is not None and len(zeros) > 1 and op.version < 21:
+        zeros = zeros.repeat(size)
+    data: list[Read] = [Elementwise(0), PerAxis(0, (same(0), block(1, size, size), *spatial))]
     return [
-        Elementwise(0),
-        PerAxis(0, (same(0), block(1, size, size), *spatial)),
+        *scaled(op, data, zeros, 1),
         PerAxis(1, (parameter,)),
         PerAxis(2, (parameter,)),
     ]
@@ -109,8 +130,10 @@ def layer_normalization(op: Operation) -> Reads:
     axis = axis_of(op.attribute("axis", -1), len(shape))
     statistics = reduced(0, shape, set(range(axis, len(shape))), True)
     parameters: list[Read] = [Elementwise(k) for k in op.inputs[1:]]
+    zeros = op.zeros(1)
+    first = len(shape) - (zeros.ndim if zeros is not None else 0)
     return (
-        [Elementwise(0), statistics, *parameters],
+        [*scaled(op, [Elementwise(0), statistics], zeros, first), *parameters],
         *[list[Read]([statistics]) for _ in op.node.outputs[1:]],
     )
 

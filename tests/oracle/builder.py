@@ -262,7 +262,7 @@ class Builder:
             if live and array.ndim > MAX_RANK:
                 raise Rejected(f"{op}: rank {array.ndim}")
             if array.dtype.kind == "f":
-                tame = np.isfinite(array) & (np.abs(array) < _LARGE)
+                tame = self.tame(array)
                 if not tame.all():
                     if op not in _MAY_OVERFLOW:
                         raise Rejected(f"{op}: not finite, or large")
@@ -270,6 +270,10 @@ class Builder:
             made.append(Value(name, array, live))
         self.nodes.append(node)
         return made
+
+    def tame(self, array: np.ndarray) -> np.ndarray:
+        """Which numbers are finite, and not so large that they overflow later."""
+        return np.asarray(np.isfinite(array) & (np.abs(array) < _LARGE))
 
     def op(self, op: str, *inputs: Operand, **given: Any) -> Value:
         """Append a node with one output; see `node`."""
