@@ -168,7 +168,7 @@ class _Tracer:
         for node in nodes:
             cycle = self._cycle(node.body) if node.body is not None else None
             names = [*node.inputs, *node.captures] if node.captures else node.inputs
-            if self._live.isdisjoint(names) and not self._known(names):
+            if self._live.isdisjoint(names) and not self._known(node):
                 continue
             operation = Operation(node, names, self._shapes, self._live, self._knowledge)
             reads = self._reads(node, operation)
@@ -181,9 +181,11 @@ class _Tracer:
                 )
         return steps
 
-    def _known(self, names: list[str]) -> bool:
-        """Whether something is known of values that nothing reaches any more, and may be passed on."""
-        return self._knowledge is not None and any(map(self._knowledge.holds, names))
+    def _known(self, node: Node) -> bool:
+        """Whether a node that nothing reaches any more may pass on what is known of its inputs."""
+        if self._knowledge is None or not any(map(self._knowledge.holds, node.inputs)):
+            return False
+        return lookup_rule(node.domain, node.op_type, node.version) is not None
 
     def _reads(self, node: Node, operation: Operation) -> list[list[Read]]:
         rule = lookup_rule(node.domain, node.op_type, node.version)

@@ -206,7 +206,7 @@ class Knowledge:
         names = [name for name in node.outputs if name]
         for name in names:
             self._facts.pop(name, None)
-        if node.domain or len(node.inputs) != len([n for n in node.inputs if n]):
+        if node.domain:
             return [None] * len(node.outputs)
         learnt: list[Learnt | None] = [None] * len(node.outputs)
         if node.op_type in _MOVING:
@@ -218,7 +218,7 @@ class Knowledge:
             learnt[0] = self._dropped(node)
         elif node.op_type in _SUMMING:
             learnt[0] = self._summed(node, per_output[0])
-        elif node.op_type in _ELEMENTWISE:
+        elif node.op_type in _ELEMENTWISE and all(node.inputs):
             learnt[0] = self._elementwise(node)
         for name, found in zip(node.outputs, learnt, strict=False):
             if name and found is not None:
@@ -228,8 +228,9 @@ class Knowledge:
     def _dropped(self, node: Node) -> Learnt | None:
         """Of a dropout: what is 0 stays so, dropped or scaled."""
         fact = self.of(node.inputs[0])
-        training = self.of(node.inputs[2]) if len(node.inputs) > 2 else None
-        if fact is None or len(node.inputs) < 3 or (training and training.zeros is not None):
+        given = len(node.inputs) > 2 and bool(node.inputs[2])
+        training = self.of(node.inputs[2]) if given else None
+        if fact is None or not given or (training and training.zeros is not None):
             return Learnt(fact) if fact is not None else None
         if fact.zeros is None:
             return None
@@ -281,7 +282,7 @@ class Knowledge:
 
     def _fill(self, node: Node) -> np.ndarray | None:
         kind = self._shapes.element_type(node.inputs[0])
-        if node.op_type == "Pad" and len(node.inputs) > 2:
+        if node.op_type == "Pad" and len(node.inputs) > 2 and node.inputs[2]:
             given = self.of(node.inputs[2])
             return given.value.reshape(-1)[0] if given is not None else None
         number = node.attribute("value", 0.0) if node.op_type == "Pad" else 0
@@ -292,7 +293,7 @@ class Knowledge:
     def _summed(self, node: Node, reads: Sequence[Read]) -> Learnt | None:
         """Of a sum of products: 0 where nothing is left to sum up."""
         extent = self._shapes.shape(node.outputs[0])
-        biased = node.op_type.startswith("Conv") and len(node.inputs) > 2
+        biased = node.op_type.startswith("Conv") and any(node.inputs[2:])
         if extent is None or biased:
             return None
         something = np.zeros((1,) * len(extent), dtype=bool)

@@ -42,12 +42,13 @@ def gemm(op: Operation) -> Reads:
     left, right = op.zeros(0), op.zeros(1)
     left = left.T if left is not None and flipA else left
     right = right.T if right is not None and flipB else right
-    inner = op.shape(0)[0 if flipA else 1]
+    A = op.shape(0)[::-1] if flipA else op.shape(0)
+    B = op.shape(1)[::-1] if flipB else op.shape(1)
     reads: list[Read] = []
     if not op.prune or op.attribute("alpha", 1.0):
-        along = contracted(op, left, right, inner, mixed(op, 1))
+        along = contracted(op, left, right, A, B, mixed(op, 1))
         reads += [PerAxis(0, (r, same(0)) if flipA else (same(0), r)) for r in along]
-        down = contracted(op, left, right, inner, mixed(op, 0))
+        down = contracted(op, left, right, A, B, mixed(op, 0))
         reads += [PerAxis(1, (same(1), r) if flipB else (r, same(1))) for r in down]
     if op.has(2) and (not op.prune or op.attribute("beta", 1.0)):
         reads.append(Elementwise(2))
@@ -80,16 +81,17 @@ def contracted(
     op: Operation,
     left: np.ndarray | None,
     right: np.ndarray | None,
-    size: int,
+    A: Shape,
+    B: Shape,
     whole: AxisRead,
 ) -> list[AxisRead]:
     """The reads of the contracted axis k of a matrix product, without zeros of an operand.
 
     `left` and `right` are the zeros of the operands, (batch, i, k) and (batch, k, j), compressed;
-    None for none. `size` is that of k.
+    None for none. `A` and `B` are the operands' shapes.
     """
     rank = len(op.out())
-    row, column = len(op.shape(0)) > 1, len(op.shape(1)) > 1
+    row, column = len(A) > 1, len(B) > 1
     kept: list[np.ndarray] = []
     if left is not None:
         kept.append(~left[..., None, :] if column else ~left)
@@ -103,7 +105,7 @@ def contracted(
         # One of them alone: the one that leaves less.
         kept = [min(kept, key=lambda k: float(k.mean()))]
     both = reduce(np.logical_and, kept)
-    return kept_along(op, np.broadcast_to(both, (*both.shape[:-1], size)), range(rank), whole)
+    return kept_along(op, np.broadcast_to(both, (*both.shape[:-1], A[-1])), range(rank), whole)
 
 
 def multiplied(
@@ -131,10 +133,10 @@ def multiplied(
     (a, along), (b, down) = left, right
     rows = [*leading(A, 2), same(batch)] if row else []
     return [
-        *(PerAxis(a, (*rows, r)) for r in contracted(op, *zeros, A[-1], along)),
+        *(PerAxis(a, (*rows, r)) for r in contracted(op, *zeros, A, B, along)),
         *(
             PerAxis(b, (*leading(B, 2), r, same(rank - 1)) if column else (r,))
-            for r in contracted(op, *zeros, A[-1], down)
+            for r in contracted(op, *zeros, A, B, down)
         ),
     ]
 

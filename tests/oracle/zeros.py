@@ -14,7 +14,7 @@ that all elements of a row share, or a sum over all the weights, would be read i
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from .builder import Builder, Operand, Operator, Rejected, Value, reason
+from .builder import Builder, Operand, Operator, Rejected, Value
 from .observe import Shape, input_shapes, node_outputs, session
 
 MAX_ELEMENTS = 60
@@ -62,12 +62,19 @@ class Sparse(Builder):
         """Which numbers are of a size that leaves room for others, or mask."""
         return np.asarray((np.abs(array) < 4e3) | (array < _MASKED))
 
+    def node(
+        self, op: str, inputs: Sequence[Operand], outputs: int = 1, **given: Any
+    ) -> list[Value]:
+        """Append a node, as `Builder.node` does; numpy's scalars are arrays here."""
+        arrays = [np.asarray(v) if isinstance(v, np.generic) else v for v in inputs]
+        return super().node(op, arrays, outputs, **given)
+
     def pattern(self, *shape: int) -> np.ndarray:
         """Where something is left: bool, not everywhere as a rule."""
         size = prod(shape)
         kept = np.ones(shape, bool)
         if not shape:
-            return np.asarray(self.chance(0.7))
+            return np.array(self.chance(0.7))
         kind = self.rng.random()
         if kind < 0.3:
             axis = self.rng.randrange(len(shape))
@@ -180,13 +187,9 @@ def random_graph(
             for _ in range(wanted - 1):
                 _grow(b)
             model = b.model(f"zeros.random_graph({seed}{given})  # {start.name}, opset {opset}")
-            session(model)
         except Rejected:
             continue
-        except Exception as error:  # onnxruntime's errors have no common base but this
-            if not reason(error):
-                raise
-            continue
+        session(model)
         return model
     raise ValueError(f"nothing fits zeros.random_graph({seed}{given})")
 
@@ -208,6 +211,8 @@ def _grow(b: Sparse) -> None:
     usable = [p for p in PATTERNS.values() if p.since <= b.opset]
     for _ in range(_NODE_TRIES):
         x = b.values[-1] if b.chance(0.65) else b.choice(b.values)
+        if not 1 < x.rank < 6:
+            x = b.values[0]
         fitting = [p for p in usable if x.rank in p.ranks]
         chosen = b.rng.choices(fitting, [p.weight for p in fitting])[0]
         before = b.snapshot()
@@ -343,7 +348,7 @@ def mapped(b: Sparse, x: Value, op: str) -> Value:
     if op == "Exp" and x.array.max() > 4:
         raise Rejected("large")
     if op == "Dropout":
-        return b.node(op, [x, np.float32(0.3)], outputs=b.rng.randint(1, 2))[0]
+        return b.node(op, [x, np.array(0.3, np.float32)], outputs=b.rng.randint(1, 2))[0]
     return b.op(op, x)
 
 
@@ -355,7 +360,7 @@ def chosen(b: Sparse, x: Value, op: str) -> Value:
     condition: Operand = b.written(b.pattern(*b.broad(x.shape)))
     if b.chance(0.3):
         # Beside it a condition by the data, of which a constant settles some elements.
-        limit = np.float32(np.median(x.array) + 1e-3)
+        limit = np.array(np.median(x.array) + 1e-3, np.float32)
         condition = b.op(b.choice(("And", "Or")), b.op("Greater", x, limit), condition)
         if b.chance(0.3):
             condition = b.op("Not", condition)
@@ -367,7 +372,7 @@ def chosen(b: Sparse, x: Value, op: str) -> Value:
 def padded(b: Sparse, x: Value, op: str) -> Value:
     """Zeros, or another number, on either side."""
     pads = np.array([b.choice((0, 0, 1, 2)) for _ in range(2 * x.rank)], np.int64)
-    return b.op(op, x, pads, np.float32(1) if b.chance(0.2) else None)
+    return b.op(op, x, pads, np.array(1, np.float32) if b.chance(0.2) else None)
 
 
 @pattern("Concat", weight=1.5)
@@ -386,7 +391,7 @@ def joined(b: Sparse, x: Value, op: str) -> Value:
 @pattern("Trilu", since=14)
 def triangle(b: Sparse, x: Value, op: str) -> Value:
     """One half, on which side of which diagonal ever."""
-    return b.op(op, x, np.int64(b.rng.randint(-2, 2)), upper=b.rng.randint(0, 1))
+    return b.op(op, x, np.array(b.rng.randint(-2, 2)) if b.chance(0.8) else None, upper=b.rng.randint(0, 1))
 
 
 @pattern("Transpose", "Reshape", "Slice", "Gather", "Expand", "Split", weight=4)
@@ -520,7 +525,7 @@ def pool(b: Sparse, x: Value, op: str) -> Value:
 def summed(b: Sparse, x: Value, op: str) -> Value:
     """All along an axis, or up to a place."""
     if op == "CumSum":
-        return b.op(op, x, np.int64(b.axis(x.rank)), reverse=b.rng.randint(0, 1))
+        return b.op(op, x, np.array(b.axis(x.rank)), reverse=b.rng.randint(0, 1))
     return b.op(op, x, np.array([b.axis(x.rank)], np.int64), keepdims=int(x.rank == 2 or b.chance(0.5)))
 
 
@@ -569,20 +574,20 @@ def masked(b: Sparse, x: Value, axis: int) -> Value:
         lost = b.op("Cast", b.op("Not", b.written(kept)), to=TensorProto.FLOAT)
         return b.op("Add", x, b.op("Mul", lost, least))
     if kind == 3 and low > -np.inf:
-        one = b.op("Sub", np.float32(1), b.written(kept.astype(np.float32)))
-        return b.op("Sub", x, b.op("Mul", one, -least))
+        one = b.op("Sub", np.array(1, np.float32), b.written(kept.astype(np.float32)))
+        return b.op("Sub", x, b.op("Mul", one, np.asarray(-least)))
     if kind == 4 and b.opset >= 14:
         # Range, Less and a triangle beside it.
         rows, columns = x.shape[-2:]
         i, j = (
-            b.op("Unsqueeze", b.op("Range", *np.int64([0, n, 1])), np.array([at], np.int64))
+            b.op("Unsqueeze", b.op("Range", *map(np.array, (0, n, 1))), np.array([at], np.int64))
             for n, at in ((rows, 1), (columns, 0))
         )
         late = b.op("Less", i, j)
         full = b.op("ConstantOfShape", np.array([rows, columns], np.int64))
-        far = b.op("Trilu", b.op("Add", full, np.float32(1)), np.int64(-2), upper=0)
+        far = b.op("Trilu", b.op("Add", full, np.ones((), np.float32)), np.array(-2), upper=0)
         cut = b.op("Or", late, b.op("Cast", far, to=TensorProto.BOOL))
-        return b.op("Add", x, b.op("Where", cut, least, np.float32(0)))
+        return b.op("Add", x, b.op("Where", cut, least, np.zeros((), np.float32)))
     return b.op("Add", x, b.written(np.where(kept, np.float32(0), least)))
 
 
@@ -590,9 +595,11 @@ def masked(b: Sparse, x: Value, axis: int) -> Value:
 def softmax(b: Sparse, x: Value, op: str) -> Value:
     """Masked, along any axis; what is NaN made 0; then the weights of values, as a rule."""
     axis = b.choice((-1, -1, b.axis(x.rank)))
+    if x.shape[axis] < 2:
+        raise Rejected("one alone has the weight 1")
     weights = b.op(op, masked(b, b.scaled(x), axis), axis=axis)
     if np.isnan(weights.array).any() or b.chance(0.1):
-        weights = b.op("Where", b.op("IsNaN", weights), np.float32(0), weights)
+        weights = b.op("Where", b.op("IsNaN", weights), np.zeros((), np.float32), weights)
     if b.chance(0.15):
         weights = b.node("Dropout", [weights])[0]
     weights = b.op("Mul", weights, b.numbers(*weights.shape))
@@ -631,7 +638,7 @@ def _stored(b: Sparse, zero: int, *shape: int) -> np.ndarray:
 
 
 def _quantised(b: Sparse, x: Value, zero: int) -> tuple[Value, np.ndarray, np.ndarray]:
-    scale = np.float32(max(float(x.array.max()), 0.1) / 60)
+    scale = np.array(max(float(x.array.max()), 0.1) / 60, np.float32)
     point = np.array(zero, np.uint8)
     return b.op("QuantizeLinear", x, scale, point), scale, point
 
@@ -649,8 +656,8 @@ def integer_product(b: Sparse, x: Value, op: str) -> Value:
         pair = (a, w, point, wide) if left else (w, a, wide, point)
         made = b.op(op, *pair)
     else:
-        first, second = (a, scale, point), (w, np.float32(0.01), wide)
-        last = np.float32(scale * inner * 0.6), np.array(3, np.uint8)
+        first, second = (a, scale, point), (w, np.array(0.01, np.float32), wide)
+        last = np.array(scale * inner * 0.1, np.float32), np.array(3, np.uint8)
         made = b.op(op, *((*first, *second) if left else (*second, *first)), *last)
     return _real(b, made)
 
@@ -665,13 +672,13 @@ def integer_convolution(b: Sparse, x: Value, op: str) -> Value:
     wide = np.array(zero, np.uint8)
     if op == "ConvInteger":
         return _real(b, b.op(op, a, w, point, wide, **given))
-    last = np.float32(scale * w[0].size * 0.6), np.array(3, np.uint8)
-    return _real(b, b.op(op, a, scale, point, w, np.float32(0.01), wide, *last, **given))
+    last = np.array(scale * w[0].size * 0.1, np.float32), np.array(3, np.uint8)
+    return _real(b, b.op(op, a, scale, point, w, np.array(0.01, np.float32), wide, *last, **given))
 
 
 def _real(b: Sparse, x: Value) -> Value:
     real = b.op("Cast", x, to=TensorProto.FLOAT)
-    return b.op("Mul", real, np.float32(1 / max(float(real.array.max()), 1)))
+    return b.op("Mul", real, np.array(1 / max(float(real.array.max()), 1), np.float32))
 
 
 @pattern("DequantizeLinear", weight=1)
