@@ -60,7 +60,11 @@ _MOVING = frozenset(
 _FILLING = frozenset({"CenterCropPad", "Pad", "Trilu"})
 
 # They are sums of products: what reads nothing is 0.
-_SUMMING = frozenset({"Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", "MatMulInteger"})
+_SUMMING = frozenset(
+    [
+        *("Conv", "ConvInteger", "ConvTranspose", "Einsum", "Gemm", "MatMul", "MatMulInteger"),
+    ]
+)
 
 # They work element by element, on their inputs alone.
 _ELEMENTWISE = frozenset(
@@ -293,7 +297,7 @@ class Knowledge:
     def _summed(self, node: Node, reads: Sequence[Read]) -> Learnt | None:
         """Of a sum of products: 0 where nothing is left to sum up."""
         extent = self._shapes.shape(node.outputs[0])
-        biased = node.op_type.startswith("Conv") and any(node.inputs[2:])
+        biased = node.op_type in ("Conv", "ConvTranspose") and any(node.inputs[2:])
         if extent is None or biased:
             return None
         something = np.zeros((1,) * len(extent), dtype=bool)
@@ -615,13 +619,22 @@ def _carried(array: np.ndarray, read: Read, source: Shape, extent: Shape) -> np.
     assert isinstance(read, PerAxis)
     varying = [axis for axis, n in enumerate(array.shape) if n > 1]
     outs = [axis for a in varying for axis in followed(read.axes[a])]
-    if len(set(outs)) < len(outs) or any(len(followed(read.axes[a])) > 1 for a in varying):
-        raise _TooWideError
     work = array.reshape([array.shape[a] for a in varying])
-    for place, a in reversed(list(enumerate(varying))):
+    places = []
+    for a in varying:
         starts, counts, _ = coordinates(read.axes[a], source[a], extent)
-        at = np.clip(np.where(counts > 0, starts, 0), 0, source[a] - 1)
-        work = np.take(work, at, axis=place)
+        places.append(np.clip(np.where(counts > 0, starts, 0), 0, source[a] - 1))
+    if len(set(outs)) < len(outs) or any(at.ndim > 1 for at in places):
+        # An output axis is followed by several, or one follows several: element by element.
+        if prod(extent[axis] for axis in set(outs)) > _MAX_ELEMENTS:
+            raise _TooWideError
+        at = [
+            where.reshape(_along(followed(read.axes[a]), extent))
+            for a, where in zip(varying, places, strict=True)
+        ]
+        return np.asarray(work[tuple(at)])
+    for place, at_axis in reversed(list(enumerate(places))):
+        work = np.take(work, at_axis, axis=place)
     order = sorted(range(len(outs)), key=outs.__getitem__)
     return work.transpose(order).reshape(_along(outs, extent))
 

@@ -184,6 +184,28 @@ def _unmasked(op: Operation, keys: _Keys, length: int) -> _Keys:
     return _Kept(total, keys.first, kept.sum(axis=-1), keys.interior, keys.open, op, kept)
 
 
+def _weighing(op: Operation, keys: _Keys, extent: Shape) -> np.ndarray | None:
+    """Elements of an output of shape `extent` with four axes whose values aren't all 0, as far as
+    their query may attend them; None: all.
+    """
+    zeros = op.zeros(2)
+    shape = op.shape(2)
+    if zeros is None or op.has(5):
+        return None
+    _, (_, heads, _, size) = _unpacked(2, shape, op.attribute("kv_num_heads", 0))
+    if len(shape) == 3:
+        full = np.broadcast_to(zeros, (*zeros.shape[:2], heads * size))
+        zeros = full.reshape(*zeros.shape[:2], heads, size).swapaxes(1, 2)
+    ahead = np.arange(keys.total) - keys.first[..., None]
+    kept = ((ahead >= 0) & (ahead < keys.counts[..., None]))[:, None]
+    kept = keys.kept if isinstance(keys, _Kept) else kept
+    if zeros.shape[1] > 1:
+        zeros = zeros.repeat(extent[1] // heads, axis=1)
+    left = np.broadcast_to(kept, (*kept.shape[:3], keys.total))
+    right = np.broadcast_to(~zeros, (*zeros.shape[:2], keys.total, zeros.shape[3]))
+    return np.asarray(left.astype(np.float32) @ right.astype(np.float32) > 0)
+
+
 _COMPUTED = "its 'nonpad_kv_seqlen' is computed: every key may be attended"
 
 
@@ -303,6 +325,9 @@ def attention(op: Operation) -> Reads:
         return reads
 
     Y = weights()
+    weighing = _weighing(op, keys, (batch, heads, length, size))
+    if weighing is not None:
+        Y = confined(op, Y, weighing, (batch, heads, length, size))
     if (keys.counts > 0).any():
         Y += [PerAxis(V, (same(0), head, r, same(3))) for r in keys.read(1)]
     if len(op.shape(0)) == 3:

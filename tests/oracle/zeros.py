@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -234,21 +235,38 @@ def _append(b: Sparse, chosen: Operator, x: Value) -> None:
 # ---------------------------------------------------------------- observing
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a value.
+
+    Attributes
+    ----------
+    mask : ndarray of bool
+        Of shape ``value.shape + input.shape``.
+    hidden : ndarray of bool
+        The units that may read what can't be seen: whether something is larger than something
+        else, and scores beside a mask that is so low that they are rounded away.
+    """
+
+    mask: np.ndarray
+    hidden: np.ndarray
+
+
 def changes(
     model: onnx.ModelProto, most: int, seed: int = 0
-) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+) -> Iterator[dict[str, dict[str, Seen]]]:
     """What was seen of the units of every value after each trial, by input, then by value.
 
-    In each trial every element is replaced once, on new random data: all positive, or in every
-    fourth trial signed, or a thousand times as large, so that it isn't lost beside a mask of -1e9.
+    In each trial every element is replaced once, on new random data: all positive, or in
+    the third trial signed, or in the next much larger, so that it isn't lost beside a mask of -1e9.
     A 0 counts as the same with either sign. A run that meets a root of a negative number, or in
     which a score outweighs its mask, tells nothing: what varies is taken to be finite, and scores
     not to be that large.
 
     Yields
     ------
-    dict of dict of ndarray of bool
-        Of shape ``value.shape + input.shape``; they grow.
+    dict of dict of Seen
+        The masks grow.
     """
     names = node_outputs(model)
     copy = onnx.ModelProto()
@@ -261,7 +279,7 @@ def changes(
     seen: dict[str, dict[str, np.ndarray]] = {name: {} for name in shapes}
     wild: list[np.ndarray] | None = None
     for trial in range(most):
-        signed = trial % 4 == 2
+        signed = trial % 5 == 2
         feeds = {n: rng.uniform(0.2, 2, s).astype(np.float32) for n, s in shapes.items()}
         if signed:
             feeds = {n: v * rng.choice([-1, 1], v.shape).astype(np.float32) for n, v in feeds.items()}
@@ -276,7 +294,7 @@ def changes(
             flat = feeds[name].reshape(-1)
             for k in range(flat.size):
                 kept = flat[k]
-                flat[k] = kept * (2.5, 0.1, -1.5, 1000)[trial % 4]
+                flat[k] = kept * (2.5, 0.1, -1.5, 1e3, 1e6)[trial % 5]
                 after = opened.run(names, feeds)
                 flat[k] = kept
                 if not all(map(np.array_equal, wild, map(_wild, after))):
@@ -288,11 +306,18 @@ def changes(
                     found[value][:, k] |= ~np.asarray(same).reshape(-1)
         yield {
             name: {
-                value: found.reshape(np.shape(old) + shapes[name])
+                value: Seen(found.reshape(np.shape(old) + shapes[name]), _hidden(old))
                 for (value, found), old in zip(by_value.items(), base, strict=True)
             }
             for name, by_value in seen.items()
         }
+
+
+def _hidden(value: np.ndarray) -> np.ndarray:
+    if value.dtype == bool:
+        return np.ones(value.shape, bool)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((value < -1e6) & (value > -1e30))
 
 
 def _wild(value: np.ndarray) -> np.ndarray:
@@ -504,8 +529,8 @@ def convolution(b: Sparse, x: Value, op: str) -> Value:
     else:
         shape = (x.shape[1], features, *kernel)
     W: Operand
-    if b.chance(0.2) and prod(shape) <= b.room:
-        # Onnxruntime multiplies what varies with the padding too.
+    if b.chance(0.2) and prod(shape) <= b.room and x.array.min() > 0.05:
+        # Onnxruntime multiplies what varies with the padding too; zeros of the data are not cut.
         given["pads"] = None
         W = b.op("Mul", b.input("w", shape), b.sparse(*shape))
     else:
@@ -613,6 +638,9 @@ def attention(b: Sparse, x: Value, op: str) -> Value:
     """With a mask of bool or to be added, of every number of axes; causal besides."""
     if x.rank < 4:
         x = b.op("Unsqueeze", x, np.arange(4 - x.rank))
+    if x.array.min() < 0.05:
+        # Zeros of queries and keys are not cut.
+        x = b.op("Add", x, np.float32([0.5]))
     batch, heads, length, size = x.shape
     keys = b.rng.randint(2, 4)
     K = b.scaled(b.op("Mul", b.input("w", (batch, heads, keys, size)), b.numbers(1)))
