@@ -59,10 +59,11 @@ _MOVING = frozenset(
 # They put a number where nothing is read.
 _FILLING = frozenset({"CenterCropPad", "Pad", "Trilu"})
 
-# They are sums of products: what reads nothing is 0.
+# They are sums, or means, of input 0, or of its products with input 1: of nothing but zeros 0.
 _SUMMING = frozenset(
     [
-        *("Conv", "ConvInteger", "ConvTranspose", "Einsum", "Gemm", "MatMul", "MatMulInteger"),
+        *("AveragePool", "Conv", "ConvInteger", "ConvTranspose", "CumSum", "Einsum", "Gemm"),
+        *("GlobalAveragePool", "MatMul", "MatMulInteger", "ReduceMean", "ReduceSum"),
     ]
 )
 
@@ -292,42 +293,50 @@ class Knowledge:
         number = node.attribute("value", 0.0) if node.op_type == "Pad" else 0
         return np.asarray(number, dtype=_dtype(kind))
 
-    # sums of products
+    # sums
 
     def _summed(self, node: Node, reads: Sequence[Read]) -> Learnt | None:
-        """Of a sum of products: 0 where nothing is left to sum up."""
+        """Of a sum of products: 0 where nothing is left to sum up, or nothing but zeros."""
         extent = self._shapes.shape(node.outputs[0])
-        biased = node.op_type in ("Conv", "ConvTranspose") and any(node.inputs[2:])
-        if extent is None or biased:
+        if extent is None or 0 in extent:
             return None
-        something = np.zeros((1,) * len(extent), dtype=bool)
-        for read in reads:
-            there = self._reads_something(node, read, extent)
-            if there is None or there.all():
+        left = np.zeros((1,) * len(extent), dtype=bool)
+        if node.op_type in ("Conv", "ConvTranspose") and any(node.inputs[2:]):
+            bias = self.of(node.inputs[2])
+            if bias is None or bias.zeros is None:
                 return None
-            something = something | there
-        known = _some(~something)
-        if known is None:
-            return None
+            left = left | ~bias.zeros.reshape(-1, *(1,) * (len(extent) - 2))
+        # Where one factor is not read none is; input 2 of a Gemm is added.
+        for read in (r for r in reads if _operand(r) != 1):
+            try:
+                left = left | self._nonzero(node, read, extent)
+            except _TooWideError:
+                return None
+            if left.all():
+                return None
         kind = _dtype(self._shapes.element_type(node.outputs[0]))
-        return Learnt(Partial(known, np.zeros((1,) * len(extent), dtype=kind)))
+        return Learnt(Partial(_compressed(~left), np.zeros((1,) * len(extent), dtype=kind)))
 
-    def _reads_something(self, node: Node, read: Read, extent: Shape) -> np.ndarray | None:
-        """The elements of which `read` reads something, compressed; None where that isn't told."""
-        source = read.source
-        if isinstance(source, Stage):
-            inner = [self._reads_something(node, r, source.shape) for r in source.reads]
-            if not any(there is not None and there.all() for there in inner):
-                return None
-        shape = source.shape if isinstance(source, Stage) else self._shapes.shape(node.inputs[source])
-        there = np.ones((1,) * len(extent), dtype=bool)
-        if shape is None or not isinstance(read, PerAxis):
-            return there
-        for r, size in zip(read.axes, shape, strict=True):
-            if not reads_everywhere(r, size, extent):
-                _, counts, _ = coordinates(r, size, extent)
-                there = there & (counts > 0).reshape(_along(followed(r), extent))
-        return there
+    def _nonzero(self, node: Node, read: Read, extent: Shape) -> np.ndarray:
+        """The elements of which `read` reads something that may not be 0, compressed."""
+        shape: Shape | None
+        if isinstance(read.source, Stage):
+            shape = read.source.shape
+            inner = [self._nonzero(node, r, shape) for r in read.source.reads]
+            there = reduce(np.logical_or, inner)
+        else:
+            name = node.inputs[read.source]
+            shape, fact = self._shapes.shape(name), self.of(name)
+            there = np.ones((1,) * len(shape or ()), dtype=bool)
+            # What is stored is 0 at its zero point.
+            stored = node.op_type.endswith("Integer")
+            if fact is not None and fact.zeros is not None and not stored:
+                there = ~fact.zeros
+        if shape is None or isinstance(read, Everything):
+            raise _TooWideError
+        if isinstance(read, PerAxis):
+            return _any_read(there, read, shape, extent)
+        return _carried(there, read, shape, extent)
 
     # element by element
 
@@ -586,6 +595,13 @@ def _dtype(kind: int) -> Any:
 # ---------------------------------------------------------------- moved elements
 
 
+def _operand(read: Read) -> int:
+    """The input that is read in the end."""
+    while isinstance(read.source, Stage):
+        read = read.source.reads[0]
+    return read.source
+
+
 def _reached(read: Read, source: Shape, extent: Shape) -> np.ndarray | None:
     """Where one element is read: bool, compressed; None where it may be several."""
     there = np.ones((1,) * len(extent), dtype=bool)
@@ -599,6 +615,34 @@ def _reached(read: Read, source: Shape, extent: Shape) -> np.ndarray | None:
             return None
         there = there & (counts > 0).reshape(_along(followed(r), extent))
     return there
+
+
+def _any_read(array: np.ndarray, read: PerAxis, source: Shape, extent: Shape) -> np.ndarray:
+    """Where any of the elements that are read holds: bool, compressed."""
+    rank = len(extent)
+    work = _at_rank(array, len(source))
+    work = work.reshape((1,) * rank + work.shape)
+    for r, size in zip(reversed(read.axes), reversed(source), strict=True):
+        # The last axis that is left goes, those of the output that are followed come.
+        varies = work.shape[-1] > 1
+        if not varies and reads_everywhere(r, size, extent):
+            work = work[..., 0]
+            continue
+        starts, counts, step = coordinates(r, size, extent)
+        dims = (*_along(followed(r), extent), *(1,) * (work.ndim - rank - 1))
+        starts, counts = starts.reshape(dims), counts.reshape(dims)
+        if not varies:
+            work = work[..., 0] & (counts > 0)
+            continue
+        most = int(counts.max())
+        if most * prod(np.broadcast_shapes(dims, work.shape[:-1])) > _MAX_ELEMENTS:
+            raise _TooWideError
+        found = np.zeros((1,) * (work.ndim - 1), dtype=bool)
+        for k in range(most):
+            at = np.where(k < counts, starts + k * step, 0)[..., None]
+            found = found | (np.take_along_axis(work, at, axis=-1)[..., 0] & (k < counts))
+        work = found
+    return work
 
 
 def _along(axes: Sequence[int], extent: Shape) -> list[int]:

@@ -385,7 +385,7 @@ def chosen(b: Sparse, x: Value, op: str) -> Value:
     condition: Operand = b.written(b.pattern(*b.broad(x.shape)))
     if b.chance(0.3):
         # Beside it a condition by the data, of which a constant settles some elements.
-        limit = np.array(np.median(x.array) + 1e-3, np.float32)
+        limit = x.array * np.float32(1.05) + np.float32(1e-3)
         condition = b.op(b.choice(("And", "Or")), b.op("Greater", x, limit), condition)
         if b.chance(0.3):
             condition = b.op("Not", condition)
