@@ -47,6 +47,10 @@ _SWALLOWS = -1e30
 # A fact about more elements than this is not kept.
 _MAX_ELEMENTS = 1 << 26
 
+# Nor is a fact about more elements summed up, or one of steps of more than so many.
+_MAX_SUMMED = 1 << 22
+_MANY = 64
+
 # They give each output element one input element, by their reads.
 _MOVING = frozenset(
     [
@@ -634,11 +638,22 @@ def _any_read(array: np.ndarray, read: PerAxis, source: Shape, extent: Shape) ->
         if not varies:
             work = work[..., 0] & (counts > 0)
             continue
-        most = int(counts.max())
-        if most * prod(np.broadcast_shapes(dims, work.shape[:-1])) > _MAX_ELEMENTS:
+        ends = starts + counts
+        most = prod(np.broadcast_shapes(dims, work.shape[:-1]))
+        if max(most, work.size) > _MAX_SUMMED or (step > 1 and counts.max() > _MANY):
             raise _TooWideError
+        if step == 1:
+            # As many before the end as before the start: none between.
+            before = np.zeros((*work.shape[:-1], work.shape[-1] + 1), dtype=np.int64)
+            np.cumsum(work, axis=-1, out=before[..., 1:])
+            some, none = (
+                np.take_along_axis(before, np.where(counts > 0, at, 0)[..., None], axis=-1)[..., 0]
+                for at in (ends, starts)
+            )
+            work = some > none
+            continue
         found = np.zeros((1,) * (work.ndim - 1), dtype=bool)
-        for k in range(most):
+        for k in range(int(counts.max())):
             at = np.where(k < counts, starts + k * step, 0)[..., None]
             found = found | (np.take_along_axis(work, at, axis=-1)[..., 0] & (k < counts))
         work = found

@@ -268,6 +268,192 @@ def test_window_of_a_transform() -> None:
             assert np.flatnonzero(seen).tolist() == kept.tolist()
 
 
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("lead", [(), (2,)])
+def test_zeros_of_a_product_of_quantised_matrices(side: int, lead: tuple[int, ...]) -> None:
+    stored = np.array([[9, 4, 9], [4, 4, 30], [4, 4, 9], [40, 4, 4]], np.uint8)
+    x = np.arange(20, 20 + 8 * np.prod(lead, dtype=int)).astype(np.uint8)
+    operands = [x.reshape(*lead, 2, 4), stored]
+    if side == 0:
+        operands = [stored.T.copy(), x.reshape(*lead, 4, 2)]
+    inputs: dict[str, Any] = {}
+    for k, name in enumerate("ab"):
+        zero = np.uint8(4 if k != side else 1)
+        inputs |= {name: operands[k], f"{name}s": np.float32(0.5), f"{name}z": zero}
+    inputs |= {"ys": np.float32(40), "yz": np.uint8(2)}
+    # The matrix is the constant one.
+    inputs["ba"[side] + "z"], inputs["ab"[side] + "z"] = np.uint8(1), np.uint8(4)
+    followed = "ba"[side]
+    model, feeds = single(
+        "QLinearMatMul",
+        inputs,
+        constants=tuple(n for n in inputs if n != followed),
+        kinds={"y0": onnx.TensorProto.UINT8},
+    )
+    elements(Case("QLinearMatMul", model, feeds, follow=(followed,), domain=(0, 255)))
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes", "side"),
+    [
+        ("ij,jk->ik", ((2, 4), (4, 3)), 1),
+        ("ij,jk->ik", ((3, 4), (4, 2)), 0),
+        ("ij,ij->ij", ((2, 3), (2, 3)), 1),
+        ("ij,j->ji", ((2, 3), (3,)), 1),
+        ("ij,k->ik", ((2, 3), (4,)), 1),
+        ("ijk,jkm->im", ((2, 3, 4), (3, 4, 2)), 1),
+        ("ijk,kj->", ((2, 2, 3), (3, 2)), 1),
+        ("iij,j->j", ((3, 3, 2), (2,)), 0),
+        ("i,iji->j", ((3,), (3, 2, 3)), 1),
+        ("...ij,...jk->...ik", ((2, 2, 3), (1, 3, 2)), 1),
+        ("...ij,...jk->...ik", ((2, 2, 3), (2, 3, 2)), 0),
+        ("bij,bjk", ((2, 2, 3), (2, 3, 2)), 1),
+    ],
+)
+def test_zeros_of_a_sum_over_labels(equation: str, shapes: Any, side: int) -> None:
+    rng = np.random.default_rng(11)
+    arrays = [floats(*shape) for shape in shapes]
+    arrays[side] = np.where(rng.random(shapes[side]) < 0.5, arrays[side], np.float32(0))
+    names = dict(zip("AB", arrays, strict=True))
+    elements(node("Einsum", names, ("AB"[side],), equation=equation))
+
+
+def test_zeros_of_three_factors() -> None:
+    B = np.float32([[1, 0, 2], [0, 0, 1]])
+    C = np.float32([[1, 0], [1, 1], [0, 1]])
+    inputs = {"A": floats(2, 2), "B": B, "C": C, "D": floats(2, 2)}
+    elements(node("Einsum", inputs, ("B", "C"), equation="ij,jk,kl,lm->im"))
+
+
+def test_many_zeros_under_two_labels_stay_sound_and_say_so() -> None:
+    B = np.where(np.random.default_rng(0).random((30, 30)) < 0.5, floats(30, 30), 0)
+    B[:, :4] = 0
+    inputs = {"A": floats(30, 30), "B": B.astype(np.float32)}
+    model, _ = single("Einsum", inputs, constants=("B",), equation="ij,ij->")
+    analysis = rfgraph.analyze(model, prune=True)
+    seen = np.asarray(analysis.support("y0", (), "A"))
+    assert (seen >= (B != 0)).all()
+    assert not seen[:, :4].any()
+    assert "more than 64 pieces" in analysis.notes[0].reason
+
+
+SCALED = {
+    "BatchNormalization": ({"mean": floats(4), "var": floats(4)}, {}),
+    "InstanceNormalization": ({}, {}),
+    "GroupNormalization": ({}, {"num_groups": 2}),
+}
+
+
+@pytest.mark.parametrize("op_type", SCALED)
+@pytest.mark.parametrize("scale", [[0, 1, 0, 2], [0, 0, 0, 0]])
+def test_channels_of_which_the_scale_is_0(op_type: str, scale: list[float]) -> None:
+    more, attributes = SCALED[op_type]
+    inputs = {"X": floats(2, 4, 3), "scale": np.float32(scale), "B": floats(4), **more}
+    elements(node(op_type, inputs, ("scale", "B"), **attributes))
+
+
+def test_groups_of_which_the_scale_is_0() -> None:
+    inputs = {"X": floats(1, 4, 3), "scale": np.float32([0, 1]), "B": floats(2)}
+    case = node("GroupNormalization", inputs, ("scale", "B"), opset=18, num_groups=2)
+    elements(case)
+
+
+@pytest.mark.parametrize("scale", [[1, 0, 2], [[1, 0, 2], [0, 0, 1]]])
+def test_places_of_which_the_scale_is_0(scale: Any) -> None:
+    axis = -np.ndim(scale)
+    inputs = {"X": floats(2, 2, 3), "scale": np.float32(scale), "B": floats(3)}
+    elements(node("LayerNormalization", inputs, ("scale", "B"), axis=axis))
+
+
+def test_a_batch_of_training_of_which_the_scale_is_0() -> None:
+    names = ("scale", "B", "mean", "var")
+    inputs = {"X": floats(2, 3, 2), **{name: floats(3) for name in names}}
+    inputs["scale"][1] = 0
+    model, _ = single("BatchNormalization", inputs, 3, constants=names, training_mode=1)
+    analysis = rfgraph.analyze(model, prune=True)
+    assert [analysis.depends("y0", "X"), analysis.support("y0", (0, 1, 0), "X").count] == [True, 0]
+    for unit, output in (((0, 0, 0), "y0"), ((1,), "y1"), ((1,), "y2")):
+        assert analysis.support(output, unit, "X").count == 4
+
+
+@pytest.mark.parametrize("opset", [10, 13, 19, 21])
+def test_stored_weights(opset: int) -> None:
+    text = """net (float[2,3] x) => (float[2,2] y) {
+        w = DequantizeLinear(stored, scale, zero) y = MatMul(x, w) }"""
+    constants = {
+        "stored": np.array([[7, 9], [9, 7], [7, 7]], np.uint8),
+        "scale": np.float32(0.5),
+        "zero": np.uint8(7),
+    }
+    case = net(text, {"x": floats(2, 3)}, constants)
+    case.model.opset_import[0].version = opset
+    elements(case)
+
+
+def test_a_mask_that_leaves_nothing_to_vary_is_passed_on() -> None:
+    """Each row has one key left: its weight is 1 whatever the scores are, and the rest 0."""
+    kept = np.array([[1, 0, 0], [0, 0, 1]], bool)
+    text = """net (float[2,3] s, float[3,2] v) => (float[2,2] y) {
+        m = Add(s, mask) p = Softmax(m) w = Mul(p, c) t = Transpose(w)
+        u = Transpose(t) y = MatMul(u, v) }"""
+    constants = {"mask": np.where(kept, np.float32(0), -INF), "c": floats(2, 3)}
+    case = net(text, {"s": floats(2, 3), "v": floats(3, 2)}, constants)
+    elements(case)
+    analysis = analysed(case, prune=True)
+    assert analysis.support("y", (0, 0), "s").count == 0
+    assert np.argwhere(np.asarray(analysis.support("y", (1, 0), "v"))).tolist() == [[2, 0]]
+
+
+@pytest.mark.parametrize("k", ['""', "k"])
+def test_a_triangle_of_what_has_zeros(k: str) -> None:
+    text = f"""net (float[3,3] x, float[3,2] v) => (float[3,2] y) {{
+        a = Mul(x, M) t = Trilu <upper = 0> (a, {k}) y = MatMul(t, v) }}"""
+    M = np.float32([[0, 1, 1], [1, 0, 1], [1, 0, 1]])
+    elements(net(text, {"x": floats(3, 3), "v": floats(3, 2)}, {"M": M, "k": np.int64(-1)}))
+
+
+SUMS = {
+    "s = MatMul(z, w)": (3, 3),
+    "s = Gemm(z, w, c)": (3, 3),
+    "s = Gemm <transA = 1> (z, w)": (3, 3),
+    's = Einsum <equation = "ij,jk->ki"> (z, w)': (3, 3),
+    "s = ReduceSum <keepdims = 0> (z, one)": (3,),
+    "s = ReduceMean <keepdims = 1> (z, one)": (3, 1),
+    "s = CumSum(z, nought)": (3, 3),
+    "r = Reshape(z, form) q = Conv <kernel_shape = [2]> (r, W) s = Squeeze(q, front)": (2, 2),
+    "r = Reshape(z, form) q = Conv(r, W, b) s = Squeeze(q, front)": (2, 2),
+    "r = Reshape(z, form) q = ConvTranspose(r, T, b) s = Squeeze(q, front)": (2, 4),
+    "r = Reshape(z, form) q = AveragePool <kernel_shape = [2]> (r) s = Squeeze(q, front)": (3, 2),
+}
+
+
+@pytest.mark.parametrize("text", SUMS)
+def test_a_sum_of_nothing_but_zeros_is_zero(text: str) -> None:
+    """What it is multiplied with is not read."""
+    shape = SUMS[text]
+    sizes = ",".join(map(str, shape))
+    case = net(
+        f"net (float[3,3] x, float[{sizes}] v) => (float[{sizes}] y) "
+        f"{{ z = Mul(x, M) {text} y = Mul(s, v) }}",
+        {"x": floats(3, 3), "v": floats(*shape)},
+        {
+            "M": np.float32([[0, 0, 1], [0, 0, 0], [1, 0, 0]]),
+            "w": np.float32([[1, 0, 1], [1, 0, 1], [0, 0, 1]]),
+            "c": np.float32([0, 1, 0]),
+            "one": np.int64([1]),
+            "nought": np.int64(0),
+            "front": np.int64([0]),
+            "form": np.int64([1, 3, 3]),
+            "W": np.float32([[[1, 0], [0, 1], [0, 0]], [[1, 1], [0, 1], [0, 0]]]),
+            "T": np.float32([[[1, 0], [0, 0]], [[1, 1], [0, 1]], [[0, 0], [0, 1]]]),
+            "b": np.float32([1, 0]),
+        },
+    )
+    elements(case)
+    seen = [analysed(case, prune=True).support("y", unit, "v").count for unit in np.ndindex(shape)]
+    assert 0 in seen
+
+
 # ---------------------------------------------------------------- masks
 
 
@@ -393,6 +579,24 @@ def test_a_row_of_attention_that_is_masked_whole() -> None:
     inputs = {"Q": floats(1, 1, 2, 2), "K": floats(1, 1, 3, 2), "V": floats(1, 1, 3, 2)}
     mask = np.float32([[-1e4, -1e4, -1e4], [0, -1e4, 0]])
     elements(node("Attention", {**inputs, "attn_mask": mask}, ("attn_mask",), opset=23))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_values_of_attention_that_are_0(packed: bool) -> None:
+    """Where all values that a query may attend are 0, neither scores nor mask are read."""
+    V = np.float32([[1, 0], [0, 0], [0, 2], [0, 1]])
+    mask = band(4, 2)
+    inputs = {"Q": floats(1, 2, 4, 2), "K": floats(1, 1, 4, 2), "V": V[None, None]}
+    heads: dict[str, int] = {}
+    if packed:
+        inputs = {"Q": floats(1, 4, 4), "K": floats(1, 4, 2), "V": V[None]}
+        heads = {"q_num_heads": 2, "kv_num_heads": 1}
+    case = node("Attention", {**inputs, "attn_mask": mask}, ("V", "attn_mask"), opset=23, **heads)
+    elements(case)
+    analysis = analysed(case, prune=True)
+    for place, count in ((0, 2), (1, 0)):
+        unit = (0, 1, 2 + place) if packed else (0, 1, 1, place)
+        assert analysis.support("y0", unit, "Q").count == count
 
 
 def test_a_mask_of_attention_by_the_data() -> None:

@@ -225,7 +225,9 @@ class _Product:
                 zeros = np.einsum(zeros, numbers, list(range(len(distinct))))
             zeros = zeros.transpose([distinct.index(la) for la in self._order if la in distinct])
             dims = iter(zeros.shape)
-            found.append(~zeros.reshape([next(dims) if la in distinct else 1 for la in self._order]))
+            found.append(
+                ~zeros.reshape([next(dims) if la in distinct else 1 for la in self._order])
+            )
         if not found:
             return None
         if prod(np.broadcast_shapes(*(kept.shape for kept in found))) > _JOINT:

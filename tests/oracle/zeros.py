@@ -282,7 +282,9 @@ def changes(
         signed = trial % 5 == 2
         feeds = {n: rng.uniform(0.2, 2, s).astype(np.float32) for n, s in shapes.items()}
         if signed:
-            feeds = {n: v * rng.choice([-1, 1], v.shape).astype(np.float32) for n, v in feeds.items()}
+            feeds = {
+                n: v * rng.choice([-1, 1], v.shape).astype(np.float32) for n, v in feeds.items()
+            }
         base = opened.run(names, feeds)
         masked = [_wild(value) for value in base]
         if wild is None:
@@ -383,7 +385,7 @@ def chosen(b: Sparse, x: Value, op: str) -> Value:
     found = _same_shape(b, x) if b.chance(0.4) else None
     other: Operand = found or b.sparse(*(x.shape if b.chance(0.5) else b.broad(x.shape)))
     condition: Operand = b.written(b.pattern(*b.broad(x.shape)))
-    if b.chance(0.3):
+    if x in b.inputs and b.chance(0.6):
         # Beside it a condition by the data, of which a constant settles some elements.
         limit = x.array * np.float32(1.05) + np.float32(1e-3)
         condition = b.op(b.choice(("And", "Or")), b.op("Greater", x, limit), condition)
@@ -416,7 +418,9 @@ def joined(b: Sparse, x: Value, op: str) -> Value:
 @pattern("Trilu", since=14)
 def triangle(b: Sparse, x: Value, op: str) -> Value:
     """One half, on which side of which diagonal ever."""
-    return b.op(op, x, np.array(b.rng.randint(-2, 2)) if b.chance(0.8) else None, upper=b.rng.randint(0, 1))
+    return b.op(
+        op, x, np.array(b.rng.randint(-2, 2)) if b.chance(0.8) else None, upper=b.rng.randint(0, 1)
+    )
 
 
 @pattern("Transpose", "Reshape", "Slice", "Gather", "Expand", "Split", weight=4)
@@ -551,7 +555,9 @@ def summed(b: Sparse, x: Value, op: str) -> Value:
     """All along an axis, or up to a place."""
     if op == "CumSum":
         return b.op(op, x, np.array(b.axis(x.rank)), reverse=b.rng.randint(0, 1))
-    return b.op(op, x, np.array([b.axis(x.rank)], np.int64), keepdims=int(x.rank == 2 or b.chance(0.5)))
+    return b.op(
+        op, x, np.array([b.axis(x.rank)], np.int64), keepdims=int(x.rank == 2 or b.chance(0.5))
+    )
 
 
 @pattern("BatchNormalization", ranks=(3, 4), weight=0.7)
@@ -653,7 +659,9 @@ def attention(b: Sparse, x: Value, op: str) -> Value:
     kept[..., 0] = True
     given = kept if b.chance(0.4) else np.where(kept, 0, low).astype(np.float32)
     causal = b.rng.randint(0, 1) if length > 1 else 0
-    return b.op(op, b.scaled(x), K, V, b.written(given), is_causal=causal)
+    made = b.op(op, b.scaled(x), K, V, b.written(given), is_causal=causal)
+    # That all its values are 0 is not known of it.
+    return b.op("Add", made, np.float32([0.5]))
 
 
 # ---------------------------------------------------------------- quantised
@@ -665,6 +673,14 @@ def _stored(b: Sparse, zero: int, *shape: int) -> np.ndarray:
     return (np.where(b.pattern(*shape), made, 0) + zero).astype(np.uint8)
 
 
+def _raw(b: Sparse, x: Value) -> Value:
+    """An input as like `x` as there is: of others a step might hide the changes."""
+    found = [v for v in b.inputs if v.rank == x.rank]
+    if not found:
+        raise Rejected("no input of this rank")
+    return x if x in found else b.choice(found)
+
+
 def _quantised(b: Sparse, x: Value, zero: int) -> tuple[Value, np.ndarray, np.ndarray]:
     scale = np.array(max(float(x.array.max()), 0.1) / 60, np.float32)
     point = np.array(zero, np.uint8)
@@ -674,7 +690,7 @@ def _quantised(b: Sparse, x: Value, zero: int) -> tuple[Value, np.ndarray, np.nd
 @pattern("MatMulInteger", "QLinearMatMul", weight=1)
 def integer_product(b: Sparse, x: Value, op: str) -> Value:
     """A matrix of which some numbers are its zero point, on either side."""
-    zero = b.choice((0, 0, 7, 100))
+    zero, x = b.choice((0, 0, 7, 100)), _raw(b, x)
     a, scale, point = _quantised(b, x, b.choice((0, 5)))
     left = b.chance(0.6)
     inner, size = x.shape[-1 if left else -2], b.rng.randint(1, 3)
@@ -685,7 +701,7 @@ def integer_product(b: Sparse, x: Value, op: str) -> Value:
         made = b.op(op, *pair)
     else:
         first, second = (a, scale, point), (w, np.array(0.01, np.float32), wide)
-        last = np.array(scale * inner * 0.1, np.float32), np.array(3, np.uint8)
+        last = np.array(scale * inner * 0.02, np.float32), np.array(3, np.uint8)
         made = b.op(op, *((*first, *second) if left else (*second, *first)), *last)
     return _real(b, made)
 
@@ -693,6 +709,7 @@ def integer_product(b: Sparse, x: Value, op: str) -> Value:
 @pattern("ConvInteger", "QLinearConv", ranks=(3, 4), weight=1)
 def integer_convolution(b: Sparse, x: Value, op: str) -> Value:
     """A kernel of which some taps are its zero point."""
+    x = _raw(b, x)
     kernel, given = _windows(b, x)
     zero = b.choice((0, 0, 7, 100))
     a, scale, point = _quantised(b, x, b.choice((0, 5)))
@@ -700,7 +717,7 @@ def integer_convolution(b: Sparse, x: Value, op: str) -> Value:
     wide = np.array(zero, np.uint8)
     if op == "ConvInteger":
         return _real(b, b.op(op, a, w, point, wide, **given))
-    last = np.array(scale * w[0].size * 0.1, np.float32), np.array(3, np.uint8)
+    last = np.array(scale * w[0].size * 0.02, np.float32), np.array(3, np.uint8)
     return _real(b, b.op(op, a, scale, point, w, np.array(0.01, np.float32), wide, *last, **given))
 
 
