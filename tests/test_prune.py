@@ -376,6 +376,22 @@ def test_a_batch_of_training_of_which_the_scale_is_0() -> None:
         assert analysis.support(output, unit, "X").count == 4
 
 
+@pytest.mark.parametrize(("op_type", "gates"), [("RNN", 1), ("GRU", 3), ("LSTM", 4)])
+def test_features_that_no_unit_of_a_recurrent_layer_reads(op_type: str, gates: int) -> None:
+    W = floats(2, 2 * gates, 3) * np.float32(0.3)
+    W[0, :, 1] = W[1, :, 2] = 0
+    inputs = {
+        "X": floats(2, 3, 3),
+        "W": W,
+        "R": floats(2, 2 * gates, 2) * np.float32(0.3),
+    }
+    case = node(op_type, inputs, ("W", "R"), hidden_size=2, direction="bidirectional")
+    elements(case)
+    for direction, features in enumerate(([True, False, True], [True, True, False])):
+        seen = analysed(case, prune=True).support("y0", (1, direction, 0, 0), "X")
+        assert seen.along(2).tolist() == features
+
+
 @pytest.mark.parametrize("opset", [10, 13, 19, 21])
 def test_stored_weights(opset: int) -> None:
     text = """net (float[2,3] x) => (float[2,2] y) {

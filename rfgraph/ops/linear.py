@@ -269,7 +269,7 @@ class _Product:
             for axis, label in enumerate(self._order)
             if label not in self._place and label not in summed
         ]
-        kept = self._kept.any(axis=tuple(others), keepdims=True)
+        kept = np.asarray(self._kept.any(axis=tuple(others), keepdims=True))
         order = [*range(len(self._place)), *(self._order.index(label) for label in summed)]
         kept = kept.transpose([*order, *others]).reshape([kept.shape[axis] for axis in order])
         if not summed:

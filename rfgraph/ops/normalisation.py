@@ -59,7 +59,7 @@ def batch_normalization(op: Operation) -> Reads:
         training = len([name for name in op.node.outputs if name]) > 1
     scale, B = PerAxis(1, along), PerAxis(2, along)
     if not training:
-        data = [Elementwise(0), *[PerAxis(k, along) for k in op.inputs[3:]]]
+        data: list[Read] = [Elementwise(0), *[PerAxis(k, along) for k in op.inputs[3:]]]
         return [*scaled(op, data, op.zeros(1), 1), scale, B]
     others = set(range(rank)) - own
     statistics = reduced(0, shape, others, False)

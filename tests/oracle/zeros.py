@@ -371,7 +371,7 @@ def added(b: Sparse, x: Value, op: str) -> Value:
 
 @pattern("Identity", "Relu", "Sqrt", "Abs", "LeakyRelu", "Softplus", "Exp", "Dropout", weight=2)
 def mapped(b: Sparse, x: Value, op: str) -> Value:
-    """What keeps a zero, or makes another number of it; nothing of it is flat where x is positive."""
+    """What keeps a zero, or makes another number of it; nothing of it is flat above 0."""
     if op == "Exp" and x.array.max() > 4:
         raise Rejected("large")
     if op == "Dropout":
