@@ -161,6 +161,8 @@ class _Tracer:
         self._strict = strict
         self._live = live
         self._knowledge = Knowledge(shapes, live) if prune else None
+        # Values that vary without an input that is read, as far as constants cut.
+        self._dead: set[str] = set()
         self.notes: list[Note] = []
 
     def steps(self, nodes: list[Node]) -> list[Step]:
@@ -168,10 +170,13 @@ class _Tracer:
         for node in nodes:
             cycle = self._cycle(node.body) if node.body is not None else None
             names = [*node.inputs, *node.captures] if node.captures else node.inputs
-            if self._live.isdisjoint(names) and not self._known(node):
+            if self._live.isdisjoint(names) and not self._settled(node):
                 continue
             operation = Operation(node, names, self._shapes, self._live, self._knowledge)
             reads = self._reads(node, operation)
+            if self._knowledge is not None:
+                outputs = zip(node.outputs, reads, strict=False)
+                self._dead.update(n for n, found in outputs if n and not found)
             if any(reads):
                 steps.append(Step(node, reads, cycle))
                 outputs = zip(node.outputs, reads, strict=False)
@@ -181,9 +186,9 @@ class _Tracer:
                 )
         return steps
 
-    def _known(self, node: Node) -> bool:
-        """Whether a node that nothing reaches any more may pass on what is known of its inputs."""
-        if self._knowledge is None or not any(map(self._knowledge.holds, node.inputs)):
+    def _settled(self, node: Node) -> bool:
+        """Whether constants cut all that the inputs of a node read: what is known goes on."""
+        if self._dead.isdisjoint(node.inputs):
             return False
         return lookup_rule(node.domain, node.op_type, node.version) is not None
 

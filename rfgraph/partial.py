@@ -198,10 +198,6 @@ class Knowledge:
             self._constants[name] = fact
         return self._constants[name]
 
-    def holds(self, name: str) -> bool:
-        """Whether something is known of a value that is no constant."""
-        return name in self._facts
-
     def once(self, what: Hashable, arguments: Sequence[Any], make: Callable[[], T]) -> T:
         """`make`, unless it was called for the same `what` and the very same `arguments`."""
         key = (what, *map(id, arguments))

@@ -420,6 +420,22 @@ def test_a_mask_that_leaves_nothing_to_vary_is_passed_on() -> None:
     assert np.argwhere(np.asarray(analysis.support("y", (1, 0), "v"))).tolist() == [[2, 0]]
 
 
+def test_zeros_beside_what_no_longer_varies() -> None:
+    text = """net (float[1,2,2] x, float[1,2,2] v) => (float[1,2,2] y) {
+        n = BatchNormalization(x, scale, b, b, b) q = Div(c, n) y = Mul(q, v) }"""
+    constants = {
+        "scale": np.zeros(2, np.float32),
+        "b": floats(2),
+        "c": np.float32([[[1, 0], [0, 1]]]),
+    }
+    case = net(text, {"x": floats(1, 2, 2), "v": floats(1, 2, 2)}, constants)
+    elements(case)
+    analysis = analysed(case, prune=True)
+    seen = [analysis.support("y", unit, "v").count for unit in np.ndindex(1, 2, 2)]
+    assert seen == [1, 0, 0, 1]
+    assert not analysis.depends("y", "x")
+
+
 @pytest.mark.parametrize("k", ['""', "k"])
 def test_a_triangle_of_what_has_zeros(k: str) -> None:
     text = f"""net (float[3,3] x, float[3,2] v) => (float[3,2] y) {{

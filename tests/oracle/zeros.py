@@ -32,8 +32,9 @@ MAX_ELEMENTS = 60
 _TRIES = 60
 _NODE_TRIES = 12
 
-# Numbers that masks are made of: the least of single precision among them.
-MASKS = (-np.inf, -1e4, -1e9, -1e30, float(np.finfo(np.float32).min))
+# Numbers that masks are made of: the least of single precision among them. Beside -1e9 scores are
+# rounded away, so that what a row reads that is masked whole could not be seen.
+_EXACT = (-np.inf, -1e4, -1e30, float(np.finfo(np.float32).min))
 
 # From here down a number is a mask.
 _MASKED = -5e3
@@ -583,10 +584,11 @@ def normalised(b: Sparse, x: Value, op: str) -> Value:
 def mask(b: Sparse, shape: Shape, axis: int) -> tuple[np.ndarray, float]:
     """What is left, each row something as a rule, and the number elsewhere."""
     kept = b.pattern(*shape).copy()
-    if b.chance(0.85) and shape[axis] > 1:
-        first = np.moveaxis(kept, axis, 0)
-        first[b.rng.randrange(len(first))] |= ~first.any(axis=0)
-    return kept, b.choice(MASKS)
+    if b.chance(0.15) or shape[axis] == 1:
+        return kept, b.choice(_EXACT)
+    first = np.moveaxis(kept, axis, 0)
+    first[b.rng.randrange(len(first))] |= ~first.any(axis=0)
+    return kept, b.choice((*_EXACT, -1e9))
 
 
 def masked(b: Sparse, x: Value, axis: int) -> Value:
@@ -607,7 +609,7 @@ def masked(b: Sparse, x: Value, axis: int) -> Value:
     if kind == 3 and low > -np.inf:
         one = b.op("Sub", np.array(1, np.float32), b.written(kept.astype(np.float32)))
         return b.op("Sub", x, b.op("Mul", one, np.asarray(-least)))
-    if kind == 4 and b.opset >= 14:
+    if kind == 4 and b.opset >= 14 and low in _EXACT:
         # Range, Less and a triangle beside it.
         rows, columns = x.shape[-2:]
         i, j = (
