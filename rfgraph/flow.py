@@ -176,7 +176,8 @@ class _Tracer:
             reads = self._reads(node, operation)
             if self._knowledge is not None:
                 outputs = zip(node.outputs, reads, strict=False)
-                self._dead.update(n for n, found in outputs if n and not found)
+                unread = [name for name, found in outputs if name and not found]
+                self._dead.update(n for n in unread if self._shapes.static(n) is None)
             if any(reads):
                 steps.append(Step(node, reads, cycle))
                 outputs = zip(node.outputs, reads, strict=False)

@@ -591,6 +591,15 @@ def mask(b: Sparse, shape: Shape, axis: int) -> tuple[np.ndarray, float]:
     return kept, b.choice((*_EXACT, -1e9))
 
 
+def _numbered(b: Sparse, x: Value, axis: int) -> Value:
+    """The places along one of the last two axes, of which there are as many as the shape says."""
+    count: Operand = np.array(x.shape[axis])
+    if b.chance(0.5):
+        count = b.op("Gather", b.op("Shape", x), np.array(axis))
+    places = b.op("Range", np.array(0), count, np.array(1))
+    return b.op("Unsqueeze", places, np.array([x.rank - 1 - axis], np.int64))
+
+
 def masked(b: Sparse, x: Value, axis: int) -> Value:
     """Scores of which constants mask some, in one of the ways that exporters have."""
     shape = list(x.shape)
@@ -611,13 +620,9 @@ def masked(b: Sparse, x: Value, axis: int) -> Value:
         return b.op("Sub", x, b.op("Mul", one, np.asarray(-least)))
     if kind == 4 and b.opset >= 14 and low in _EXACT:
         # Range, Less and a triangle beside it.
-        rows, columns = x.shape[-2:]
-        i, j = (
-            b.op("Unsqueeze", b.op("Range", *map(np.array, (0, n, 1))), np.array([at], np.int64))
-            for n, at in ((rows, 1), (columns, 0))
-        )
+        i, j = (_numbered(b, x, axis) for axis in (x.rank - 2, x.rank - 1))
         late = b.op("Less", i, j)
-        full = b.op("ConstantOfShape", np.array([rows, columns], np.int64))
+        full = b.op("ConstantOfShape", np.array(x.shape[-2:], np.int64))
         far = b.op("Trilu", b.op("Add", full, np.ones((), np.float32)), np.array(-2), upper=0)
         cut = b.op("Or", late, b.op("Cast", far, to=TensorProto.BOOL))
         return b.op("Add", x, b.op("Where", cut, least, np.zeros((), np.float32)))
