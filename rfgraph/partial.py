@@ -71,6 +71,9 @@ _SUMMING = frozenset(
     ]
 )
 
+# Of these, the ones that don't read zeros of their factors, or have zero points beside them.
+_PRODUCTS = frozenset({"ConvInteger", "Einsum", "Gemm", "MatMul", "MatMulInteger"})
+
 # They work element by element, on their inputs alone.
 _ELEMENTWISE = frozenset(
     [
@@ -328,9 +331,9 @@ class Knowledge:
             name = node.inputs[read.source]
             shape, fact = self._shapes.shape(name), self.of(name)
             there = np.ones((1,) * len(shape or ()), dtype=bool)
-            # What is stored is 0 at its zero point.
-            stored = node.op_type.endswith("Integer")
-            if fact is not None and fact.zeros is not None and not stored:
+            # The reads of a product leave zeros out already.
+            told = node.op_type in _PRODUCTS and read.source == 0
+            if fact is not None and fact.zeros is not None and not told:
                 there = ~fact.zeros
         if shape is None or isinstance(read, Everything):
             raise _TooWideError
