@@ -26,12 +26,21 @@ def main() -> int:
             counts["conservative" if found.conservative else "incomplete"] += 1
         elif not found.unsound:
             counts["exact"] += 1
+        counts["sets compared"] += found.sets
+        counts["sets by element"] += found.elements
+        if found.loose or found.hidden:
+            counts["sets conservative" if found.conservative else "sets hidden"] += 1
+        elif not found.unsound:
+            counts["sets exact"] += 1
     print(f"{'cases':<20}{len(harness.backend_cases()):>6}")
     print(f"{'with a float input':<20}{len(cases):>6}")
     for kind in ("run", "sound", "exact", "incomplete", "conservative"):
         print(f"{kind:<20}{counts[kind]:>6}")
     print(f"{'not run':<20}{counts['not run']:>6}")
-    for file in ("incomplete.toml", "not_run.toml"):
+    print("\nsupports of units, influences of elements")
+    for kind in ("exact", "by element", "hidden", "conservative", "compared"):
+        print(f"{kind:<20}{counts[f'sets {kind}']:>6}")
+    for file in harness.LISTS:
         print(f"\n{file}")
         for reason, number in Counter(harness.listed(file).values()).items():
             print(f"{number:>6}  {reason}")

@@ -158,7 +158,7 @@ def losses() -> Iterator[Case]:
         yield steered(
             f"{op_type} computed",
             op_type,
-            {"x": floats(2, 3), "target": np.array([2, 0]), "weight": floats(3, seed=1)},
+            {"x": floats(3, 3), "target": np.array([2, 0, 1]), "weight": floats(3, seed=1)},
             follow=("x", "target", "weight"),
             domain=(0, 2),
             reduction="none",
