@@ -184,7 +184,8 @@ def of_case(case: Case) -> Trial:
             if found.elements is not None
         }
 
-    return Trial(case.name, lambda: analysed(case), compare, elements, not case.incomplete)
+    complete = not (case.incomplete or case.hidden)
+    return Trial(case.name, lambda: analysed(case), compare, elements, complete)
 
 
 def at_random(key: Key) -> Iterator[Trial]:
@@ -242,10 +243,12 @@ def of_onnx(key: Key) -> Iterator[Trial]:
     from tests.backend.harness import float_cases, listed
 
     not_run, incomplete = listed("not_run.toml"), listed("incomplete.toml")
+    hidden = listed("hidden.toml")
     for name, case in float_cases().items():
         nodes = case.model.graph.node
         if name not in not_run and any((n.domain, n.op_type) == key for n in nodes):
-            yield of_case(replace(case, incomplete=incomplete.get(name, "")))
+            reasons = incomplete.get(name, ""), hidden.get(name, "")
+            yield of_case(replace(case, incomplete=reasons[0], hidden=reasons[1]))
 
 
 # The first two always; those after them for what still survives.
