@@ -41,8 +41,12 @@ T = TypeVar("T")
 # softmax of what is masked is 0 in every type, double precision too.
 LOW = -5000.0
 
+# Scores are taken to be below this, whatever is added to them.
+_SCORE = 2000.0
+
 # From here on a number swallows what is added to it, in every type that reaches as far.
 _SWALLOWS = -1e30
+_SWALLOWED = 1e20
 
 # A fact about more elements than this is not kept.
 _MAX_ELEMENTS = 1 << 26
@@ -127,6 +131,11 @@ class Partial:
             return None
         low = self.known & (self.value <= LOW)
         return _some(low if self.below is None else low | self.below)
+
+    @cached_property
+    def deep(self) -> np.ndarray | None:
+        """The elements that are so low that their softmax is 0 beside others that are `low`."""
+        return _some(self.known & (self.value <= _SWALLOWS)) if self.low is not None else None
 
     @cached_property
     def lost(self) -> np.ndarray | None:
@@ -460,23 +469,40 @@ class Rows(NamedTuple):
 def rows(fact: Partial, axis: int) -> Rows:
     """What is set in relation along `axis`.
 
-    A row of which the data may mask all the others is not cut, but at what is -inf: that has no
-    weight beside -inf either, where all is NaN.
+    What is low has no weight beside what is not, what is very low none beside what is low, and
+    -inf none beside all others. A row of which the data may mask all the others is not cut, but at
+    what is -inf: that has no weight beside -inf either, where all is NaN.
     """
     constant = np.asarray(fact.known.all(axis=axis, keepdims=True))
     low = fact.low
     if low is None:
         return Rows(_some(constant), None, None)
-    sure = low if fact.maybe is None else low | fact.maybe
-    masked = low & ~sure.all(axis=axis, keepdims=True)
-    if fact.lost is not None:
-        masked = masked | (fact.lost & ~low.all(axis=axis, keepdims=True))
+    masked = np.zeros((1,) * low.ndim, dtype=bool)
+    for level in (low, fact.deep, fact.lost):
+        if level is not None:
+            open_ = level if fact.maybe is None or level is fact.lost else level | fact.maybe
+            masked = masked | (level & ~open_.all(axis=axis, keepdims=True))
     if masked.shape[axis] == 1:
         return Rows(_some(constant), _some(masked), None)
     alone = (masked.sum(axis=axis, keepdims=True) == masked.shape[axis] - 1) & ~constant
     if fact.maybe is not None:
         alone = alone & ~(fact.maybe & ~masked).any(axis=axis, keepdims=True)
     return Rows(_some(constant | alone), _some(masked), _some(alone))
+
+
+def masked_scores(masks: Sequence[Partial]) -> Partial:
+    """What is known of scores that vary, to which `masks` are added; these broadcast."""
+    known = below = maybe = np.zeros((), dtype=bool)
+    total = np.zeros((), dtype=np.float32)
+    for own, _, low in _settled("Sum", masks):
+        known, below = known | own, below | low
+    for mask in masks:
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = total + np.where(mask.known, mask.value, 0).astype(np.float32)
+        maybe = maybe if mask.maybe is None else maybe | mask.maybe
+    # What is swallowed beside other numbers is their sum, -inf if that is too large.
+    known, total = np.broadcast_arrays(known, total)
+    return Partial(known, total, _some(below & ~known), _some(maybe))
 
 
 # ---------------------------------------------------------------- elements
@@ -503,7 +529,9 @@ def _settled(op_type: str, facts: Sequence[Partial | None]) -> Iterator[_Settled
         elif op_type in ("Add", "Sum", "Sub") and fact.low is not None:
             low = fact.low
             for other in (f for j, f in enumerate(facts) if j != k and f is not None):
-                raised = other.value < 0 if op_type == "Sub" else other.value > 0
+                # What is no larger than a score is part of one.
+                most = _SCORE if fact.deep is None else np.where(fact.deep, _SWALLOWED, _SCORE)
+                raised = -other.value > most if op_type == "Sub" else other.value > most
                 low = low & ~(other.known & raised)
             swallows = low & fact.known & (fact.value <= _SWALLOWS)
             yield swallows, fact.value, low & ~swallows
@@ -697,4 +725,4 @@ def _carried(array: np.ndarray, read: Read, source: Shape, extent: Shape) -> np.
     return work.transpose(order).reshape(_along(outs, extent))
 
 
-__all__ = ["LOW", "Knowledge", "Learnt", "Partial", "Rows", "rows"]
+__all__ = ["LOW", "Knowledge", "Learnt", "Partial", "Rows", "masked_scores", "rows"]

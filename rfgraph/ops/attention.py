@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import onnx
 
-from rfgraph.ops.cuts import WEAK, confined, kept_along
+from rfgraph.ops.cuts import confined
 from rfgraph.ops.elementwise import elementwise
+from rfgraph.ops.keys import Keys, Left, left
 from rfgraph.ops.moving import along_axis, gathered
 from rfgraph.ops.registry import Operation, Reads, lookup_rule, transfer
 from rfgraph.ops.static import nothing
 from rfgraph.ops.windows import bias, taps
+from rfgraph.partial import Partial
 from rfgraph.reads import (
     STATISTIC,
     WHOLE,
-    Along,
     AxisRead,
     Elementwise,
     Everything,
-    Fixed,
     PerAxis,
     Read,
     Rearrange,
@@ -60,156 +58,12 @@ def _head(heads: int, shared: int) -> AxisRead:
     return same(1) if heads == shared else block(1, heads // shared, 1)
 
 
-def _where(axes: tuple[int, ...], there: np.ndarray) -> AxisRead:
-    """The same coordinate along the last of `axes`, where `there`, over these, holds."""
-    if there.all():
-        return same(axes[-1])
-    own = np.zeros(there.shape, dtype=np.int64) + np.arange(there.shape[-1])
-    return Table(axes, own, there.astype(np.int64), interior=same(axes[-1]))
-
-
 # ---------------------------------------------------------------- Attention
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """The keys that each query may attend, of `total`.
-
-    Attributes
-    ----------
-    total : int
-        How many keys there are.
-    first, counts : ndarray of int64, shape (batch, queries)
-        The first one and how many; 1 long where nothing varies.
-    interior, open
-        As in `rfgraph.reads.Table`, along the queries, axis 2 of the scores.
-    """
-
-    total: int
-    first: np.ndarray
-    counts: np.ndarray
-    interior: Along | None = None
-    open: int = 0
-
-    def _over(self, array: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
-        """An array of shape (batch, queries, ...) without those of length 1, and the others."""
-        kept = [k for k in range(2) if array.shape[k] != 1]
-        dims = tuple(array.shape[k] for k in kept)
-        array = np.ascontiguousarray(array).reshape(dims + array.shape[2:])
-        return tuple(2 * k for k in kept), array
-
-    def read(self, least: int) -> list[AxisRead]:
-        """The keys that are read by the queries that may attend `least` or more."""
-        return [self._read(least)]
-
-    def _read(self, least: int) -> AxisRead:
-        axes, counts = self._over(np.where(self.counts >= least, self.counts, 0))
-        if not axes:
-            if counts == self.total:
-                return STATISTIC
-            return Fixed(int(self.first[0, 0]), int(counts), statistic=True)
-        _, starts = self._over(self.first)
-        # A window has a place among the keys.
-        statistic = self.interior is None or self.open != 0
-        return Table(axes, starts, counts, 1, self.interior, statistic, self.open)
-
-    def queries(self, least: int, length: int) -> AxisRead:
-        """Each query's own row of `length`, if it may attend `least` keys or more."""
-        there = np.broadcast_to(self.counts >= least, (len(self.counts), length))
-        return _where((2,), there[0]) if len(there) == 1 else _where((0, 2), there)
-
-    def attended(self) -> AxisRead:
-        """A score's own key, if the query may attend it."""
-        ahead = np.arange(self.total) - self.first[..., None]
-        axes, there = self._over((ahead >= 0) & (ahead < self.counts[..., None]))
-        return _where((*axes, 3), there)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept(_Keys):
-    """The keys that a mask leaves besides.
-
-    Attributes
-    ----------
-    op : Operation
-        The node.
-    kept : ndarray of bool, shape (batch, heads, queries, keys)
-        1 long where nothing varies.
-    """
-
-    op: Operation | None = None
-    kept: np.ndarray = field(default_factory=lambda: np.ones((1, 1, 1, 1), dtype=bool))
-
-    def read(self, least: int) -> list[AxisRead]:
-        """The keys that are read by the queries that may attend `least` or more."""
-        assert self.op is not None
-        kept = self.kept & (self.counts >= least)[..., None]
-        return kept_along(self.op, kept, (0, 1, 2), STATISTIC)
-
-    def queries(self, least: int, length: int) -> AxisRead:
-        """Each query's own row of `length`, if it may attend `least` keys or more."""
-        there = np.broadcast_to(self.counts >= least, (*self.counts.shape[:2], length))
-        axes = [axis for axis in range(2) if there.shape[axis] > 1]
-        return _where((*axes, 2), there.reshape([*(there.shape[a] for a in axes), length]))
-
-
-def _unmasked(op: Operation, keys: _Keys, length: int) -> _Keys:
-    """The keys that what is known of attn_mask leaves; all of a query's if it leaves none."""
-    fact = op.known(3)
-    if fact is None:
-        return keys
-    masked = fact.zeros if fact.value.dtype == bool else fact.low
-    if masked is None:
-        return keys
-    total = keys.total
-
-    def over_keys(mask: np.ndarray) -> np.ndarray:
-        """As four axes; keys beyond the mask are not attended in any case."""
-        mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
-        if mask.shape[-1] == 1:
-            return mask
-        return np.pad(mask[..., :total], [(0, 0)] * 3 + [(0, max(total - mask.shape[-1], 0))])
-
-    masked = over_keys(masked)
-    ahead = np.arange(total) - keys.first[..., None]
-    may = ((ahead >= 0) & (ahead < keys.counts[..., None]))[:, None]
-    sure = may & ~masked
-    if fact.maybe is not None:
-        # Where the data may mask a whole row, its weights are uniform.
-        sure = sure & ~over_keys(fact.maybe)
-    kept = np.where(sure.any(axis=-1, keepdims=True), may & ~masked, may)
-    if fact.value.dtype != bool and fact.assumes:
-        op.note(WEAK)
-    kept = np.broadcast_to(kept, (*kept.shape[:3], total))
-    return _Kept(total, keys.first, kept.sum(axis=-1), keys.interior, keys.open, op, kept)
-
-
-def _weighing(op: Operation, keys: _Keys, extent: Shape) -> np.ndarray | None:
-    """Elements of an output of shape `extent` with four axes whose values aren't all 0, as far as
-    their query may attend them; None: all.
-    """
-    zeros = op.zeros(2)
-    shape = op.shape(2)
-    if zeros is None or op.has(5):
-        return None
-    _, (_, heads, _, size) = _unpacked(2, shape, op.attribute("kv_num_heads", 0))
-    if len(shape) == 3:
-        full = np.broadcast_to(zeros, (*zeros.shape[:2], heads * size))
-        zeros = full.reshape(*zeros.shape[:2], heads, size).swapaxes(1, 2)
-    ahead = np.arange(keys.total) - keys.first[..., None]
-    kept = ((ahead >= 0) & (ahead < keys.counts[..., None]))[:, None]
-    kept = keys.kept if isinstance(keys, _Kept) else kept
-    if zeros.shape[1] > 1:
-        zeros = zeros.repeat(extent[1] // heads, axis=1)
-    left = np.broadcast_to(kept, (*kept.shape[:3], keys.total))
-    right = np.broadcast_to(~zeros, (*zeros.shape[:2], keys.total, zeros.shape[3]))
-    return np.asarray(left.astype(np.float32) @ right.astype(np.float32) > 0)
-
 
 _COMPUTED = "its 'nonpad_kv_seqlen' is computed: every key may be attended"
 
 
-def _keys(op: Operation, queries: int, total: int, past: int) -> _Keys:
+def _keys(op: Operation, queries: int, total: int, past: int) -> Keys:
     """What `is_causal`, the windows, `nonpad_kv_seqlen` and a short mask leave."""
     end = np.full((1, 1), total)
     if op.has(3) and op.shape(3) and op.version >= 24:
@@ -221,7 +75,7 @@ def _keys(op: Operation, queries: int, total: int, past: int) -> _Keys:
         given = op.static(6)
         if given is None:
             op.note(_COMPUTED)
-            return _Keys(total, np.zeros_like(end), end)
+            return Keys(total, np.zeros_like(end), end)
         valid = given.astype(np.int64).reshape(-1, 1)
         valid = valid[:1] if (valid == valid[0]).all() else valid
         end = np.minimum(end, valid)
@@ -235,13 +89,44 @@ def _keys(op: Operation, queries: int, total: int, past: int) -> _Keys:
     first, last = np.broadcast_arrays(first, last)
     counts = np.maximum(last - first, 0)
     if len(offset) > 1 or max(left, right) < 0:
-        return _Keys(total, first, counts)
+        return Keys(total, first, counts)
     nearest = int(offset[0, 0])
     if left < 0:
-        return _Keys(total, first, counts, shifted(2, nearest + right), -1)
+        return Keys(total, first, counts, shifted(2, nearest + right), -1)
     if right < 0:
-        return _Keys(total, first, counts, shifted(2, nearest - left), 1)
-    return _Keys(total, first, counts, window(2, left + right + 1, 1, 1, left - nearest))
+        return Keys(total, first, counts, shifted(2, nearest - left), 1)
+    return Keys(total, first, counts, window(2, left + right + 1, 1, 1, left - nearest))
+
+
+def _masks(op: Operation) -> list[Partial]:
+    """What is known of attn_mask: what it adds to the scores."""
+    fact = op.known(3)
+    if fact is not None and fact.value.dtype == bool:
+        excluded = fact.zeros
+        if excluded is None:
+            return []
+        fact = Partial(excluded, np.full((1,) * excluded.ndim, -np.inf, np.float32))
+    return [] if fact is None else [fact]
+
+
+def _weighing(op: Operation, keys: Keys, extent: Shape) -> np.ndarray | None:
+    """Elements of an output of shape `extent` with four axes whose values aren't all 0, as far as
+    their query may attend them; None: all.
+    """
+    zeros = op.zeros(2)
+    shape = op.shape(2)
+    if zeros is None or op.has(5):
+        return None
+    _, (_, heads, _, size) = _unpacked(2, shape, op.attribute("kv_num_heads", 0))
+    if len(shape) == 3:
+        full = np.broadcast_to(zeros, (*zeros.shape[:2], heads * size))
+        zeros = full.reshape(*zeros.shape[:2], heads, size).swapaxes(1, 2)
+    kept = keys.kept if isinstance(keys, Left) else keys.may()[:, None]
+    if zeros.shape[1] > 1:
+        zeros = zeros.repeat(extent[1] // heads, axis=1)
+    left = np.broadcast_to(kept, (*kept.shape[:3], keys.total))
+    right = np.broadcast_to(~zeros, (*zeros.shape[:2], keys.total, zeros.shape[3]))
+    return np.asarray(left.astype(np.float32) @ right.astype(np.float32) > 0)
 
 
 def _cached(op: Operation, k: int, past: int) -> tuple[Source, Shape, list[Read]]:
@@ -295,7 +180,7 @@ def attention(op: Operation) -> Reads:
     K, (_, shared, total, _), present_key = _cached(op, 1, 4)
     V, (*_, size), present_value = _cached(op, 2, 5)
     structure = _keys(op, length, total, op.shape(4)[2] if op.has(4) else 0)
-    keys = _unmasked(op, structure, length)
+    keys = left(op, structure, _masks(op))
     head = _head(heads, shared)
     lengths: list[Read] = []
     if op.static(6) is None:
@@ -316,20 +201,16 @@ def attention(op: Operation) -> Reads:
     def weights() -> list[Read]:
         """What the weights of a query read, all together."""
         reads = list(lengths)
-        if (keys.counts > 1).any():
-            own = keys.queries(2, length)
-            reads.append(PerAxis(Q, (same(0), same(1), own, STATISTIC)))
-            reads += [PerAxis(K, (same(0), head, r, STATISTIC)) for r in keys.read(2)]
-        if (keys.counts > 0).any():
-            reads += [read for r in keys.read(1) for read in mask(r)]
+        reads += [PerAxis(Q, (same(0), same(1), q, STATISTIC)) for q in keys.queries(2, length)]
+        reads += [PerAxis(K, (same(0), head, r, STATISTIC)) for r in keys.read(2)]
+        reads += [read for r in keys.read(1) for read in mask(r)]
         return reads
 
     Y = weights()
     weighing = _weighing(op, keys, (batch, heads, length, size))
     if weighing is not None:
         Y = confined(op, Y, weighing, (batch, heads, length, size))
-    if (keys.counts > 0).any():
-        Y += [PerAxis(V, (same(0), head, r, same(3))) for r in keys.read(1)]
+    Y += [PerAxis(V, (same(0), head, r, same(3))) for r in keys.read(1)]
     if len(op.shape(0)) == 3:
         Y = _packed((batch, heads, length, size), Y)
     mode = op.attribute("qk_matmul_output_mode", 0)
@@ -343,7 +224,7 @@ def attention(op: Operation) -> Reads:
         extent = (batch, heads, length, total)
         stage = Stage(extent, inner)
         scores = [PerAxis(stage, (same(0), same(1), same(2), structure.attended()))]
-        if mode == 3 and isinstance(keys, _Kept):
+        if mode == 3 and isinstance(keys, Left):
             scores = confined(op, scores, keys.kept, extent)
     return Y, present_key, present_value, scores
 

@@ -3,7 +3,7 @@
 All of them end in `_attended`: queries, keys and values as arrays of (batch, heads, positions,
 head size), and the keys that a query may see. Which those are is structure where it is said by
 an attribute or by sequence lengths that don't depend on the data. A mask is not: it adds a large
-negative number, so that what is masked is still read.
+negative number, so that what is masked is still read, unless pruned.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 
 from rfgraph.ops.contrib_fused import MICROSOFT, like_first
+from rfgraph.ops.cuts import confined
+from rfgraph.ops.keys import Keys, Left, left, over_keys
 from rfgraph.ops.recast import vector
 from rfgraph.ops.registry import Operation, Reads, ShapeRule, Undetermined, transfer
+from rfgraph.partial import Partial
 from rfgraph.reads import (
     LINEAR,
     STATISTIC,
     WHOLE,
     AxisRead,
     Elementwise,
-    Fixed,
     PerAxis,
     Read,
     Rearrange,
@@ -137,27 +140,27 @@ class _Cache:
         reads = [PerAxis(fresh, (same(0), same(1), own, same(3))), *self.steering]
         return Stage(shape, [past(old), *reads] if past is not None else reads)
 
-    def seen(self, queries: int, *, causal: bool, left: int = 0) -> AxisRead:
+    def seen(self, queries: int, *, causal: bool, left: int = 0) -> Keys:
         """The keys that a query sees: those up to its own, `left` of them if that is not 0.
 
         Queries are the last of the positions up to the end of the new ones.
         """
+        nowhere = np.zeros((1, 1), dtype=np.int64)
         if self.held is None:
-            return STATISTIC
+            return Keys(self.room, nowhere, nowhere + self.room)
+        held = self.held.reshape(-1, 1).astype(np.int64)
         if not causal:
-            if self.held.ndim:
-                ends = self.held[:, 0] + self.new
-                return Table((0,), np.zeros_like(ends), ends, statistic=True)
-            end = int(self.held) + self.new
-            return STATISTIC if end == self.room else Fixed(0, end, statistic=True)
-        ends = self.held + np.arange(queries) + 1
+            ends = held + self.new
+            return Keys(self.room, np.zeros_like(ends), ends)
+        ends = held + np.arange(queries) + 1
         starts = np.maximum(ends - left, 0) if left else np.zeros_like(ends)
         if self.held.ndim:
-            return Table((0, 2), starts, ends - starts, statistic=not left)
+            return Keys(self.room, starts, ends - starts)
         before = int(self.held)
         if left:
-            return window(2, left, 1, 1, left - 1 - before)
-        return Table((2,), starts, ends, 1, shifted(2, before), statistic=True, open=-1)
+            nearest = window(2, left, 1, 1, left - 1 - before)
+            return Keys(self.room, starts, ends - starts, nearest)
+        return Keys(self.room, starts, ends, shifted(2, before), -1)
 
 
 # ---------------------------------------------------------------- the product
@@ -170,15 +173,21 @@ def _kin(queries: Stage, keys: Stage) -> AxisRead:
 
 
 def _attended(
-    queries: Stage, keys: Stage, values: Stage, seen: AxisRead, others: list[Read]
+    queries: Stage, keys: Stage, values: Stage, seen: Keys, others: list[Read], least: int = 2
 ) -> Stage:
-    """softmax(Q K') V, head by head: all columns of Q and K, and its own column of V."""
+    """softmax(Q K') V, head by head: all columns of Q and K, and its own column of V.
+
+    A single key has the weight 1, whatever Q and K are: they are read for `least` keys or more.
+    """
     head = _kin(queries, keys)
     shape = (*queries.shape[:3], values.shape[3])
     reads: list[Read] = [
-        PerAxis(queries, (same(0), same(1), same(2), STATISTIC)),
-        PerAxis(keys, (same(0), head, seen, STATISTIC)),
-        PerAxis(values, (same(0), head, seen, same(3))),
+        *[
+            PerAxis(queries, (same(0), same(1), q, STATISTIC))
+            for q in seen.queries(least, shape[2])
+        ],
+        *[PerAxis(keys, (same(0), head, r, STATISTIC)) for r in seen.read(least)],
+        *[PerAxis(values, (same(0), head, r, same(3))) for r in seen.read(1)],
     ]
     return Stage(shape, [*reads, *others])
 
@@ -192,17 +201,17 @@ def _scores(queries: Stage, keys: Stage, others: list[Read]) -> list[Read]:
     ]
 
 
-def _added(op: Operation, k: int, seen: AxisRead) -> list[Read]:
+def _added(op: Operation, k: int, seen: list[AxisRead]) -> list[Read]:
     """A bias of shape (batch or 1, heads or 1, positions, keys)."""
     if not op.has(k):
         return []
     batch, heads, *_ = op.shape(k)
     b: AxisRead = same(0) if batch > 1 else point(0)
     h: AxisRead = same(1) if heads > 1 else point(0)
-    return [PerAxis(k, (b, h, same(2), seen))]
+    return [PerAxis(k, (b, h, same(2), r)) for r in seen]
 
 
-def _masked(op: Operation, k: int, batch: int, before: int, seen: AxisRead) -> list[Read]:
+def _masked(op: Operation, k: int, batch: int, before: int, seen: list[AxisRead]) -> list[Read]:
     """A mask: lengths, or ends and starts; of keys, of queries and keys, or a large square."""
     if not op.has(k):
         return []
@@ -212,10 +221,66 @@ def _masked(op: Operation, k: int, batch: int, before: int, seen: AxisRead) -> l
             return [PerAxis(k, (same(0),)), PerAxis(k, (shifted(0, batch),))]
         return [PerAxis(k, (same(0) if shape[0] == batch else WHOLE,))]
     if len(shape) == 2:
-        return [PerAxis(k, (same(0), seen))]
+        return [PerAxis(k, (same(0), r)) for r in seen]
     if len(shape) == 3:
-        return [PerAxis(k, (same(0), same(2), seen))]
-    return [PerAxis(k, (same(0), point(0), shifted(2, before), seen))]
+        return [PerAxis(k, (same(0), same(2), r)) for r in seen]
+    return [PerAxis(k, (same(0), point(0), shifted(2, before), r)) for r in seen]
+
+
+def _adds(op: Operation, k: int, batch: int, before: int, positions: int, keys: Keys) -> Partial:
+    """What is known of what a mask adds to the scores: ``mask_filter_value`` where it is not 1.
+
+    It adds nothing at a key that may not be attended, of which the score is set.
+    """
+    number = np.float32(op.attribute("mask_filter_value", -1e4))
+    may = keys.may()[:, None]
+    shape, fact = op.shape(k), op.known(k)
+    if fact is None:
+        # The data decide.
+        nowhere = np.zeros((1,) * 4, dtype=bool)
+        return Partial(nowhere, nowhere.astype(np.float32), None, ~nowhere)
+    known, value = fact.known, fact.value
+    if len(shape) == 1:
+        given = np.broadcast_to(value, shape)
+        place = np.arange(keys.total)
+        masked = place >= given[:batch, None]
+        if shape[0] == 2 * batch:
+            masked = masked | (place < given[batch:, None])
+        masked = masked[:, None, None]
+        known = np.full((1,) * 4, bool(known.all()))
+    else:
+        masked = value <= 0
+        if len(shape) == 4:
+            masked, known = (
+                np.broadcast_to(a, shape)[:, :, before : before + positions]
+                for a in (masked, known)
+            )
+        elif len(shape) == 3:
+            masked, known = masked[:, None], known[:, None]
+        else:
+            masked, known = masked[:, None, None], known[:, None, None]
+        if len(shape) == 2 and shape[1] == 1 and keys.total > 1:
+            # One number an entry is no mask.
+            masked, known = np.zeros_like(masked), np.ones_like(known)
+        masked, known = (over_keys(a, keys.total) for a in (masked, known))
+    added = np.where(masked & known & may, number, np.float32(0))
+    return Partial(known, added, None, ~known & may)
+
+
+def _left(
+    op: Operation, where: _Places, batch: int, before: int, positions: int, keys: Keys
+) -> Keys:
+    """The keys that mask and bias leave."""
+    masks = []
+    if op.prune and op.has(where.mask):
+        masks.append(_adds(op, where.mask, batch, before, positions, keys))
+    bias = op.known(where.bias)
+    if bias is not None:
+        masks.append(bias)
+    # The score of a later position is set to the lowest number that there is.
+    kind = onnx.helper.tensor_dtype_to_np_dtype(op.element_type())
+    lowest = np.finfo(kind if kind.kind == "f" else np.float32).min
+    return left(op, keys, masks, excluded=float(lowest))
 
 
 # ---------------------------------------------------------------- rotary positions
@@ -413,9 +478,11 @@ def _projected(op: Operation, where: _Places) -> Reads:
         return lambda old: PerAxis(where.past, (point(k), same(0), same(1), old, same(3)))
 
     keys, values = cache.present(past(0), keys), cache.present(past(1), values)
-    seen = cache.seen(positions, causal=bool(op.attribute("unidirectional", 0)))
     held = 0 if cache.held is None else int(cache.held)
-    others = [*_masked(op, where.mask, batch, held, seen), *_added(op, where.bias, seen)]
+    seen = cache.seen(positions, causal=bool(op.attribute("unidirectional", 0)))
+    seen = _left(op, where, batch, held, positions, seen)
+    columns = seen.read(1)
+    others = [*_masked(op, where.mask, batch, held, columns), *_added(op, where.bias, columns)]
     if op.has(where.lengths):
         others.append(PerAxis(where.lengths, (WHOLE,) * len(op.shape(where.lengths))))
     context = _attended(queries, keys, values, seen, others)
@@ -446,7 +513,8 @@ def attention(op: Operation) -> Reads:
     present[0 or 1] <- past[0 or 1] and after it K or V
 
     seen: all positions, with ``unidirectional`` those of the past and up to s. mask_index and
-    attention_bias are read for them; neither cuts what is read.
+    attention_bias are read for them; what these exclude counts as read, unless pruned. A single key
+    has the weight 1: then Q and K are not read.
 
     https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftattention
     https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftdecodermaskedselfattention
@@ -569,22 +637,26 @@ def multi_head_attention(op: Operation) -> Reads:
     else:
         keys = cache.present(past(0), keys)
     values = cache.present(past(1), values)
-    seen = cache.seen(positions, causal=bool(op.attribute("unidirectional", 0)))
     held = 0 if cache.held is None else int(cache.held)
+    seen = cache.seen(positions, causal=bool(op.attribute("unidirectional", 0)))
+    seen = _left(op, where, batch, held, positions, seen)
 
-    def others(seen: AxisRead) -> list[Read]:
+    def others(seen: list[AxisRead]) -> list[Read]:
         reads = [*_masked(op, where.mask, batch, held, seen), *_added(op, where.bias, seen)]
         more = [k for k in range(where.lengths, len(op.names)) if k != _multi_head_bias(op)]
         reads.extend(PerAxis(k, (WHOLE,) * len(op.shape(k))) for k in more if op.has(k))
         return reads
 
-    context = _attended(queries, keys, values, seen, others(seen))
+    context = _attended(queries, keys, values, seen, others(seen.read(1)))
     everywhere = tuple(map(same, range(4)))
+    scores = _scores(queries, keys, others([same(3)]))
+    if isinstance(seen, Left):
+        scores = confined(op, scores, ~seen.settled, (*queries.shape[:3], cache.room))
     return (
         _merged(context),
         [PerAxis(keys, everywhere)],
         [PerAxis(values, everywhere)],
-        _scores(queries, keys, others(same(3))),
+        scores,
     )
 
 
@@ -718,19 +790,22 @@ def group_query_attention(op: Operation) -> Reads:
     for k, stage in ((12, keys), (13, values)):
         stage.reads.extend([Elementwise(k), *lengths] if op.has(k) else lengths)
     causal = bool(op.attribute("causal", 1))
-    left = max(op.attribute("local_window_size", -1), 0)
-    seen = cache.seen(positions, causal=causal, left=left)
+    window = max(op.attribute("local_window_size", -1), 0)
+    structure = cache.seen(positions, causal=causal, left=window)
+    # These share the weights.
+    beside = op.has(11) or bool(op.attribute("smooth_softmax", 0))
+    bias = op.known(10)
+    seen = left(op, structure, [] if bias is None else [bias], beside=beside)
     total: list[Read] = [PerAxis(6, (WHOLE,) * len(op.shape(6)))]
     sink: list[Read] = [PerAxis(11, (same(1),))] if op.has(11) else []
-    context = _attended(
-        queries, keys, values, seen, [*_added(op, 10, seen), *lengths, *total, *sink]
-    )
+    others = [*_added(op, 10, seen.read(1)), *lengths, *total, *sink]
+    context = _attended(queries, keys, values, seen, others, 1 if beside else 2)
     everywhere = tuple(map(same, range(4)))
     return (
         _merged(context),
         [PerAxis(keys, everywhere)],
         [PerAxis(values, everywhere)],
-        _scores(queries, keys, [*_added(op, 10, same(3)), *lengths, *total, *sink]),
+        _scores(queries, keys, [*_added(op, 10, [same(3)]), *lengths, *total, *sink]),
     )
 
 
@@ -746,18 +821,35 @@ def _sequences(op: Operation, k: int, tokens: int) -> tuple[np.ndarray, np.ndarr
     return np.searchsorted(ends, np.arange(tokens), side="right") - 1, ends.astype(np.int64)
 
 
+def _by_tokens(
+    array: np.ndarray, shape: Shape, which: np.ndarray, within: np.ndarray
+) -> np.ndarray:
+    """What belongs to (sequence, head, place, place) by token and token, (1, heads, ...)."""
+    array = np.broadcast_to(array, (shape[0], array.shape[1], *shape[2:]))
+    place = np.diagonal(within)
+    own = np.clip(within, 0, shape[3] - 1)
+    return np.moveaxis(array[which[:, None], :, place[:, None], own], 2, 0)[None]
+
+
 def _unpadded(
     op: Operation, queries: Stage, keys: Stage, values: Stage, lengths: int, bias: int
 ) -> Reads:
     """Attention within each of the sequences that follow one another."""
     known = _sequences(op, lengths, queries.shape[2])
-    seen: AxisRead = STATISTIC
+    tokens = queries.shape[2]
+    nowhere = np.zeros((1, 1), dtype=np.int64)
+    seen = Keys(tokens, nowhere, nowhere + tokens)
     others: list[Read] = [PerAxis(k, (WHOLE,) * len(op.shape(k))) for k in (lengths - 1, lengths)]
     own: tuple[AxisRead, AxisRead, AxisRead] = (WHOLE, WHOLE, WHOLE)
     if known is not None:
         which, ends = known
         begins, sizes = ends[which], np.diff(ends)[which]
-        seen = Table((2,), begins, sizes, statistic=True)
+        seen = Keys(tokens, begins[None], sizes[None])
+        within = np.arange(tokens) - begins[:, None]
+        fact = op.known(bias)
+        if fact is not None:
+            at = (np.minimum(which, op.shape(bias)[0] - 1), within)
+            seen = left(op, seen, [fact.map(lambda a: _by_tokens(a, op.shape(bias), *at))])
         place = lookup((2,), np.arange(len(which)) - begins)
         own = (lookup((2,), which), place, Table((2,), np.zeros_like(sizes), sizes))
     if op.has(bias):

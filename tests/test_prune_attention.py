@@ -1,0 +1,329 @@
+"""Constant masks of attention operators beside ONNX's own: what is claimed equals what is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import rfgraph
+from tests.oracle.cases.contrib_fused import ms
+from tests.oracle.observe import session
+from tests.oracle.perturbation import Case, analysed, differences, observe
+from tests.test_prune import INF, LEAST, band, elements
+
+RNG = np.random.default_rng(11)
+SMALL: dict[str, Any] = {"domain": (-1, 1)}
+
+
+def floats(*shape: int) -> np.ndarray:
+    """So small that no weight vanishes."""
+    return RNG.uniform(-1, 1, shape).astype(np.float32)
+
+
+def i32(*values: int) -> np.ndarray:
+    return np.array(values, np.int32)
+
+
+def operator(
+    op_type: str,
+    inputs: dict[str, Any],
+    constants: tuple[str, ...],
+    outputs: Any = 1,
+    **attributes: Any,
+) -> Case:
+    """The operator; inputs that are None at the end are left out."""
+    chosen = dict(inputs)
+    while chosen[next(reversed(chosen))] is None:
+        chosen.popitem()
+    held = tuple(name for name in constants if chosen.get(name) is not None)
+    model, feeds = ms(op_type, chosen, outputs, constants=held, **attributes)
+    return Case(f"{op_type} {attributes}", model, feeds, **SMALL)
+
+
+# Two entries of a batch, three positions: lengths, ends and starts, keys, queries by keys.
+MASKS = {
+    "lengths": i32(2, 1),
+    "ends and starts": i32(3, 2, 1, 0),
+    "keys": np.array([[0, 1, 1], [1, 1, 0]], np.int32),
+    "negative": np.array([[-3, 1, 2], [1, 0, 0]], np.int32),
+    "alike": np.array([[1, 1, 0], [1, 1, 0]], np.int32),
+    "none": np.array([[1, 1, 1], [1, 1, 1]], np.int32),
+    "pairs": np.array(
+        [[[1, 0, 1], [0, 1, 1], [0, 0, 1]], [[1, 1, 1], [1, 1, 0], [0, 1, 0]]], np.int32
+    ),
+    "whole rows": np.array([[[0, 0, 0], [0, 1, 1], [0, 0, 1]], [[1, 0, 1]] * 3], np.int32),
+    "whole entries": np.array([[0, 0, 0], [0, 1, 1]], np.int32),
+    "no mask": np.array([[0], [1]], np.int32),
+}
+
+
+def attention(mask: Any = None, bias: Any = None, past: Any = None, **attributes: Any) -> Case:
+    inputs = {
+        "input": floats(2, 3, 2),
+        "weights": floats(2, 12),
+        "bias": floats(12),
+        "mask_index": mask,
+        "past": past,
+        "attention_bias": bias,
+    }
+    held = ("weights", "bias", "mask_index", "attention_bias")
+    return operator("Attention", inputs, held, 1 if past is None else 2, num_heads=2, **attributes)
+
+
+def multi_head(mask: Any = None, bias: Any = None, **more: Any) -> Case:
+    inputs = {
+        "query": floats(2, 3, 4),
+        "key": floats(2, 3, 4),
+        "value": floats(2, 3, 4),
+        "bias": None,
+        "mask": mask,
+        "attention_bias": bias,
+        "past_key": more.pop("past_key", None),
+        "past_value": more.pop("past_value", None),
+    }
+    outputs = more.pop("outputs", 1)
+    held = ("mask", "attention_bias")
+    return operator("MultiHeadAttention", inputs, held, outputs, num_heads=2, **more)
+
+
+@pytest.mark.parametrize("unidirectional", [0, 1])
+@pytest.mark.parametrize("number", [-1e4, float(LEAST)])
+@pytest.mark.parametrize("mask", MASKS)
+def test_masks_of_attention(mask: str, number: float, unidirectional: int) -> None:
+    options = {"mask_filter_value": number, "unidirectional": unidirectional}
+    elements(attention(MASKS[mask], **options))
+
+
+@pytest.mark.parametrize("unidirectional", [0, 1])
+@pytest.mark.parametrize("number", [-1e4, float(LEAST)])
+@pytest.mark.parametrize("mask", [m for m in MASKS if m not in ("ends and starts", "no mask")])
+def test_masks_of_multi_head_attention(mask: str, number: float, unidirectional: int) -> None:
+    options = {"mask_filter_value": number, "unidirectional": unidirectional}
+    elements(multi_head(MASKS[mask], **options))
+
+
+BIASES = {
+    "band": band(3, 2)[None, None],
+    "heads": np.stack([band(3, 2), band(3, 3, 1)])[None],
+    "entries": np.stack([band(3, 1, 1), band(3, 2)])[:, None],
+    "both": np.stack([[band(3, 1), band(3, 2)], [band(3, 3), band(3, 1, 2)]]),
+    "a whole row": np.array([[1, 1, 0], [0, 0, 0], [0, 0, 1]], bool)[None, None],
+}
+
+
+@pytest.mark.parametrize("unidirectional", [0, 1])
+@pytest.mark.parametrize(
+    ("bias", "number"),
+    [
+        (bias, number)
+        for bias in BIASES
+        for number in (np.float32(-1e4), LEAST, -INF)
+        # A row of NaN shows nothing.
+        if (bias, number) != ("a whole row", -INF)
+    ],
+)
+@pytest.mark.parametrize("make", [attention, multi_head])
+def test_biases_that_mask(
+    make: Callable[..., Case], bias: str, number: np.float32, unidirectional: int
+) -> None:
+    mask = np.where(BIASES[bias], np.float32(0.25), number)
+    elements(make(bias=mask, unidirectional=unidirectional))
+
+
+@pytest.mark.parametrize("make", [attention, multi_head])
+@pytest.mark.parametrize("levels", [(-1e4, LEAST), (-1e4, -INF), (LEAST, -INF)])
+def test_numbers_that_mask_beside_lower_ones(make: Callable[..., Case], levels: Any) -> None:
+    """Where all are masked, the ones with the highest number are left."""
+    high, low = levels
+    bias = np.float32([[0, high, low], [high, low, high], [low, low, high]])[None, None]
+    elements(make(bias=bias))
+    elements(make(bias=bias, unidirectional=1))
+
+
+@pytest.mark.parametrize("make", [attention, multi_head])
+@pytest.mark.parametrize("number", [np.float32(-1e4), LEAST, -INF])
+@pytest.mark.parametrize("mask", ["keys", "pairs", "lengths", "whole rows"])
+def test_a_mask_beside_a_bias(make: Callable[..., Case], mask: str, number: np.float32) -> None:
+    bias = np.where(band(3, 3, 1), floats(1, 2, 3, 3), number).astype(np.float32)
+    for filtered in (-1e4, float(LEAST)):
+        elements(make(MASKS[mask], bias, mask_filter_value=filtered))
+
+
+@pytest.mark.parametrize("unidirectional", [0, 1])
+def test_masks_over_a_past(unidirectional: int) -> None:
+    options = {"unidirectional": unidirectional}
+    keys = np.array([[0, 1, 1, 1, 0], [1, 0, 0, 1, 1]], np.int32)
+    pairs = np.random.default_rng(2).integers(0, 2, (2, 3, 5), np.int32)
+    pairs[:, :, 1] = 1
+    bias = np.where(pairs[:1, None], floats(1, 2, 3, 5), -INF).astype(np.float32)
+    pasts = {"past_key": floats(2, 2, 2, 2), "past_value": floats(2, 2, 2, 2)}
+    for mask in (keys, pairs, i32(4, 3), i32(4, 5, 1, 2)):
+        elements(attention(mask, past=floats(2, 2, 2, 2, 2), **options))
+    for mask in (keys, pairs, i32(4, 3)):
+        elements(multi_head(mask, **pasts, outputs=3, **options))
+    elements(attention(bias=bias, past=floats(2, 2, 2, 2, 2), **options))
+    elements(multi_head(bias=bias, **pasts, outputs=3, **options))
+
+
+@pytest.mark.parametrize("number", [-1e4, float(LEAST)])
+def test_scores_that_are_masked(number: float) -> None:
+    """Where a number swallows the score, nothing is read; else the score is there still."""
+    for mask in ("keys", "pairs"):
+        elements(multi_head(MASKS[mask], outputs=["y", "", "", "qk"], mask_filter_value=number))
+    bias = np.where(band(3, 2)[None, None], np.float32(0.25), np.float32(number))
+    elements(multi_head(bias=bias, outputs=["y", "", "", "qk"], unidirectional=1))
+
+
+def test_packed_lengths_of_multi_head_attention() -> None:
+    inputs = {"query": floats(1, 3, 4), "key": floats(1, 3, 4), "value": floats(1, 3, 4)}
+    given = {**inputs, "bias": None, "mask": i32(2, 0, 3, 0, 2)}
+    elements(operator("MultiHeadAttention", given, ("mask",), num_heads=2))
+
+
+@pytest.mark.parametrize("form", ["keys", "pairs", "lengths", "ends and starts"])
+@pytest.mark.parametrize("unidirectional", [0, 1])
+def test_masks_of_quantised_attention(form: str, unidirectional: int) -> None:
+    rng = np.random.default_rng(0)
+    inputs = {
+        "input": rng.integers(100, 150, (2, 3, 2), np.uint8),
+        "weight": rng.integers(100, 150, (2, 12), np.uint8),
+        "bias": floats(12),
+        "input_scale": np.float32(0.02),
+        "weight_scale": np.float32(0.02),
+        "mask_index": MASKS[form],
+        "input_zero_point": np.uint8(128),
+        "weight_zero_point": np.uint8(128),
+    }
+    held = tuple(name for name in inputs if name not in ("input", "bias"))
+    made = operator("QAttention", inputs, held, num_heads=2, unidirectional=unidirectional)
+    elements(Case("input", made.model, made.feeds, follow=("input",), domain=(90, 160)))
+
+
+def test_masks_of_one_decoded_position() -> None:
+    inputs = {
+        "query": floats(2, 1, 4),
+        "key": floats(2, 1, 4),
+        "value": floats(2, 1, 4),
+        "mask": np.array([[0, 1, 1, 1], [1, 1, 0, 0]], np.int32),
+        "attention_bias": None,
+        "past_key": floats(2, 2, 3, 2),
+        "past_value": floats(2, 2, 3, 2),
+    }
+    held = ("mask", "attention_bias")
+    for number in (-1e4, float(LEAST)):
+        options = {"num_heads": 2, "mask_filter_value": number}
+        elements(operator("DecoderMaskedMultiHeadAttention", inputs, held, 3, **options))
+    inputs["mask"] = None
+    inputs["attention_bias"] = np.float32([0, -1e4, 0.25, -np.inf]).reshape(1, 1, 1, 4)
+    elements(operator("DecoderMaskedMultiHeadAttention", inputs, held, 3, num_heads=2))
+    # onnxruntime has this one for CUDA alone; of one position it is Attention.
+    for mask in (np.array([[0, 1, 1, 1], [1, 1, 0, 0]], np.int32), i32(3, 2)):
+        given = {
+            "input": floats(2, 1, 2),
+            "weights": floats(2, 12),
+            "bias": floats(12),
+            "mask_index": mask,
+            "past": floats(2, 2, 2, 3, 2),
+        }
+        case = operator("Attention", given, ("weights", "bias", "mask_index"), 2, num_heads=2)
+        opened = session(case.model)
+        case.model.graph.node[0].op_type = "DecoderMaskedSelfAttention"
+        elements(
+            Case("one", case.model, case.feeds, run=lambda f, o=opened: o.run(None, f), **SMALL)
+        )
+
+
+# ---------------------------------------------------------------- grouped queries
+
+
+def grouped(bias: np.ndarray, held: tuple[int, ...] = (1,), **more: Any) -> Case:
+    """Two new positions after a past of two at most, of which the first output is looked at."""
+    batch, past = len(held), max(held)
+    inputs = {
+        "query": floats(batch, 2, 16),
+        "key": floats(batch, 2, 8),
+        "value": floats(batch, 2, 8),
+        "past_key": floats(batch, 1, past, 8),
+        "past_value": floats(batch, 1, past, 8),
+        "seqlens_k": i32(*[h + 1 for h in held]),
+        "total": i32(past + 2),
+        "cos": None,
+        "sin": None,
+        "position_ids": None,
+        "attention_bias": bias,
+        "sink": more.pop("sink", None),
+    }
+    held_too = ("seqlens_k", "total", "attention_bias")
+    options = {"num_heads": 2, "kv_num_heads": 1, **more}
+    case = operator("GroupQueryAttention", inputs, held_too, 3, **options)
+    opened = session(case.model)
+    alone = onnx.ModelProto()
+    alone.CopyFrom(case.model)
+    del alone.graph.output[1:]
+    return Case("grouped", alone, case.feeds, run=lambda f: opened.run(None, f)[:1], **SMALL)
+
+
+GROUPED = {
+    "plain": {},
+    "window": {"local_window_size": 2},
+    "all": {"causal": 0},
+    "capped": {"softcap": 2.0},
+    "smooth": {"smooth_softmax": 1},
+    "sink": {"sink": floats(2)},
+}
+
+
+@pytest.mark.parametrize("number", [np.float32(-1e4), LEAST, -INF])
+@pytest.mark.parametrize("options", GROUPED)
+def test_biases_of_grouped_queries(options: str, number: np.float32) -> None:
+    for kept in (
+        [[[0, 1, 1], [1, 0, 1]]],
+        [[[1, 1, 0], [0, 1, 1]], [[0, 1, 0], [0, 0, 1]]],
+    ):
+        bias = np.where(np.array(kept, bool)[None], np.float32(0.25), number)
+        elements(grouped(bias, **GROUPED[options]))
+
+
+@pytest.mark.parametrize("options", GROUPED)
+def test_rows_of_grouped_queries_that_are_masked_whole(options: str) -> None:
+    for number in (np.float32(-1e4), LEAST):
+        bias = np.where([[[[0, 0, 0], [1, 0, 1]]]], np.float32(0), number)
+        elements(grouped(bias, **GROUPED[options]))
+
+
+# ---------------------------------------------------------------- what the data decide
+
+
+@pytest.mark.parametrize("unidirectional", [0, 1])
+@pytest.mark.parametrize("number", [-1e4, float(LEAST)])
+def test_a_mask_of_the_data_beside_a_constant_bias(number: float, unidirectional: int) -> None:
+    """Where the data may mask all that the bias leaves, a finite bias cuts nothing."""
+    for excluded, cut in ((np.float32(-1e4), False), (-INF, True)):
+        bias = np.where([[1, 0, 1], [1, 1, 0], [1, 0, 0]], np.float32(0), excluded)[None, None]
+        inputs = {
+            "query": floats(1, 3, 4),
+            "key": floats(1, 3, 4),
+            "value": floats(1, 3, 4),
+            "bias": None,
+            "mask": np.array([[0, 1, 1]], np.int32),
+            "attention_bias": bias,
+        }
+        options: dict[str, Any] = {
+            "num_heads": 2,
+            "mask_filter_value": number,
+            "unidirectional": unidirectional,
+        }
+        case = operator("MultiHeadAttention", inputs, ("attention_bias",), **options)
+        followed = ("query", "key", "value", "mask")
+        case = Case("data", case.model, case.feeds, follow=followed, domain=(0, 1))
+        analysis = analysed(case, prune=True)
+        found = differences(case, observe(case, trials=12), analysis)
+        assert [message for kind, message in found if kind == "unsound"] == []
+        seen = analysis.support("y0", (0, 2, 0), "value").along(1)
+        assert seen.tolist() == [True, not cut, not cut]
+        held = rfgraph.analyze(case.model, values={"mask": np.ones((1, 3), np.int32)}, prune=True)
+        assert held.support("y0", (0, 2, 0), "value").along(1).tolist() == [True, False, False]
