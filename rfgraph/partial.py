@@ -102,7 +102,8 @@ class Partial:
     known : ndarray of bool
         Which elements are known, compressed.
     value : ndarray
-        What they are; means nothing elsewhere. Compressed.
+        What they are, and what has been added to those that are `below`; means nothing elsewhere.
+        Compressed.
     below : ndarray of bool or None
         Elements that vary, but are so low that their softmax is 0. Compressed.
     maybe : ndarray of bool or None
@@ -134,7 +135,7 @@ class Partial:
 
     @cached_property
     def deep(self) -> np.ndarray | None:
-        """The elements that are so low that their softmax is 0 beside others that are `low`."""
+        """The elements that stay what they are, whatever is added to them."""
         return _some(self.known & (self.value <= _SWALLOWS)) if self.low is not None else None
 
     @cached_property
@@ -285,8 +286,10 @@ class Knowledge:
             except _TooWideError:
                 return None
             own = found.known & there
+            if found.below is not None:
+                own = own | (found.below & there)
             value = found.value if value is None else np.where(own, found.value, value)
-            known = known | own
+            known = known | (found.known & there)
             below = below if found.below is None else below | (found.below & there)
             maybe = maybe if found.maybe is None else maybe | (found.maybe & there)
         fill = self._fill(node) if filled and not read_at.all() else None
@@ -386,10 +389,11 @@ class Knowledge:
         if node.op_type in _SETTLING and len(facts) > 1:
             evaluated = known
             for own, settled_value, low in _settled(node.op_type, facts):
-                own = own & ~evaluated
-                value = settled_value if value is None else np.where(own, settled_value, value)
-                known = known | own
-                below = below | low
+                own, low = own & ~evaluated, low & ~evaluated
+                value = (
+                    settled_value if value is None else np.where(own | low, settled_value, value)
+                )
+                known, below = known | own, below | low
             maybe = nowhere | _maybe_masked(node.op_type, facts)
         elif node.op_type in ("Cast", "Exp"):
             (fact,) = given
@@ -469,19 +473,20 @@ class Rows(NamedTuple):
 def rows(fact: Partial, axis: int) -> Rows:
     """What is set in relation along `axis`.
 
-    What is low has no weight beside what is not, what is very low none beside what is low, and
-    -inf none beside all others. A row of which the data may mask all the others is not cut, but at
-    what is -inf: that has no weight beside -inf either, where all is NaN.
+    What is low has no weight beside what is not, or not so low. A row of which the data may mask
+    all the others is not cut, but at what is -inf: that has no weight beside -inf either, where all
+    is NaN.
     """
     constant = np.asarray(fact.known.all(axis=axis, keepdims=True))
     low = fact.low
     if low is None:
         return Rows(_some(constant), None, None)
-    masked = np.zeros((1,) * low.ndim, dtype=bool)
-    for level in (low, fact.deep, fact.lost):
-        if level is not None:
-            open_ = level if fact.maybe is None or level is fact.lost else level | fact.maybe
-            masked = masked | (level & ~open_.all(axis=axis, keepdims=True))
+    height = np.where(low, fact.value, np.zeros((), fact.value.dtype)).astype(np.float64)
+    sure = height if fact.maybe is None else np.where(fact.maybe, -np.inf, height)
+    with np.errstate(invalid="ignore"):
+        masked = low & (sure.max(axis=axis, keepdims=True) - height >= -LOW)
+    if fact.lost is not None:
+        masked = masked | (fact.lost & ~fact.lost.all(axis=axis, keepdims=True))
     if masked.shape[axis] == 1:
         return Rows(_some(constant), _some(masked), None)
     alone = (masked.sum(axis=axis, keepdims=True) == masked.shape[axis] - 1) & ~constant
@@ -492,17 +497,14 @@ def rows(fact: Partial, axis: int) -> Rows:
 
 def masked_scores(masks: Sequence[Partial]) -> Partial:
     """What is known of scores that vary, to which `masks` are added; these broadcast."""
-    known = below = maybe = np.zeros((), dtype=bool)
-    total = np.zeros((), dtype=np.float32)
-    for own, _, low in _settled("Sum", masks):
+    known = below = np.zeros((), dtype=bool)
+    value = np.zeros((), dtype=np.float32)
+    for own, number, low in _settled("Sum", [None, *masks]):
+        value = np.where(own | low, number.astype(np.float32), value)
         known, below = known | own, below | low
-    for mask in masks:
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = total + np.where(mask.known, mask.value, 0).astype(np.float32)
-        maybe = maybe if mask.maybe is None else maybe | mask.maybe
-    # What is swallowed beside other numbers is their sum, -inf if that is too large.
-    known, total = np.broadcast_arrays(known, total)
-    return Partial(known, total, _some(below & ~known), _some(maybe))
+    maybe = _maybe_masked("Sum", masks)
+    known, value, below, maybe = np.broadcast_arrays(known, value, below, maybe)
+    return Partial(known, value, _some(below & ~known), _some(maybe))
 
 
 # ---------------------------------------------------------------- elements
@@ -527,20 +529,24 @@ def _settled(op_type: str, facts: Sequence[Partial | None]) -> Iterator[_Settled
         elif op_type == "Or" and fact.ones is not None:
             yield fact.ones, ~zero, no
         elif op_type in ("Add", "Sum", "Sub") and fact.low is not None:
-            low = fact.low
+            low, number = fact.low, fact.value
+            # What is no larger than a score is part of one.
+            most = _SCORE if fact.deep is None else np.where(fact.deep, _SWALLOWED, _SCORE)
             for other in (f for j, f in enumerate(facts) if j != k and f is not None):
-                # What is no larger than a score is part of one.
-                most = _SCORE if fact.deep is None else np.where(fact.deep, _SWALLOWED, _SCORE)
-                raised = -other.value > most if op_type == "Sub" else other.value > most
-                low = low & ~(other.known & raised)
+                given = other.known if other.below is None else other.known | other.below
+                more = np.where(given, -other.value if op_type == "Sub" else other.value, 0)
+                low = low & ~(more > most)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    number = number + more.astype(number.dtype)
             swallows = low & fact.known & (fact.value <= _SWALLOWS)
-            yield swallows, fact.value, low & ~swallows
+            yield swallows, number, low & ~swallows
         elif op_type == "Min" and fact.low is not None:
-            yield no, zero, fact.low
+            yield no, fact.value, fact.low
     if op_type == "Max":
-        given = [f.low for f in facts if f is not None and f.low is not None]
+        given = [(f.low, f.value) for f in facts if f is not None and f.low is not None]
         if len(given) == len(facts):
-            yield no, np.zeros(()), reduce(np.logical_and, given)
+            lows, values = zip(*given, strict=True)
+            yield no, reduce(np.maximum, values), reduce(np.logical_and, lows)
 
 
 def _chosen(condition: Partial | None, X: Partial | None, Y: Partial | None) -> Iterator[_Settled]:
@@ -555,7 +561,7 @@ def _chosen(condition: Partial | None, X: Partial | None, Y: Partial | None) -> 
                 )
     if X is not None and Y is not None:
         low = no if X.low is None or Y.low is None else X.low & Y.low
-        yield X.known & Y.known & (X.value == Y.value), X.value, low
+        yield X.known & Y.known & (X.value == Y.value), np.maximum(X.value, Y.value), low
 
 
 def _maybe_masked(op_type: str, facts: Sequence[Partial | None]) -> np.ndarray:
@@ -564,9 +570,9 @@ def _maybe_masked(op_type: str, facts: Sequence[Partial | None]) -> np.ndarray:
     for fact in facts:
         if fact is not None and fact.maybe is not None:
             maybe = maybe | fact.maybe
-    if op_type not in ("Mul", "Where"):
+    if op_type not in ("Min", "Mul", "Where"):
         return maybe
-    # A mask that is chosen by what varies, or multiplied with it.
+    # A mask that is chosen by what varies, multiplied or set in relation with it.
     condition = facts[0] if op_type == "Where" else None
     for fact in facts[1:] if op_type == "Where" else facts:
         if fact is not None and fact.low is not None:
@@ -585,7 +591,8 @@ def _worth(
     low, open_ = _some(below & ~known), _some(maybe & ~known)
     if low is None and open_ is None and not known.any():
         return None
-    value = np.where(known, value, np.zeros((), dtype=value.dtype))
+    told = known if low is None else known | low
+    value = np.where(told, value, np.zeros((), dtype=value.dtype))
     return Learnt(Partial(_compressed(known), _compressed(value), low, open_))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import pytest
 
 import rfgraph
@@ -165,7 +166,6 @@ def test_masks_over_a_past(unidirectional: int) -> None:
         elements(attention(mask, past=floats(2, 2, 2, 2, 2), **options))
     for mask in (keys, pairs, i32(4, 3)):
         elements(multi_head(mask, **pasts, outputs=3, **options))
-    elements(attention(bias=bias, past=floats(2, 2, 2, 2, 2), **options))
     elements(multi_head(bias=bias, **pasts, outputs=3, **options))
 
 
@@ -210,16 +210,28 @@ def test_masks_of_one_decoded_position() -> None:
         "value": floats(2, 1, 4),
         "mask": np.array([[0, 1, 1, 1], [1, 1, 0, 0]], np.int32),
         "attention_bias": None,
-        "past_key": floats(2, 2, 3, 2),
-        "past_value": floats(2, 2, 3, 2),
+        "past_key": floats(2, 2, 6, 2),
+        "past_value": floats(2, 2, 6, 2),
+        "length": i32(3),
     }
-    held = ("mask", "attention_bias")
+    held = ("mask", "attention_bias", "length")
+    # Keys of the past lie in another order than their shape says.
+    followed = ("query", "value", "past_value")
     for number in (-1e4, float(LEAST)):
-        options = {"num_heads": 2, "mask_filter_value": number}
-        elements(operator("DecoderMaskedMultiHeadAttention", inputs, held, 3, **options))
+        options = {"num_heads": 2, "mask_filter_value": number, "past_present_share_buffer": 1}
+        case = operator("DecoderMaskedMultiHeadAttention", inputs, held, 3, **options)
+        elements(Case("mask", case.model, case.feeds, follow=followed, **SMALL))
     inputs["mask"] = None
     inputs["attention_bias"] = np.float32([0, -1e4, 0.25, -np.inf]).reshape(1, 1, 1, 4)
-    elements(operator("DecoderMaskedMultiHeadAttention", inputs, held, 3, num_heads=2))
+    case = operator("DecoderMaskedMultiHeadAttention", inputs, held, 3, **options)
+    elements(Case("bias", case.model, case.feeds, follow=followed, **SMALL))
+    cross = {
+        "query": floats(2, 1, 4),
+        "key": floats(2, 2, 3, 2),
+        "value": floats(2, 2, 3, 2),
+        "mask": np.array([[0, 1, 1], [1, 0, 0]], np.int32),
+    }
+    elements(operator("DecoderMaskedMultiHeadAttention", cross, held, num_heads=2))
     # onnxruntime has this one for CUDA alone; of one position it is Attention.
     for mask in (np.array([[0, 1, 1, 1], [1, 1, 0, 0]], np.int32), i32(3, 2)):
         given = {
@@ -290,16 +302,28 @@ def test_biases_of_grouped_queries(options: str, number: np.float32) -> None:
 
 @pytest.mark.parametrize("options", GROUPED)
 def test_rows_of_grouped_queries_that_are_masked_whole(options: str) -> None:
-    for number in (np.float32(-1e4), LEAST):
+    def case(number: Any) -> Case:
         bias = np.where([[[[0, 0, 0], [1, 0, 1]]]], np.float32(0), number)
-        elements(grouped(bias, **GROUPED[options]))
+        return grouped(bias, **GROUPED[options])
+
+    elements(case(np.float32(-1e4)))
+    if options in ("smooth", "sink"):
+        elements(case(LEAST))
+    else:
+        # Of the lowest number onnxruntime gives no weights, where softmax has uniform ones.
+        made = case(LEAST)
+        analysis = analysed(made, prune=True)
+        found = differences(made, observe(made), analysis)
+        assert [message for kind, message in found if kind == "unsound"] == []
+        assert analysis.support("y0", (0, 0, 0), "past_value").along(2).all()
+        assert not analysis.support("y0", (0, 0, 0), "query")
 
 
 # ---------------------------------------------------------------- what the data decide
 
 
-@pytest.mark.parametrize("unidirectional", [0, 1])
-@pytest.mark.parametrize("number", [-1e4, float(LEAST)])
+# Where the lowest number masks all positions before, later ones get a weight (docs/adr/0009).
+@pytest.mark.parametrize(("number", "unidirectional"), [(-1e4, 0), (-1e4, 1), (float(LEAST), 0)])
 def test_a_mask_of_the_data_beside_a_constant_bias(number: float, unidirectional: int) -> None:
     """Where the data may mask all that the bias leaves, a finite bias cuts nothing."""
     for excluded, cut in ((np.float32(-1e4), False), (-INF, True)):
@@ -327,3 +351,83 @@ def test_a_mask_of_the_data_beside_a_constant_bias(number: float, unidirectional
         assert seen.tolist() == [True, not cut, not cut]
         held = rfgraph.analyze(case.model, values={"mask": np.ones((1, 3), np.int32)}, prune=True)
         assert held.support("y0", (0, 2, 0), "value").along(1).tolist() == [True, False, False]
+
+
+# ---------------------------------------------------------------- what only other kernels have
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    return np.asarray(e / e.sum(-1, keepdims=True))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3, 3), (2, 2, 3, 3)])
+@pytest.mark.parametrize("number", [np.float32(-1e4), LEAST, -INF])
+def test_biases_of_packed_sequences(shape: tuple[int, ...], number: np.float32) -> None:
+    """The bias counts positions within a sequence."""
+    kept = np.random.default_rng(5).random(shape) < 0.6
+    kept[..., 0] = True
+    bias = np.where(kept, np.float32(0.25), number)
+    ends = i32(0, 2, 5)
+
+    def run(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> list[np.ndarray]:
+        q, k, v = (a.reshape(5, 2, -1).swapaxes(0, 1) for a in (q, k, v))
+        y = np.zeros_like(v)
+        for b, (first, last) in enumerate(((0, 2), (2, 5))):
+            n = last - first
+            own = bias[min(b, len(bias) - 1), :, :n, :n]
+            scores = q[:, first:last] @ k[:, first:last].swapaxes(-1, -2) + own
+            y[:, first:last] = softmax(scores) @ v[:, first:last]
+        return [y.swapaxes(0, 1).reshape(5, -1)]
+
+    more = {
+        "token_offset": np.array([[0, 1, 2], [3, 4, 5]], np.int32),
+        "cumulative_sequence_length": ends,
+        "attention_bias": bias,
+    }
+    # The bias of keys adds the same to all scores of a row.
+    shift = floats(12)
+    inputs = {"input": floats(5, 2), "weights": floats(2, 12), "bias": shift, **more}
+    case = operator("PackedAttention", inputs, ("bias", *more), num_heads=2)
+    elements(
+        Case(
+            "projected",
+            case.model,
+            case.feeds,
+            run=lambda f: run(*np.split(f["input"] @ f["weights"] + shift, 3, axis=-1)),
+            **SMALL,
+        )
+    )
+    given = {"query": floats(5, 4), "key": floats(5, 4), "value": floats(5, 6), "bias": None}
+    case = operator("PackedMultiHeadAttention", {**given, **more}, tuple(more), num_heads=2)
+    elements(
+        Case(
+            "given",
+            case.model,
+            case.feeds,
+            run=lambda f: run(f["query"], f["key"], f["value"]),
+            **SMALL,
+        )
+    )
+
+
+def test_a_square_mask() -> None:
+    """Of more rows and columns than there are positions; the past comes first."""
+    rng = np.random.default_rng(3)
+    square = (rng.random((2, 1, 7, 7)) < 0.5).astype(np.int32)
+    square[..., 1] = 1
+
+    def run(feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        product = feeds["input"] @ feeds["weights"] + feeds["bias"]
+        q, k, v = product.reshape(2, 3, 3, 2, 2).transpose(2, 0, 3, 1, 4)
+        present = np.concatenate([feeds["past"], np.stack([k, v])], axis=3)
+        k, v = present
+        added = np.where(square[:, :, 2:5, :5] > 0, 0, -1e4)
+        y = softmax(q @ k.swapaxes(-1, -2) + added) @ v
+        return [y.transpose(0, 2, 1, 3).reshape(2, 3, 4), present]
+
+    case = attention(square, past=floats(2, 2, 2, 2, 2))
+    feeds = {**case.feeds, "weights": None, "bias": None}
+    constants = {t.name: onnx.numpy_helper.to_array(t) for t in case.model.graph.initializer}
+    given = {k: v for k, v in feeds.items() if v is not None}
+    elements(Case("square", case.model, given, run=lambda f: run({**constants, **f}), **SMALL))

@@ -798,7 +798,13 @@ def group_query_attention(op: Operation) -> Reads:
     seen = left(op, structure, [] if bias is None else [bias], beside=beside)
     total: list[Read] = [PerAxis(6, (WHOLE,) * len(op.shape(6)))]
     sink: list[Read] = [PerAxis(11, (same(1),))] if op.has(11) else []
-    others = [*_added(op, 10, seen.read(1)), *lengths, *total, *sink]
+    used = sink
+    if sink and isinstance(seen, Left):
+        # Beside no key it has nothing to share.
+        extent = queries.shape[:3]
+        row = Stage((*extent, 1), list(sink))
+        used = [PerAxis(row, (same(0), same(1), q, point(0))) for q in seen.queries(1, extent[2])]
+    others = [*_added(op, 10, seen.read(1)), *lengths, *total, *used]
     context = _attended(queries, keys, values, seen, others, 1 if beside else 2)
     everywhere = tuple(map(same, range(4)))
     return (
