@@ -295,6 +295,9 @@ class _Expansion:
         function = made if isinstance(made, onnx.FunctionProto) else None
         if function is None and made:
             function = onnx.FunctionProto.FromString(made)
+        if function is not None and all(i.domain for i in function.opset_import):
+            # The body of an operator of another domain may not say which ONNX it is written in.
+            function.opset_import.add(domain="", version={**_OWN_OPSETS, **node.opsets}[""])
         return function if function is not None and function.node else None
 
     # ------------------------------------------------ control flow

@@ -224,13 +224,14 @@ class Knowledge:
         names = [name for name in node.outputs if name]
         for name in names:
             self._facts.pop(name, None)
-        if node.domain:
+        fused = (node.domain, node.op_type) == ("com.microsoft", "BiasSoftmax")
+        if node.domain and not fused:
             return [None] * len(node.outputs)
         learnt: list[Learnt | None] = [None] * len(node.outputs)
         if node.op_type in _MOVING:
             for k, reads in enumerate(per_output):
                 learnt[k] = self._moved(node, node.outputs[k], reads)
-        elif node.op_type == "Softmax" and node.version >= 13:
+        elif node.op_type == "Softmax" or fused:
             learnt[0] = self._softmax(node)
         elif node.op_type == "Dropout":
             learnt[0] = self._dropped(node)
@@ -420,10 +421,18 @@ class Knowledge:
     # Softmax
 
     def _softmax(self, node: Node) -> Learnt | None:
-        fact, shape = self.of(node.inputs[0]), self._shapes.shape(node.inputs[0])
+        facts = [self.of(name) for name in node.inputs]
+        shape = self._shapes.shape(node.inputs[0])
+        fact = set_in_relation(facts, len(shape)) if shape else None
         if fact is None or not shape:
             return None
-        axis = node.attribute("axis", -1) % len(shape)
+        whole = node.version < 13
+        axis = node.attribute("axis", 1 if whole else -1) % len(shape)
+        if whole and axis < len(shape) - 1:
+            # All axes from there on count as one.
+            return None
+        if len(facts) > 1:
+            return _weights(fact, axis)
         return self.once(("Softmax", axis, shape[axis]), [fact], lambda: _weights(fact, axis))
 
 
@@ -493,6 +502,14 @@ def rows(fact: Partial, axis: int) -> Rows:
     if fact.maybe is not None:
         alone = alone & ~(fact.maybe & ~masked).any(axis=axis, keepdims=True)
     return Rows(_some(constant | alone), _some(masked), _some(alone))
+
+
+def set_in_relation(facts: Sequence[Partial | None], rank: int) -> Partial | None:
+    """What is known of a sum of values that a softmax sets in relation, or of a single one."""
+    given = [fact for fact in facts if fact is not None]
+    if len(facts) == 1 or not given:
+        return facts[0]
+    return masked_scores(given).map(lambda a: _at_rank(a, rank))
 
 
 def masked_scores(masks: Sequence[Partial]) -> Partial:
@@ -732,4 +749,13 @@ def _carried(array: np.ndarray, read: Read, source: Shape, extent: Shape) -> np.
     return work.transpose(order).reshape(_along(outs, extent))
 
 
-__all__ = ["LOW", "Knowledge", "Learnt", "Partial", "Rows", "masked_scores", "rows"]
+__all__ = [
+    "LOW",
+    "Knowledge",
+    "Learnt",
+    "Partial",
+    "Rows",
+    "masked_scores",
+    "rows",
+    "set_in_relation",
+]

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.numpy_helper
+import onnx.parser
 import pytest
+from onnx.reference import ReferenceEvaluator
 
 import rfgraph
 from tests.oracle.cases.contrib_fused import ms
 from tests.oracle.observe import session
-from tests.oracle.perturbation import Case, analysed, differences, observe
+from tests.oracle.perturbation import Case, analysed, differences, observe, single
 from tests.test_prune import INF, LEAST, band, elements
+from tests.test_prune import attention as masked_chain
 
 RNG = np.random.default_rng(11)
 SMALL: dict[str, Any] = {"domain": (-1, 1)}
@@ -271,12 +274,18 @@ def grouped(bias: np.ndarray, held: tuple[int, ...] = (1,), **more: Any) -> Case
     }
     held_too = ("seqlens_k", "total", "attention_bias")
     options = {"num_heads": 2, "kv_num_heads": 1, **more}
-    case = operator("GroupQueryAttention", inputs, held_too, 3, **options)
+    outputs = options.pop("outputs", 3)
+    case = operator("GroupQueryAttention", inputs, held_too, outputs, **options)
     opened = session(case.model)
     alone = onnx.ModelProto()
     alone.CopyFrom(case.model)
-    del alone.graph.output[1:]
-    return Case("grouped", alone, case.feeds, run=lambda f: opened.run(None, f)[:1], **SMALL)
+    del alone.graph.output[1:3]
+
+    def run(feeds: dict[str, np.ndarray]) -> list[Any]:
+        found = opened.run(None, feeds)
+        return [found[0], *found[3:]]
+
+    return Case("grouped", alone, case.feeds, run=run, **SMALL)
 
 
 GROUPED = {
@@ -431,3 +440,130 @@ def test_a_square_mask() -> None:
     constants = {t.name: onnx.numpy_helper.to_array(t) for t in case.model.graph.initializer}
     given = {k: v for k, v in feeds.items() if v is not None}
     elements(Case("square", case.model, given, run=lambda f: run({**constants, **f}), **SMALL))
+
+
+# ---------------------------------------------------------------- graphs that mask
+
+
+def flexible(
+    shapes: tuple[tuple[int, ...], ...] = ((1, 2, 3, 2), (1, 2, 4, 2), (1, 2, 4, 3)),
+    constants: dict[str, np.ndarray] | None = None,
+    outside: dict[str, np.ndarray] | None = None,
+    **graphs: str,
+) -> Case:
+    """FlexAttention whose graphs, from s to t, hold constants, or take them from outside."""
+    modifiers = {}
+    for name, body in graphs.items():
+        text = f"m (float[B, H, L, S] s) => (float[B, H, L, S] t) {{ {body} }}"
+        modifiers[name] = onnx.parser.parse_graph(text)
+        modifiers[name].initializer.extend(
+            onnx.numpy_helper.from_array(v, n) for n, v in (constants or {}).items()
+        )
+    inputs = {name: floats(*shape) for name, shape in zip("QKV", shapes, strict=True)}
+    model, feeds = single("FlexAttention", inputs, domain="ai.onnx.preview", opset=26, **modifiers)
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(v, n) for n, v in (outside or {}).items()
+    )
+    return Case("FlexAttention", model, feeds, **SMALL)
+
+
+@pytest.mark.parametrize("number", [np.float32(-1e4), LEAST, -INF])
+def test_scores_that_a_graph_masks(number: np.float32) -> None:
+    kept = np.array([[1, 1, 0, 1], [0, 1, 0, 0], [0, 1, 1, 1]], bool)
+    heads = np.stack([kept, kept[::-1]])
+    for mask in (kept, heads):
+        held = {"mask": np.where(mask, np.float32(0.25), number)}
+        elements(flexible(constants=held, score_mod="t = Add(s, mask)"))
+        chosen = {"kept": mask, "far": np.asarray(number)}
+        elements(flexible(constants=chosen, score_mod="t = Where(kept, s, far)"))
+    # Two heads of queries share one of keys.
+    shared = ((1, 4, 3, 2), (1, 2, 4, 2), (1, 2, 4, 2))
+    held = {"kept": np.concatenate([heads, heads[:, ::-1]]), "far": np.asarray(number)}
+    elements(flexible(shared, constants=held, score_mod="t = Where(kept, s, far)"))
+
+
+def test_a_graph_that_masks_by_place() -> None:
+    """As exporters write it: the later ones of equally many keys."""
+    body = """d = Shape(s) n = Gather(d, three) r = Range(zero, n, one)
+        column = Unsqueeze(r, axis) keep = LessOrEqual(r, column) t = Where(keep, s, far)"""
+    held: dict[str, Any] = {
+        "three": np.asarray(3),
+        "zero": np.asarray(0),
+        "one": np.asarray(1),
+        "axis": np.array([1]),
+        "far": np.asarray(-INF),
+    }
+    shapes = ((1, 1, 4, 2),) * 3
+    elements(flexible(shapes, constants=held, score_mod=body))
+
+
+def test_weights_that_a_graph_sets_to_zero() -> None:
+    kept = np.float32([[1, 1, 0, 1], [0, 2, 0, 0], [0, 1, 1, 1]])
+    case = flexible(constants={"kept": kept}, prob_mod="t = Mul(s, kept)")
+    analysis = analysed(case, prune=True)
+    assert list(differences(case, observe(case, trials=6), analysis)) == []
+    for query, keys in enumerate(([0, 1, 3], [1], [1, 2, 3])):
+        seen = analysis.support("y0", (0, 0, query, 0), "V").along(2)
+        assert np.flatnonzero(seen).tolist() == keys
+
+
+def test_a_mask_from_outside_of_a_graph() -> None:
+    """The reference implementation does not reach it: the same mask inside is run."""
+    mask = np.where(band(3, 2), np.float32(0), -INF)
+    shapes = ((1, 1, 3, 2),) * 3
+    inside = flexible(shapes, constants={"mask": mask}, score_mod="t = Add(s, mask)")
+    outside = flexible(shapes, outside={"mask": mask}, score_mod="t = Add(s, mask)")
+    evaluator = ReferenceEvaluator(inside.model)
+    elements(
+        Case(
+            "outside",
+            outside.model,
+            outside.feeds,
+            run=lambda feeds: evaluator.run(None, feeds),
+            **SMALL,
+        )
+    )
+
+
+# ---------------------------------------------------------------- softmax with a bias
+
+
+@pytest.mark.parametrize("number", [np.float32(-1e4), LEAST, -INF])
+@pytest.mark.parametrize("shape", [(3, 4), (2, 1, 3, 4), (1, 2, 3, 4)])
+def test_softmax_with_a_bias_that_masks(shape: tuple[int, ...], number: np.float32) -> None:
+    """Where the weights are multiplied with values, these are not read either."""
+    kept = np.random.default_rng(8).random(shape) < 0.5
+    kept[..., 1] = True
+    bias = np.where(kept, np.float32(0.25), number)
+    text = """net (float[2,2,3,4] x, float[2,2,4,2] v) => (float[2,2,3,2] y, float[2,2,3,4] p) {
+        p = com.microsoft.BiasSoftmax <axis = 3, is_inner_broadcast = 0> (x, bias)
+        y = MatMul(p, v) }"""
+    model = onnx.parser.parse_model(
+        f'<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]> {text}'
+    )
+    model.graph.initializer.append(onnx.numpy_helper.from_array(bias, "bias"))
+    feeds = {"x": floats(2, 2, 3, 4), "v": floats(2, 2, 4, 2)}
+
+    def run(given: dict[str, np.ndarray]) -> list[np.ndarray]:
+        p = softmax(given["x"] + bias)
+        return [p @ given["v"], p]
+
+    elements(Case("bias", model, feeds, run=run, **SMALL))
+
+
+@pytest.mark.parametrize("axis", [2, -1])
+def test_softmax_of_the_last_axis_before_version_13(axis: int) -> None:
+    case = masked_chain(np.where(band(4, 2), np.float32(0), -INF))
+    case.model.opset_import[0].version = 11
+    node = next(n for n in case.model.graph.node if n.op_type == "Softmax")
+    node.attribute[0].i = axis
+    elements(case)
+
+
+@pytest.mark.parametrize("output", [1, 2])
+def test_scores_and_weights_of_grouped_queries(output: int) -> None:
+    """A past of one; without a mask: the weights of a query depend on all keys that it sees."""
+    case = grouped(np.zeros((1, 1, 2, 3), np.float32), qk_output=output, outputs=4)
+    analysis = analysed(case, prune=True)
+    found = [kind for kind, _ in differences(case, observe(case), analysis)]
+    assert found == []

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 
 from rfgraph.ops.cuts import confined
-from rfgraph.ops.elementwise import elementwise
 from rfgraph.ops.keys import Keys, Left, left
 from rfgraph.ops.moving import along_axis, gathered
-from rfgraph.ops.registry import Operation, Reads, lookup_rule, transfer
-from rfgraph.ops.static import nothing
+from rfgraph.ops.registry import Operation, Reads, transfer
 from rfgraph.ops.windows import bias, taps
 from rfgraph.partial import Partial
 from rfgraph.reads import (
@@ -18,7 +15,6 @@ from rfgraph.reads import (
     WHOLE,
     AxisRead,
     Elementwise,
-    Everything,
     PerAxis,
     Read,
     Rearrange,
@@ -227,61 +223,6 @@ def attention(op: Operation) -> Reads:
         if mode == 3 and isinstance(keys, Left):
             scores = confined(op, scores, keys.kept, extent)
     return Y, present_key, present_value, scores
-
-
-@transfer(
-    "FlexAttention",
-    domain="ai.onnx.preview",
-    conservative="what a score_mod or prob_mod reads is exact where it works element by element; "
-    "else all scores",
-)
-def flex_attention(op: Operation) -> Reads:
-    """Attention with a graph that changes the scores, and one that changes the weights.
-
-    Y[b, h, i, e] <- Q[b, h, i, all], K[b, g, all, all], V[b, g, all, e];  g the keys' head of h
-
-    The values that `score_mod` and `prob_mod` take from outside are read as these broadcast them.
-    A graph with other than elementwise operators may set every score in relation to all.
-
-    https://onnx.ai/onnx/operators/onnx_aionnxpreview_FlexAttention.html
-    """
-    batch, heads, length, _ = op.shape(0)
-    _, shared, total, _ = op.shape(1)
-    head = _head(heads, shared)
-    values = PerAxis(2, (same(0), head, STATISTIC, same(3)))
-    captured = range(len(op.node.inputs), len(op.names))
-    fixed = {op.names[k] for k in captured if not op.live(k)}
-    graphs = [op.attribute(name) for name in ("score_mod", "prob_mod") if op.attribute(name)]
-    if not all(_is_elementwise(graph, fixed) for graph in graphs):
-        op.note("a score may depend on all scores: its graphs are not elementwise")
-        return [values, Everything(0), Everything(1), *map(Everything, captured)]
-    if total == 1 and not graphs:
-        # A single key has the weight 1.
-        return [values]
-    scores = Stage(
-        (batch, heads, length, total),
-        [
-            PerAxis(0, (same(0), same(1), same(2), STATISTIC)),
-            PerAxis(1, (same(0), head, same(3), STATISTIC)),
-            *map(Elementwise, captured),
-        ],
-    )
-    return [values, PerAxis(scores, (same(0), same(1), same(2), STATISTIC))]
-
-
-def _is_elementwise(graph: onnx.GraphProto, fixed: set[str]) -> bool:
-    """Whether all that depends on data is elementwise; what is `fixed` does not."""
-    fixed = fixed | {tensor.name for tensor in graph.initializer} | {""}
-    for node in graph.node:
-        domain = node.domain if node.domain != "ai.onnx" else ""
-        rule = lookup_rule(domain, node.op_type, onnx.defs.onnx_opset_version())
-        if any(a.HasField("g") or a.graphs for a in node.attribute):
-            return False
-        if fixed.issuperset(node.input) or (rule is not None and rule.transfer is nothing):
-            fixed.update(node.output)
-        elif rule is None or rule.transfer is not elementwise:
-            return False
-    return True
 
 
 # ---------------------------------------------------------------- positions

@@ -181,15 +181,17 @@ def _attended(
     """
     head = _kin(queries, keys)
     shape = (*queries.shape[:3], values.shape[3])
-    reads: list[Read] = [
-        *[
-            PerAxis(queries, (same(0), same(1), q, STATISTIC))
-            for q in seen.queries(least, shape[2])
-        ],
+    reads: list[Read] = [PerAxis(values, (same(0), head, r, same(3))) for r in seen.read(1)]
+    return Stage(shape, [*_weighed(queries, keys, seen, least), *reads, *others])
+
+
+def _weighed(queries: Stage, keys: Stage, seen: Keys, least: int) -> list[Read]:
+    """What the weights of a query read of Q and K, all together."""
+    head, length = _kin(queries, keys), queries.shape[2]
+    return [
+        *[PerAxis(queries, (same(0), same(1), q, STATISTIC)) for q in seen.queries(least, length)],
         *[PerAxis(keys, (same(0), head, r, STATISTIC)) for r in seen.read(least)],
-        *[PerAxis(values, (same(0), head, r, same(3))) for r in seen.read(1)],
     ]
-    return Stage(shape, [*reads, *others])
 
 
 def _scores(queries: Stage, keys: Stage, others: list[Read]) -> list[Read]:
@@ -805,13 +807,19 @@ def group_query_attention(op: Operation) -> Reads:
         row = Stage((*extent, 1), list(sink))
         used = [PerAxis(row, (same(0), same(1), q, point(0))) for q in seen.queries(1, extent[2])]
     others = [*_added(op, 10, seen.read(1)), *lengths, *total, *used]
-    context = _attended(queries, keys, values, seen, others, 1 if beside else 2)
+    least = 1 if beside else 2
+    context = _attended(queries, keys, values, seen, others, least)
     everywhere = tuple(map(same, range(4)))
+    scores = _scores(queries, keys, [*_added(op, 10, [same(3)]), *lengths, *total])
+    if op.attribute("qk_output", 0) == 2:
+        # The weights.
+        scores = [*_weighed(queries, keys, seen, least), *others]
+    stage = Stage((*queries.shape[:3], cache.room), scores)
     return (
         _merged(context),
         [PerAxis(keys, everywhere)],
         [PerAxis(values, everywhere)],
-        _scores(queries, keys, [*_added(op, 10, [same(3)]), *lengths, *total, *sink]),
+        [PerAxis(stage, (same(0), same(1), same(2), structure.attended()))],
     )
 
 

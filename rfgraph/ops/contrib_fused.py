@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from rfgraph.ops.convolution import conv
+from rfgraph.ops.cuts import related, unmasked
 from rfgraph.ops.elementwise import elementwise
 from rfgraph.ops.linear import gemm
 from rfgraph.ops.normalisation import layer_normalization
@@ -98,6 +99,9 @@ def bias_softmax(op: Operation) -> Reads:
     shape = op.shape(0)
     axis = axis_of(op.attribute("axis", 1), len(shape))
     total = Stage(shape, [Elementwise(0), Elementwise(1)])
+    if axis == len(shape) - 1:
+        kept = unmasked(op, (0, 1), axis)
+        return [Elementwise(total), *related(op, total, kept, axis, True, STATISTIC)]
     over = [same(a) if a < axis else STATISTIC for a in range(len(shape))]
     return [Elementwise(total), PerAxis(total, tuple(over))]
 

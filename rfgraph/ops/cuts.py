@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rfgraph.ops.registry import Operation
-from rfgraph.partial import rows
+from rfgraph.partial import rows, set_in_relation
 from rfgraph.reads import (
     WHOLE,
     Along,
@@ -21,6 +21,7 @@ from rfgraph.reads import (
     PerAxis,
     Read,
     Shape,
+    Source,
     Stage,
     Table,
     same,
@@ -275,9 +276,9 @@ def confined(op: Operation, reads: list[Read], there: np.ndarray, extent: Shape)
 # ---------------------------------------------------------------- softmax
 
 
-def unmasked(op: Operation, k: int, axis: int) -> np.ndarray | None:
-    """Elements of input `k` that count where it is set in relation along `axis`; None: all."""
-    fact = op.known(k)
+def unmasked(op: Operation, inputs: Sequence[int], axis: int) -> np.ndarray | None:
+    """Elements that count where the sum of inputs is set in relation along `axis`; None: all."""
+    fact = set_in_relation([op.known(k) for k in inputs], len(op.shape(inputs[0])))
     if fact is None:
         return None
     constant, masked, _ = rows(fact, axis)
@@ -288,10 +289,11 @@ def unmasked(op: Operation, k: int, axis: int) -> np.ndarray | None:
 
 
 def related(
-    op: Operation, k: int, kept: np.ndarray | None, axis: int, keepdims: bool, whole: AxisRead
+    op: Operation, k: Source, kept: np.ndarray | None, axis: int, keepdims: bool, whole: AxisRead
 ) -> list[Read]:
     """The reads of input `k` along `axis`, on which only some coordinates are kept."""
-    rank = len(op.shape(k))
+    shape = k.shape if isinstance(k, Stage) else op.shape(k)
+    rank = len(shape)
     place = [a - (a > axis and not keepdims) for a in range(rank)]
     reads: list[AxisRead] = [same(place[a]) for a in range(rank)]
     if kept is None:
@@ -299,7 +301,7 @@ def related(
     else:
         others = [a for a in range(rank) if a != axis]
         kept = kept.transpose([*others, axis])
-        kept = np.broadcast_to(kept, (*kept.shape[:-1], op.shape(k)[axis]))
+        kept = np.broadcast_to(kept, (*kept.shape[:-1], shape[axis]))
         alternatives = kept_along(op, kept, [place[a] for a in others], whole)
     return [PerAxis(k, (*reads[:axis], r, *reads[axis + 1 :])) for r in alternatives]
 

@@ -77,13 +77,17 @@ def softmax(op: Operation) -> Reads:
 
     Y[o] <- X[o], X[all along `axis`]
 
+    An element that is alone along `axis` is 1 (LogSoftmax: 0), whatever it was.
+
     https://onnx.ai/onnx/operators/onnx__Softmax.html
     """
     shape = op.shape(0)
     if not shape:
         return [Elementwise(0)]
     axis = axis_of(op.attribute("axis", -1), len(shape))
-    kept = unmasked(op, 0, axis) if op.node.op_type == "Softmax" else None
+    if shape[axis] == 1:
+        return []
+    kept = unmasked(op, [0], axis) if op.node.op_type == "Softmax" else None
     return [Elementwise(0), *related(op, 0, kept, axis, True, STATISTIC)]
 
 
@@ -100,6 +104,9 @@ def flat_softmax(op: Operation) -> Reads:
     shape = op.shape(0)
     axis = op.attribute("axis", 1)
     axis = axis if axis == len(shape) else axis_of(axis, len(shape))
+    if axis == len(shape) - 1:
+        kept = unmasked(op, [0], axis) if op.node.op_type == "Softmax" else None
+        return [Elementwise(0), *related(op, 0, kept, axis, True, STATISTIC)]
     return [Elementwise(0), reduced(0, shape, set(range(axis, len(shape))), True)]
 
 
