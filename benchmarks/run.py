@@ -218,9 +218,7 @@ def _whole(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
 
 
-def asker(
-    model: onnx.ModelProto, unit: Sequence[int], *, prune: bool = False
-) -> Callable[[], Any]:
+def asker(model: onnx.ModelProto, unit: Sequence[int], *, prune: bool = False) -> Callable[[], Any]:
     """A function that asks for the support of a unit as if for the first time."""
     analysis = rfgraph.analyze(model, prune=prune)
     (output,) = analysis.outputs
@@ -323,7 +321,8 @@ def transformers() -> None:
     """One unit of a transformer whose layers see a window of tokens."""
     unit = (0, TOKENS - 10, 3)
     expected = LAYERS * (REACH - 1) + 1
-    print(f"transformer of {LAYERS} layers, {TOKENS:,} tokens, a window of {REACH}: {expected} tokens")
+    print(f"transformer of {LAYERS} layers, {TOKENS:,} tokens, a window of {REACH}")
+    print(f"a token sees     : {expected:9} tokens")
     for label, masked in (("by an attribute", False), ("by a mask", True)):
         ask = asker(transformer(masked=masked), unit, prune=masked)
         (asked,) = turns(ask, rounds=5)
