@@ -77,7 +77,8 @@ def softmax(op: Operation) -> Reads:
 
     Y[o] <- X[o], X[all along `axis`]
 
-    An element that is alone along `axis` is 1 (LogSoftmax: 0), whatever it was.
+    An element that is alone along `axis` is 1 (LogSoftmax: 0), whatever it was: pruned, it is not
+    read.
 
     https://onnx.ai/onnx/operators/onnx__Softmax.html
     """
@@ -85,7 +86,7 @@ def softmax(op: Operation) -> Reads:
     if not shape:
         return [Elementwise(0)]
     axis = axis_of(op.attribute("axis", -1), len(shape))
-    if shape[axis] == 1:
+    if shape[axis] == 1 and op.prune:
         return []
     kept = unmasked(op, [0], axis) if op.node.op_type == "Softmax" else None
     return [Elementwise(0), *related(op, 0, kept, axis, True, STATISTIC)]
