@@ -245,7 +245,11 @@ def flex_attention() -> Iterator[Case]:
     yield _flex("plain")
     yield _flex("batch", shapes=((2, 1, 2, 3), (2, 1, 3, 3), (2, 1, 3, 2)))
     yield _flex("shared", shapes=((1, 4, 2, 2), (1, 2, 3, 2), (1, 2, 3, 2)))
-    yield _flex("one key", shapes=((1, 2, 3, 2), (1, 2, 1, 2), (1, 2, 1, 2)))
+    yield _flex(
+        "one key",
+        shapes=((1, 2, 3, 2), (1, 2, 1, 2), (1, 2, 1, 2)),
+        incomplete="a softmax of one element, which ONNX's body has, counts as read",
+    )
     yield _flex(
         "elementwise",
         score_mod=_modified("c = Constant<value_float = 2.0>() u = Div(s, c) t = Tanh(u)"),
