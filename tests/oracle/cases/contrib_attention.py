@@ -1,8 +1,4 @@
-"""Cases of attention as com.microsoft has it.
-
-Values are small, so that no weight of a softmax vanishes. The first of causal queries sees one key:
-its weight is 1 whatever it is, so that cases are complete only where there is a past.
-"""
+"""Cases of attention as com.microsoft has it; values so small that no weight vanishes."""
 
 from __future__ import annotations
 
@@ -97,8 +93,7 @@ def _attention(outputs: int = 1, **inputs: Any) -> Callable[..., tuple[onnx.Mode
 def attention() -> _Cases:
     yield Case("plain", *_attention()(), **_SMALL)
     yield Case("present", *_attention(2)(), **_SMALL)
-    alone = "a single key has the weight 1"
-    yield Case("unidirectional", *_attention(2)(unidirectional=1), alone, **_SMALL)
+    yield Case("unidirectional", *_attention(2)(unidirectional=1), **_SMALL)
     past = floats(2, 2, 2, 2, 2, seed=3)
     for unidirectional in (0, 1):
         model, feeds = _attention(2, past=past)(unidirectional=unidirectional)
@@ -269,7 +264,7 @@ def multi_head_attention() -> _Cases:
         yield case(f"past-{unidirectional}", 3, **options)
         yield case(f"past-bias-{unidirectional}", 3, **options, attention_bias=more)
     yield case("scores", ["y", "", "", "qk"], **own)
-    yield case("causal", 3, "a single key has the weight 1", **own, unidirectional=1)
+    yield case("causal", 3, **own, unidirectional=1)
     for shape in ((2, 2, 3, 2), (1, 1, 3, 2)):
         yield case(f"attention-bias-{shape}", **plain, attention_bias=floats(*shape, seed=6))
     for given in ((2, 2), (2, 3, 2)):
@@ -410,11 +405,10 @@ def group_query_attention() -> _Cases:
     yield Case("batch", *_group(2, 1, 2, (2, 2), 3), **_SMALL)
     yield Case("several", *_group(1, 3, 2, (2,), 5), **_SMALL)
     yield Case("all", *_group(1, 2, 2, (2,), 4, causal=0), **_SMALL)
-    alone = "a single key has the weight 1"
-    yield Case("first", *_group(2, 3, 0, (0, 0), 3), alone, **_SMALL)
+    yield Case("first", *_group(2, 3, 0, (0, 0), 3), **_SMALL)
     yield Case("smooth", *_group(1, 3, 0, (0,), 3, smooth_softmax=1), **_SMALL)
     yield Case("window", *_group(1, 3, 4, (4,), 7, local_window_size=3), **_SMALL)
-    yield Case("window-of-one", *_group(1, 3, 2, (2,), 5, local_window_size=1), alone, **_SMALL)
+    yield Case("window-of-one", *_group(1, 3, 2, (2,), 5, local_window_size=1), **_SMALL)
     yield Case("sink", *_group(1, 2, 1, (1,), 3, sink=floats(4)), **_SMALL)
     for shape in ((1, 4, 2, 3), (1, 1, 2, 3)):
         yield Case("bias", *_group(1, 2, 1, (1,), 3, attention_bias=floats(*shape)), **_SMALL)
