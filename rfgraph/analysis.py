@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import pairwise
 from math import inf, lcm, prod
 from typing import Any
@@ -802,9 +802,62 @@ class Analysis:
                 )
             output = self.outputs[0]
         extent = self._shape_of(output)
+        region = []
+        for term in self._reached(tensor, index).get(output, ()):
+            reached = ~emptiness(term)[0]
+            axes = tuple(a for a, n in enumerate(reached.shape) if n > 1)
+            mask = reached.reshape([reached.shape[a] for a in axes])
+            if mask.any():
+                region.append(() if not axes or mask.all() else (Factor(axes, mask),))
+        return Support(output, extent, union(region, extent))
+
+    def influenced(
+        self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """The units of all values that depend on an element, or a region, of an earlier one.
+
+        Parameters
+        ----------
+        tensor : str
+            An input, or any other value.
+        index : sequence of int, slice or ndarray
+            The element, one coordinate an axis; slices and arrays of coordinates take in a
+            region, their product.
+
+        Returns
+        -------
+        dict of str to ndarray of bool
+            By value, where its units do; broadcastable to its shape. Values without such a unit
+            are left out.
+
+        Raises
+        ------
+        QueryError
+            No such tensor or element, or the tensor depends on no input.
+        ShapeError
+            The shape of the tensor is not known.
+
+        Examples
+        --------
+        >>> a = analyze("models/lenet_textbook.onnx")
+        >>> rows = a.influenced("x", (slice(None), slice(None), [0, 1], slice(None)))["c"]
+        >>> rows.shape, rows[0, 0, :, 0].nonzero()[0].tolist()
+        ((1, 1, 26, 1), [0, 1])
+        """
+        found = {}
+        for value, terms in self._reached(tensor, index).items():
+            mask = reduce(np.logical_or, [~emptiness(term)[0] for term in terms])
+            if mask.any():
+                found[value] = mask
+        return found
+
+    def _reached(
+        self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]
+    ) -> dict[str, Terms]:
+        """What of every value depends on a region of `tensor`: where its terms are not empty."""
         places = self._places(tensor, index)
         if not all(mask.any() for mask in places):
-            return Support(output, extent, ())
+            return {}
         if tensor not in self._flow.inputs and not self._views.get(tensor):
             raise QueryError(
                 f"'{tensor}' depends on no input, and what it influences is not followed",
@@ -814,14 +867,7 @@ class Analysis:
         # What is reached is a set, and can grow only so often.
         seeds = {tensor: meaning.mark(places)}
         views = forward(self._flow, meaning, seeds=seeds, rounds=inf)
-        region = []
-        for term in views.get(output, {}).get(tensor, ()):
-            reached = ~emptiness(term)[0]
-            axes = tuple(a for a, n in enumerate(reached.shape) if n > 1)
-            mask = reached.reshape([reached.shape[a] for a in axes])
-            if mask.any():
-                region.append(() if not axes or mask.all() else (Factor(axes, mask),))
-        return Support(output, extent, union(region, extent))
+        return {value: seen[tensor] for value, seen in views.items() if seen.get(tensor)}
 
     def field(
         self,
@@ -955,7 +1001,9 @@ class Analysis:
             raise ShapeError(f"the shape of '{tensor}' is not known", file=self.file)
         return shape
 
-    def _places(self, tensor: str, index: Sequence[int | slice]) -> list[np.ndarray]:
+    def _places(
+        self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]
+    ) -> list[np.ndarray]:
         """`index` as a mask for each axis of `tensor`."""
         shape = self._shape_of(tensor)
         if len(index) != len(shape):
@@ -968,16 +1016,16 @@ class Analysis:
         for axis, (at, size) in enumerate(zip(index, shape, strict=True)):
             mask = np.zeros(size, dtype=bool)
             if not isinstance(at, slice):
-                try:
-                    at = operator.index(at)
-                except TypeError:
+                given = np.asarray(at)
+                if given.dtype.kind not in "iu":
                     raise QueryError(
                         f"{at!r} is no coordinate: a whole number or a slice is wanted",
                         file=self.file,
-                    ) from None
-                if not -size <= at < size:
+                    )
+                beyond = given[(given < -size) | (given >= size)]
+                if beyond.size:
                     raise QueryError(
-                        f"'{tensor}' of shape {shape} has no coordinate {at} on axis {axis}",
+                        f"'{tensor}' of shape {shape} has no coordinate {beyond[0]} on axis {axis}",
                         file=self.file,
                     )
             mask[at] = True

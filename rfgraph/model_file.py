@@ -131,33 +131,11 @@ class Weights:
         return out
 
     def _fetch(self, tensor: onnx.TensorProto, file: str | None, where: str) -> onnx.TensorProto:
+        location = location_of(tensor)
         entries = {entry.key: entry.value for entry in tensor.external_data}
-        location = entries.get("location", "")
-        # Weights are numbers with a fraction; integers are shapes and indices, which count.
-        missing = MissingDataError if tensor.data_type in _WEIGHTS else ModelError
-        if self._path is None:
-            raise missing(
-                f"its data lies in '{location}', and a model given as bytes has no folder",
-                node=where,
-                remedy="give the model's path",
-            )
-        folder = self._path.parent.resolve()
         try:
             size = _bytes(tensor)
-            target = (folder / location).resolve()
-            if not location or not target.is_relative_to(folder):
-                raise ModelError(
-                    f"its data lies in '{location}', outside the model's folder",
-                    file=file,
-                    node=where,
-                )
-            if not target.exists():
-                raise missing(
-                    f"its data in '{location}' can't be read: there is no such file",
-                    file=file,
-                    node=where,
-                    remedy="put the data file beside the model",
-                )
+            target = _target(tensor, self._path, where)
             if not target.is_file():
                 raise ValueError("it is no file")
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
@@ -179,6 +157,70 @@ class Weights:
         fetched.data_location = onnx.TensorProto.DEFAULT
         fetched.raw_data = contents
         return fetched
+
+
+def location_of(tensor: onnx.TensorProto) -> str:
+    """Where the contents of a tensor lie that are not in the model: relative to its folder."""
+    return next((e.value for e in tensor.external_data if e.key == "location"), "")
+
+
+def _target(tensor: onnx.TensorProto, path: Path | None, where: str) -> Path:
+    """The file that a tensor's contents lie in, which is there, inside the model's folder."""
+    location = location_of(tensor)
+    # Weights are numbers with a fraction; integers are shapes and indices, which count.
+    missing = MissingDataError if tensor.data_type in _WEIGHTS else ModelError
+    if path is None:
+        raise missing(
+            f"its data lies in '{location}', and a model given as bytes has no folder",
+            node=where,
+            remedy="give the model's path",
+        )
+    folder = path.parent.resolve()
+    target = (folder / location).resolve()
+    if not location or not target.is_relative_to(folder):
+        raise ModelError(
+            f"its data lies in '{location}', outside the model's folder",
+            file=str(path),
+            node=where,
+        )
+    if not target.exists():
+        raise missing(
+            f"its data in '{location}' can't be read: there is no such file",
+            file=str(path),
+            node=where,
+            remedy="put the data file beside the model",
+        )
+    return target
+
+
+def whole(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
+    """A model with its weights, to be run; one that `load` accepts.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        A copy of one's own. External data stays where it is.
+    folder : str
+        The folder that external data is relative to; ``""`` if there is none.
+
+    Raises
+    ------
+    ModelError
+        External data is missing, or lies outside the model's folder.
+    """
+    path = None
+    if isinstance(model, onnx.ModelProto):
+        proto = onnx.ModelProto()
+        proto.CopyFrom(model)
+    elif isinstance(model, bytes):
+        proto = onnx.ModelProto.FromString(model)
+    else:
+        path = Path(model)
+        proto = onnx.load(path, load_external_data=False)
+    outside = [t for t in proto.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+    for tensor in outside:
+        _target(tensor, path, f"tensor '{tensor.name}'")
+    return proto, str(path.parent.resolve()) if path and outside else ""
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:
