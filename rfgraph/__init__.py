@@ -20,6 +20,7 @@ from rfgraph.errors import (
 from rfgraph.explain import Explanation, Hop
 from rfgraph.flow import Note
 from rfgraph.ops import Operation, Undetermined, transfer
+from rfgraph.validation import Validation, Violation, validate
 
 __version__ = "0.1.0.dev0"
 
@@ -38,8 +39,11 @@ __all__ = [
     "TransferError",
     "Undetermined",
     "UnsupportedError",
+    "Validation",
+    "Violation",
     "analyze",
     "plot",
     "reads",
     "transfer",
+    "validate",
 ]

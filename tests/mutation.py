@@ -306,9 +306,13 @@ def _observed(case: Case) -> Any:
 _MORE_BEFORE, _MORE_AFTER = "one more before", "one more after"
 _FIRST_DROPPED, _LAST_DROPPED = "first dropped", "last dropped"
 _LATER, _EARLIER = "one later", "one earlier"
+_NO_STRIDE, _NO_DILATION = "stride ignored", "dilation ignored"
 _LEFT_OUT, _ADDED = "left out", "read all the same"
 _LONGER = ("part forgotten", "part begins earlier", "part ends later")
 _SHORTER = ("part begins later", "part ends earlier")
+
+# What people get wrong first.
+COMMON = frozenset({_LATER, _EARLIER, _LAST_DROPPED, _NO_STRIDE, _NO_DILATION, _LEFT_OUT})
 
 # With these alone nothing is missing: what is conservative may read more.
 WIDER = frozenset({_MORE_BEFORE, _MORE_AFTER, _ADDED, *_LONGER})
@@ -350,6 +354,10 @@ def _axis_mutants(read: AxisRead, size: int, extent: Shape) -> Iterator[tuple[st
     if counts.max(initial=0) > 1:
         yield _FIRST_DROPPED, changed(step, -1)
         yield _LAST_DROPPED, changed(0, -1)
+    if isinstance(read, Along) and read.advance not in (0, 1):
+        yield _NO_STRIDE, replace(read, advance=1)
+    if step > 1 and counts.max(initial=0) > 1:
+        yield _NO_DILATION, replace(read, step=1)
     if isinstance(read, Along) and read.part is not None:
         begin, end = read.part
         parts = [None, (begin - 1, end), (begin, end + 1), (begin + 1, end), (begin, end - 1)]
@@ -712,7 +720,7 @@ def _fate(
 ) -> str:
     changed = mutant.reads()
     try:
-        wrong = trial.compare(_with(analysis, replace(step, reads=changed)))
+        wrong = trial.compare(with_step(analysis, replace(step, reads=changed)))
     except Exception:  # what no analysis can make sense of is found out too
         return KILLED
     if wrong is not None:
@@ -769,7 +777,7 @@ def _supports(
     return found
 
 
-def _with(analysis: rfgraph.Analysis, changed: Step) -> rfgraph.Analysis:
+def with_step(analysis: rfgraph.Analysis, changed: Step) -> rfgraph.Analysis:
     """The analysis with another answer for one node."""
     flow, graph = analysis._flow, analysis._graph
     steps = {id(step.node): step for step in flow.steps}

@@ -1,4 +1,4 @@
-"""The command line: ``rfgraph show``, ``rfgraph unit`` and ``rfgraph why``."""
+"""The command line: ``rfgraph show``, ``rfgraph unit``, ``rfgraph why``, ``rfgraph validate``."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import sys
 from collections.abc import Sequence
 
 from rfgraph import __version__
-from rfgraph.cli import show, unit, why
-from rfgraph.cli.common import silence, write
+from rfgraph.cli import show, unit, validate, why
+from rfgraph.cli.common import CLEAN, ERROR, Answer, silence, write
 from rfgraph.errors import RFGraphError
 from rfgraph.render import text
 
-CLEAN, ERROR = 0, 2
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, or 2 on a usage or model error."""
+    """Run the command line; return the exit code.
+
+    It is 0, 1 if something was found to be wrong, or 2 on a usage or model error.
+    """
+    answer = ""
     given = sys.argv[1:] if arguments is None else arguments
     # A unit that begins with a minus is no option.
     options = _parser().parse_args([f" {a}" if re.match(r"-\d", a) else a for a in given])
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         kind = type(error).__name__
         return _fail(f"internal error: {kind}: {_line(error)} (--debug shows where)")
-    return CLEAN
+    return answer.code if isinstance(answer, Answer) else CLEAN
 
 
 def _fail(message: str) -> int:
@@ -55,6 +57,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"rfgraph {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (show, unit, why):
+    for command in (show, unit, why, validate):
         command.add(commands)
     return parser

@@ -16,6 +16,9 @@ from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.graph import read
 
+# Exit codes.
+CLEAN, FINDINGS, ERROR = 0, 1, 2
+
 # What pictures are made of.
 _BLOCKS = "▀▄█▌▐─│┌┐└┘┄┆"
 
@@ -57,25 +60,45 @@ def add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--debug", action="store_true", help="a traceback on an internal error")
 
 
+class Answer(str):
+    """What a command says, with the exit code that it ends with."""
+
+    code = CLEAN
+
+    def __new__(cls, text: str, code: int) -> Answer:
+        """The text, which is an answer."""
+        made = super().__new__(cls, text)
+        made.code = code
+        return made
+
+
 def analysis_of(options: argparse.Namespace) -> Analysis:
     """The analysis that the options ask for."""
+    progress = teller("nodes") if sys.stderr.isatty() else None
+    return analyze(options.model, **arguments(options), progress=progress)
+
+
+def arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options of every command ask of `rfgraph.analyze`; transfers are registered."""
     for file in options.ops:
         ops.load(file)
-    return analyze(
-        options.model,
-        shapes=_shapes(options.shape, options.model),
-        values=dict(_value(text) for text in options.value),
-        prune=options.prune,
-        strict=options.strict,
-        assume=True,
-        progress=_progress if sys.stderr.isatty() else None,
-    )
+    return {
+        "shapes": _shapes(options.shape, options.model),
+        "values": dict(_value(text) for text in options.value),
+        "prune": options.prune,
+        "strict": options.strict,
+        "assume": True,
+    }
 
 
-def _progress(done: int, total: int) -> None:
-    """Say on the terminal how far the analysis is; it is called on long work only."""
-    end = "\r" if done < total else "\r\033[K"
-    print(f"rfgraph: {done} of {total} nodes", end=end, file=sys.stderr, flush=True)
+def teller(what: str) -> Callable[[int, int], None]:
+    """Says on the terminal how far long work is."""
+
+    def tell(done: int, total: int) -> None:
+        end = "\r" if done < total else "\r\033[K"
+        print(f"rfgraph: {done} of {total} {what}", end=end, file=sys.stderr, flush=True)
+
+    return tell
 
 
 def _shapes(given: list[str], model: str) -> dict[str, tuple[int, ...]]:

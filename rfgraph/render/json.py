@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from math import isfinite
 from typing import Any
@@ -12,6 +13,7 @@ from rfgraph.analysis import Analysis
 from rfgraph.closed_form import AxisField, Field, Number
 from rfgraph.explain import Explanation, Hop
 from rfgraph.render.rows import Row
+from rfgraph.validation.report import Validation
 
 VERSION = 1
 
@@ -64,6 +66,31 @@ def why(
             "unit": unit,
             "local": local,
             "explanations": {name: list(map(_explanation, all)) for name, all in found.items()},
+        }
+    )
+
+
+def validation(found: Validation) -> str:
+    """The document of `rfgraph validate`."""
+    return _dump(
+        {
+            **_head(found.analysis),
+            "method": found.method,
+            "seed": found.seed,
+            "ok": found.ok,
+            "passes": found.passes,
+            "planned": found.planned,
+            "naive": found.naive,
+            "probes": found.probes,
+            "seconds": round(found.seconds, 3),
+            "interrupted": found.interrupted,
+            "tested": [
+                {"value": value, "input": name, "units": found.units[value], **asdict(tally)}
+                for (value, name), tally in found.tallies.items()
+            ],
+            "violations": [asdict(violation) for violation in found.violations],
+            "untested": found.untested,
+            "remarks": found.notes,
         }
     )
 

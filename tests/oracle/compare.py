@@ -14,7 +14,9 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from .observe import Poison, Shape, UnobservableError, Values, attributes, hull, interpolates
+from rfgraph.validation.poison import interpolates
+
+from .observe import Poison, Shape, UnobservableError, Values, attributes, hull
 
 Bounds: TypeAlias = tuple[np.ndarray, np.ndarray]
 
@@ -158,7 +160,7 @@ class Observed:
 
 def observed(model: onnx.ModelProto, values: Values = "outputs") -> list[Observed]:
     """Everything that is observed of a model, in graph order."""
-    loose = any(map(interpolates, model.graph.node))
+    loose = interpolates(model)
     most = Poison(model, values)
     least = Poison(model, values, taps="weighted") if loose else most
     found = []

@@ -5,10 +5,8 @@ units that came out NaN are those that read the element, directly or through oth
 is an observation of structure: a NaN passes through a weight of any value, a saturated
 activation and a softmax over one element alike. `poison` does this for every element.
 
-Some of onnxruntime's kernels lose a NaN, or spread it; `RULES` lists them. For those the model is
-rewritten into a *probe*: the operator is replaced by one that reads the same elements and carries
-NaN, or it is run, unchanged, on the indicator of NaN (1 where its input is NaN, else 0). Values
-that are not floats (comparisons, casts to integers, ArgMax) are floats in the probe.
+Some of onnxruntime's kernels lose a NaN, or spread it: the model is rewritten into a *probe*, see
+`rfgraph.validation.poison`.
 
 `perturb` changes values in place of poisoning them and compares bit for bit, on the model as it
 is. What it finds is certainly read; what is read can escape it (a maximum elsewhere, a dead Relu,
@@ -17,28 +15,21 @@ a saturated sigmoid). The two check each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from rfgraph.validation.poison import Taps, poisoned
 
 Shape: TypeAlias = tuple[int, ...]
 Masks: TypeAlias = dict[str, np.ndarray]
 Values: TypeAlias = Literal["outputs", "all"]
-Taps: TypeAlias = Literal["read", "weighted"]
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
-
-# Operators whose outputs are known from shapes alone, and outputs that no data can change.
-_SHAPE_ONLY = frozenset({"Shape", "Size"})
-_DEAD_OUTPUTS = frozenset({("Dropout", 1)})
-
-# An interpolation weight below this is rounding of one that is zero.
-_WEIGHT = 1e-4
 
 
 class UnobservableError(Exception):
@@ -98,6 +89,17 @@ def node_outputs(model: onnx.ModelProto) -> list[str]:
     return [name for node in model.graph.node for name in node.output if name]
 
 
+def _shapes(model: onnx.ModelProto) -> dict[str, Shape]:
+    """Static shapes, as far as ONNX infers them."""
+    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    return {
+        value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        for value in (*graph.input, *graph.value_info, *graph.output)
+        if value.type.tensor_type.HasField("shape")
+        and all(dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim)
+    }
+
+
 def _names(model: onnx.ModelProto, values: Values | Sequence[str]) -> list[str]:
     if values == "outputs":
         return [output.name for output in model.graph.output]
@@ -113,231 +115,6 @@ def _with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelPro
     del copy.graph.output[:]
     copy.graph.output.extend([helper.make_empty_tensor_value_info(name) for name in names])
     return copy
-
-
-# ---------------------------------------------------------------- the probe
-
-
-class _Probe:
-    """A model under rewriting: the same values by the same names, all that live are floats."""
-
-    def __init__(self, model: onnx.ModelProto, taps: Taps) -> None:
-        self.taps = taps
-        self.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-        self.live = set(input_shapes(model))
-        for node in model.graph.node:
-            living = [
-                name
-                for k, name in enumerate(node.output)
-                if name and (node.op_type, k) not in _DEAD_OUTPUTS
-            ]
-            if node.op_type in _SHAPE_ONLY or self.live.isdisjoint(node.input):
-                self.nodes.append(node)
-                continue
-            rule = RULES.get(node.op_type)
-            if rule is None or not rule.applies(node, taps):
-                self.nodes.append(node)
-            else:
-                rule.rewrite(self, node)
-            self.live.update(living)
-
-    def model(self, model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
-        """The probe of `model`, returning `names`."""
-        probe = _with_outputs(model, names)
-        del probe.graph.node[:]
-        probe.graph.node.extend(self.nodes)
-        probe.graph.initializer.extend(self.constants)
-        del probe.graph.value_info[:]
-        return probe
-
-    def emit(self, op: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
-        """Append a node with one output, and return its name."""
-        output = output or f"probe_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
-        return output
-
-    def constant(self, value: object, dtype: type = np.float32) -> str:
-        """Name of a new constant."""
-        name = f"probe_constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.array(value, dtype), name))
-        return name
-
-    def floats(self, name: str) -> str:
-        """An operand as floats: one that lives is, of others nobody knows."""
-        return name if name in self.live else self.emit("Cast", [name], to=TensorProto.FLOAT)
-
-    def clone(self, node: onnx.NodeProto, first: str, output: str = "", **changed: Any) -> str:
-        """Append `node` reading `first` in place of its first input, some attributes changed."""
-        return self.emit(
-            node.op_type, [first, *node.input[1:]], output, **(attributes(node) | changed)
-        )
-
-    def indicator(self, name: str) -> str:
-        """1 where a value is NaN, 0 elsewhere."""
-        return self.emit("Cast", [self.emit("IsNaN", [name])], to=TensorProto.FLOAT)
-
-    def exceeds(self, name: str, limit: float) -> str:
-        """Where the magnitude of a value exceeds `limit`."""
-        return self.emit("Greater", [self.emit("Abs", [name]), self.constant(limit)])
-
-    def nan_where(self, condition: str, output: str) -> None:
-        """Make `output` NaN where `condition` holds, and some number elsewhere."""
-        nan, number = self.constant(np.nan), self.constant(0.75)
-        self.emit("Where", [condition, nan, number], output)
-
-
-def _max_pool(probe: _Probe, node: onnx.NodeProto) -> None:
-    """The same window over the indicator; in a window of padding only the maximum is -max."""
-    found = probe.clone(node, probe.indicator(node.input[0]))
-    probe.nan_where(probe.emit("Greater", [found, probe.constant(0.5)]), node.output[0])
-    for indices in node.output[1:]:
-        probe.emit("Identity", [node.output[0]], indices)
-
-
-def _lrn(probe: _Probe, node: onnx.NodeProto) -> None:
-    """The same operator on 1 and 101: their sums of squares are exact, so it forgets exactly."""
-    exact: dict[str, Any] = {"alpha": 1.0, "beta": 1.0, "bias": 1.0}
-    marked = probe.emit("Mul", [probe.indicator(node.input[0]), probe.constant(100.0)])
-    with_it = probe.emit("Add", [marked, probe.constant(1.0)])
-    without = probe.emit("Sub", [with_it, marked])
-    difference = probe.emit(
-        "Sub", [probe.clone(node, with_it, **exact), probe.clone(node, without, **exact)]
-    )
-    probe.nan_where(probe.exceeds(difference, 1e-3), node.output[0])
-
-
-def _resize(probe: _Probe, node: onnx.NodeProto) -> None:
-    """Interpolate the indicator: what has a weight shows."""
-    outside: dict[str, Any] = {}
-    if "extrapolation_value" in attributes(node):
-        outside["extrapolation_value"] = 0.0
-    found = probe.clone(node, probe.indicator(node.input[0]), **outside)
-    probe.nan_where(probe.exceeds(found, _WEIGHT), node.output[0])
-
-
-def _reduction(probe: _Probe, node: onnx.NodeProto) -> None:
-    """The mean over the same axes."""
-    given = attributes(node)
-    probe.emit("ReduceMean", node.input, node.output[0], **given)
-
-
-def _arg_reduction(probe: _Probe, node: onnx.NodeProto) -> None:
-    """The mean over the same axis."""
-    given = attributes(node)
-    axes = [given.get("axis", 0)]
-    keepdims = given.get("keepdims", 1)
-    if probe.opset < 18:
-        probe.emit("ReduceMean", node.input, node.output[0], axes=axes, keepdims=keepdims)
-    else:
-        inputs = [node.input[0], probe.constant(axes, np.int64)]
-        probe.emit("ReduceMean", inputs, node.output[0], keepdims=keepdims)
-
-
-def _hardmax(probe: _Probe, node: onnx.NodeProto) -> None:
-    """The softmax over the same axis, or axes before opset 13."""
-    given = attributes(node)
-    probe.emit("Softmax", node.input, node.output[0], **given)
-
-
-def _global_max_pool(probe: _Probe, node: onnx.NodeProto) -> None:
-    """The average over the same axes."""
-    probe.emit("GlobalAveragePool", node.input, node.output[0])
-
-
-def _pass(probe: _Probe, node: onnx.NodeProto) -> None:
-    """Each element reads its own."""
-    probe.emit("Identity", node.input[:1], node.output[0])
-
-
-def _sum(probe: _Probe, node: onnx.NodeProto) -> None:
-    """The sum of the operands that are given, broadcast alike."""
-    probe.emit("Sum", [probe.floats(name) for name in node.input if name], node.output[0])
-
-
-def _always(node: onnx.NodeProto, taps: Taps) -> bool:
-    return True
-
-
-def _to_non_float(node: onnx.NodeProto, taps: Taps) -> bool:
-    return attributes(node)["to"] not in FLOATS
-
-
-def interpolates(node: onnx.NodeProto) -> bool:
-    """Whether a node is a resize that weighs its taps."""
-    if node.op_type not in ("Resize", "Upsample"):
-        return False
-    return bool(attributes(node).get("mode", b"nearest") != b"nearest")
-
-
-def _weighted(node: onnx.NodeProto, taps: Taps) -> bool:
-    return taps == "weighted" and interpolates(node)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Why an operator is not observed as it is, and what stands in for it.
-
-    Attributes
-    ----------
-    why : str
-        What onnxruntime's kernel does with a NaN.
-    instead : str
-        What the probe has in the operator's place.
-    rewrite : callable
-        Appends that to a probe.
-    applies : callable
-        Whether the rule holds for a node, and for the taps that are asked for.
-    """
-
-    why: str
-    instead: str
-    rewrite: Callable[[_Probe, onnx.NodeProto], None]
-    applies: Callable[[onnx.NodeProto, Taps], bool] = _always
-
-
-_LOST = "a comparison with NaN is false, so a NaN only survives as the first element"
-_NOT_FLOAT = "the output is no float, and can't hold a NaN"
-_ZERO = "taps of weight zero are multiplied too, and 0 * NaN is NaN"
-
-# The rules, established with onnxruntime 1.32's CPU kernels; test_observe.py holds each of them
-# against the kernel. Every other operator of the random graphs carries a NaN exactly.
-RULES: Mapping[str, Rule] = {
-    "MaxPool": Rule(_LOST, "itself on the indicator", _max_pool),
-    "GlobalMaxPool": Rule(_LOST, "GlobalAveragePool", _global_max_pool),
-    "ReduceMax": Rule(_LOST, "ReduceMean", _reduction),
-    "ReduceMin": Rule(_LOST, "ReduceMean", _reduction),
-    "ArgMax": Rule(_NOT_FLOAT, "ReduceMean", _arg_reduction),
-    "ArgMin": Rule(_NOT_FLOAT, "ReduceMean", _arg_reduction),
-    "Hardmax": Rule("only zeros and ones are written", "Softmax", _hardmax),
-    "ThresholdedRelu": Rule("NaN is not above alpha: 0", "Identity", _pass),
-    "Shrink": Rule("NaN is neither below nor above: 0", "Identity", _pass),
-    "IsNaN": Rule(_NOT_FLOAT, "Identity", _pass),
-    "IsInf": Rule(_NOT_FLOAT, "Identity", _pass),
-    "Not": Rule(_NOT_FLOAT, "Identity", _pass),
-    "Cast": Rule("an integer or a bool can't hold a NaN", "Identity", _pass, _to_non_float),
-    "CastLike": Rule("the type may be one that can't hold a NaN", "Identity", _pass),
-    "Greater": Rule(_NOT_FLOAT, "Sum", _sum),
-    "GreaterOrEqual": Rule(_NOT_FLOAT, "Sum", _sum),
-    "Less": Rule(_NOT_FLOAT, "Sum", _sum),
-    "LessOrEqual": Rule(_NOT_FLOAT, "Sum", _sum),
-    "Equal": Rule(_NOT_FLOAT, "Sum", _sum),
-    "And": Rule(_NOT_FLOAT, "Sum", _sum),
-    "Or": Rule(_NOT_FLOAT, "Sum", _sum),
-    "Xor": Rule(_NOT_FLOAT, "Sum", _sum),
-    "Where": Rule("only the branch that is taken passes", "Sum", _sum),
-    "Clip": Rule("a limit that is NaN does not limit", "Sum", _sum),
-    "Pow": Rule("1 to the power of NaN is 1, and NaN to the power of 0", "Sum", _sum),
-    "PRelu": Rule("the slope is not read where the value is positive", "Sum", _sum),
-    "LRN": Rule(
-        "a running sum over the channels keeps NaN beyond the window",
-        "itself on 1 and on 1 + 100 * the indicator, compared",
-        _lrn,
-    ),
-    "Resize": Rule(_ZERO, "itself on the indicator", _resize, _weighted),
-    "Upsample": Rule(_ZERO, "itself on the indicator", _resize, _weighted),
-}
 
 
 # ---------------------------------------------------------------- observing
@@ -360,7 +137,7 @@ class Poison:
     Raises
     ------
     UnobservableError
-        Something lives that is no float and has no rule, or NaN occurs without any poison.
+        Something lives and has no rule, or NaN occurs without any poison.
     """
 
     def __init__(
@@ -369,11 +146,13 @@ class Poison:
         values: Values | Sequence[str] = "outputs",
         taps: Taps = "read",
     ) -> None:
-        probe = _Probe(model, taps)
         self.names = _names(model, values)
         self.shapes = input_shapes(model)
+        probe = poisoned(model, self.names, _shapes(model).get, taps=taps)
+        for name, why in probe.lost.items():
+            raise UnobservableError(f"{name} lives, and its operator has no rule: {why}")
         try:
-            self._session = session(probe.model(model, self.names))
+            self._session = session(probe.model)
         except Exception as error:
             raise UnobservableError(f"the probe does not load: {error}") from error
         random = np.random.default_rng(0)
@@ -383,11 +162,8 @@ class Poison:
         }
         self.base = self._run()
         for name, value in self.base.items():
-            if value.dtype.kind == "f":
-                if np.isnan(value).any():
-                    raise UnobservableError(f"{name} holds NaN without any poison")
-            elif name in probe.live:
-                raise UnobservableError(f"{name} lives, is no float, and its operator has no rule")
+            if value.dtype.kind == "f" and np.isnan(value).any():
+                raise UnobservableError(f"{name} holds NaN without any poison")
 
     def _run(self) -> dict[str, np.ndarray]:
         return dict(zip(self.names, self._session.run(self.names, self._feeds), strict=True))

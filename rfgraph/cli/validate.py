@@ -1,0 +1,157 @@
+"""``rfgraph validate``: the claims tested on the model itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rfgraph.cli.common import (
+    CLEAN,
+    ERROR,
+    FINDINGS,
+    Answer,
+    add_common,
+    arguments,
+    teller,
+)
+from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.render import json as json_format
+from rfgraph.render import validation as rendered
+from rfgraph.validation import validate
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = commands.add_parser(
+        "validate",
+        help="test what is claimed on the model itself, with onnxruntime",
+        description="Change planes and elements of the inputs, run the model, and tell whether "
+        "anything moves that is claimed not to. Ends with 1 if a claim is contradicted.",
+    )
+    add_common(command)
+    command.add_argument(
+        "--method",
+        choices=("perturb", "poison"),
+        default="perturb",
+        help="perturb (the default): other numbers, on the model as it is; poison: NaN, on a copy "
+        "in which every operator carries it, where what is seen must equal what is claimed",
+    )
+    command.add_argument(
+        "--tensors",
+        metavar="GLOB,...",
+        help="the values to test; '*' for all (default: the outputs and some of the others)",
+    )
+    command.add_argument(
+        "--inputs", type=Path, metavar="FILE.npz", help="what to run on (default: random numbers)"
+    )
+    command.add_argument(
+        "--samples",
+        type=int,
+        metavar="N",
+        help="at most so many planes across each axis, and single elements of each input",
+    )
+    command.add_argument(
+        "--seconds",
+        type=float,
+        default=20.0,
+        metavar="N",
+        help="begin no run after so many seconds (20; inf: make all runs)",
+    )
+    command.add_argument(
+        "--exhaustive",
+        action="store_true",
+        help="change every plane in a run of its own: planes that share one can hide what a unit "
+        "sees further away from its field than the field is long",
+    )
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time")
+    workers = command.add_mutually_exclusive_group()
+    workers.add_argument(
+        "--processes", action="store_true", help="with --jobs: processes in place of threads"
+    )
+    workers.add_argument("--dask", metavar="ADDRESS", help="the scheduler of a dask cluster to use")
+    command.add_argument(
+        "--provider",
+        action="append",
+        metavar="NAME",
+        help="execution provider of onnxruntime (CPUExecutionProvider; may be repeated)",
+    )
+    command.add_argument(
+        "--reproduce",
+        type=Path,
+        metavar="FOLDER",
+        help="write what shows the first violations again: model, inputs and a script",
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> str:
+    """The answer."""
+    with _executor(options.dask) as (executor, workers):
+        found = validate(
+            options.model,
+            **arguments(options),
+            method=options.method,
+            tensors=options.tensors.split(",") if options.tensors else None,
+            inputs=_arrays(options.inputs) if options.inputs else None,
+            samples=options.samples,
+            seconds=options.seconds,
+            exhaustive=options.exhaustive,
+            seed=options.seed,
+            jobs=workers or options.jobs,
+            processes=options.processes,
+            executor=executor,
+            providers=options.provider or ("CPUExecutionProvider",),
+            reproductions=options.reproduce,
+            progress=teller("passes") if sys.stderr.isatty() else None,
+        )
+    if options.output_format == "json":
+        answer = json_format.validation(found)
+    else:
+        answer = rendered.text(found)
+    code = CLEAN if found.ok else FINDINGS
+    return Answer(answer, ERROR if found.ok and found.interrupted else code)
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            if not isinstance(stored, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one array without a name")
+            return dict(stored)
+    except (OSError, ValueError, EOFError, TypeError, AttributeError) as error:
+        raise QueryError(
+            f"--inputs {path}: {error}",
+            remedy="numpy.savez(FILE, x=...) writes one, with an array for each input",
+        ) from None
+
+
+@contextmanager
+def _executor(address: str | None) -> Iterator[tuple[Executor | None, int]]:
+    """The executor of a dask cluster, and how many threads its workers have."""
+    if address is None:
+        yield None, 0
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise RFGraphError(
+            "dask is not installed, which --dask needs", remedy="pip install 'rfgraph[dask]'"
+        ) from None
+    connect: Any = Client
+    try:
+        client = connect(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise RFGraphError(f"--dask {address}: no scheduler is reached: {error}") from None
+    with client:
+        workers = sum(client.ncores().values())
+        if not workers:
+            raise RFGraphError(f"--dask {address}: the cluster has no worker")
+        yield client.get_executor(), workers

@@ -1,0 +1,11 @@
+"""Claims of an analysis tested on the model itself, with onnxruntime: no gradients, any model.
+
+`validate` plans runs (`probes`), asks the analysis what it claims of each (`claims`), and holds
+the claims against forward passes (`runs`) of the model, or of a copy that carries NaN to all
+that reads it (`poison`), here or by any executor (`workers`).
+"""
+
+from rfgraph.validation.report import Tally, Validation, Violation
+from rfgraph.validation.validate import validate
+
+__all__ = ["Tally", "Validation", "Violation", "validate"]

@@ -1,0 +1,115 @@
+"""What a model is run on, where its user gives nothing: random numbers that it accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from rfgraph.errors import QueryError
+from rfgraph.reads import Shape
+
+# Whole numbers below these are tried in turn: tokens, classes, bytes, bits.
+LIMITS = (30_000, 1_000, 256, 100, 10, 2, 1)
+
+_UNFILLED = (TensorProto.UNDEFINED, TensorProto.STRING)
+
+
+def whole_numbers(inputs: Sequence[onnx.ValueInfoProto]) -> bool:
+    """Whether one of the inputs holds whole numbers."""
+    return any(_dtype(i).kind in "iu" for i in inputs if i.type.tensor_type.elem_type)
+
+
+def drawn(
+    inputs: Sequence[onnx.ValueInfoProto],
+    shapes: Mapping[str, Shape],
+    given: Mapping[str, Any],
+    seed: int,
+    limit: int,
+    file: str | None,
+) -> dict[str, np.ndarray]:
+    """An array for every input.
+
+    Parameters
+    ----------
+    inputs : sequence of onnx.ValueInfoProto
+        The model's inputs.
+    shapes : mapping of str to tuple of int
+        Their shapes.
+    given : mapping of str to array
+        What is given for some of them: an array of the shape, or of one row of the batch.
+    seed : int
+        Of the random numbers.
+    limit : int
+        Whole numbers are below it.
+    file : str or None
+        The model's path, for messages.
+
+    Raises
+    ------
+    QueryError
+        What is given doesn't fit, or an input can't be filled with random numbers.
+    """
+    unknown = sorted(set(given) - {i.name for i in inputs})
+    if unknown:
+        raise QueryError(
+            f"inputs: the model has no input '{unknown[0]}'",
+            file=file,
+            remedy=f"its inputs are {', '.join(i.name for i in inputs)}",
+        )
+    rng = np.random.default_rng(seed)
+    feeds = {}
+    for value in inputs:
+        kind = value.type.tensor_type.elem_type
+        if value.name in given:
+            feeds[value.name] = _fitted(value, given[value.name], shapes.get(value.name), file)
+            continue
+        shape = shapes.get(value.name)
+        if kind in _UNFILLED or shape is None:
+            raise QueryError(
+                f"input '{value.name}' can't be filled with random numbers",
+                file=file,
+                remedy="give it with inputs=, on the command line with --inputs FILE.npz",
+            )
+        dtype = _dtype(value)
+        if dtype.kind == "b":
+            feeds[value.name] = np.asarray(rng.random(shape) < 0.5)
+        elif dtype.kind in "iu":
+            top = min(limit, np.iinfo(dtype).max)
+            feeds[value.name] = np.asarray(rng.integers(0, top, shape), dtype)
+        else:
+            feeds[value.name] = np.asarray(rng.standard_normal(shape), dtype)
+    return feeds
+
+
+def _dtype(value: onnx.ValueInfoProto) -> np.dtype:
+    return np.dtype(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+
+
+def _fitted(
+    value: onnx.ValueInfoProto, given: Any, shape: Shape | None, file: str | None
+) -> np.ndarray:
+    kind = value.type.tensor_type.elem_type
+    if not kind:
+        return given  # type: ignore[no-any-return]
+    array = np.asarray(given)
+    if kind != TensorProto.STRING:
+        try:
+            array = array.astype(_dtype(value))
+        except (TypeError, ValueError) as error:
+            raise QueryError(
+                f"inputs: what is given for '{value.name}' is no array of {_dtype(value)}: {error}",
+                file=file,
+            ) from None
+    if shape is not None and array.shape != shape:
+        if array.shape[1:] != shape[1:] or array.shape[:1] != (1,):
+            raise QueryError(
+                f"inputs: '{value.name}' is given with the shape {array.shape}",
+                file=file,
+                remedy=f"the analysis is for {shape}: change one of both",
+            )
+        array = np.repeat(array, shape[0], axis=0)
+    return array

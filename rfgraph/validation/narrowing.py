@@ -1,0 +1,159 @@
+"""From a run that contradicts a claim to the element that does, and a way to see it again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import numpy as np
+import onnx
+
+from rfgraph.errors import RFGraphError
+from rfgraph.reads import Shape
+from rfgraph.validation.poison import needed
+from rfgraph.validation.probes import Run
+from rfgraph.validation.report import Violation
+from rfgraph.validation.runs import Runner
+
+
+def narrowed(
+    runner: Runner, run: Run, value: str, unit: Shape, claimed: np.ndarray
+) -> np.ndarray | None:
+    """The fewest elements, of those changed and not `claimed`, with which a unit still changes.
+
+    Parameters
+    ----------
+    runner : Runner
+        The program.
+    run : Run
+        What was changed.
+    value : str
+        Name of the value.
+    unit : tuple of int
+        Its unit.
+    claimed : ndarray of bool, of the input's shape
+        What the unit is claimed to see.
+
+    Returns
+    -------
+    ndarray of bool, of the input's shape, or None
+        As a rule one element. None where the unit changes only with others that it may see.
+    """
+    name = run.changes[0].input
+    shape = claimed.shape
+    kept = np.zeros(shape, dtype=bool)
+    for change in run.changes:
+        kept[change.within(shape)] = True
+    kept &= ~claimed
+
+    def moves(places: np.ndarray) -> bool:
+        return bool(runner.moved([value], runner.changed(run, {name: places}))[-1][value][unit])
+
+    if not kept.any() or not moves(kept):
+        return None
+    while True:
+        flat = np.flatnonzero(kept)
+        if len(flat) == 1:
+            return kept
+        for half in (flat[: len(flat) // 2], flat[len(flat) // 2 :]):
+            part = np.zeros(shape, dtype=bool)
+            part.reshape(-1)[half] = True
+            if moves(part):
+                kept = part
+                break
+        else:
+            # Only together do they move it.
+            return kept
+
+
+_SCRIPT = '''"""Runs model.onnx with the inputs of base.npz and of changed.npz.
+
+A unit changes that is claimed not to see the difference, or does not change although it is
+claimed to see it.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+here = Path(__file__).parent
+violation = json.loads((here / "violation.json").read_text())
+options = onnxruntime.SessionOptions()
+options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+folder = violation["folder"]
+if folder:
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", folder
+    )
+session = onnxruntime.InferenceSession((here / "model.onnx").read_bytes(), options)
+for name in ("base", "changed"):
+    feeds = dict(np.load(here / f"{name}.npz"))
+    value = session.run([violation["value"]], feeds)[0]
+    print(name, value[tuple(violation["unit"])])
+print(violation["said"])
+'''
+
+
+def save_reproduction(
+    folder: Path, runner: Runner, run: Run, violation: Violation, places: np.ndarray | None
+) -> None:
+    """Write a model, two sets of inputs and a script that shows what a violation says.
+
+    The folder is written beside its place and renamed: it is whole or not there.
+
+    Raises
+    ------
+    RFGraphError
+        It can't be written.
+    """
+    program = runner.program
+    model = _up_to(program.models[-1], violation.value)
+    inputs = {value.name for value in model.graph.input}
+    changed = runner.changed(run, None if places is None else {violation.input: places})
+    document = {
+        "value": violation.value,
+        "unit": violation.unit,
+        "input": violation.input,
+        "said": str(violation),
+        "box": violation.box,
+        "element": violation.element,
+        "folder": program.folder,
+    }
+    temporary = folder.with_name(f".{folder.name}.part")
+    try:
+        temporary.mkdir(parents=True)
+        onnx.save(model, temporary / "model.onnx")
+        for name, feeds in (("base", program.feeds), ("changed", changed)):
+            arrays: dict[str, Any] = {n: a for n, a in feeds.items() if n in inputs}
+            np.savez(temporary / f"{name}.npz", **arrays)
+        (temporary / "violation.json").write_text(json.dumps(document, indent=1))
+        (temporary / "reproduce.py").write_text(_SCRIPT)
+        temporary.replace(folder)
+    except OSError as error:
+        raise RFGraphError(
+            f"the reproduction can't be written: {error.strerror}", file=str(folder)
+        ) from None
+    finally:
+        rmtree(temporary, ignore_errors=True)
+
+
+def _up_to(contents: bytes, value: str) -> onnx.ModelProto:
+    """The part of a model that makes one value."""
+    model: onnx.ModelProto = onnx.ModelProto.FromString(contents)
+    graph = model.graph
+    nodes, names = needed(graph.node, [value])
+    kept = [
+        (graph.node, nodes),
+        (graph.initializer, [t for t in graph.initializer if t.name in names]),
+        (graph.input, [i for i in graph.input if i.name in names]),
+        (graph.output, [o for o in graph.output if o.name == value]),
+    ]
+    for field, entries in kept:
+        copies = [type(entry).FromString(entry.SerializeToString()) for entry in entries]
+        del field[:]
+        field.extend(copies)
+    return model

@@ -1,0 +1,294 @@
+"""What is run to test an analysis: a copy of the model that shows inner values too."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from math import prod
+from typing import Any
+
+import numpy as np
+import onnx
+
+from rfgraph.analysis import Analysis, Model, analyze
+from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.graph import read
+from rfgraph.model_file import whole
+from rfgraph.reads import Shape
+from rfgraph.validation import feeds as random_feeds
+from rfgraph.validation.poison import Taps, interpolates, poisoned
+from rfgraph.validation.runs import Program, opened
+
+# Values inside that are tested unless some are named.
+_INNER = 32
+
+# Values are looked at in one pass up to so many bytes.
+_GROUP = 1 << 28
+
+# Rows of a batch of which the model leaves the size open.
+_ROWS = 4
+
+# An analysis of the same model with other sizes of the inputs.
+_Again = Any
+
+
+@dataclass
+class Subject:
+    """What is tested.
+
+    Attributes
+    ----------
+    analysis : Analysis
+        Who claims.
+    program : Program
+        What is run.
+    tensors : list of str
+        The values that are tested.
+    inputs : list of str
+        The inputs that are changed.
+    rows : int
+        Rows of the batch that do not mix; 1 where the model says how many there are.
+    untested : dict of str to str
+        Values that were asked for, and why nothing can be said of them.
+    notes : list of str
+        What else is to be known.
+    """
+
+    analysis: Analysis
+    program: Program
+    tensors: list[str]
+    inputs: list[str]
+    rows: int
+    untested: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """The values in groups of which each fits into memory."""
+        groups: list[list[str]] = []
+        room = 0
+        for tensor in self.tensors:
+            size = _bytes(self.analysis, tensor)
+            if size > room or not groups:
+                groups.append([])
+                room = _GROUP
+            groups[-1].append(tensor)
+            room -= size
+        return groups
+
+
+def _bytes(analysis: Analysis, tensor: str) -> int:
+    return 4 * prod(analysis.shape(tensor) or ())
+
+
+def subject(
+    model: Model,
+    *,
+    shapes: Mapping[str, Sequence[int]],
+    values: Mapping[str, Any],
+    options: Mapping[str, Any],
+    assume: bool,
+    poison: bool,
+    tensors: Sequence[str] | None,
+    inputs: Mapping[str, Any],
+    seed: int,
+    providers: Sequence[str],
+    threads: int,
+) -> Subject:
+    """Make ready what `rfgraph.validate` runs; its parameters are explained there.
+
+    `options` are those of `rfgraph.analyze` that concern the reads.
+    """
+    analysis = analyze(model, shapes=shapes, values=values, assume=assume, **options)
+    proto, folder = whole(model)
+    analysis, rows = _batched(analysis, proto, model, shapes, {"values": values, **options})
+    untested: dict[str, str] = {}
+    candidates = _candidates(analysis, proto, tensors, untested)
+    shown, models = _models(analysis, proto, candidates, values, untested, poison=poison)
+    if tensors is None:
+        asked = {t for t in untested if t in analysis.outputs}
+        untested = {t: why for t, why in untested.items() if t in asked}
+        shown = _spread(analysis, shown)
+    feeds, limit = _feeds(analysis, proto, folder, inputs, values, seed, providers)
+    if poison:
+        feeds = _floats(feeds, models[0])
+    program = Program(
+        uuid.uuid4().hex,
+        tuple(m.SerializeToString() for m in models),
+        folder,
+        feeds,
+        poison,
+        seed,
+        tuple(providers),
+        threads,
+        analysis.file,
+    )
+    found = Subject(analysis, program, shown, [], rows, untested)
+    for name in analysis.inputs:
+        if name in feeds and np.asarray(feeds[name]).dtype.kind in "biuf":
+            found.inputs.append(name)
+        else:
+            found.notes.append(f"input '{name}' is not changed: it holds no numbers")
+    if limit is not None:
+        found.notes.append(f"whole numbers of the inputs are drawn below {limit}")
+    return found
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def _batched(
+    analysis: Analysis,
+    proto: onnx.ModelProto,
+    model: Model,
+    shapes: Mapping[str, Sequence[int]],
+    given: Mapping[str, Any],
+) -> tuple[Analysis, int]:
+    """The analysis with several rows of a batch, if their number is open and they don't mix."""
+    dims = {i.name: i.type.tensor_type.shape.dim for i in proto.graph.input}
+    several: dict[str, Shape] = {}
+    for name in analysis.inputs:
+        shape = analysis.shape(name)
+        open_ = dims.get(name) and not dims[name][0].HasField("dim_value")
+        if not shape or not open_ or name in shapes or shape[0] != 1:
+            return analysis, 1
+        several[name] = (_ROWS, *shape[1:])
+    largest = max((_bytes(analysis, t) for t in analysis.tensors), default=0)
+    if not several or _ROWS * largest > _GROUP:
+        return analysis, 1
+    try:
+        found = analyze(model, shapes=several, **given)
+        if any(found.reads_across(name, 0) for name in found.inputs):
+            return analysis, 1
+    except RFGraphError:
+        # The graph allows for one row only.
+        return analysis, 1
+    return found, _ROWS
+
+
+# ---------------------------------------------------------------- values
+
+
+def _candidates(
+    analysis: Analysis,
+    proto: onnx.ModelProto,
+    patterns: Sequence[str] | None,
+    untested: dict[str, str],
+) -> list[str]:
+    """The values that can be looked at, of those that are asked for."""
+    nodes = read(proto).proto.graph.node if proto.functions else proto.graph.node
+    made = {name for node in nodes for name in node.output}
+    asked = [t for t in analysis.tensors if t not in analysis.inputs]
+    if patterns is not None:
+        asked = [t for t in asked if any(t == p or fnmatchcase(t, p) for p in patterns)]
+        if not asked:
+            raise QueryError(
+                f"no value is called {' or '.join(patterns)}",
+                file=analysis.file,
+                remedy="rfgraph show MODEL lists them",
+            )
+    found = []
+    for tensor in asked:
+        shape = analysis.shape(tensor)
+        if tensor not in made:
+            untested[tensor] = "it is inside of a subgraph, which is not looked into"
+        elif shape is None:
+            untested[tensor] = "its shape depends on the data"
+        elif 0 in shape:
+            untested[tensor] = "it is empty"
+        elif _bytes(analysis, tensor) > _GROUP:
+            untested[tensor] = f"it has more than {_GROUP >> 20} MB"
+        else:
+            found.append(tensor)
+    return found
+
+
+def _spread(analysis: Analysis, tensors: list[str]) -> list[str]:
+    """The outputs, and values spread over the others that depend on an input."""
+    inner = [t for t in tensors if t not in analysis.outputs and analysis.depends(t)]
+    kept = {inner[k * len(inner) // _INNER] for k in range(_INNER)} if inner else set()
+    return [t for t in tensors if t in analysis.outputs or t in kept]
+
+
+def _models(
+    analysis: Analysis,
+    proto: onnx.ModelProto,
+    tensors: list[str],
+    held: Mapping[str, Any],
+    untested: dict[str, str],
+    *,
+    poison: bool,
+) -> tuple[list[str], list[onnx.ModelProto]]:
+    """The values that can be shown, and what shows them."""
+    if not poison:
+        shown = onnx.ModelProto()
+        shown.CopyFrom(proto)
+        if proto.functions:
+            # Inlined as the analysis has them, so that all names are the same.
+            del shown.graph.node[:], shown.functions[:]
+            shown.graph.node.extend(read(proto).proto.graph.node)
+        outputs = {o.name for o in shown.graph.output}
+        shown.graph.output.extend(onnx.ValueInfoProto(name=t) for t in tensors if t not in outputs)
+        return tensors, [shown]
+    kinds: list[Taps] = ["read", "weighted"] if interpolates(proto) else ["read"]
+    probes = [poisoned(proto, tensors, analysis.shape, taps=taps, held=held) for taps in kinds]
+    for probe in probes:
+        untested.update(probe.lost)
+        tensors = [t for t in tensors if t not in probe.lost]
+    return tensors, [probe.model for probe in probes]
+
+
+# ---------------------------------------------------------------- inputs
+
+
+def _feeds(
+    analysis: Analysis,
+    proto: onnx.ModelProto,
+    folder: str,
+    inputs: Mapping[str, Any],
+    values: Mapping[str, Any],
+    seed: int,
+    providers: Sequence[str],
+) -> tuple[dict[str, Any], int | None]:
+    """What the model is run on, and below what limit whole numbers are drawn, if any are."""
+    weights = {t.name for t in proto.graph.initializer}
+    weights |= {t.values.name for t in proto.graph.sparse_initializer}
+    wanted = [i for i in proto.graph.input if i.name not in weights or i.name in values]
+    shapes = {name: analysis.shape(name) or () for name in analysis.inputs}
+    shapes = {n: s for n, s in shapes.items() if analysis.shape(n) is not None}
+    given = {**inputs, **values}
+
+    def draw(limit: int) -> dict[str, Any]:
+        return random_feeds.drawn(wanted, shapes, given, seed, limit, analysis.file)
+
+    feeds = draw(random_feeds.LIMITS[0])
+    if not random_feeds.whole_numbers([i for i in wanted if i.name not in given]):
+        return feeds, None
+    # What is too large, as a token beyond the vocabulary, the model itself refuses.
+    session = opened(proto.SerializeToString(), folder, providers, 0, analysis.file)
+    for limit in random_feeds.LIMITS:
+        feeds = draw(limit)
+        try:
+            session.run(None, feeds)
+        except Exception:  # what is raised differs from kernel to kernel
+            continue
+        return feeds, limit
+    return feeds, random_feeds.LIMITS[-1]
+
+
+def _floats(feeds: Mapping[str, Any], model: onnx.ModelProto) -> dict[str, Any]:
+    """The inputs of a probe: those that live are floats there, of the size of one."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for value in model.graph.input:
+        if value.name not in feeds:
+            continue
+        feed = feeds[value.name]
+        kind = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+        if np.asarray(feed).dtype != kind or np.dtype(kind).kind != "f":
+            same = np.asarray(feed).dtype == kind
+            feed = feed if same else np.asarray(rng.standard_normal(np.shape(feed)), kind)
+        found[value.name] = feed
+    return found

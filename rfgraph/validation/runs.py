@@ -1,0 +1,304 @@
+"""Running a model with onnxruntime, with and without a change: what a worker does.
+
+A worker knows no analysis: it gets a program, once, and orders, each with the masks of what is
+claimed, and sends back sums and what contradicts the claims.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from rfgraph.errors import RFGraphError
+from rfgraph.validation.claims import Claim, Finding, judged
+from rfgraph.validation.probes import Run
+from rfgraph.validation.report import Tally
+
+# Outputs of unchanged runs are kept up to so many bytes.
+_KEPT = 1 << 29
+
+# By how much more than they vary numbers are changed.
+_AMPLIFIED = 4.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model that is to be run again and again.
+
+    Attributes
+    ----------
+    key : str
+        What tells it from others.
+    models : tuple of bytes
+        The model; two where operators read elements to which they give no weight: one that
+        shows all reads and one that shows those of some weight.
+    folder : str
+        Where its external data lies; ``""`` for none.
+    feeds : dict of str to ndarray
+        Its inputs, unchanged.
+    poison : bool
+        Whether a change is NaN, and what is NaN has changed.
+    seed : int
+        Of the changes.
+    providers : tuple of str
+        Execution providers of onnxruntime.
+    threads : int
+        Threads of a session; 0: as onnxruntime chooses.
+    file : str or None
+        The model's path, for messages.
+    """
+
+    key: str
+    models: tuple[bytes, ...]
+    folder: str
+    feeds: dict[str, np.ndarray] = field(repr=False)
+    poison: bool = False
+    seed: int = 0
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    threads: int = 0
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """One forward pass: a run, the values that are looked at, and what is claimed of them."""
+
+    run: Run
+    claims: Mapping[str, Claim]
+
+
+@dataclass
+class Result:
+    """What a forward pass has shown.
+
+    Attributes
+    ----------
+    number : int
+        The run's number.
+    tallies : dict of str to Tally
+        By value.
+    findings : list of (str, Finding)
+        Values, and what contradicts their claims.
+    unstable : list of str
+        Values of which two equal runs differ; nothing is said of them.
+    refused : str
+        Why onnxruntime did not run on the changed input; ``""`` if it did.
+    """
+
+    number: int
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    unstable: list[str] = field(default_factory=list)
+    refused: str = ""
+
+
+def opened(
+    model: bytes, folder: str, providers: Sequence[str], threads: int, file: str | None
+) -> Any:
+    """A session with every kernel as it is: nothing is fused, moved or left out.
+
+    Raises
+    ------
+    RFGraphError
+        onnxruntime is not installed, or does not open the model.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise RFGraphError(
+            "onnxruntime is not installed, which models are run with",
+            remedy="pip install 'rfgraph[validate]'",
+        ) from None
+    missing = [p for p in providers if p not in onnxruntime.get_available_providers()]
+    if missing:
+        raise RFGraphError(
+            f"onnxruntime has no {missing[0]} here",
+            remedy=f"it has {', '.join(onnxruntime.get_available_providers())}",
+        )
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    if folder:
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", folder
+        )
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=list(providers))
+    except Exception as error:  # what is raised differs from fault to fault
+        raise RFGraphError(
+            f"onnxruntime does not open the model: {_said(error)}", file=file
+        ) from None
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+class Runner:
+    """Runs a program; may be shared by threads."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._sessions = [
+            opened(m, program.folder, program.providers, program.threads, program.file)
+            for m in program.models
+        ]
+        self._lock = Lock()
+        self._kept: OrderedDict[tuple[str, ...], list[dict[str, np.ndarray]]] = OrderedDict()
+        self._unstable: set[str] = set()
+
+    def run(self, names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+        """The values `names` of every model of the program."""
+        return [
+            dict(zip(names, session.run(list(names), feeds), strict=True))
+            for session in self._sessions
+        ]
+
+    def base(self, names: Sequence[str]) -> list[dict[str, np.ndarray]]:
+        """The values without any change.
+
+        Raises
+        ------
+        RFGraphError
+            onnxruntime does not run the model.
+        """
+        key = tuple(names)
+        with self._lock:
+            if key not in self._kept:
+                try:
+                    first, again = (self.run(key, self.program.feeds) for _ in range(2))
+                except Exception as error:  # what is raised differs from kernel to kernel
+                    raise RFGraphError(
+                        f"onnxruntime does not run the model: {_said(error)}",
+                        file=self.program.file,
+                        remedy="give inputs that it accepts",
+                    ) from None
+                for one, other in zip(first, again, strict=True):
+                    self._unstable.update(n for n in key if differs(one[n], other[n]).any())
+                self._kept[key] = first
+                while len(self._kept) > 1 and sum(map(_bytes, self._kept.values())) > _KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def changed(self, run: Run, places: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
+        """The inputs of a run; with `places` only the elements there are changed."""
+        feeds = dict(self.program.feeds)
+        rng = np.random.default_rng((self.program.seed, run.number))
+        for change in run.changes:
+            old = feeds[change.input]
+            new = np.array(old)
+            at = change.within(old.shape)
+            new[at] = np.nan if self.program.poison else other_numbers(old[at], old, rng)
+            feeds[change.input] = new
+        for name, kept in (places or {}).items():
+            feeds[name] = np.where(kept, feeds[name], self.program.feeds[name])
+        return feeds
+
+    def moved(
+        self, names: Sequence[str], feeds: Mapping[str, np.ndarray]
+    ) -> list[dict[str, np.ndarray]]:
+        """Which units of the values change with other inputs, by every model of the program."""
+        base = self.base(names)
+        after = self.run(names, feeds)
+        if self.program.poison:
+            return [{n: _nan(made[n]) for n in names} for made in after]
+        pairs = zip(base, after, strict=True)
+        return [{n: differs(old[n], new[n]) for n in names} for old, new in pairs]
+
+    def carry_out(self, order: Order) -> Result:
+        """One forward pass, held against what is claimed."""
+        names = list(order.claims)
+        base = self.base(names)
+        result = Result(order.run.number)
+        try:
+            moved = self.moved(names, self.changed(order.run))
+        except Exception as error:  # what is raised differs from kernel to kernel
+            result.refused = _said(error)
+            return result
+        result.unstable = sorted(self._unstable.intersection(names))
+        for name, claim in order.claims.items():
+            if name in self._unstable:
+                continue
+            most, least = moved[0][name], moved[-1][name]
+            known = None
+            if self.program.poison:
+                # What is NaN without any poison tells nothing.
+                nan = _nan(base[0][name]) | _nan(base[-1][name])
+                known = ~nan if nan.any() else None
+            tally, findings = judged(claim, least, most, known, equal=self.program.poison)
+            result.tallies[name] = tally
+            result.findings.extend((name, finding) for finding in findings)
+        return result
+
+
+def differs(old: Any, new: Any) -> np.ndarray:
+    """Where two arrays differ; everywhere, if even their shapes do. NaN equals itself, 0 is -0."""
+    old, new = np.asarray(old), np.asarray(new)
+    if old.shape != new.shape:
+        return np.ones(old.shape, dtype=bool)
+    apart = np.asarray(old != new)
+    if old.dtype.kind not in "OUSb":
+        both = (old != old) & (new != new)
+        apart &= ~both
+    return apart
+
+
+def other_numbers(old: np.ndarray, every: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Other numbers in place of `old`, a part of `every`, of the same type."""
+    if old.dtype == bool:
+        return ~old
+    if old.dtype.kind in "iu":
+        # Only what occurs is known to be allowed.
+        low, high = int(every.min()), int(every.max())
+        if high == low:
+            high = low + 1
+        step = rng.integers(1, high - low + 1, old.shape)
+        return ((old.astype(np.int64) - low + step) % (high - low + 1) + low).astype(old.dtype)
+    wide, finite = every.astype(np.float64), np.isfinite(old)
+    within = wide[np.isfinite(wide)]
+    spread = float(within.std()) or abs(float(within[0])) or 1.0 if within.size else 1.0
+    jitter = rng.uniform(0.5, 1.0, old.shape) * rng.choice((-1, 1), old.shape)
+    before = np.where(finite, old.astype(np.float64), 0)
+    made: np.ndarray = (before + _AMPLIFIED * spread * jitter).astype(old.dtype)
+    return made
+
+
+def _nan(array: np.ndarray) -> np.ndarray:
+    """Where an array holds NaN: one that is no float has not been reached by any."""
+    return np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
+
+
+def _bytes(outputs: list[dict[str, np.ndarray]]) -> int:
+    return sum(a.nbytes for made in outputs for a in made.values())
+
+
+# ---------------------------------------------------------------- in a worker
+
+# The programs that this process has opened: the last ones.
+_RUNNERS: OrderedDict[str, Runner] = OrderedDict()
+_RUNNERS_LOCK = Lock()
+_MOST_RUNNERS = 2
+
+
+def runner(program: Program) -> Runner:
+    """The program, opened once in this process."""
+    with _RUNNERS_LOCK:
+        if program.key not in _RUNNERS:
+            _RUNNERS[program.key] = Runner(program)
+            while len(_RUNNERS) > _MOST_RUNNERS:
+                _RUNNERS.popitem(last=False)
+        _RUNNERS.move_to_end(program.key)
+        return _RUNNERS[program.key]
+
+
+def work(program: Program, orders: Sequence[Order]) -> list[Result]:
+    """Carry out some orders."""
+    found = runner(program)
+    return [found.carry_out(order) for order in orders]

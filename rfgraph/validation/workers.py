@@ -1,0 +1,127 @@
+"""Who carries out the orders: this thread, or any executor of `concurrent.futures`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from multiprocessing import get_context
+
+from rfgraph.errors import RFGraphError
+from rfgraph.validation.runs import Order, Program, Result, runner, work
+
+# So many orders for each worker are under way or wait.
+_AHEAD = 2
+
+# What a process of a pool of our own runs; it is sent once.
+_PROGRAM: list[Program] = []
+
+
+def carried_out(
+    program: Program,
+    orders: Iterator[Order],
+    going_on: Callable[[], bool],
+    lost: Callable[[str], None],
+    *,
+    jobs: int = 1,
+    processes: bool = False,
+    executor: Executor | None = None,
+) -> Generator[Result, None, None]:
+    """The results of all orders, as they come; each once.
+
+    Parameters
+    ----------
+    program : Program
+        What is run.
+    orders : iterator of Order
+        Made when they are needed.
+    going_on : callable
+        Whether a further order is to be given.
+    lost : callable
+        Told why a worker was lost: its orders are carried out here.
+    jobs : int
+        Workers; with a foreign executor how many it is taken to have.
+    processes : bool
+        Whether they are processes; else threads.
+    executor : Executor, optional
+        One that is there already; it is not shut down.
+    """
+    if executor is None and jobs == 1:
+        for order in orders:
+            yield runner(program).carry_out(order)
+            if not going_on():
+                return
+        return
+    own = None if executor is not None else _pool(program, jobs, processes=processes)
+    pool = executor or own
+    assert pool is not None
+
+    def submit(order: Order) -> Future[list[Result]]:
+        try:
+            if isinstance(own, ProcessPoolExecutor):
+                return pool.submit(_work, [order])
+            return pool.submit(work, program, [order])
+        except RuntimeError as error:
+            # The pool broke.
+            failed: Future[list[Result]] = Future()
+            failed.set_exception(error)
+            return failed
+
+    waiting: dict[Future[list[Result]], Order] = {}
+    try:
+        while True:
+            while len(waiting) < _AHEAD * jobs and going_on():
+                following = next(orders, None)
+                if following is None:
+                    break
+                waiting[submit(following)] = following
+            if not waiting:
+                return
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                order = waiting.pop(future)
+                try:
+                    results = future.result()
+                except RFGraphError:
+                    raise
+                except Exception as error:
+                    # The worker is gone, or was never reached: that says nothing of the model.
+                    lost(_why(error))
+                    results = [runner(program).carry_out(order)]
+                yield from results
+    finally:
+        for future in waiting:
+            future.cancel()
+        if own is not None:
+            own.shutdown(wait=True, cancel_futures=True)
+
+
+def _pool(program: Program, jobs: int, *, processes: bool) -> Executor:
+    if not processes:
+        return ThreadPoolExecutor(jobs)
+    # A fork would copy the locks of the threads of a session that is open here.
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (program,))
+
+
+def _why(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _begin(program: Program) -> None:
+    """Of a process of a pool: remember what it runs."""
+    _PROGRAM[:] = [program]
+
+
+def _work(orders: list[Order]) -> list[Result]:
+    return work(_PROGRAM[0], orders)
+
+
+def threads_of(jobs: int) -> int:
+    """Threads of each session where so many workers share this machine; 0: as it chooses."""
+    return 0 if jobs == 1 else max((os.cpu_count() or 1) // jobs, 1)

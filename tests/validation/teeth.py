@@ -1,0 +1,197 @@
+"""Errors planted in transfers: `rfgraph.validate` has to find each of them.
+
+Of every operator that a case by hand has, and that onnxruntime runs, the reads of its node are
+changed as people get them wrong: a start off by one, the stride or the dilation ignored, the last
+tap dropped, a branch forgotten. A planted error that changes the support of no unit is none.
+
+Usage: python -m tests.validation.teeth [OPERATOR...]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from unittest.mock import patch
+
+import numpy as np
+
+import rfgraph
+from rfgraph.flow import Step
+from rfgraph.ops import lookup_rule
+from rfgraph.validation import program
+from tests.mutation import COMMON, mutants, with_step
+from tests.oracle.cases import CASES
+from tests.oracle.perturbation import Case, analysed
+
+# An operator, by domain and name.
+Key = tuple[str, str]
+
+# Supports are compared at so many units.
+_UNITS = 64
+
+# So many planted errors of one kind, in one operator.
+_MOST = 2
+
+# With so many other random numbers perturbation is tried.
+_SEEDS = 4
+
+
+@dataclass
+class Found:
+    """What became of the planted errors of one operator.
+
+    Attributes
+    ----------
+    key : (str, str)
+        The operator.
+    family : str
+        The module of its transfer.
+    caught : Counter of str
+        By method, how many were found; those that poison finds are not tried with perturb.
+    missed : list of str
+        The others.
+    wrong : list of str
+        Violations where nothing is wrong.
+    not_run : str
+        Why onnxruntime runs none of its cases, if so.
+    """
+
+    key: Key
+    family: str = ""
+    caught: Counter[str] = field(default_factory=Counter)
+    missed: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    not_run: str = ""
+
+
+def examine(key: Key, most: int = _MOST) -> Found:
+    """Plant errors in an operator's transfers."""
+    found = Found(key)
+    kinds: Counter[str] = Counter()
+    for builder in CASES[key]:
+        for case in builder():
+            if case.run is not None or not case.followed:
+                continue
+            try:
+                _plant(found, case, kinds, most)
+            except rfgraph.RFGraphError as error:
+                found.not_run = str(error)
+    if kinds:
+        found.not_run = ""
+    return found
+
+
+def _plant(found: Found, case: Case, kinds: Counter[str], most: int) -> None:
+    analysis = analysed(case)
+    tensors = [n for n in analysis.outputs if analysis.shape(n) is not None]
+    if not tensors:
+        return
+    found.wrong += _false_alarms(case, analysis, tensors)
+    for step, kind, reads in _errors(found, analysis):
+        if kinds[kind] >= most:
+            continue
+        wrong = with_step(analysis, replace(step, reads=reads))
+        if not _differs(analysis, wrong, tensors):
+            continue
+        kinds[kind] += 1
+        method = _caught(case, wrong, tensors)
+        if method:
+            found.caught[method] += 1
+        else:
+            found.missed.append(f"{case.name}: {kind}")
+
+
+def _errors(found: Found, analysis: rfgraph.Analysis) -> Iterator[tuple[Step, str, list]]:
+    flow = analysis._flow
+    live = {*flow.inputs}
+    live.update(
+        n for step in flow.steps for n, r in zip(step.node.outputs, step.reads, strict=False) if r
+    )
+    for step in flow.steps:
+        node = step.node
+        rule = lookup_rule(node.domain, node.op_type, node.version)
+        if (node.domain, node.op_type) == found.key and rule is not None:
+            found.family = rule.transfer.__module__.rpartition(".")[2]
+            for mutant in mutants(step, analysis, live):
+                if mutant.change in COMMON:
+                    yield step, mutant.kind, mutant.reads()
+
+
+def _differs(right: rfgraph.Analysis, wrong: rfgraph.Analysis, tensors: Sequence[str]) -> bool:
+    for tensor in tensors:
+        shape = right.shape(tensor) or ()
+        total = int(np.prod(shape, dtype=np.int64))
+        for k in np.unique(np.linspace(0, max(total - 1, 0), _UNITS).astype(int)):
+            if not total:
+                continue
+            unit = tuple(int(c) for c in np.unravel_index(k, shape))
+            for name in right.inputs:
+                one, other = (np.asarray(a.support(tensor, unit, name)) for a in (right, wrong))
+                if not np.array_equal(one, other):
+                    return True
+    return False
+
+
+def _options(case: Case) -> dict:
+    held = {n: v for n, v in case.feeds.items() if n not in case.followed}
+    return {"values": held, "seconds": None, "exhaustive": True, "inputs": case.feeds}
+
+
+def _false_alarms(case: Case, analysis: rfgraph.Analysis, tensors: Sequence[str]) -> Iterator[str]:
+    for method in ("perturb", "poison"):
+        report = _validated(case, analysis, tensors, method, 0)
+        yield from (f"{case.name}: {method}: {violation}" for violation in report.violations[:1])
+
+
+def _caught(case: Case, wrong: rfgraph.Analysis, tensors: Sequence[str]) -> str:
+    for method, seeds in (("poison", 1), ("perturb", _SEEDS)):
+        for seed in range(seeds):
+            if not _validated(case, wrong, tensors, method, seed).ok:
+                return method
+    return ""
+
+
+def _validated(
+    case: Case, analysis: rfgraph.Analysis, tensors: Sequence[str], method: str, seed: int
+) -> rfgraph.Validation:
+    with patch.object(program, "analyze", lambda *_, **__: analysis):
+        return rfgraph.validate(
+            case.model, method=method, seed=seed, tensors=tensors, **_options(case)
+        )
+
+
+def main(patterns: Sequence[str]) -> int:
+    """Print a row for every family, and what was missed."""
+    begin = time.monotonic()
+    families: dict[str, list[Found]] = {}
+    for key in CASES:
+        name = ".".join(filter(None, key))
+        if patterns and not any(fnmatchcase(name, pattern) for pattern in patterns):
+            continue
+        found = examine(key)
+        if found.not_run:
+            print(f"not run: {name}: {found.not_run[:120]}", flush=True)
+        for wrong in found.wrong:
+            print(f"wrong: {name}: {wrong}", flush=True)
+        for missed in found.missed:
+            print(f"missed: {name}: {missed}", flush=True)
+        families.setdefault(found.family or "-", []).append(found)
+    print(f"{'family':24}{'operators':>10}{'planted':>9}{'poison':>8}{'perturb':>9}{'missed':>8}")
+    for family, rows in sorted(families.items()):
+        by = Counter[str]()
+        for row in rows:
+            by.update(row.caught)
+        missed = sum(len(row.missed) for row in rows)
+        ran = sum(1 for row in rows if row.caught or row.missed)
+        total = by["poison"] + by["perturb"] + missed
+        print(f"{family:24}{ran:10}{total:9}{by['poison']:8}{by['perturb']:9}{missed:8}")
+    print(f"{time.monotonic() - begin:.0f} s")
+    return any(row.missed or row.wrong for rows in families.values() for row in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

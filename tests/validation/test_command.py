@@ -1,0 +1,147 @@
+"""``rfgraph validate``: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import rfgraph
+from rfgraph import cli
+from rfgraph.reads import WHOLE, PerAxis, same, window
+from tests.validation.test_validate import CONV, claiming
+
+__all__ = ["claiming"]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "conv.onnx"
+    onnx.save(CONV, path)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = cli.main(["validate", *map(str, arguments)])
+    return code, *capsys.readouterr()
+
+
+def test_a_clean_model(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, model, "--method", "poison", "--seconds", "inf")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0].split() == ["value", "operator", "shape", "ends", "seen", "contradicted"]
+    assert lines[1].split() == ["a", "Conv", "1x3x12x12", "100%", "-"]
+    assert lines[3].split() == ["*", "y", "MaxPool", "1x3x6x6", "100%", "-"]
+    assert lines[4].startswith("poison, seed 0: 972 units of 3 values, against 58 planes")
+    assert "one for each input element would be 288" in lines[5]
+    assert lines[6].startswith("no claim is contradicted")
+
+
+def test_a_violation(model: Path, capsys: pytest.CaptureFixture[str], claiming: Any) -> None:
+    claiming("a", [PerAxis(0, (same(0), WHOLE, window(2, 2, 1, 1, 1), window(3, 3, 1, 1, 1)))])
+    code, out, _ = run(capsys, model, "--tensors", "a", "--exhaustive", "--seconds", "inf")
+    assert code == 1
+    assert "claims are contradicted" in out
+    said = next(line for line in out.splitlines() if line.startswith("violation:"))
+    assert "'a' unit 0,0," in said
+    assert "changes with what is outside its support: x[0, " in said
+    assert "it is claimed to see x at" in said
+
+
+def test_json(model: Path, capsys: pytest.CaptureFixture[str], claiming: Any) -> None:
+    found = json.loads(run(capsys, model, "--output-format", "json", "--samples", "2")[1])
+    assert found["version"] == 1
+    assert found["ok"] is True
+    assert found["violations"] == []
+    assert {row["value"] for row in found["tested"]} == {"a", "b", "y"}
+    claiming("a", [])
+    code, out, _ = run(capsys, model, "--output-format", "json", "--samples", "2")
+    found = json.loads(out)
+    assert (code, found["ok"]) == (1, False)
+    assert set(found["violations"][0]) == {
+        *("value", "input", "unit", "units", "claim", "changed", "box", "element", "run")
+    }
+
+
+def test_a_file_and_given_inputs(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs, answer = tmp_path / "in.npz", tmp_path / "answer.txt"
+    np.savez(inputs, x=np.ones((1, 2, 12, 12), np.float32))
+    options = ("--inputs", inputs, "--output-file", answer, "--seed", 3, "--samples", 2)
+    assert run(capsys, model, *options) == (0, "", "")
+    assert "seed 3" in answer.read_text()
+
+
+def test_an_interruption_is_told(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rfgraph.cli import validate as command
+
+    def interrupted(*arguments: Any, **options: Any) -> rfgraph.Validation:
+        def stop(done: int, total: int) -> None:
+            if done == 3:
+                raise KeyboardInterrupt
+
+        return rfgraph.validate(*arguments, **{**options, "progress": stop})
+
+    monkeypatch.setattr(command, "validate", interrupted)
+    code, out, _ = run(capsys, model)
+    assert code == 2
+    assert "interrupted: what is told was tested until then" in out
+    assert "3 forward passes" in out
+
+
+def test_what_can_not_be_tested_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "m.onnx"
+    onnx.save(
+        onnx.parser.parse_model(
+            '<ir_version: 8, opset_import: ["": 17]> net (float[1, 6] x) '
+            "=> (int64[2, n] z, float[1, 6] y) { z = NonZero(x) y = Neg(x) }"
+        ),
+        path,
+    )
+    code, out, _ = run(capsys, path)
+    assert code == 0
+    assert "not tested: z: its shape depends on the data" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--inputs", "nothing.npz"], "nothing.npz"),
+        (["--inputs", "models/lenet_textbook.onnx"], "numpy.savez"),
+        (["--samples", "0"], "at least 1"),
+        (["--seconds", "0"], "some time"),
+        (["--tensors", "zz"], "zz"),
+        (["--method", "poison", "--prune"], "perturb"),
+        (["--provider", "Abacus"], "Abacus"),
+    ],
+)
+def test_wrong_options(
+    options: list[str], words: str, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, model, *options)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert words in err
+
+
+def test_a_reproduction_is_not_written_over(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], claiming: Any
+) -> None:
+    claiming("a", [])
+    options = (model, "--samples", 1, "--reproduce", tmp_path / "again")
+    code, out, _ = run(capsys, *options)
+    assert code == 1
+    assert (tmp_path / "again" / "violation-0" / "reproduce.py").is_file()
+    assert f"shown again by {tmp_path / 'again'}" in out
+    code, out, err = run(capsys, *options)
+    assert (code, out) == (2, "")
+    assert "again" in err
