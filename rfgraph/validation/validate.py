@@ -126,7 +126,7 @@ def validate(
     --------
     >>> found = validate("models/lenet_textbook.onnx", method="poison")
     >>> found.ok, found.passes, found.naive, found.total.ends == found.total.attained
-    (True, 66, 900, True)
+    (True, 56, 900, True)
     """
     _check(method, prune=prune, samples=samples, jobs=jobs, seconds=seconds)
     folder = _empty(reproductions)
