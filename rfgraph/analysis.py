@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import pairwise
 from math import inf, lcm, prod
 from typing import Any
@@ -21,9 +21,10 @@ from rfgraph.expansion import expand
 from rfgraph.explain import Explainer, Explanation
 from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
+from rfgraph.influence import Influence
 from rfgraph.paths import Paths, counted, paths, proportions, variation
 from rfgraph.shapes import MAX_AXIS, MAX_STATIC, Shape
-from rfgraph.support import Factor, Region, Support, backward, region_of, union
+from rfgraph.support import Region, Support, backward, compressed, region_of
 
 Model = str | os.PathLike[str] | bytes | onnx.ModelProto
 
@@ -802,14 +803,7 @@ class Analysis:
                 )
             output = self.outputs[0]
         extent = self._shape_of(output)
-        region = []
-        for term in self._reached(tensor, index).get(output, ()):
-            reached = ~emptiness(term)[0]
-            axes = tuple(a for a, n in enumerate(reached.shape) if n > 1)
-            mask = reached.reshape([reached.shape[a] for a in axes])
-            if mask.any():
-                region.append(() if not axes or mask.all() else (Factor(axes, mask),))
-        return Support(output, extent, union(region, extent))
+        return Support(output, extent, self._reached(tensor, index).get(output, ()))
 
     def influenced(
         self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]
@@ -844,29 +838,24 @@ class Analysis:
         >>> rows.shape, rows[0, 0, :, 0].nonzero()[0].tolist()
         ((1, 1, 26, 1), [0, 1])
         """
-        found = {}
-        for value, terms in self._reached(tensor, index).items():
-            mask = reduce(np.logical_or, [~emptiness(term)[0] for term in terms])
-            if mask.any():
-                found[value] = mask
-        return found
+        reached = self._reached(tensor, index)
+        return {value: compressed(region, self.shape(value)) for value, region in reached.items()}
 
     def _reached(
         self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]
-    ) -> dict[str, Terms]:
-        """What of every value depends on a region of `tensor`: where its terms are not empty."""
+    ) -> dict[str, Region]:
+        """What of every value depends on a region of `tensor`."""
         places = self._places(tensor, index)
-        if not all(mask.any() for mask in places):
-            return {}
         if tensor not in self._flow.inputs and not self._views.get(tensor):
             raise QueryError(
                 f"'{tensor}' depends on no input, and what it influences is not followed",
                 file=self.file,
             )
-        meaning = Bounds()
+        region = region_of(places, self._shape_of(tensor))
+        if not region:
+            return {}
         # What is reached is a set, and can grow only so often.
-        seeds = {tensor: meaning.mark(places)}
-        views = forward(self._flow, meaning, seeds=seeds, rounds=inf)
+        views = forward(self._flow, Influence(), seeds={tensor: region}, rounds=inf)
         return {value: seen[tensor] for value, seen in views.items() if seen.get(tensor)}
 
     def field(

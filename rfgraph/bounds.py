@@ -89,19 +89,6 @@ class Bounds:
             factors.append(placed(np.stack([own, -own]), (axis,), shape))
         return (Term(tuple(factors)),)
 
-    def mark(self, places: Sequence[np.ndarray]) -> Terms:
-        """The view of those elements of a value that lie at `places`, a mask for each axis: what
-        is not empty of what follows is what they reach.
-        """
-        rank = len(places)
-        shape = tuple(len(mask) for mask in places)
-        masks = [
-            placed(np.where(mask, 0, NOTHING)[None], (axis,), shape)
-            for axis, mask in enumerate(places)
-            if not mask.all()
-        ]
-        return (Term((np.zeros((2, *[1] * rank), dtype=np.int64),), tuple(masks)),)
-
     def read(
         self, view: Terms, read: Read, source: Shape | None, extent: Shape | None
     ) -> Terms | None:

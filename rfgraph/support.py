@@ -86,6 +86,17 @@ def dense(region: Region, shape: Shape) -> np.ndarray:
     return out
 
 
+def compressed(region: Region, shape: Shape | None) -> np.ndarray:
+    """The region as one mask: bool, of length 1 along axes on which it does not vary."""
+    axes = tuple(sorted({a for product in region for factor in product for a in factor.axes}))
+    if shape is None:
+        return np.asarray(bool(region))
+    out = np.zeros([shape[a] for a in axes], dtype=bool)
+    for product in region:
+        out |= _over(product, axes, shape)
+    return out.reshape([n if a in axes else 1 for a, n in enumerate(shape)])
+
+
 class Support:
     """A set of elements of one value.
 
@@ -258,10 +269,7 @@ class _Pass:
                 region = self.regions.get(inner)
                 if region:
                     self._reads(names, reads, region, self._shape(inner))
-            if all(
-                _covers(before[inner], self.regions.get(inner, ()), self._shape(inner))
-                for inner in before
-            ):
+            if all(covers(before[inner], self.regions.get(inner, ())) for inner in before):
                 return
 
     def _reads(
@@ -281,11 +289,15 @@ class _Pass:
                 self.regions[name] = union((*known, *found), shape) if known else found
 
 
-def _covers(a: Region, b: Region, shape: Shape | None) -> bool:
+def covers(a: Region, b: Region) -> bool:
     """Whether `a` holds all of `b`."""
     if all(any(_contains(p, q) for p in a) for q in b):
         return True
-    return bool(shape is not None and not (dense(b, shape) & ~dense(a, shape)).any())
+    factors = [factor for product in (*a, *b) for factor in product]
+    sizes = {axis: n for f in factors for axis, n in zip(f.axes, f.mask.shape, strict=True)}
+    # Axes that both take whole are of no account.
+    shape = tuple(sizes.get(axis, 1) for axis in range(max(sizes, default=-1) + 1))
+    return not (dense(b, shape) & ~dense(a, shape)).any()
 
 
 # ---------------------------------------------------------------- reads, backward
@@ -321,22 +333,23 @@ def _broadcast(product: Product, source: Shape, extent: Shape) -> Product:
             out.append(Factor(tuple(a - lead for a in factor.axes), factor.mask))
         elif kept:
             axes = tuple(factor.axes[k] - lead for k in kept)
-            out.extend(_split(axes, _shadow(factor.mask, kept)))
+            out.extend(split(axes, _shadow(factor.mask, kept)))
     return tuple(out)
 
 
 def _rearranged(product: Product, read: Rearrange, source: Shape, extent: Shape) -> Product:
     between = tuple(read.view[a] for a in read.permutation)
-    product = _reshaped(product, extent, between)
+    product = reshaped(product, extent, between)
     moved = []
     for factor in product:
         axes = [read.permutation[a] for a in factor.axes]
         order = sorted(range(len(axes)), key=axes.__getitem__)
         moved.append(Factor(tuple(axes[k] for k in order), factor.mask.transpose(order)))
-    return _reshaped(tuple(moved), read.view, source)
+    return reshaped(tuple(moved), read.view, source)
 
 
-def _reshaped(product: Product, source: Shape, target: Shape) -> Product:
+def reshaped(product: Product, source: Shape, target: Shape) -> Product:
+    """The elements of a product of a value of shape `source`, reshaped to `target`."""
     if source == target or not product:
         return product
     groups = [(set(ins), set(outs)) for ins, outs in groups_of(source, target)]
@@ -352,7 +365,7 @@ def _reshaped(product: Product, source: Shape, target: Shape) -> Product:
         if held and outs:
             before, after = tuple(sorted(ins)), tuple(sorted(outs))
             mask = _over(held, before, source).reshape([target[a] for a in after])
-            out.extend(_split(after, mask))
+            out.extend(split(after, mask))
     return tuple(out)
 
 
@@ -484,7 +497,7 @@ def _jointly(
         found = _product_of(mask, over, members, reads, source, extent)
         if not found.any():
             return None
-        made.extend(_split(tuple(members), found))
+        made.extend(split(tuple(members), found))
     return tuple(made)
 
 
@@ -569,7 +582,7 @@ def _over(product: Iterable[Factor], axes: tuple[int, ...], shape: Shape) -> np.
     return out
 
 
-def _split(axes: tuple[int, ...], mask: np.ndarray) -> list[Factor]:
+def split(axes: tuple[int, ...], mask: np.ndarray) -> list[Factor]:
     """A mask as factors over as few axes each as can be."""
     if len(axes) == 1:
         return [] if mask.all() else [Factor(axes, mask)]
@@ -630,7 +643,7 @@ def _joined(p: Product, q: Product) -> Product | None:
     ((factor, match),) = apart
     both = factor.mask | match.mask
     kept = [f for f in p if f is not factor]
-    return tuple(kept) if both.all() else (*kept, *_split(factor.axes, both))
+    return tuple(kept) if both.all() else (*kept, *split(factor.axes, both))
 
 
 def union(products: Iterable[Product], shape: Shape | None) -> Region:
@@ -657,8 +670,21 @@ def union(products: Iterable[Product], shape: Shape | None) -> Region:
         mask = np.zeros([shape[a] for a in axes], dtype=bool)
         for product in kept:
             mask |= _over(product, axes, shape)
-        kept = [tuple(_split(axes, mask))]
+        kept = [tuple(split(axes, mask))]
     return tuple(kept)
 
 
-__all__ = ["Factor", "Product", "Region", "Support", "backward", "dense", "region_of", "union"]
+__all__ = [
+    "Factor",
+    "Product",
+    "Region",
+    "Support",
+    "backward",
+    "compressed",
+    "covers",
+    "dense",
+    "region_of",
+    "reshaped",
+    "split",
+    "union",
+]
