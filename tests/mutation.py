@@ -706,18 +706,19 @@ def _try(report: Report, trial: Trial) -> None:
             if places[mutant.kind] > _MOST_PLACES:
                 continue
             if report.fates.get((rule.since, mutant.kind), ("",))[0] != KILLED:
-                supports = supports or _supports(step.reads, step, analysis)
-                fate = _fate(trial, analysis, step, mutant, supports)
-                report.record(rule.since, mutant.kind, fate, trial.name)
+                supports = supports or supports_of(step.reads, step, analysis)
+                found = fate(trial, analysis, step, mutant, supports)
+                report.record(rule.since, mutant.kind, found, trial.name)
 
 
-def _fate(
+def fate(
     trial: Trial,
     analysis: rfgraph.Analysis,
     step: Step,
     mutant: Mutant,
     supports: list[dict[str, np.ndarray] | None],
 ) -> str:
+    """What becomes of a mutant in a trial; `supports` is what is read without it."""
     changed = mutant.reads()
     try:
         wrong = trial.compare(with_step(analysis, replace(step, reads=changed)))
@@ -727,7 +728,7 @@ def _fate(
         return KILLED
     elements = trial.elements()
     differs = False
-    after = _supports(changed, step, analysis)
+    after = supports_of(changed, step, analysis)
     for output, old, new in zip(step.node.outputs, supports, after, strict=True):
         if old is None or new is None:
             differs = True
@@ -756,7 +757,7 @@ def _tells(seen: np.ndarray, old: np.ndarray, new: np.ndarray, complete: bool) -
     return bool((seen & ~new).any() and not (seen & ~old).any())
 
 
-def _supports(
+def supports_of(
     per_output: list[list[Read]], step: Step, analysis: rfgraph.Analysis
 ) -> list[dict[str, np.ndarray] | None]:
     """By output and name of the input, what each element reads; None where that is too large."""

@@ -2,7 +2,8 @@
 
 Of every operator that a case by hand has, and that onnxruntime runs, the reads of its node are
 changed as people get them wrong: a start off by one, the stride or the dilation ignored, the last
-tap dropped, a branch forgotten. A planted error that changes the support of no unit is none.
+tap dropped, a branch forgotten. An error that perturbation of the case does not show, as
+`tests.oracle.perturbation` observes it, is none.
 
 Usage: python -m tests.validation.teeth [OPERATOR...]
 """
@@ -17,27 +18,32 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from unittest.mock import patch
 
-import numpy as np
-
 import rfgraph
 from rfgraph.flow import Step
 from rfgraph.ops import lookup_rule
 from rfgraph.validation import program
-from tests.mutation import COMMON, mutants, with_step
+from tests.mutation import COMMON, KILLED, Mutant, fate, mutants, of_case, supports_of, with_step
 from tests.oracle.cases import CASES
 from tests.oracle.perturbation import Case, analysed
 
 # An operator, by domain and name.
 Key = tuple[str, str]
 
-# Supports are compared at so many units.
-_UNITS = 64
-
 # So many planted errors of one kind, in one operator.
 _MOST = 2
 
 # With so many other random numbers perturbation is tried.
 _SEEDS = 4
+
+# Errors that no finite number shows: operator, case, mutant (patterns as of a shell) and why.
+LISTED = [
+    (
+        "LinearAttention",
+        "* gated 1 * past False *",
+        "*",
+        "what decays is a state of 0: only an exponential that overflows shows it",
+    ),
+]
 
 
 @dataclass
@@ -91,26 +97,34 @@ def _plant(found: Found, case: Case, kinds: Counter[str], most: int) -> None:
     if not tensors:
         return
     found.wrong += _false_alarms(case, analysis, tensors)
-    for step, kind, reads in _errors(found, analysis):
-        if kinds[kind] >= most:
+    trial = of_case(case)
+    for step, mutant in _errors(found, analysis):
+        if kinds[mutant.kind] >= most:
             continue
-        wrong = with_step(analysis, replace(step, reads=reads))
-        if not _differs(analysis, wrong, tensors):
+        before = supports_of(step.reads, step, analysis)
+        if fate(trial, analysis, step, mutant, before) != KILLED:
             continue
-        kinds[kind] += 1
+        kinds[mutant.kind] += 1
+        wrong = with_step(analysis, replace(step, reads=mutant.reads()))
         method = _caught(case, wrong, tensors)
-        if method:
+        if not method and _listed(found.key[1], case.name, mutant.kind):
+            kinds[mutant.kind] -= 1
+        elif method:
             found.caught[method] += 1
         else:
-            found.missed.append(f"{case.name}: {kind}")
+            found.missed.append(f"{case.name}: {mutant.kind}")
 
 
-def _errors(found: Found, analysis: rfgraph.Analysis) -> Iterator[tuple[Step, str, list]]:
+def _listed(*what: str) -> bool:
+    return any(all(map(fnmatchcase, what, patterns)) for *patterns, _ in LISTED)
+
+
+def _errors(found: Found, analysis: rfgraph.Analysis) -> Iterator[tuple[Step, Mutant]]:
     flow = analysis._flow
     live = {*flow.inputs}
-    live.update(
-        n for step in flow.steps for n, r in zip(step.node.outputs, step.reads, strict=False) if r
-    )
+    for step in flow.steps:
+        made = zip(step.node.outputs, step.reads, strict=False)
+        live.update(name for name, reads in made if reads)
     for step in flow.steps:
         node = step.node
         rule = lookup_rule(node.domain, node.op_type, node.version)
@@ -118,22 +132,7 @@ def _errors(found: Found, analysis: rfgraph.Analysis) -> Iterator[tuple[Step, st
             found.family = rule.transfer.__module__.rpartition(".")[2]
             for mutant in mutants(step, analysis, live):
                 if mutant.change in COMMON:
-                    yield step, mutant.kind, mutant.reads()
-
-
-def _differs(right: rfgraph.Analysis, wrong: rfgraph.Analysis, tensors: Sequence[str]) -> bool:
-    for tensor in tensors:
-        shape = right.shape(tensor) or ()
-        total = int(np.prod(shape, dtype=np.int64))
-        for k in np.unique(np.linspace(0, max(total - 1, 0), _UNITS).astype(int)):
-            if not total:
-                continue
-            unit = tuple(int(c) for c in np.unravel_index(k, shape))
-            for name in right.inputs:
-                one, other = (np.asarray(a.support(tensor, unit, name)) for a in (right, wrong))
-                if not np.array_equal(one, other):
-                    return True
-    return False
+                    yield step, mutant
 
 
 def _options(case: Case) -> dict:
