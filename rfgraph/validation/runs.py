@@ -22,8 +22,9 @@ from rfgraph.validation.report import Tally
 # Outputs of unchanged runs are kept up to so many bytes.
 _KEPT = 1 << 29
 
-# By how much more than they vary numbers are changed.
-_AMPLIFIED = 4.0
+# By how much of what they vary numbers are changed in a run: a little leaves what saturates as
+# it is, much tells what is rounded.
+_AMPLITUDES = (0.25, 4.0)
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,8 @@ def other_numbers(old: np.ndarray, every: np.ndarray, rng: np.random.Generator) 
     spread = float(within.std()) or abs(float(within[0])) or 1.0 if within.size else 1.0
     jitter = rng.uniform(0.5, 1.0, old.shape) * rng.choice((-1, 1), old.shape)
     before = np.where(finite, old.astype(np.float64), 0)
-    made: np.ndarray = (before + _AMPLIFIED * spread * jitter).astype(old.dtype)
+    amount = spread * rng.choice(_AMPLITUDES)
+    made: np.ndarray = (before + amount * jitter).astype(old.dtype)
     return made
 
 
