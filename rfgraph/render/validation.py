@@ -10,9 +10,8 @@ def text(found: Validation) -> str:
     """The table, the violations and the notes."""
     several = len(found.analysis.inputs) > 1
     table = [["", "value", "operator", "shape", *["input"] * several, "ends seen", "contradicted"]]
-    for (value, name), tally in sorted(
-        found.tallies.items(), key=lambda item: _place(found, *item[0])
-    ):
+    place = {value: k for k, value in enumerate(found.units)}
+    for (value, name), tally in sorted(found.tallies.items(), key=lambda item: place[item[0][0]]):
         node = found.analysis.node(value)
         table.append(
             [
@@ -30,10 +29,6 @@ def text(found: Validation) -> str:
     parts += [f"not tested: {plain(f'{t}: {why}')}" for t, why in found.untested.items()]
     parts += [f"note: {plain(note)}" for note in found.notes]
     return "\n".join(parts)
-
-
-def _place(found: Validation, value: str, name: str) -> tuple[int, int]:
-    return list(found.units).index(value), found.analysis.inputs.index(name)
 
 
 def _summary(found: Validation) -> list[str]:

@@ -26,6 +26,8 @@ class Claim:
 
     Attributes
     ----------
+    shape : tuple of int
+        The value's shape.
     support : ndarray of bool
         Whose support holds something that is changed.
     bounds : ndarray of bool
@@ -34,6 +36,7 @@ class Claim:
         Whose first, and last, coordinate is changed.
     """
 
+    shape: Shape
     support: np.ndarray
     bounds: np.ndarray
     lower: np.ndarray
@@ -61,10 +64,11 @@ class Claims:
         parts = [self._of(change) for change in run.changes]
         return {
             tensor: Claim(
+                self._analysis.shape(tensor) or (),
                 *(
                     np.logical_or.reduce(np.broadcast_arrays(*masks))
                     for masks in zip(*(part[tensor] for part in parts), strict=True)
-                )
+                ),
             )
             for tensor in self._tensors
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from threading import Lock
 from typing import Any
 
@@ -228,6 +229,11 @@ class Runner:
             if name in self._unstable:
                 continue
             most, least = moved[0][name], moved[-1][name]
+            if base[0][name].shape != claim.shape:
+                said = f"has the shape {base[0][name].shape}, and {claim.shape} is claimed"
+                finding = Finding(said, (0,) * len(claim.shape), prod(claim.shape))
+                result.findings.append((name, finding))
+                continue
             known = None
             if self.program.poison:
                 # What is NaN without any poison tells nothing.

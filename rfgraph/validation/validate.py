@@ -161,6 +161,11 @@ def validate(
         exhaustive=exhaustive,
         seed=seed,
     )
+    if not exhaustive and any(change.many > 1 for run in runs for change in run.changes):
+        report.notes.append(
+            "planes share passes: what a unit sees further from its field than that is long can "
+            "stay unnoticed (exhaustive changes each plane by itself)"
+        )
     tally = _Count(report, tested, runs)
     report.planned = len(runs) * len(tested.groups)
 

@@ -201,9 +201,27 @@ def test_what_is_seen_far_away_needs_runs_of_its_own(claiming: Any) -> None:
     )
     claiming("y", [PerAxis(0, (same(0), same(1), same(2)))])
     # One element is seen in truth 30 further on: a multiple of the 2 that lie between planes.
-    assert rfgraph.validate(model, seconds=None).ok
+    found = rfgraph.validate(model, seconds=None)
+    assert found.ok
+    assert "planes share passes" in found.notes[0]
     found = rfgraph.validate(model, seconds=None, exhaustive=True)
+    assert not any("share" in note for note in found.notes)
     assert {v.claim for v in found.violations} == {OUTSIDE_SUPPORT, OUTSIDE_BOUNDS}
+
+
+def test_a_shape_that_is_not_the_one_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = net(
+        "net (float[1, 6] x) => (float[2, 3] y) { y = Reshape(x, s) }", {"s": np.int64([2, 3])}
+    )
+    other = rfgraph.analyze(
+        net("net (float[1, 6] x) => (float[3, 2] y) { y = Reshape(x, s) }", {"s": np.int64([3, 2])})
+    )
+    monkeypatch.setattr(program, "analyze", lambda *_, **__: other)
+    for method in METHODS:
+        found = rfgraph.validate(model, method=method)  # type: ignore[arg-type]
+        assert {v.claim for v in found.violations} == {
+            "has the shape (2, 3), and (3, 2) is claimed"
+        }
 
 
 # ---------------------------------------------------------------- models of all kinds
