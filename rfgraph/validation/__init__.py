@@ -2,7 +2,8 @@
 
 `validate` plans runs (`probes`), asks the analysis what it claims of each (`claims`), and holds
 the claims against forward passes (`runs`) of the model, or of a copy that carries NaN to all
-that reads it (`poison`), here or by any executor (`workers`).
+that reads it (`poison`, with `stand_ins` for operators that don't), here or by any executor
+(`workers`).
 """
 
 from rfgraph.validation.report import Tally, Validation, Violation

@@ -12,8 +12,8 @@ import onnx
 
 from rfgraph.errors import RFGraphError
 from rfgraph.reads import Shape
-from rfgraph.validation.poison import needed
 from rfgraph.validation.probes import Run
+from rfgraph.validation.protos import needed
 from rfgraph.validation.report import Violation
 from rfgraph.validation.runs import Runner
 

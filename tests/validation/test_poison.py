@@ -12,7 +12,9 @@ import pytest
 from onnx import parser
 
 import rfgraph
-from rfgraph.validation.poison import CARRIES, RULES, Key, Probe, interpolates, poisoned
+from rfgraph.validation.poison import Probe, interpolates, poisoned
+from rfgraph.validation.protos import Key
+from rfgraph.validation.stand_ins import CARRIES, RULES
 from tests.backend.harness import float_cases, listed
 from tests.oracle.cases import CASES
 from tests.oracle.control_flow import Graphs

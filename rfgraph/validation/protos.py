@@ -1,0 +1,153 @@
+"""ONNX protos, as the rewriting of probes sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import onnx
+from onnx import TensorProto, helper
+
+Shape: TypeAlias = tuple[int, ...]
+Key: TypeAlias = tuple[str, str]
+
+FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+
+MICROSOFT = "com.microsoft"
+NCHWC = "com.microsoft.nchwc"
+NHWC = "com.ms.internal.nhwc"
+
+
+class LostError(Exception):
+    """Nothing carries NaN for a node; the message says why."""
+
+
+def key_of(node: onnx.NodeProto) -> Key:
+    """Domain and operator of a node."""
+    return "" if node.domain == "ai.onnx" else node.domain, node.op_type
+
+
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """The attributes that a node has."""
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+
+def subgraphs_of(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs among a node's attributes."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def reads_of(node: onnx.NodeProto) -> set[str]:
+    """What a node takes, with all that its subgraphs name: more than they capture does no harm."""
+    names = set(node.input)
+    for graph in subgraphs_of(node):
+        names.update(output.name for output in graph.output)
+        for inner in graph.node:
+            names |= reads_of(inner)
+    return names - {""}
+
+
+def opsets_of(model: onnx.ModelProto) -> dict[str, int]:
+    """Versions of the operator sets that a model imports, by domain."""
+    return {o.domain if o.domain != "ai.onnx" else "": o.version for o in model.opset_import}
+
+
+def names_in(graph: onnx.GraphProto) -> set[str]:
+    """Every name in a graph, those of its subgraphs too."""
+    names = {v.name for v in graph.input} | {t.name for t in graph.initializer}
+    for node in walk(graph.node):
+        names.update((*node.input, *node.output))
+    return names
+
+
+def types_of(light: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
+    """Types of values, as far as ONNX infers them."""
+    hidden = onnx.ModelProto()
+    hidden.CopyFrom(light)
+    hidden.opset_import.add(domain="hidden", version=1)
+    for node in hidden.graph.node:
+        # Inference crashes on some of these, where the type of their input is not known.
+        if node.domain == "ai.onnx.ml" or node.op_type == "RegexFullMatch":
+            node.domain = "hidden"
+    try:
+        graph = onnx.shape_inference.infer_shapes(hidden).graph
+    except Exception:  # a model that ONNX can't infer may run all the same
+        graph = light.graph
+    types = {t.name: helper.make_tensor_type_proto(t.data_type, t.dims) for t in graph.initializer}
+    types.update((v.name, v.type) for v in (*graph.input, *graph.value_info, *graph.output))
+    return types
+
+
+def is_container(kind: onnx.TypeProto) -> bool:
+    """Whether values of a type are sequences, optionals or maps."""
+    return kind.WhichOneof("value") not in (None, "tensor_type", "sparse_tensor_type")
+
+
+def element_type_of(kind: onnx.TypeProto) -> int:
+    """Of a tensor, or of those in a sequence or an optional; 0 where it is not known."""
+    if kind.HasField("sequence_type"):
+        return element_type_of(kind.sequence_type.elem_type)
+    if kind.HasField("optional_type"):
+        return element_type_of(kind.optional_type.elem_type)
+    return int(kind.tensor_type.elem_type)
+
+
+def formal_of(node: onnx.NodeProto, opsets: Mapping[str, int], k: int) -> Any:
+    """What the schema says of input `k` of a node; None if there is none."""
+    domain, op_type = key_of(node)
+    try:
+        schema = onnx.defs.get_schema(op_type, opsets.get(domain, 1), domain)
+    except onnx.defs.SchemaError:
+        return None
+    return schema.inputs[min(k, len(schema.inputs) - 1)]
+
+
+def walk(nodes: Any) -> Iterator[onnx.NodeProto]:
+    """Nodes, and those of their subgraphs."""
+    for node in nodes:
+        yield node
+        for graph in subgraphs_of(node):
+            yield from walk(graph.node)
+
+
+def needed(
+    nodes: Sequence[onnx.NodeProto], values: Sequence[str]
+) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that `values` are made by, in order, and every name that is read for them."""
+    wanted, kept = set(values), []
+    for node in reversed(nodes):
+        if not wanted.isdisjoint(node.output):
+            kept.append(node)
+            wanted.update(reads_of(node))
+    return kept[::-1], wanted
+
+
+def input_of(node: onnx.NodeProto, k: int) -> str:
+    """Input `k` of a node; ``""`` if it is left out."""
+    return node.input[k] if k < len(node.input) else ""
+
+
+def node_interpolates(node: onnx.NodeProto) -> bool:
+    """Whether a node weighs taps, as a linear or cubic resize does."""
+    default = _INTERPOLATIONS.get(key_of(node))
+    if default is None:
+        return False
+    mode = attributes_of(node).get("mode", default.encode())
+    return bool(mode != b"nearest")
+
+
+# Operators that interpolate in some modes, and the mode that is theirs by default.
+_INTERPOLATIONS: Mapping[Key, str] = {
+    ("", "Resize"): "nearest",
+    ("", "Upsample"): "nearest",
+    (NCHWC, "Upsample"): "nearest",
+    (NHWC, "Resize"): "nearest",
+    ("", "GridSample"): "linear",
+    (NHWC, "GridSample"): "linear",
+}
+
+
+# ---------------------------------------------------------------- rewriting
