@@ -19,7 +19,8 @@ from rfgraph.model_file import whole
 from rfgraph.reads import Shape
 from rfgraph.validation import feeds as random_feeds
 from rfgraph.validation.poison import Taps, interpolates, poisoned
-from rfgraph.validation.runs import Program, opened
+from rfgraph.validation.protos import NCHWC
+from rfgraph.validation.runs import Program, opened, runner
 
 # Values inside that are tested unless some are named.
 _INNER = 32
@@ -30,8 +31,7 @@ _GROUP = 1 << 28
 # Rows of a batch of which the model leaves the size open.
 _ROWS = 4
 
-# An analysis of the same model with other sizes of the inputs.
-_Again = Any
+_BLOCKED = "its channels lie in blocks, which are not the elements that its shape tells of"
 
 
 @dataclass
@@ -101,38 +101,46 @@ def subject(
 
     `options` are those of `rfgraph.analyze` that concern the reads.
     """
-    analysis = analyze(model, shapes=shapes, values=values, assume=assume, **options)
+    alone = analyze(model, shapes=shapes, values=values, assume=assume, **options)
     proto, folder = whole(model)
-    analysis, rows = _batched(analysis, proto, model, shapes, {"values": values, **options})
-    untested: dict[str, str] = {}
-    candidates = _candidates(analysis, proto, tensors, untested)
-    shown, models = _models(analysis, proto, candidates, values, untested, poison=poison)
-    if tensors is None:
-        asked = {t for t in untested if t in analysis.outputs}
-        untested = {t: why for t, why in untested.items() if t in asked}
-        shown = _spread(analysis, shown)
-    feeds, limit = _feeds(analysis, proto, folder, inputs, values, seed, providers)
-    if poison:
-        feeds = _floats(feeds, models[0])
-    program = Program(
-        uuid.uuid4().hex,
-        tuple(m.SerializeToString() for m in models),
-        folder,
-        feeds,
-        poison,
-        seed,
-        tuple(providers),
-        threads,
-        analysis.file,
-    )
-    found = Subject(analysis, program, shown, [], rows, untested)
-    for name in analysis.inputs:
-        if name in feeds and np.asarray(feeds[name]).dtype.kind in "biuf":
-            found.inputs.append(name)
-        else:
-            found.notes.append(f"input '{name}' is not changed: it holds no numbers")
-    if limit is not None:
-        found.notes.append(f"whole numbers of the inputs are drawn below {limit}")
+
+    def ready(analysis: Analysis, rows: int) -> Subject:
+        untested: dict[str, str] = {}
+        candidates = _candidates(analysis, proto, tensors, untested)
+        shown, models = _models(analysis, proto, candidates, values, untested, poison=poison)
+        if tensors is None:
+            untested = {t: why for t, why in untested.items() if t in analysis.outputs}
+            shown = _spread(analysis, shown)
+        feeds, limit = _feeds(analysis, proto, folder, inputs, values, seed, providers)
+        program = Program(
+            uuid.uuid4().hex,
+            tuple(m.SerializeToString() for m in models),
+            folder,
+            _floats(feeds, models[0]) if poison else feeds,
+            poison,
+            seed,
+            tuple(providers),
+            threads,
+            analysis.file,
+        )
+        found = Subject(analysis, program, shown, [], rows, untested)
+        for name in analysis.inputs:
+            if name in program.feeds and np.asarray(program.feeds[name]).dtype.kind in "biuf":
+                found.inputs.append(name)
+            else:
+                found.notes.append(f"input '{name}' is not changed: it holds no numbers")
+        if limit is not None:
+            found.notes.append(f"whole numbers of the inputs are drawn below {limit}")
+        return found
+
+    batched, rows = _batched(alone, proto, model, shapes, {"values": values, **options})
+    found = ready(batched, rows)
+    if rows > 1 and found.tensors:
+        try:
+            runner(found.program).base(found.tensors[:1])
+        except RFGraphError:
+            # Sizes in the file that say nothing of a batch can hold it to one row.
+            return ready(alone, 1)
     return found
 
 
@@ -225,6 +233,9 @@ def _models(
     if not poison:
         shown = onnx.ModelProto()
         shown.CopyFrom(proto)
+        blocked = _blocked(proto)
+        untested.update((t, _BLOCKED) for t in tensors if t in blocked)
+        tensors = [t for t in tensors if t not in blocked]
         if proto.functions:
             # Inlined as the analysis has them, so that all names are the same.
             del shown.graph.node[:], shown.functions[:]
@@ -238,6 +249,16 @@ def _models(
         untested.update(probe.lost)
         tensors = [t for t in tensors if t not in probe.lost]
     return tensors, [probe.model for probe in probes]
+
+
+def _blocked(proto: onnx.ModelProto) -> set[str]:
+    """Values whose elements lie in blocks of channels, until they are laid out again."""
+    found: set[str] = set()
+    for node in proto.graph.node:
+        blocks = node.domain == NCHWC and node.op_type != "ReorderOutput"
+        if blocks or (node.domain != NCHWC and not found.isdisjoint(node.input)):
+            found.update(node.output)
+    return found
 
 
 # ---------------------------------------------------------------- inputs

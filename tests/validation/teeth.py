@@ -24,6 +24,7 @@ import rfgraph
 from rfgraph.flow import Step
 from rfgraph.ops import lookup_rule
 from rfgraph.validation import program
+from rfgraph.validation.report import OUTSIDE_BOUNDS, OUTSIDE_SUPPORT
 from tests.mutation import COMMON, KILLED, Mutant, fate, mutants, of_case, supports_of, with_step
 from tests.oracle.cases import CASES
 from tests.oracle.perturbation import Case, analysed
@@ -164,7 +165,13 @@ def _options(case: Case, seed: int) -> dict:
 def _false_alarms(case: Case, analysis: rfgraph.Analysis, tensors: Sequence[str]) -> Iterator[str]:
     for method in ("perturb", "poison"):
         report = _validated(case, analysis, tensors, method, 0)
-        yield from (f"{case.name}: {method}: {violation}" for violation in report.violations[:1])
+        wrong = [
+            violation
+            for violation in report.violations
+            # What an operator makes of entries that hold nothing is not said, but claimed.
+            if not case.incomplete or violation.claim in (OUTSIDE_SUPPORT, OUTSIDE_BOUNDS)
+        ]
+        yield from (f"{case.name}: {method}: {violation}" for violation in wrong[:1])
 
 
 def _caught(case: Case, wrong: rfgraph.Analysis, tensors: Sequence[str]) -> str:

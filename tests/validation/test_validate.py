@@ -510,3 +510,43 @@ def test_what_differs() -> None:
     assert runs.differs(old, new).tolist() == [False, False, False, True]
     assert runs.differs(np.zeros(2), np.zeros(3)).tolist() == [True, True]
     assert runs.differs(np.array(["a", "b"]), np.array(["a", "c"])).tolist() == [False, True]
+
+
+def test_a_batch_that_onnxruntime_holds_to_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the file has sizes of inner values for one row, and an input leaves it open."""
+    model = net("net (float[N, 4, 8] x) => (float[N, 4, 8] y) { a = Neg(x) y = Abs(a) }")
+    run = runs.Runner.run
+
+    def refuse(self: runs.Runner, names: Any, feeds: Any) -> Any:
+        if len(feeds["x"]) > 1:
+            raise RuntimeError("Shape mismatch attempting to re-use buffer")
+        return run(self, names, feeds)
+
+    assert rfgraph.validate(model).analysis.shape("x") == (4, 4, 8)
+    monkeypatch.setattr(runs.Runner, "run", refuse)
+    for found in ok(model):
+        assert found.analysis.shape("x") == (1, 4, 8)
+
+
+def test_values_in_blocks_of_channels_are_not_compared(tmp_path: Path) -> None:
+    """onnxruntime's own layout: a plane of such a value is none of the channels that it names."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.optimized_model_filepath = str(tmp_path / "m.onnx")
+    options.log_severity_level = 4
+    model = net(
+        "net (float[1, 16, 9, 9] x) => (float[1, 16, 5, 5] y) "
+        "{ a = Conv(x, W) b = Relu(a) y = Conv(b, V) }",
+        {"W": weights(16, 16, 3, 3), "V": weights(16, 16, 3, 3)},
+        17,
+    )
+    onnxruntime.InferenceSession(model.SerializeToString(), options)
+    optimised = onnx.load(tmp_path / "m.onnx")
+    if not any(node.domain == "com.microsoft.nchwc" for node in optimised.graph.node):
+        pytest.skip("onnxruntime has no layout in blocks on this processor")
+    perturbed, poisoned = ok(optimised, tensors=["*"])
+    assert "lie in blocks" in " ".join(perturbed.untested.values())
+    assert "y" in perturbed.units
+    assert poisoned.total.attained == poisoned.total.ends
