@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from itertools import islice
 from unittest.mock import patch
 
 import numpy as np
@@ -81,18 +82,16 @@ class Found:
     not_run: str = ""
 
 
-def examine(key: Key, most: int = _MOST) -> Found:
-    """Plant errors in an operator's transfers."""
+def examine(key: Key, most: int = _MOST, cases: int | None = None) -> Found:
+    """Plant errors in an operator's transfers, at most so many of a kind, in the first cases."""
     found = Found(key)
     kinds: Counter[str] = Counter()
-    for builder in CASES[key]:
-        for case in builder():
-            if case.run is not None or not case.followed:
-                continue
-            try:
-                _plant(found, case, kinds, most)
-            except rfgraph.RFGraphError as error:
-                found.not_run = str(error)
+    usable = (c for builder in CASES[key] for c in builder() if c.run is None and c.followed)
+    for case in islice(usable, cases):
+        try:
+            _plant(found, case, kinds, most)
+        except rfgraph.RFGraphError as error:
+            found.not_run = str(error)
     if kinds:
         found.not_run = ""
     return found

@@ -529,7 +529,7 @@ def test_a_batch_that_onnxruntime_holds_to_one_row(monkeypatch: pytest.MonkeyPat
 
 
 def test_values_in_blocks_of_channels_are_not_compared(tmp_path: Path) -> None:
-    """onnxruntime's own layout: a plane of such a value is none of the channels that it names."""
+    """A layout of its own: a plane of such a value is none of the channels that it names."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
