@@ -47,6 +47,7 @@ LISTED = [
         "*",
         "what decays is a state of 0: only an exponential that overflows shows it",
     ),
+    ("MelWeightMatrix", "mean-sample_rate", "*", "a rate that is one more has the same bins"),
     (
         "DynamicQuantizeLSTM",
         "*",
