@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from math import inf, lcm, prod
@@ -806,7 +806,10 @@ class Analysis:
         return Support(output, extent, self._reached(tensor, index).get(output, ()))
 
     def influenced(
-        self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]
+        self,
+        tensor: str,
+        index: Sequence[int | slice | Sequence[int] | np.ndarray],
+        values: Collection[str] | None = None,
     ) -> dict[str, np.ndarray]:
         """The units of all values that depend on an element, or a region, of an earlier one.
 
@@ -817,6 +820,8 @@ class Analysis:
         index : sequence of int, slice or ndarray
             The element, one coordinate an axis; slices and arrays of coordinates take in a
             region, their product.
+        values : collection of str, optional
+            The values to answer for; all if left out.
 
         Returns
         -------
@@ -839,7 +844,11 @@ class Analysis:
         ((1, 1, 26, 1), [0, 1])
         """
         reached = self._reached(tensor, index)
-        return {value: compressed(region, self.shape(value)) for value, region in reached.items()}
+        return {
+            value: compressed(region, self.shape(value))
+            for value, region in reached.items()
+            if values is None or value in values
+        }
 
     def _reached(
         self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]

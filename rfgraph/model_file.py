@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
 
@@ -217,10 +218,28 @@ def whole(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tuple[onnx
     else:
         path = Path(model)
         proto = onnx.load(path, load_external_data=False)
-    outside = [t for t in proto.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+    bodies = [proto.graph.node, *(function.node for function in proto.functions)]
+    every = [*_graph_tensors(proto.graph), *(t for body in bodies for t in _node_tensors(body))]
+    outside = [t for t in every if t.data_location == onnx.TensorProto.EXTERNAL]
     for tensor in outside:
         _target(tensor, path, f"tensor '{tensor.name}'")
     return proto, str(path.parent.resolve()) if path and outside else ""
+
+
+def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+
+
+def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    """The tensors among the attributes of nodes, and in their subgraphs."""
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _graph_tensors(graph)
+                yield from _node_tensors(graph.node)
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -33,7 +35,8 @@ def add(commands: Any) -> None:
         "validate",
         help="test what is claimed on the model itself, with onnxruntime",
         description="Change planes and elements of the inputs, run the model, and tell whether "
-        "anything moves that is claimed not to. Ends with 1 if a claim is contradicted.",
+        "anything moves that is claimed not to. Ends with 1 if a claim is contradicted, with 2 if "
+        "nothing could be tested.",
     )
     add_common(command)
     command.add_argument(
@@ -117,7 +120,9 @@ def run(options: argparse.Namespace) -> str:
     else:
         answer = rendered.text(found)
     code = CLEAN if found.ok else FINDINGS
-    return Answer(answer, ERROR if found.ok and found.interrupted else code)
+    # That nothing was found says little where nothing was tested.
+    unproven = found.interrupted or not found.tested
+    return Answer(answer, ERROR if found.ok and unproven else code)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -126,7 +131,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             if not isinstance(stored, np.lib.npyio.NpzFile):
                 raise ValueError("it holds one array without a name")
             return dict(stored)
-    except (OSError, ValueError, EOFError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error) as error:
         raise QueryError(
             f"--inputs {path}: {error}",
             remedy="numpy.savez(FILE, x=...) writes one, with an array for each input",

@@ -88,6 +88,7 @@ def validation(found: Validation) -> str:
                 {"value": value, "input": name, "units": found.units[value], **asdict(tally)}
                 for (value, name), tally in found.tallies.items()
             ],
+            "contradictions": found.contradictions,
             "violations": [asdict(violation) for violation in found.violations],
             "untested": found.untested,
             "remarks": found.notes,

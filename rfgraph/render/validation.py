@@ -44,13 +44,14 @@ def _summary(found: Validation) -> list[str]:
         lines.append("interrupted: what is told was tested until then")
     elif not found.complete:
         lines.append("the time is up: --seconds gives more, inf all of it")
-    if not found.passes:
+    if not found.tested and found.ok:
         lines.append("nothing was tested")
     elif found.ok:
         seen = f"{total.attained:,} of {total.ends:,} ends of bounds that were changed were seen"
         lines.append(f"no claim is contradicted; {seen}")
     else:
-        lines.append(f"{len(found.violations):,} claims are contradicted")
+        values = len({v.value for v in found.violations})
+        lines.append(f"claims are contradicted {found.contradictions:,} times, of {values} values")
     return lines
 
 

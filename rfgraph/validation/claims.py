@@ -57,6 +57,7 @@ class Claims:
     def __init__(self, analysis: Analysis, tensors: Sequence[str]) -> None:
         self._analysis = analysis
         self._tensors = tensors
+        self._wanted = frozenset(tensors)
         self._bounds = cache(self._bounds_of)
 
     def of(self, run: Run) -> dict[str, Claim]:
@@ -74,7 +75,7 @@ class Claims:
         }
 
     def _of(self, change: Change) -> dict[str, tuple[np.ndarray, ...]]:
-        influenced = self._analysis.influenced(change.input, change.index)
+        influenced = self._analysis.influenced(change.input, change.index, self._wanted)
         found: dict[str, tuple[np.ndarray, ...]] = {}
         for tensor in self._tensors:
             nowhere = np.zeros((1,) * len(self._analysis.shape(tensor) or ()), dtype=bool)

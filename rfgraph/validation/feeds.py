@@ -72,13 +72,13 @@ def drawn(
             raise QueryError(
                 f"input '{value.name}' can't be filled with random numbers",
                 file=file,
-                remedy="give it with inputs=, on the command line with --inputs FILE.npz",
+                remedy="give it with inputs=, a tensor on the command line with --inputs FILE.npz",
             )
         dtype = _dtype(value)
         if dtype.kind == "b":
             feeds[value.name] = np.asarray(rng.random(shape) < 0.5)
         elif dtype.kind in "iu":
-            top = min(limit, np.iinfo(dtype).max)
+            top = min(limit, int(np.iinfo(dtype).max) + 1)
             feeds[value.name] = np.asarray(rng.integers(0, top, shape), dtype)
         else:
             feeds[value.name] = np.asarray(rng.standard_normal(shape), dtype)
@@ -105,11 +105,14 @@ def _fitted(
                 file=file,
             ) from None
     if shape is not None and array.shape != shape:
-        if array.shape[1:] != shape[1:] or array.shape[:1] != (1,):
+        if not shape or array.shape != (1, *shape[1:]):
+            sizes = ",".join(map(str, array.shape))
             raise QueryError(
-                f"inputs: '{value.name}' is given with the shape {array.shape}",
+                f"inputs: '{value.name}' is given with the shape {array.shape}, and analysed with "
+                f"{shape}",
                 file=file,
-                remedy=f"the analysis is for {shape}: change one of both",
+                remedy=f"--shape {value.name}={sizes}, in Python shapes={{'{value.name}': "
+                f"{array.shape}}}",
             )
         array = np.repeat(array, shape[0], axis=0)
     return array

@@ -21,6 +21,9 @@ import numpy as np
 from rfgraph.analysis import Analysis
 from rfgraph.reads import Shape
 
+# So many coordinates of a change are written.
+_SHOWN = 6
+
 # Elements of each input that are changed one by one, unless a number is given.
 ELEMENTS = 32
 
@@ -63,8 +66,18 @@ class Change:
         return replace(self, coordinates=((row,), *self.coordinates[1:]))
 
     def __str__(self) -> str:
-        sides = (":" if c is None else ",".join(map(str, c)) for c in self.coordinates)
-        return f"{self.input}[{', '.join(s if s.count(',') == 0 else f'[{s}]' for s in sides)}]"
+        return f"{self.input}[{', '.join(map(_side, self.coordinates))}]"
+
+
+def _side(coordinates: tuple[int, ...] | None) -> str:
+    """Coordinates along one axis, the first ones of many."""
+    if coordinates is None:
+        return ":"
+    if len(coordinates) == 1:
+        return str(coordinates[0])
+    shown = ",".join(map(str, coordinates[:_SHOWN]))
+    more = f",… ({len(coordinates)})" if len(coordinates) > _SHOWN else ""
+    return f"[{shown}{more}]"
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def subject(
             if name in program.feeds and np.asarray(program.feeds[name]).dtype.kind in "biuf":
                 found.inputs.append(name)
             else:
-                found.notes.append(f"input '{name}' is not changed: it holds no numbers")
+                found.notes.append(f"input '{name}' is not changed: it can't be")
         if limit is not None:
             found.notes.append(f"whole numbers of the inputs are drawn below {limit}")
         return found
@@ -188,19 +188,25 @@ def _candidates(
     """The values that can be looked at, of those that are asked for."""
     nodes = read(proto).proto.graph.node if proto.functions else proto.graph.node
     made = {name for node in nodes for name in node.output}
-    asked = [t for t in analysis.tensors if t not in analysis.inputs]
+    asked = analysis.tensors
     if patterns is not None:
-        asked = [t for t in asked if any(t == p or fnmatchcase(t, p) for p in patterns)]
-        if not asked:
-            raise QueryError(
-                f"no value is called {' or '.join(patterns)}",
-                file=analysis.file,
-                remedy="rfgraph show MODEL lists them",
-            )
+        wanted: set[str] = set()
+        for p in patterns:
+            named = {t for t in asked if t == p or fnmatchcase(t, p)}
+            if not named:
+                raise QueryError(
+                    f"no value is called {p}",
+                    file=analysis.file,
+                    remedy="rfgraph show MODEL lists them",
+                )
+            wanted |= named
+        asked = [t for t in asked if t in wanted]
     found = []
     for tensor in asked:
         shape = analysis.shape(tensor)
-        if tensor not in made:
+        if tensor in analysis.inputs:
+            untested[tensor] = "it is an input"
+        elif tensor not in made:
             untested[tensor] = "it is inside of a subgraph, which is not looked into"
         elif shape is None:
             untested[tensor] = "its shape depends on the data"

@@ -12,6 +12,7 @@ OUTSIDE_SUPPORT = "changes with what is outside its support"
 OUTSIDE_BOUNDS = "changes with what is outside its bounds"
 NOT_SEEN = "does not depend on what its support holds"
 END_NOT_SEEN = "does not depend on an end of its bounds"
+CLAIMS = (OUTSIDE_SUPPORT, OUTSIDE_BOUNDS, NOT_SEEN, END_NOT_SEEN)
 
 
 @dataclass
@@ -100,7 +101,9 @@ class Validation:
     units : dict of str to int
         How many units each tested value has: every run tests all of them.
     violations : list of Violation
-        Contradicted claims, the first of each value and kind in each run.
+        Contradicted claims, the first of each value and kind in each run; at most 100.
+    contradictions : int
+        How many there are.
     untested : dict of str to str
         Values that were asked for, and why nothing can be said of them.
     notes : list of str
@@ -125,6 +128,7 @@ class Validation:
     tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
     units: dict[str, int] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
+    contradictions: int = 0
     untested: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     planned: int = 0
@@ -138,6 +142,11 @@ class Validation:
     def complete(self) -> bool:
         """Whether all runs were made."""
         return self.passes >= self.planned
+
+    @property
+    def tested(self) -> bool:
+        """Whether anything was tested."""
+        return bool(self.tallies)
 
     @property
     def ok(self) -> bool:

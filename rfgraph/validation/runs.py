@@ -306,6 +306,12 @@ def runner(program: Program) -> Runner:
         return _RUNNERS[program.key]
 
 
+def forget(program: Program) -> None:
+    """Close what this process has opened of a program."""
+    with _RUNNERS_LOCK:
+        _RUNNERS.pop(program.key, None)
+
+
 def work(program: Program, orders: Sequence[Order]) -> list[Result]:
     """Carry out some orders."""
     found = runner(program)

@@ -14,18 +14,20 @@ import numpy as np
 
 from rfgraph.analysis import Model
 from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.reads import Shape
 from rfgraph.validation.claims import Claims, Finding
 from rfgraph.validation.narrowing import narrowed, save_reproduction
 from rfgraph.validation.probes import Run, planned
 from rfgraph.validation.program import Subject, subject
 from rfgraph.validation.report import (
+    CLAIMS,
     OUTSIDE_BOUNDS,
     OUTSIDE_SUPPORT,
     Tally,
     Validation,
     Violation,
 )
-from rfgraph.validation.runs import Order, Result, runner
+from rfgraph.validation.runs import Order, Result, forget, runner
 from rfgraph.validation.workers import carried_out, threads_of
 
 Method = Literal["perturb", "poison"]
@@ -128,7 +130,7 @@ def validate(
     >>> found.ok, found.passes, found.naive, found.total.ends == found.total.attained
     (True, 56, 900, True)
     """
-    _check(method, prune=prune, samples=samples, jobs=jobs, seconds=seconds)
+    _check(method, prune=prune, samples=samples, jobs=jobs, seconds=seconds, seed=seed)
     folder = _empty(reproductions)
     begin = time.monotonic()
     tested = subject(
@@ -168,9 +170,10 @@ def validate(
         )
     tally = _Count(report, tested, runs)
     report.planned = len(runs) * len(tested.groups)
+    started = time.monotonic()
 
     def going_on() -> bool:
-        return seconds is None or time.monotonic() - begin < seconds
+        return seconds is None or time.monotonic() - started < seconds
 
     results = carried_out(
         tested.program,
@@ -191,12 +194,19 @@ def validate(
     finally:
         results.close()
     tally.finish(folder)
+    forget(tested.program)
     report.seconds = time.monotonic() - begin
     return report
 
 
 def _check(
-    method: str, *, prune: bool, samples: int | None, jobs: int, seconds: float | None
+    method: str,
+    *,
+    prune: bool,
+    samples: int | None,
+    jobs: int,
+    seconds: float | None,
+    seed: int,
 ) -> None:
     if method not in get_args(Method):
         raise QueryError(f"'{method}' is no method", remedy="perturb or poison")
@@ -207,6 +217,8 @@ def _check(
         )
     if jobs < 1 or (samples is not None and samples < 1):
         raise QueryError("jobs and samples are at least 1")
+    if seed < 0:
+        raise QueryError("the seed is at least 0")
     if seconds is not None and not seconds > 0:
         raise QueryError("seconds: some time is needed")
 
@@ -218,6 +230,10 @@ def _empty(folder: str | os.PathLike[str] | None) -> Path | None:
     path = Path(folder)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise QueryError(f"{path} is there already", remedy="name a new folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RFGraphError(f"the folder can't be made: {error.strerror}", file=str(path)) from None
     return path
 
 
@@ -233,6 +249,7 @@ class _Count:
         self._refused: dict[str, int] = {}
         self._unstable: set[str] = set()
         self._counted: set[int] = set()
+        self._narrowed: dict[tuple[str, Shape, int], np.ndarray | None] = {}
         analysis = tested.analysis
         report.naive = sum(prod(analysis.shape(n) or ()) for n in tested.inputs)
 
@@ -273,12 +290,15 @@ class _Count:
             report.units.pop(tensor, None)
             for key in [k for k in report.tallies if k[0] == tensor]:
                 del report.tallies[key]
-        found = [f for f in self._findings if f[1] not in self._unstable]
+        found = self._contradictions()
+        report.contradictions = len(found)
         report.violations = [
-            self._violation(run, value, finding, k, reproductions)
-            for k, (run, value, finding) in enumerate(found[:_TOLD])
+            self._violation(run, value, finding, reproductions)
+            for run, value, finding in found[:_TOLD]
         ]
-        if found and reproductions is not None:
+        if reproductions is not None and not any(reproductions.iterdir()):
+            reproductions.rmdir()
+        elif reproductions is not None:
             report.notes.append(f"shown again by {reproductions / 'violation-*' / 'reproduce.py'}")
         if len(found) > _TOLD:
             report.notes.append(f"{len(found) - _TOLD} violations more are not listed")
@@ -287,20 +307,36 @@ class _Count:
         for why, n in self._refused.items():
             report.notes.append(f"onnxruntime refused {n} of the changed inputs: {why}")
 
+    def _contradictions(self) -> list[tuple[Run, str, Finding]]:
+        """What was found, in an order that does not depend on who was first; a shape once."""
+        found = [f for f in self._findings if f[1] not in self._unstable]
+        place = {value: k for k, value in enumerate(self._tested.tensors)}
+        found.sort(key=lambda f: (f[0].number, place[f[1]]))
+        once: dict[object, tuple[Run, str, Finding]] = {}
+        for run, value, finding in found:
+            key = run.number if finding.claim in CLAIMS else None
+            once.setdefault((key, value, finding.claim), (run, value, finding))
+        return list(once.values())
+
     def _violation(
-        self, run: Run, value: str, finding: Finding, number: int, reproductions: Path | None
+        self, run: Run, value: str, finding: Finding, reproductions: Path | None
     ) -> Violation:
         analysis, shown = self._tested.analysis, runner(self._tested.program)
         name = run.changes[0].input
         changed = " and ".join(map(str, run.changes))
+        if finding.claim not in CLAIMS:
+            changed = "whatever is changed"
         element: tuple[int, ...] | None = None
         places: np.ndarray | None = None
-        if finding.claim in (OUTSIDE_SUPPORT, OUTSIDE_BOUNDS) and number < _NARROWED:
-            claimed = np.asarray(analysis.support(value, finding.unit, name))
-            try:
-                places = narrowed(shown, run, value, finding.unit, claimed)
-            except RFGraphError:
-                places = None
+        # The same unit may be outside of its bounds and of its support.
+        key = (value, finding.unit, run.number)
+        number = len(self._narrowed)
+        first = key not in self._narrowed and number < _NARROWED
+        if finding.claim in (OUTSIDE_SUPPORT, OUTSIDE_BOUNDS):
+            if first:
+                claimed = np.asarray(analysis.support(value, finding.unit, name))
+                self._narrowed[key] = narrowed(shown, run, value, finding.unit, claimed)
+            places = self._narrowed.get(key)
             if places is not None:
                 at = np.argwhere(places)
                 element = tuple(map(int, at[0])) if len(at) == 1 else None
@@ -320,7 +356,12 @@ class _Count:
             element,
             run.number,
         )
-        if reproductions is not None and number < _NARROWED:
-            folder = reproductions / f"violation-{number}"
-            save_reproduction(folder, shown, run, violation, places)
+        if first:
+            self._narrowed.setdefault(key, None)
+            if reproductions is not None:
+                folder = reproductions / f"violation-{number}"
+                try:
+                    save_reproduction(folder, shown, run, violation, places)
+                except RFGraphError as error:
+                    self._report.notes.append(str(error))
         return violation

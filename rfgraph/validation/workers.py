@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -75,13 +76,15 @@ def carried_out(
             return failed
 
     waiting: dict[Future[list[Result]], Order] = {}
+    given = False
     try:
         while True:
-            while len(waiting) < _AHEAD * jobs and going_on():
+            while len(waiting) < _AHEAD * jobs and (not given or going_on()):
                 following = next(orders, None)
                 if following is None:
                     break
                 waiting[submit(following)] = following
+                given = True
             if not waiting:
                 return
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
@@ -114,7 +117,8 @@ def _why(error: BaseException) -> str:
 
 
 def _begin(program: Program) -> None:
-    """Of a process of a pool: remember what it runs."""
+    """Of a process of a pool: remember what it runs, and leave an interruption to its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _PROGRAM[:] = [program]
 
 

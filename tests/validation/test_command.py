@@ -113,6 +113,36 @@ def test_what_can_not_be_tested_is_told(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        # The only index that is there can't be changed.
+        "net (int64[4] t) => (float[4, 3] y) <float[1, 3] w = {1, 2, 3}> { y = Gather(w, t) }",
+        "net (float[2, 3] x) => (float[2, 3] y) { r = RandomUniformLike(x) y = Add(x, r) }",
+        "net (float[1, 6] x) => (int64[2, n] z) { z = NonZero(x) }",
+    ],
+)
+def test_nothing_that_is_tested_is_no_proof(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.onnx"
+    onnx.save(onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {text}'), path)
+    code, out, _ = run(capsys, path)
+    assert code == 2
+    assert "nothing was tested" in out
+    assert "no claim is contradicted" not in out
+
+
+def test_a_file_of_inputs_that_is_none(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.npz").write_bytes(b"PK\003\004garbage")
+    code, out, err = run(capsys, model, "--inputs", tmp_path / "bad.npz")
+    assert (code, out) == (2, "")
+    assert "bad.npz" in err
+    assert "numpy.savez" in err
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--inputs", "nothing.npz"], "nothing.npz"),

@@ -219,9 +219,39 @@ def test_a_shape_that_is_not_the_one_claimed(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(program, "analyze", lambda *_, **__: other)
     for method in METHODS:
         found = rfgraph.validate(model, method=method)  # type: ignore[arg-type]
-        assert {v.claim for v in found.violations} == {
-            "has the shape (2, 3), and (3, 2) is claimed"
-        }
+        (violation,) = found.violations
+        assert violation.claim == "has the shape (2, 3), and (3, 2) is claimed"
+        assert found.contradictions == 1
+
+
+def test_many_contradictions_are_told_in_one_order(claiming: Any) -> None:
+    claiming("a", [])
+    found = [rfgraph.validate(CONV, exhaustive=True, seconds=None, jobs=jobs) for jobs in (1, 4, 4)]
+    assert len(found[0].violations) == 100 < found[0].contradictions
+    assert found[0].violations == found[1].violations == found[2].violations
+
+
+def test_onnxruntime_refuses_what_a_violation_is_narrowed_to(claiming: Any) -> None:
+    """Only both bits together give an index that is there."""
+    model = net(
+        "net (bool[1, 2] t) => (float[1, 3] y) { a = Slice(t, zero, one, axis) "
+        "b = Slice(t, one, two, axis) c = Xor(a, b) d = Cast <to = 7> (c) e = Mul(d, k) "
+        "f = Add(e, zero) g = Gather(w, f) h = Reshape(g, s) n = Cast <to = 1> (a) y = Add(h, n) }",
+        {
+            "zero": np.int64([0]),
+            "one": np.int64([1]),
+            "two": np.int64([2]),
+            "axis": np.int64([1]),
+            "k": np.int64([100]),
+            "s": np.int64([1, 3]),
+            "w": weights(2, 3),
+        },
+    )
+    claiming("n", [])
+    options: Any = {"inputs": {"t": np.zeros((1, 2), bool)}, "tensors": ["n"]}
+    found = rfgraph.validate(model, seconds=None, **options)
+    assert {v.value for v in found.violations} == {"n"}
+    assert found.violations[0].element is None
 
 
 # ---------------------------------------------------------------- models of all kinds
@@ -380,6 +410,19 @@ def test_external_data(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     onnx.save(model, path, save_as_external_data=True, location="m.data", size_threshold=64)
     ok(str(path))
+    held = net("net (float[2, 40] x) => (float[2, 40] y) { y = Add(x, c) }")
+    value = onnx.numpy_helper.from_array(weights(2, 40), "c")
+    held.graph.node.insert(0, onnx.helper.make_node("Constant", [], ["c"], value=value))
+    inner = tmp_path / "c.onnx"
+    onnx.save(
+        held,
+        inner,
+        save_as_external_data=True,
+        location="c.data",
+        size_threshold=64,
+        convert_attribute=True,
+    )
+    ok(str(inner))
     (tmp_path / "m.data").unlink()
     with pytest.raises(rfgraph.ModelError, match=r"m\.data.*beside the model"):
         rfgraph.validate(path)
@@ -440,6 +483,10 @@ def test_values_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"inputs": {"z": 1}}, "no input 'z'.*inputs are x"),
         ({"inputs": {"x": np.zeros((1, 2, 12, 13))}}, r"\(1, 2, 12, 13\)"),
         ({"inputs": {"x": "words"}}, "x"),
+        ({"seed": -1}, "seed"),
+        ({"tensors": ["y", "typo"]}, "typo"),
+        ({"reproductions": "/proc/no/folder"}, "can't be made"),
+        ({"reproductions": "models"}, "is there already"),
         ({"providers": ["NoSuchProvider"]}, "NoSuchProvider.*CPU"),
     ],
 )
@@ -484,6 +531,20 @@ def test_a_reproduction_shows_it_again(method: Any, tmp_path: Path, claiming: An
     base, changed, said = ran.stdout.splitlines()
     assert base.split()[1] != changed.split()[1]
     assert said == str(found.violations[0])
+
+
+def test_a_reproduction_of_an_input_that_is_called_file(tmp_path: Path, claiming: Any) -> None:
+    model = net("net (float[1, 4] file) => (float[1, 4] y) { y = Neg(file) }")
+    claiming("y", [])
+    found = rfgraph.validate(model, reproductions=tmp_path / "again")
+    assert found.contradictions
+    script = tmp_path / "again" / "violation-0" / "reproduce.py"
+    assert subprocess.run([sys.executable, str(script)], check=True, capture_output=True).stdout
+
+
+def test_no_folder_is_left_where_nothing_is_wrong(tmp_path: Path) -> None:
+    assert rfgraph.validate(CONV, samples=1, reproductions=tmp_path / "again").ok
+    assert not (tmp_path / "again").exists()
 
 
 def test_numbers_in_place_of_others() -> None:

@@ -109,8 +109,8 @@ def test_what_onnxruntime_does_not_run_is_no_lost_worker() -> None:
 
 def test_the_budget_holds_for_workers() -> None:
     found = rfgraph.validate(CONV, seconds=1e-9, jobs=2)
-    assert found.passes == 0
-    assert not found.complete
+    assert 0 < found.passes < found.planned
+    assert found.tested
 
 
 def test_threads_share_the_machine() -> None:
