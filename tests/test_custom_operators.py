@@ -13,19 +13,13 @@ import pytest
 
 import rfgraph
 from rfgraph import cli, reads
-from rfgraph.ops import registered, registry
+from rfgraph.ops import registered
 from tests.graphs import model
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "custom-operators.md"
 
 OP = 'import rfgraph\n@rfgraph.transfer("Op", domain="own", shape=lambda op: op.shape(0))\n'
 WINDOW = "[rfgraph.reads.PerAxis(0, (rfgraph.reads.window(0, 3, 1, 1, 1),))]"
-
-
-@pytest.fixture(autouse=True)
-def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers goes with it."""
-    monkeypatch.setattr(registry, "_RULES", {k: list(v) for k, v in registry._RULES.items()})
 
 
 @pytest.fixture
