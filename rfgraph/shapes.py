@@ -454,11 +454,7 @@ def evaluate(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
         "existing_functions": {},
         "evaluator_cls": ReferenceEvaluator,
     }
-    version = node.version
-    if node.op_type == "DequantizeLinear" and not node.domain:
-        # The reference lacks the older ones, which say the same of what they take.
-        version = max(version, 19)
-    operator = load_op(node.domain, node.op_type, version, node=node.proto)
+    operator = load_op(node.domain, node.op_type, node.version, node=node.proto)
     if node.op_type == "CumSum" and not node.domain:
         # An axis of shape (1,), as exporters write it, is refused by the reference.
         feeds = {**feeds, node.inputs[1]: feeds[node.inputs[1]].reshape(())}
