@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from typing import Any, Literal, TypeAlias
 
@@ -33,6 +34,7 @@ from rfgraph.validation.protos import (
     input_of,
     is_container,
     key_of,
+    made_in,
     names_in,
     needed,
     node_interpolates,
@@ -402,6 +404,57 @@ class Rewriting:
         else:
             raise LostError(f"{node.op_type} inside does not carry NaN as it is")
         self.live.update(name for name, alive in zip(node.output, living, strict=True) if alive)
+
+    def branches(self, node: onnx.NodeProto) -> None:
+        """Append an If whose branches are rewritten; its condition does not live.
+
+        Raises
+        ------
+        LostError
+            Data decide which branch is taken, or nothing carries NaN for something inside.
+        """
+        if node.input[0] in self.live:
+            raise LostError("which branch is taken is decided by the data")
+        names = list(chain.from_iterable(map(made_in, subgraphs_of(node))))
+        if len(names) != len(set(names)):
+            raise LostError("values inside of its branches have the same name")
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        outside, casts = self.nodes, self._casts
+        written = []
+        try:
+            for graph in subgraphs_of(copy):
+                self.nodes, self._casts = [], dict(casts)
+                for inner in graph.node:
+                    if key_of(inner) in _SHAPE_ONLY or self.live.isdisjoint(reads_of(inner)):
+                        self.nodes.append(inner)
+                        continue
+                    try:
+                        self.rewrite(inner)
+                    except LostError as error:
+                        raise LostError(
+                            f"inside, {inner.op_type} '{inner.name}': {error}"
+                        ) from None
+                written.append((graph, self.nodes))
+            ends = [[output.name for output in graph.output] for graph, _ in written]
+            living = [any(name in self.live for name in made) for made in zip(*ends, strict=True)]
+            for graph, nodes in written:
+                self.nodes, self._casts = nodes, dict(casts)
+                for output, alive in zip(graph.output, living, strict=True):
+                    if alive and not is_container(output.type):
+                        output.CopyFrom(
+                            helper.make_tensor_value_info(
+                                self.floats(output.name), TensorProto.FLOAT, None
+                            )
+                        )
+                # Some of them are the graph's own.
+                kept = onnx.GraphProto(node=nodes)
+                del graph.node[:], graph.value_info[:]
+                graph.node.extend(kept.node)
+        finally:
+            self.nodes, self._casts = outside, casts
+        self.dead.update(name for name, alive in zip(node.output, living, strict=True) if not alive)
+        self.nodes.append(copy)
 
     # ------------------------------------------------ writing
 

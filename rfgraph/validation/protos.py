@@ -55,16 +55,29 @@ def opsets_of(model: onnx.ModelProto) -> dict[str, int]:
     return {o.domain if o.domain != "ai.onnx" else "": o.version for o in model.opset_import}
 
 
+def graphs_in(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph, and its subgraphs."""
+    yield graph
+    for node in graph.node:
+        for inner in subgraphs_of(node):
+            yield from graphs_in(inner)
+
+
+def made_in(graph: onnx.GraphProto) -> Iterator[str]:
+    """The values that a graph makes, and that its subgraphs make: once for each time."""
+    for one in graphs_in(graph):
+        yield from (formal.name for formal in one.input)
+        yield from (tensor.name for tensor in one.initializer)
+        yield from (name for node in one.node for name in node.output if name)
+
+
 def names_in(graph: onnx.GraphProto) -> set[str]:
     """Every name in a graph, those of its subgraphs too."""
-    names = {v.name for v in graph.input} | {t.name for t in graph.initializer}
-    for node in walk(graph.node):
-        names.update((*node.input, *node.output))
-    return names
+    return {*made_in(graph), *(name for node in walk(graph.node) for name in node.input)}
 
 
 def types_of(light: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
-    """Types of values, as far as ONNX infers them."""
+    """Types of values, as far as ONNX infers them; of one name in two subgraphs one type."""
     hidden = onnx.ModelProto()
     hidden.CopyFrom(light)
     hidden.opset_import.add(domain="hidden", version=1)
@@ -76,8 +89,11 @@ def types_of(light: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
         graph = onnx.shape_inference.infer_shapes(hidden).graph
     except Exception:  # a model that ONNX can't infer may run all the same
         graph = light.graph
-    types = {t.name: helper.make_tensor_type_proto(t.data_type, t.dims) for t in graph.initializer}
-    types.update((v.name, v.type) for v in (*graph.input, *graph.value_info, *graph.output))
+    types = {}
+    for one in graphs_in(graph):
+        for t in one.initializer:
+            types[t.name] = helper.make_tensor_type_proto(t.data_type, t.dims)
+        types.update((v.name, v.type) for v in (*one.input, *one.value_info, *one.output))
     return types
 
 

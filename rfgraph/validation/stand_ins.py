@@ -193,6 +193,11 @@ def _flow(probe: Rewriting, node: onnx.NodeProto) -> None:
     probe.nodes.append(node)
 
 
+def _branches(probe: Rewriting, node: onnx.NodeProto) -> None:
+    """Itself, its branches rewritten."""
+    probe.branches(node)
+
+
 # ------------------------------------------------ embeddings
 
 
@@ -885,7 +890,8 @@ RULES: Mapping[Key, Rule] = {
     (MICROSOFT, "SampleOp"): Rule("there is no kernel", "Identity", _pass),
     (MICROSOFT, "BiasAdd"): Rule("there is no kernel", "Sum", _sum),
     (MICROSOFT, "ScaledSiLU"): Rule("there is no kernel", "Sum", _sum),
-    **{("", name): Rule(_BODY, "itself", _flow) for name in FLOWS},
+    ("", "If"): Rule("its branches may lose it", "itself, its branches rewritten", _branches),
+    **{("", name): Rule(_BODY, "itself", _flow) for name in ("Loop", "Scan")},
     **_QUANTISED,
     **_FUSED,
     **_SEQUENCES,

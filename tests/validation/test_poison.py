@@ -217,6 +217,42 @@ def test_an_unknown_operator_is_not_trusted() -> None:
     assert probe.lost["y"].startswith("example.Neg ")
 
 
+def test_branches_are_rewritten() -> None:
+    made = parsed(
+        """y = If(c) <
+            then_branch = t () => (float[1, 1, 3] u) {
+                p = MaxPool<kernel_shape = [2]>(x) n = Shape(x) u = Add(p, k) },
+            else_branch = e () => (float[1, 1, 3] v) {
+                b = Cast<to = 9>(x) w = If(i) <
+                    then_branch = f () => (bool[1, 1, 4] r) { r = Not(b) },
+                    else_branch = g () => (bool[1, 1, 4] s) { s = Not(d) }>
+                z = Cast<to = 1>(w) v = AveragePool<kernel_shape = [2]>(z) }> """,
+        "float[1, 1, 4] x, bool c, bool i, float k, bool[1, 1, 4] d",
+        "float[1, 1, 3] y",
+    )
+    probe = poisoned(made, ["y"], shapes_in(made), held={"c", "i", "k", "d"})
+    assert probe.values == ("y",)
+    feeds = {
+        "x": np.array([[[1, 2, np.nan, 4]]], np.float32),
+        "k": np.array(1, np.float32),
+        "d": np.ones((1, 1, 4), bool),
+    }
+    for c, i, sees in ((1, 0, [0, 1, 1]), (0, 1, [0, 1, 1]), (0, 0, [0, 0, 0])):
+        chosen = {"c": np.array(c, bool), "i": np.array(i, bool)}
+        (y,) = session(probe.model).run(None, {**feeds, **chosen})
+        assert np.isnan(y).reshape(-1).tolist() == sees
+
+
+def test_branches_with_values_of_one_name_are_not_trusted() -> None:
+    branch = "() => (float[2] u) { u = Neg(x) }"
+    made = parsed(
+        f"y = If(c) <then_branch = t {branch}, else_branch = e {branch}>",
+        "float[2] x, bool c",
+        "float[2] y",
+    )
+    assert "the same name" in poisoned(made, ["y"], shapes_in(made), held={"c"}).lost["y"]
+
+
 def test_functions_are_inlined_with_the_names_of_the_analysis() -> None:
     made = parser.parse_model(
         '<ir_version: 9, opset_import: ["": 17, "d": 1]> g (float[1, 1, 3] x) => (float[1, 1, 2] y)'
