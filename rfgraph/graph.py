@@ -361,7 +361,9 @@ def _input(value: onnx.ValueInfoProto, file: str | None) -> Input:
                 )
             dims.append(dim.dim_value)
         else:
-            dims.append(str(dim.dim_param) or None)
+            # A mark such as '?' is no name: two axes that have it may differ.
+            named = any(map(str.isalnum, dim.dim_param))
+            dims.append(str(dim.dim_param) if named else None)
     return Input(value.name, tensor.elem_type, tuple(dims))
 
 

@@ -808,3 +808,10 @@ def test_an_open_axis_written_as_minus_one() -> None:
     made.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
     assert rfgraph.analyze(made).shape("y") == (1, 1, 8, 8)
     assert rfgraph.analyze(made, shapes={"x": (3, 1, 8, 8)}).shape("y") == (3, 1, 8, 8)
+
+
+def test_a_mark_is_no_name_of_an_axis() -> None:
+    made = model("y = Relu(x)", "float[1,1,8,8] x")
+    for axis in (2, 3):
+        made.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = "?"
+    assert rfgraph.analyze(made, shapes={"x": (1, 1, 6, 9)}).shape("y") == (1, 1, 6, 9)

@@ -88,6 +88,8 @@ class Result:
         Values, and what contradicts their claims.
     unstable : list of str
         Values of which two equal runs differ; nothing is said of them.
+    blank : dict of str to int
+        By value: units that are NaN without any change, which shows nothing of them.
     refused : str
         Why onnxruntime did not run on the changed input; ``""`` if it did.
     """
@@ -96,6 +98,7 @@ class Result:
     tallies: dict[str, Tally] = field(default_factory=dict)
     findings: list[tuple[str, Finding]] = field(default_factory=list)
     unstable: list[str] = field(default_factory=list)
+    blank: dict[str, int] = field(default_factory=dict)
     refused: str = ""
 
 
@@ -234,11 +237,12 @@ class Runner:
                 finding = Finding(said, (0,) * len(claim.shape), prod(claim.shape))
                 result.findings.append((name, finding))
                 continue
+            # What is NaN without any poison tells nothing.
             known = None
-            if self.program.poison:
-                # What is NaN without any poison tells nothing.
-                nan = _nan(base[0][name]) | _nan(base[-1][name])
-                known = ~nan if nan.any() else None
+            nan = _nan(base[0][name]) | _nan(base[-1][name])
+            if nan.any():
+                result.blank[name] = int(np.count_nonzero(nan))
+                known = ~nan if self.program.poison else None
             tally, findings = judged(claim, least, most, known, equal=self.program.poison)
             result.tallies[name] = tally
             result.findings.extend((name, finding) for finding in findings)

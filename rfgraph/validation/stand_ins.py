@@ -632,6 +632,10 @@ def _first_live(probe: Rewriting, node: onnx.NodeProto) -> bool:
     return node.input[0] in probe.live
 
 
+def _limit_live(probe: Rewriting, node: onnx.NodeProto) -> bool:
+    return not probe.live.isdisjoint(node.input[1:])
+
+
 def _cuts_keys(probe: Rewriting, node: onnx.NodeProto) -> bool:
     """Whether more than a mask as long as the keys says which of them a query attends to.
 
@@ -728,7 +732,6 @@ _SUM: Mapping[str, str] = {
     "BitwiseXor": _NOT_FLOAT,
     "Mod": "of integers it holds no NaN",
     "Where": "only the branch that is taken passes",
-    "Clip": "a limit that is NaN does not limit",
     "Pow": "1 to the power of NaN is 1, and NaN to the power of 0",
     "PRelu": "the slope is not read where the value is positive",
 }
@@ -898,11 +901,12 @@ RULES: Mapping[Key, Rule] = {
     ("", "GridSample"): Rule(_ZERO, "itself on the indicator", _interpolation, _weighted),
     **{("", name): Rule(why, "Identity", _pass) for name, why in _IDENTITY.items()},
     **{("", name): Rule(why, "Sum", _sum) for name, why in _SUM.items()},
+    ("", "Clip"): Rule("a limit that is NaN does not limit", "Sum", _sum, _limit_live),
 }
 
 _CARRY = """
     Abs Acos Acosh Add Asin Asinh Atan Atanh Attention AveragePool BatchNormalization Ceil Celu
-    CenterCropPad Col2Im Compress Concat ConcatFromSequence Conv ConvTranspose Cos Cosh CumProd
+    CenterCropPad Clip Col2Im Compress Concat ConcatFromSequence Conv ConvTranspose Cos Cosh CumProd
     CumSum DFT DepthToSpace Det Div Einsum Elu Erf Exp Expand Flatten Floor Gather
     GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GridSample
     GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization

@@ -248,6 +248,7 @@ class _Count:
         self._lost: dict[str, int] = {}
         self._refused: dict[str, int] = {}
         self._unstable: set[str] = set()
+        self._blank: dict[str, int] = {}
         self._counted: set[int] = set()
         self._narrowed: dict[tuple[str, Shape, int], np.ndarray | None] = {}
         analysis = tested.analysis
@@ -277,6 +278,7 @@ class _Count:
             self._counted.add(result.number)
             report.probes += sum(change.many for change in run.changes)
         self._unstable.update(result.unstable)
+        self._blank.update(result.blank)
         name = run.changes[0].input
         for value, tally in result.tallies.items():
             report.tallies.setdefault((value, name), Tally()).add(tally)
@@ -302,6 +304,13 @@ class _Count:
             report.notes.append(f"shown again by {reproductions / 'violation-*' / 'reproduce.py'}")
         if len(found) > _TOLD:
             report.notes.append(f"{len(found) - _TOLD} violations more are not listed")
+        if self._blank:
+            first, some = next(iter(self._blank.items()))
+            report.notes.append(
+                f"{sum(self._blank.values())} units are NaN without any change, which shows "
+                f"nothing of them: {some} of '{first}'"
+                + (f", and of {len(self._blank) - 1} more values" if len(self._blank) > 1 else "")
+            )
         for why, n in self._lost.items():
             report.notes.append(f"a worker was lost, and {n} passes were made here: {why}")
         for why, n in self._refused.items():

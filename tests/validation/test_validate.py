@@ -381,6 +381,18 @@ def test_control_flow() -> None:
     ok(model, ("perturb",))
 
 
+def test_what_is_nan_without_any_change_is_said() -> None:
+    model = net(
+        "net (float[1, 6] x) => (float[1, 6] y, float[1, 6] z) "
+        "{ a = Sub(x, x) y = Div(a, a) z = Exp(x) }"
+    )
+    for report in ok(model):
+        said = "6 units are NaN without any change, which shows nothing of them: 6 of 'y'"
+        assert said in report.notes
+        assert report.tallies["y", "x"].ends == (0 if report.method == "poison" else 12)
+        assert report.tallies["z", "x"].attained == 12
+
+
 def test_functions_are_looked_into() -> None:
     model = onnx.parser.parse_model(
         '<ir_version: 10, opset_import: ["" : 21, "my" : 1]> '
