@@ -15,7 +15,16 @@ import numpy as np
 import onnx
 
 from rfgraph.bounds import Bounds, Term, Terms, emptiness, interval
-from rfgraph.closed_form import AxisField, ClosedForm, Field, View, axis_field
+from rfgraph.closed_form import (
+    AxisField,
+    ClosedForm,
+    Field,
+    Meeting,
+    Number,
+    View,
+    axis_field,
+    reach,
+)
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
 from rfgraph.expansion import expand
 from rfgraph.explain import Explainer, Explanation
@@ -23,6 +32,7 @@ from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
 from rfgraph.influence import Influence
 from rfgraph.paths import Paths, counted, paths, proportions, variation
+from rfgraph.reads import Read
 from rfgraph.shapes import MAX_AXIS, MAX_STATIC, Shape
 from rfgraph.support import Region, Support, backward, compressed, region_of
 
@@ -278,7 +288,7 @@ def _independent(
             raise _depends(graph, where)
         else:
             said += "nothing is read across it"
-        answer.notes.append(Note(where[0], "", said))
+        answer.notes.append(Note(where[0], "", said, "size"))
     return answer
 
 
@@ -303,7 +313,7 @@ def _assumed(graph: Graph, at: _At, sizes: Mapping[str, Shape], open_axes: list[
             failure = error
             continue
         said = [
-            Note(name, "", f"its axis {axis} is open and taken as {chosen[name, axis]}")
+            Note(name, "", f"its axis {axis} is open and taken as {chosen[name, axis]}", "size")
             for name, axis in open_axes
         ]
         if best is None or len(found.notes) + len(said) < len(best.notes):
@@ -338,6 +348,7 @@ class Analysis:
         self._flow = flow
         self._views = views
         self._answers: dict[tuple[int, str, bool], Field] = {}
+        self._reads_of: dict[str, list[Read]] | None = None
         self._last: tuple[object, dict[str, Region]] | None = None
         self.inputs = list(flow.inputs)
         self.outputs = list(graph.outputs)
@@ -957,17 +968,111 @@ class Analysis:
         return runs
 
     @cached_property
+    def meetings(self) -> list[tuple[str, str, Meeting]]:
+        """Where branches with different strides or centres meet: value, input, and the branches."""
+        return [
+            (name, given, meeting)
+            for step in self._flow.steps
+            for name in step.node.outputs
+            for given, view in self._patterns.get(name, {}).items()
+            for meeting in view.unequal
+        ]
+
+    @cached_property
     def unequal(self) -> list[Note]:
         """Where branches with different strides or centres meet: the closed form is their union."""
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for name, given, meeting in self.meetings:
+            reasons.setdefault((name, given), []).append(str(meeting))
         found = []
-        for step in self._flow.steps:
-            for name in step.node.outputs:
-                for view in self._patterns.get(name, {}).values():
-                    if view.unequal:
-                        node = step.node
-                        reason = f"branches meet with different {view.unequal}"
-                        found.append(Note(node.name, node.op_type, reason))
+        for (name, _), said in reasons.items():
+            node = self._graph.producer[name][0]
+            reason = f"branches meet with different {'; '.join(said)}"
+            found.append(Note(node.name, node.op_type, reason, "merge"))
         return found
+
+    def reads(self, tensor: str) -> list[Read]:
+        """What the elements of `tensor` read of its node's inputs; none of an input of the model.
+
+        Raises
+        ------
+        QueryError
+            No such tensor.
+
+        Examples
+        --------
+        >>> [read.axes[2].counts for read in analyze("models/lenet_textbook.onnx").reads("y")]
+        [(2,)]
+        """
+        self._known(tensor)
+        if self._reads_of is None:
+            self._reads_of = {
+                name: reads
+                for step in self._flow.steps
+                for name, reads in zip(step.node.outputs, step.reads, strict=False)
+            }
+        return list(self._reads_of.get(tensor, ()))
+
+    def reach(
+        self, tensor: str, input: str | None = None, axis: int = 0, local: bool = True
+    ) -> tuple[Number, Number] | None:
+        """The first and the last coordinate that all units of a value see, borders not clipped.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str, optional
+            The input; may be left out where there is only one.
+        axis : int
+            Axis of the input.
+        local : bool, optional
+            Leave out what has passed a statistic over the axis.
+
+        Returns
+        -------
+        (first, last) or None
+            Negative in the padding, or infinite; None where there is no closed form or nothing is
+            seen.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or axis.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> a.reach("features", axis=2), a.shape("x")
+        ((-213, 405), (1, 3, 224, 224))
+        """
+        name = self._input(input)
+        self._known(tensor)
+        view = self._patterns.get(tensor, {}).get(name)
+        return None if view is None else reach(view, self._axis(axis, name), local=local)
+
+    def moving_axes(self, input: str | None = None) -> list[int]:
+        """The axes of an input along which some value's field both extends and moves.
+
+        They are the height and width of a picture and the time of a signal, wherever these stand.
+        Without any, all axes but the first.
+
+        Examples
+        --------
+        >>> analyze("models/resnet50.onnx").moving_axes()
+        [2, 3]
+        """
+        name = self._input(input)
+        rank = len(self.shape(name) or ())
+        found: set[int] = set()
+        for tensor in self.tensors:
+            if self.depends(tensor, name):
+                for axis, a in enumerate(self.field(tensor, name)):
+                    if a.stride and a.size > 1:
+                        found.add(axis)
+                if len(found) == rank:
+                    break
+        return sorted(found) or list(range(rank))[min(1, rank - 1) :]
 
     def reads_across(self, input: str, axis: int) -> bool:
         """Whether any value reads across an input's axis: its units see several coordinates of

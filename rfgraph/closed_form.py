@@ -61,6 +61,56 @@ _MAX_PLACES = 16
 # ---------------------------------------------------------------- views
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a branch moves along an axis of the input.
+
+    Attributes
+    ----------
+    stride : Fraction
+        Input elements between neighbouring units.
+    centre : Fraction
+        Of all that the first period of units sees.
+    span : int
+        Input elements from one period of units to the next.
+    """
+
+    stride: Fraction
+    centre: Fraction
+    span: int
+
+    @property
+    def offset(self) -> Fraction:
+        """How far the centre lies behind the middle of the first period's own elements."""
+        return self.centre - Fraction(self.span - 1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Branches that meet, and move differently along `axis` of the input."""
+
+    axis: int
+    paces: frozenset[Pace]
+
+    @property
+    def strides(self) -> list[Fraction]:
+        """The strides, ascending."""
+        return sorted({pace.stride for pace in self.paces})
+
+    @property
+    def misalignment(self) -> Fraction:
+        """How far the branches lie apart, in units of their longest period."""
+        offsets = [pace.offset for pace in self.paces]
+        longest = max(abs(pace.span) for pace in self.paces)
+        return (max(offsets) - min(offsets)) / longest
+
+    def __str__(self) -> str:
+        if len(self.strides) > 1:
+            return f"strides {', '.join(map(str, self.strides))} on axis {self.axis}"
+        centres = sorted({pace.centre for pace in self.paces})
+        return f"centres {', '.join(map(str, centres))} on axis {self.axis}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Term:
     """A pattern for each axis of the input (None: irregular), and where the term holds.
@@ -77,11 +127,11 @@ class Term:
 class View:
     """What a value sees of one input: the union of `terms`.
 
-    `unequal` says what differs between the branches that meet at this value, if anything does.
+    `unequal` has what differs between the branches that meet at this value.
     """
 
     terms: tuple[Term, ...]
-    unequal: str = ""
+    unequal: tuple[Meeting, ...] = ()
 
     def edges(self, axis: int, extent: int) -> list[int]:
         """Coordinates of the value's `axis` at which the answer may change, ascending."""
@@ -372,25 +422,18 @@ def _equal(m: np.ndarray, n: np.ndarray) -> bool:
     return m is n or (m.shape == n.shape and bool((m == n).all()))
 
 
-def _differences(views: Sequence[View]) -> str:
+def _differences(views: Sequence[View]) -> tuple[Meeting, ...]:
     """What the strides and centres of branches that meet differ in."""
     found = []
     for axis in range(len(views[0].terms[0].patterns)):
-        branches = {frozenset(pairs) for pairs in (_paces(view, axis) for view in views) if pairs}
-        if len(branches) < 2:
-            continue
-        pairs = frozenset().union(*branches)
-        strides = sorted({stride for stride, _ in pairs})
-        centres = sorted({centre for _, centre in pairs})
-        if len(strides) > 1:
-            found.append(f"strides {', '.join(map(str, strides))} on axis {axis}")
-        elif len(centres) > 1:
-            found.append(f"centres {', '.join(map(str, centres))} on axis {axis}")
-    return "; ".join(found)
+        branches = {paces for paces in (_paces(view, axis) for view in views) if paces}
+        if len({frozenset((p.stride, p.centre) for p in paces) for paces in branches}) > 1:
+            found.append(Meeting(axis, frozenset().union(*branches)))
+    return tuple(found)
 
 
-def _paces(view: View, axis: int) -> set[tuple[Fraction, Fraction]]:
-    """Stride and centre of the local terms that hold everywhere and move."""
+def _paces(view: View, axis: int) -> frozenset[Pace]:
+    """Of the local terms that hold everywhere and move."""
     paces = set()
     for term in view.terms:
         pattern = term.patterns[axis]
@@ -398,8 +441,10 @@ def _paces(view: View, axis: int) -> set[tuple[Fraction, Fraction]]:
             continue
         if pattern.slope() and not pattern.endless:
             array = pattern.array.reshape(2, -1)
-            paces.add((pattern.slope(), Fraction(int(array[0].min() - array[1].min()), 2)))
-    return paces
+            centre = Fraction(int(array[0].min() - array[1].min()), 2)
+            span = max(map(abs, pattern.advance))
+            paces.add(Pace(pattern.slope(), centre, span))
+    return frozenset(paces)
 
 
 # ---------------------------------------------------------------- answers
@@ -555,6 +600,37 @@ def axis_field(
     return _summary(terms, axis, at)
 
 
+def reach(view: View, axis: int, *, local: bool) -> tuple[Number, Number] | None:
+    """The first and the last coordinate that all units of a value see, borders not clipped.
+
+    None where there is no closed form, or nothing is seen; parameters as of `axis_field`.
+    """
+    terms = [t for t in view.terms if not (local and t.marks >> axis & 1)]
+    ends: list[tuple[Number, Number]] = []
+    for term in terms:
+        pattern = term.patterns[axis]
+        if pattern is None:
+            return None
+        if pattern.endless:
+            return -inf, inf
+        for k, digit in enumerate(pattern.digits):
+            places = _where(term.masks, digit.axis, digit.size)
+            if places is None:
+                # What lies between the first and the last period reaches less far.
+                period = np.arange(min(pattern.array.shape[k + 1], digit.size))
+                values = np.concatenate([period, digit.size - 1 - period])
+            else:
+                values = np.unique(digit.of(places))
+            pattern = Pattern(pattern.digits, pattern.at(k, values), pattern.advance)
+        lo, minus_hi = pattern.array.reshape(2, -1)
+        seen = lo < NOTHING
+        if seen.any():
+            ends.append((int(lo[seen].min()), -int(minus_hi[seen].min())))
+    if not ends:
+        return None
+    return min(lo for lo, _ in ends), max(hi for _, hi in ends)
+
+
 def _reaches_all(terms: Sequence[Term], axis: int) -> bool:
     patterns = [t.patterns[axis] for t in terms]
     return any(p is not None and p.endless for p in patterns)
@@ -668,4 +744,4 @@ def _centre(start: Number, size: Number) -> Number:
     return int(centre) if centre.denominator == 1 else centre
 
 
-__all__ = ["AxisField", "ClosedForm", "Field", "View", "axis_field"]
+__all__ = ["AxisField", "ClosedForm", "Field", "Meeting", "Pace", "View", "axis_field", "reach"]

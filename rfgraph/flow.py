@@ -14,7 +14,16 @@ from typing import Generic, Protocol, TypeVar
 
 from rfgraph.errors import ModelError, RFGraphError, UnsupportedError
 from rfgraph.graph import Body, Graph, Node
-from rfgraph.ops import Operation, Reads, Undetermined, blamed, check_answer, lookup_rule
+from rfgraph.ops import (
+    Computed,
+    NoteKind,
+    Operation,
+    Reads,
+    Undetermined,
+    blamed,
+    check_answer,
+    lookup_rule,
+)
 from rfgraph.ops.cuts import confined
 from rfgraph.partial import Knowledge
 from rfgraph.reads import (
@@ -54,11 +63,16 @@ class Note:
         The operator's type; ``""`` for a note about an input.
     reason : str
         What was assumed, and why.
+    kind : str
+        ``unknown``: all of an operator's inputs are taken to be read, as nothing is known of it;
+        ``computed``: the data decide what it reads; ``coarse``: pruning cuts less than it could;
+        ``size``: an open axis was given one; ``merge``: branches meet unequally.
     """
 
     node: str
     operator: str
     reason: str
+    kind: NoteKind = "unknown"
 
     def __str__(self) -> str:
         where = f"{self.operator} '{self.node}'" if self.operator else self.node
@@ -183,7 +197,8 @@ class _Tracer:
                 outputs = zip(node.outputs, reads, strict=False)
                 self._live.update(n for n, found in outputs if found and n)
                 self.notes.extend(
-                    Note(node.name, node.op_type, reason) for reason in operation.notes
+                    Note(node.name, node.op_type, reason, kind)
+                    for reason, kind in operation.notes.items()
                 )
         return steps
 
@@ -204,7 +219,7 @@ class _Tracer:
                     remedy="analyse without strict, or say what it reads: rfgraph.transfer in "
                     "Python, --ops FILE on the command line (docs/custom-operators.md)",
                 )
-            operation.note("not known: every output is taken to read all of every input")
+            operation.note("not known: every output is taken to read all of every input", "unknown")
             return self._per_output(operation, _everything(operation))
         try:
             answer = rule.transfer(operation)
@@ -213,11 +228,15 @@ class _Tracer:
                 if any(n and self._shapes.shape(n) is None for n in node.outputs):
                     operation.note(
                         "the shape of its output is not known, which shape= in its transfer "
-                        "gives: the output is taken to read all of what its transfer names"
+                        "gives: the output is taken to read all of what its transfer names",
+                        "unknown",
                     )
             return self._per_output(operation, answer)
         except Undetermined as reason:
-            operation.note(f"{reason}: every output is taken to read all of every input")
+            operation.note(
+                f"{reason}: every output is taken to read all of every input",
+                "computed" if isinstance(reason, Computed) else "unknown",
+            )
             return self._per_output(operation, _everything(operation))
         except RFGraphError:
             raise

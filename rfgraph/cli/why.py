@@ -9,7 +9,6 @@ from rfgraph.cli.common import add_common, analysis_of, index_of, whole_units
 from rfgraph.errors import QueryError
 from rfgraph.render import json as json_format
 from rfgraph.render import reasons
-from rfgraph.render.rows import moving_axes
 
 
 def add(commands: Any) -> None:
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace) -> str:
         unit = given
     found = {}
     for name in analysis.inputs if options.input is None else [options.input]:
-        axes = None if options.all_axes else moving_axes(analysis, name)
+        axes = None if options.all_axes else analysis.moving_axes(name)
         found[name] = analysis.explain(tensor, name, unit, options.local, axes)
     if options.output_format == "json":
         return json_format.why(analysis, tensor, unit, options.local, found)

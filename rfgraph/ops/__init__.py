@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from rfgraph.ops.custom import check_answer, load
 from rfgraph.ops.registry import (
+    Computed,
+    NoteKind,
     Operation,
     Reads,
     Rule,
@@ -50,6 +52,8 @@ from rfgraph.ops import (  # isort: skip
 )
 
 __all__ = [
+    "Computed",
+    "NoteKind",
     "Operation",
     "Reads",
     "Rule",

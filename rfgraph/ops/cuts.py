@@ -106,7 +106,7 @@ def kept_along(
 
     reads, exact = op.once(key, make)
     if not exact:
-        op.note(_MERGED)
+        op.note(_MERGED, "coarse")
     return reads
 
 
@@ -134,7 +134,7 @@ def kept_together(
     if len(found) <= _MANY:
         return found
     # Along each axis from the first to the last that is kept anywhere along the others.
-    op.note(_MERGED)
+    op.note(_MERGED, "coarse")
     sides = []
     for axis in range(outer, kept.ndim):
         others = tuple(a for a in range(outer, kept.ndim) if a != axis)
@@ -266,7 +266,7 @@ def confined(op: Operation, reads: list[Read], there: np.ndarray, extent: Shape)
         return []
     axes = [axis for axis, n in enumerate(there.shape) if n > 1]
     if there.size > _TABLE:
-        op.note(_COARSE)
+        op.note(_COARSE, "coarse")
         return reads
     along: list[AxisRead] = [same(axis) for axis in range(len(extent))]
     along[axes[-1]] = own_place(axes, there.reshape([there.shape[a] for a in axes]))
@@ -283,7 +283,7 @@ def unmasked(op: Operation, inputs: Sequence[int], axis: int) -> np.ndarray | No
         return None
     constant, masked, _ = rows(fact, axis)
     if masked is not None and fact.assumes:
-        op.note(WEAK)
+        op.note(WEAK, "coarse")
     kept = [~m for m in (constant, masked) if m is not None]
     return reduce(np.logical_and, kept) if kept else None
 
@@ -373,7 +373,7 @@ def tap_groups(op: Operation, used: np.ndarray) -> list[tuple[tuple[Run, ...], n
         sides = [tuple(Run(0, n) for n in kernel)]
     held = np.asarray(used.reshape(*pairs, -1).any(axis=-1))
     if used.sum() < held.sum() * whole.sum():
-        op.note(_MERGED)
+        op.note(_MERGED, "coarse")
     return [(box, held) for box in sides]
 
 

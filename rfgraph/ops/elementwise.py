@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rfgraph.ops.cuts import confined
-from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, transfer
 from rfgraph.reads import Elementwise, Read
 
 # One input, or several that are broadcast as in numpy
@@ -42,7 +42,7 @@ def expand(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Expand.html
     """
     if op.live(1):
-        raise Undetermined("its 'shape' is computed from the data")
+        raise Computed("its 'shape' is computed from the data")
     return [Elementwise(0)]
 
 

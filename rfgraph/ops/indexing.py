@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from rfgraph.ops.moving import along_axis, gathered
-from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, transfer
 from rfgraph.reads import (
     WHOLE,
     AxisRead,
@@ -214,7 +214,7 @@ def range_(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Range.html
     """
-    raise Undetermined("the size of its output depends on the data")
+    raise Computed("the size of its output depends on the data")
 
 
 @transfer("ReverseSequence", since=10, computed=_COMPUTED_LENGTHS)
@@ -277,7 +277,7 @@ def compress(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Compress.html
     """
     if op.live(1):
-        raise Undetermined("how many elements are kept depends on the data")
+        raise Computed("how many elements are kept depends on the data")
     shape, axis = op.shape(0), op.attribute("axis")
     places = np.flatnonzero(op.constant(1, "condition"))
     source: Source = 0
@@ -300,7 +300,7 @@ def center_crop_pad(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__CenterCropPad.html
     """
     if op.live(1):
-        raise Undetermined("its 'shape' is computed from the data")
+        raise Computed("its 'shape' is computed from the data")
     along = []
     for axis, (n, m) in enumerate(zip(op.shape(0), op.out(), strict=True)):
         along.append(shifted(axis, (n - m) // 2 if n > m else -((m - n) // 2)))

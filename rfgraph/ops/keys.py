@@ -165,10 +165,10 @@ def left(
         leaking = fact.deep.all(axis=-1, keepdims=True) & ~may
         leaking = leaking if found.masked is None else leaking & ~found.masked
         if leaking.any():
-            op.note(_LEAK)
+            op.note(_LEAK, "coarse")
             kept = kept | leaking
     if fact.assumes:
-        op.note(WEAK)
+        op.note(WEAK, "coarse")
     kept = np.broadcast_to(kept, (*kept.shape[:3], keys.total))
     scored = kept if found.constant is None else kept & ~found.constant
     return Left(

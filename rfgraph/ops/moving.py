@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, Undetermined, axis_of, transfer
 from rfgraph.reads import (
     Along,
     AxisRead,
@@ -42,7 +42,7 @@ def reshape(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Reshape.html
     """
     if op.live(1):
-        raise Undetermined("its new shape is computed from the data")
+        raise Computed("its new shape is computed from the data")
     shape = op.shape(0)
     if op.node.op_type == "Squeeze":
         for axis in op.attribute("axes") or ():
@@ -175,7 +175,7 @@ def tile(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Tile.html
     """
     if op.live(1):
-        raise Undetermined("its 'repeats' are computed from the data")
+        raise Computed("its 'repeats' are computed from the data")
     pairs = enumerate(zip(op.shape(0), op.out(), strict=True))
     return [PerAxis(0, tuple(same(a) if n == m else tiled(a, n) for a, (n, m) in pairs))]
 

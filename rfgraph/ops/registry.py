@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -26,11 +26,19 @@ Transfer: TypeAlias = "Callable[[Operation], Reads]"
 ShapeRule: TypeAlias = "Callable[[Operation], Shape | list[Shape] | list[Shape | None] | None]"
 
 
+# What a note is about, see `rfgraph.flow.Note`.
+NoteKind: TypeAlias = Literal["unknown", "computed", "coarse", "size", "merge"]
+
+
 class Undetermined(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph
     """Raised by a transfer whose reads can't be told; the message says why.
 
     Raised for the shape of an output, the shape is not known.
     """
+
+
+class Computed(Undetermined):
+    """`Undetermined`, as the data decide it."""
 
 
 class Nonsense(ValueError):  # noqa: N818 - what a transfer answers, told by `blamed`
@@ -71,7 +79,7 @@ class Operation:
         self.names = names
         self._shapes = shapes
         self._live = live
-        self.notes: list[str] = []
+        self.notes: dict[str, NoteKind] = {}
 
     @property
     def file(self) -> str | None:
@@ -122,7 +130,7 @@ class Operation:
         """Input `k`, which must not depend on the data; `what` is its name in the specification."""
         value = self.static(k)
         if value is None:
-            raise Undetermined(f"its '{what}' is computed from the data")
+            raise Computed(f"its '{what}' is computed from the data")
         return value
 
     def integers(self, k: int, name: str, default: list[int] | None = None) -> list[int] | None:
@@ -185,10 +193,9 @@ class Operation:
         """`make`, unless another node of the model asked for the same."""
         return make() if self._knowledge is None else self._knowledge.once(what, (), make)
 
-    def note(self, reason: str) -> None:
-        """Say what is assumed."""
-        if reason not in self.notes:
-            self.notes.append(reason)
+    def note(self, reason: str, kind: NoteKind = "computed") -> None:
+        """Say what is assumed; `kind` is as in `rfgraph.flow.Note`."""
+        self.notes.setdefault(reason, kind)
 
 
 def axis_of(axis: int, rank: int) -> int:

@@ -12,7 +12,7 @@ from math import prod
 import numpy as np
 
 from rfgraph.ops.indexing import listed
-from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, Undetermined, transfer
 from rfgraph.ops.windows import bias
 from rfgraph.reads import (
     STATISTIC,
@@ -217,7 +217,7 @@ def affine_grid(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__AffineGrid.html
     """
     if op.live(1):
-        raise Undetermined("its 'size' is computed from the data")
+        raise Computed("its 'size' is computed from the data")
     sizes = op.out()[1:-1]
     rank = len(sizes)
     row = (same(0), same(rank + 1))

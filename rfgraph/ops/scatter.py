@@ -10,7 +10,7 @@ import numpy as np
 
 from rfgraph.ops.indexing import compressed, within
 from rfgraph.ops.moving import along_axis
-from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, transfer
 from rfgraph.reads import (
     STATISTIC,
     WHOLE,
@@ -365,7 +365,7 @@ def col2im(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Col2Im.html
     """
     if op.live(1) or op.live(2):
-        raise Undetermined("its 'image_shape' or 'block_shape' is computed from the data")
+        raise Computed("its 'image_shape' or 'block_shape' is computed from the data")
     X, Y = op.shape(0), op.out()
     block = [int(k) for k in op.constant(2, "block_shape")]
     rank = len(block)

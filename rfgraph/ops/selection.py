@@ -8,7 +8,7 @@ import numpy as np
 
 from rfgraph.ops.indexing import listed
 from rfgraph.ops.reduction import reduced
-from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, transfer
 from rfgraph.reads import (
     STATISTIC,
     WHOLE,
@@ -38,7 +38,7 @@ def top_k(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__TopK.html
     """
     if op.live(1):
-        raise Undetermined("its 'K' is computed from the data")
+        raise Computed("its 'K' is computed from the data")
     rank = len(op.shape(0))
     axis = axis_of(op.attribute("axis", -1), rank)
     return [PerAxis(0, tuple(STATISTIC if a == axis else same(a) for a in range(rank)))]
@@ -60,7 +60,7 @@ def of_data_dependent_size(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html
     https://onnx.ai/onnx/operators/onnx__ImageDecoder.html
     """
-    raise Undetermined(_SIZE)
+    raise Computed(_SIZE)
 
 
 def _inverse_only(op: Operation) -> list[Shape | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, transfer
 
 _COMPUTED = "its shape is computed: all of it is read"
 
@@ -29,5 +29,5 @@ def nothing(op: Operation) -> Reads:
         if op.live(k):
             op.shape(k)
             if op.node.op_type == "ConstantOfShape":
-                raise Undetermined("its shape is computed from the data")
+                raise Computed("its shape is computed from the data")
     return []

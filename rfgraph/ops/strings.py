@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rfgraph.ops.elementwise import elementwise
-from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, transfer
 from rfgraph.reads import STATISTIC, AxisRead, Elementwise, PerAxis, Shape, Table, same
 
 for _name in ("RegexFullMatch", "StringConcat"):
@@ -32,7 +32,7 @@ def string_split(op: Operation) -> Reads:
 
 def _kept(op: Operation) -> Shape:
     if op.attribute("stopwords"):
-        raise Undetermined("how many words are left depends on the data")
+        raise Computed("how many words are left depends on the data")
     return op.shape(0)
 
 

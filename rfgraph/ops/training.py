@@ -96,5 +96,5 @@ def gradient(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx_aionnxpreviewtraining_Gradient.html
     """
-    op.note("what it differentiates is not looked at: all of every input is assumed")
+    op.note("what it differentiates is not looked at: all of every input is assumed", "unknown")
     return [Everything(k) for k in op.inputs]

@@ -131,25 +131,7 @@ def densities(analysis: Analysis, rows: Sequence[Row]) -> list[dict[str, float] 
     return found
 
 
-def moving_axes(analysis: Analysis, name: str) -> list[int]:
-    """The axes of an input along which some value's field both extends and moves.
-
-    They are the height and width of a picture and the time of a signal, wherever these stand.
-    Without any, all axes but the first.
-    """
-    rank = len(analysis.shape(name) or ())
-    found: set[int] = set()
-    for tensor in analysis.tensors:
-        if analysis.depends(tensor, name):
-            for axis, a in enumerate(analysis.field(tensor, name)):
-                if a.stride and a.size > 1:
-                    found.add(axis)
-            if len(found) == rank:
-                break
-    return sorted(found) or list(range(rank))[min(1, rank - 1) :]
-
-
 def shown_axes(analysis: Analysis, name: str) -> tuple[int, ...]:
     """The axes of an input that a picture shows: of those that move, the last two."""
     shape = analysis.shape(name) or ()
-    return tuple([axis for axis in moving_axes(analysis, name) if shape[axis] > 1][-2:])
+    return tuple([axis for axis in analysis.moving_axes(name) if shape[axis] > 1][-2:])

@@ -7,7 +7,7 @@ from math import inf, isnan
 
 from rfgraph.analysis import Analysis
 from rfgraph.closed_form import AxisField, Field, Number
-from rfgraph.render.rows import Row, moving_axes
+from rfgraph.render.rows import Row
 
 
 def show(
@@ -30,7 +30,7 @@ def show(
     all_axes : bool
         Every axis of each input; else those along which something moves.
     """
-    axes = {name: moving_axes(analysis, name) for name in analysis.inputs}
+    axes = {name: analysis.moving_axes(name) for name in analysis.inputs}
     if all_axes:
         axes = {name: list(range(len(analysis.shape(name) or ()))) for name in analysis.inputs}
     header = ["", "value", "operator", "shape"]
