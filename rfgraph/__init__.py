@@ -8,6 +8,7 @@
 
 from rfgraph import plot, reads
 from rfgraph.analysis import Analysis, analyze
+from rfgraph.checks import Finding, Report, check
 from rfgraph.closed_form import AxisField, Field
 from rfgraph.errors import (
     ModelError,
@@ -29,12 +30,14 @@ __all__ = [
     "AxisField",
     "Explanation",
     "Field",
+    "Finding",
     "Hop",
     "ModelError",
     "Note",
     "Operation",
     "QueryError",
     "RFGraphError",
+    "Report",
     "ShapeError",
     "TransferError",
     "Undetermined",
@@ -42,6 +45,7 @@ __all__ = [
     "Validation",
     "Violation",
     "analyze",
+    "check",
     "plot",
     "reads",
     "transfer",

@@ -381,6 +381,46 @@ class Analysis:
         made = self._graph.producer.get(tensor)
         return made[0] if made else None
 
+    def ancestors(self, tensor: str) -> set[str]:
+        """The values that `tensor` is made of, directly or not, and `tensor` itself.
+
+        Raises
+        ------
+        QueryError
+            No such tensor.
+
+        Examples
+        --------
+        >>> sorted(analyze("models/siamese.onnx").ancestors("left"))
+        ['left']
+        """
+        self._known(tensor)
+        found, pending = {tensor}, [tensor]
+        while pending:
+            made = self._graph.producer.get(pending.pop())
+            if made:
+                node = made[0]
+                new = {name for name in (*node.inputs, *node.captures) if name in self._names}
+                pending.extend(new - found)
+                found |= new
+        return found
+
+    def dims(self, input: str) -> tuple[int | str | None, ...]:
+        """The axes of an input as the file has them: sizes, names, or None.
+
+        Raises
+        ------
+        QueryError
+            No such input.
+
+        Examples
+        --------
+        >>> analyze("models/resnet50.onnx").dims("x")
+        ('batch', 3, 224, 224)
+        """
+        name = self._input(input)
+        return next(i.dims for i in self._graph.inputs if i.name == name) or ()
+
     def shape(self, tensor: str) -> Shape | None:
         """Shape of `tensor`; None where it depends on the data or on an unknown operator.
 

@@ -131,6 +131,12 @@ class Support:
     def __bool__(self) -> bool:
         return bool(self._region)
 
+    def __or__(self, other: Support) -> Support:
+        """What is in either of two sets of the same value."""
+        if (self.value, self.shape) != (other.value, other.shape):
+            return NotImplemented
+        return Support(self.value, self.shape, union((*self._region, *other._region), self.shape))
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         made = dense(self._region, self.shape)
         return made if dtype is None else made.astype(dtype)

@@ -1,0 +1,83 @@
+"""The checks by code. A check is a function; its docstring is what `rfgraph explain` prints."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rfgraph.checks.finding import Finding, Severity
+from rfgraph.checks.options import Option
+
+if TYPE_CHECKING:
+    from rfgraph.checks.subject import Subject
+
+Run = Callable[["Subject"], Iterator[Finding]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check.
+
+    Attributes
+    ----------
+    code : str
+        ``RF`` and three digits; the first is that of its group.
+    name : str
+        In a few words, in kebab-case.
+    severity : str
+        That of its findings.
+    options : tuple of Option
+        What it can be told.
+    run : callable
+        Subject in, findings out.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    options: tuple[Option, ...]
+    run: Run
+
+    @property
+    def summary(self) -> str:
+        """The first line of its explanation."""
+        return self.explanation.partition("\n")[0]
+
+    @property
+    def explanation(self) -> str:
+        """What it finds, why that matters, an example, and what to do."""
+        return inspect.getdoc(self.run) or ""
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def check(
+    code: str, name: str, severity: Severity, options: Sequence[Option] = ()
+) -> Callable[[Run], Run]:
+    """Register a check."""
+
+    def register(run: Run) -> Run:
+        CHECKS[code] = Check(code, name, severity, tuple(options), run)
+        return run
+
+    return register
+
+
+def options() -> dict[str, Option]:
+    """Every option of every check, by name; those of one name are the same."""
+    return {option.name: option for one in CHECKS.values() for option in one.options}
+
+
+def explained(one: Check) -> str:
+    """The explanation of a check, with its options."""
+    lines = [f"{one.code} {one.name} ({one.severity})", "", one.explanation]
+    if one.options:
+        lines += ["", "Options"]
+        for option in one.options:
+            default = "off" if option.default is None else json.dumps(option.default)
+            lines += [f"  {option.name} (default: {default})", f"      {option.text}"]
+    return "\n".join(lines)

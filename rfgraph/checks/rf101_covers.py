@@ -1,0 +1,96 @@
+"""RF101."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rfgraph.checks.finding import Finding
+from rfgraph.checks.options import Option, by_axis, flag, share, whole
+from rfgraph.checks.registry import check
+from rfgraph.checks.subject import Subject
+
+TOLERANCE = Option("tolerance", whole, 0, "so many elements more or less are no finding")
+LOCAL = Option(
+    "local",
+    flag,
+    False,
+    "leave out what passes a statistic over a whole axis (a squeeze-and-excite gate, attention)",
+)
+COVERS = Option(
+    "covers",
+    by_axis(share),
+    None,
+    "the share of the axis that the widest unit has to see, for every axis along which fields "
+    "move or in a table by axis: covers = 1.0, covers = { 2 = 0.5 }",
+)
+AT_LEAST = Option(
+    "at-least",
+    by_axis(whole),
+    None,
+    "the size that a field has to have, borders not clipped: at-least = 128",
+)
+
+
+@check("RF101", "covers-too-little", "error", (COVERS, AT_LEAST, TOLERANCE, LOCAL))
+def covers_too_little(subject: Subject) -> Iterator[Finding]:
+    """An output sees less of an input than it has to.
+
+    What lies outside of the receptive field can't influence an output: if objects, or the context
+    that tells them apart, are larger than the field, no training helps. How much of the input
+    is seen decides what a network can learn (Luo et al. 2016, Understanding the Effective Receptive
+    Field in Deep Convolutional Neural Networks; Araujo, Norris and Sim 2019, Computing Receptive
+    Fields of Convolutional Neural Networks). Whoever needs a certain context writes it down, and
+    this check holds every export to it.
+
+    `covers` compares what the widest unit sees of the axis, clipped at the borders, with the axis;
+    `at-least` compares the size of the field, which is the same at every size of the input.
+
+    Example: three convolutions with kernel 3 and stride 1 see 7 pixels. With `at-least = 9` that is
+
+        RF101 output 'y' sees 7 elements along axis 2 of input 'x', and has to see at least 9
+
+    What to do: larger kernels, strides or dilations, more layers before the output, or pooling;
+    `rfgraph why MODEL OUTPUT` names the nodes that make the field as large as it is. Or lower the
+    limit.
+    """
+    analysis = subject.analysis
+    for output in subject.outputs():
+        local = subject.settings.get("local", output)
+        slack = subject.settings.get("tolerance", output)
+        for name in analysis.inputs:
+            if not analysis.depends(output, name):
+                continue
+            field = analysis.field(output, name, local=local)
+            for axis, least in subject.limits("covers", output, name).items():
+                size = (analysis.shape(name) or ())[axis]
+                lo, hi = analysis.bounds(output, name, local=local, axis=axis)
+                widest = int(np.maximum(hi - lo + 1, 0).max(initial=0))
+                if widest + slack < least * size:
+                    yield subject.finding(
+                        f"output '{output}' sees {widest} of the {size} elements along axis {axis} "
+                        f"of input '{name}' ({widest / size:.1%}), and has to see {least:.1%}",
+                        "widen it (larger kernels, strides or dilations, more layers), or lower "
+                        "'covers'",
+                        value=output,
+                        input=name,
+                        axis=axis,
+                        sees=widest,
+                        of=size,
+                        covers=least,
+                    )
+            for axis, least in subject.limits("at-least", output, name).items():
+                side = field[axis]
+                if not side.is_global and side.size + slack < least:
+                    yield subject.finding(
+                        f"output '{output}' sees {side.size} elements along axis {axis} of input "
+                        f"'{name}', and has to see at least {least}",
+                        "widen it (larger kernels, strides or dilations, more layers), or lower "
+                        "'at-least'",
+                        value=output,
+                        input=name,
+                        axis=axis,
+                        size=int(side.size),
+                        at_least=least,
+                    )

@@ -1,0 +1,98 @@
+"""RF102."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
+
+from rfgraph.checks.finding import Finding
+from rfgraph.checks.options import Option, by_axis, whole
+from rfgraph.checks.registry import check
+from rfgraph.checks.rf101_covers import LOCAL, TOLERANCE
+from rfgraph.checks.subject import Subject, size_text
+from rfgraph.closed_form import AxisField
+
+AT_MOST = Option(
+    "at-most",
+    by_axis(whole),
+    None,
+    "the size that a field may have, borders not clipped, for every axis along which fields move "
+    "or in a table by axis: at-most = 512, at-most = { 2 = 512 }",
+)
+HALO = Option(
+    "halo",
+    by_axis(whole),
+    None,
+    "how many elements a field may reach beyond the unit's own, on either side",
+)
+
+
+@check("RF102", "reaches-too-far", "error", (AT_MOST, HALO, TOLERANCE, LOCAL))
+def reaches_too_far(subject: Subject) -> Iterator[Finding]:
+    """An output sees more of an input than it may.
+
+    Who runs a model over tiles of a large image, or over chunks of a stream, has to give each tile
+    a margin as wide as the field reaches beyond the unit's own elements: the halo. A field that
+    grows makes every tile more expensive, and results wrong at the seams where the margin stays as
+    it was. A layer that reads the whole axis (a global pooling, an instance normalisation,
+    attention) makes exact tiles impossible.
+
+    Unit o has the elements o * stride to (o + 1) * stride - 1 for its own; the halo is what its
+    field reaches beyond them, on the side where that is more.
+
+    Example: a convolution with kernel 5 and padding 2 has a halo of 2. With `halo = 1` that is
+
+        RF102 output 'y' reaches 2 elements beyond its own along axis 2 of input 'x', and 1 is
+        allowed
+
+    What to do: smaller kernels or dilations, or fewer layers; `rfgraph why MODEL OUTPUT` names the
+    nodes that make the field as large as it is. Or raise the limit, and the margin of the tiles
+    with it. With `local = true` gates and attention are left out.
+    """
+    analysis = subject.analysis
+    for output, name in subject.pairs():
+        local = subject.settings.get("local", output)
+        slack = subject.settings.get("tolerance", output)
+        field = analysis.field(output, name, local=local)
+        for axis, most in subject.limits("at-most", output, name).items():
+            side = field[axis]
+            if side.is_global or side.size > most + slack:
+                yield subject.finding(
+                    f"output '{output}' sees {size_text(side)} along axis {axis} of input "
+                    f"'{name}', and may see at most {most}",
+                    "narrow it, or raise 'at-most'",
+                    value=output,
+                    input=name,
+                    axis=axis,
+                    size=None if side.is_global else int(side.size),
+                    at_most=most,
+                )
+        for axis, most in subject.limits("halo", output, name).items():
+            side = field[axis]
+            reaches = halo(side)
+            if reaches is None or reaches > most + slack:
+                far = "any distance" if reaches is None else f"{reaches} elements"
+                yield subject.finding(
+                    f"output '{output}' reaches {far} beyond its own along axis {axis} of input "
+                    f"'{name}', and {most} {'is' if most == 1 else 'are'} allowed",
+                    "narrow it, or raise 'halo', and the margin of tiles with it",
+                    value=output,
+                    input=name,
+                    axis=axis,
+                    reaches=reaches,
+                    halo=most,
+                )
+
+
+def halo(side: AxisField) -> int | None:
+    """How far a field reaches beyond the elements of its unit's own; None: without end.
+
+    >>> halo(AxisField(5, 1, -2, 0)), halo(AxisField(7, 2, -3, 0)), halo(AxisField.endless())
+    (2, 3, None)
+    """
+    if side.is_global or side.irregular:
+        return None
+    own = max(max(len(side.phases), 1) * abs(Fraction(side.stride)), Fraction(1))
+    before, after = -Fraction(side.start), Fraction(side.start) + Fraction(side.size) - own
+    return max(ceil(before), ceil(after), 0)

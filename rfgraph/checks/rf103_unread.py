@@ -1,0 +1,104 @@
+"""RF103."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import reduce
+from math import prod
+from operator import or_
+
+import numpy as np
+
+from rfgraph.analysis import Analysis
+from rfgraph.checks.finding import Finding
+from rfgraph.checks.options import Option, share
+from rfgraph.checks.registry import check
+from rfgraph.checks.subject import Subject
+from rfgraph.support import Support
+
+UNREAD = Option(
+    "unread", share, 0.0, "the share of an input's elements that may go unread", "model"
+)
+
+
+@check("RF103", "unread-input", "warning", (UNREAD,))
+def unread_input(subject: Subject) -> Iterator[Finding]:
+    """Elements of an input are read by no output.
+
+    A window that moves by more than one element at a time stops where it no longer fits: with an
+    input of an unlucky size the last rows and columns are dropped, silently. A kernel shorter than
+    its stride skips what lies between, everywhere. What is dropped can't be learnt from, and where
+    it is at one side only, the model sees an off-centre part of its input. (Closed forms, as those
+    of Araujo, Norris and Sim 2019, leave borders out; the figures here don't.)
+
+    Example: a 3x3 convolution with stride 2 and no padding, on 8 rows, reads rows 0 to 6:
+
+        RF103 8 of the 64 elements of input 'x' are read by no output: 7 along axis 2
+
+    What to do: give an input of a size that fits, or pad; if it is meant, allow for it by `unread`.
+    An input that nothing reads can be removed from the model.
+    """
+    analysis = subject.analysis
+    for name in analysis.inputs:
+        shape = analysis.shape(name)
+        if not shape or 0 in shape:
+            continue
+        readers = [output for output in subject.outputs() if analysis.depends(output, name)]
+        if not readers:
+            yield subject.finding(
+                f"no output reads input '{name}'",
+                "remove the input from the model",
+                input=name,
+                unread=prod(shape),
+                of=prod(shape),
+            )
+            continue
+        read = _read_by(analysis, readers, name)
+        size = prod(shape)
+        unread = size - read.count
+        if unread > subject.settings.get("unread") * size:
+            yield subject.finding(
+                f"{unread} of the {size} elements of input '{name}' are read by no output"
+                + _where(read),
+                "give an input of a size that fits, or pad; or allow for it by 'unread'",
+                input=name,
+                unread=unread,
+                of=size,
+            )
+
+
+def _read_by(analysis: Analysis, outputs: list[str], name: str) -> Support:
+    """What outputs see of an input, all of their units together."""
+    found = []
+    for output in outputs:
+        everywhere = tuple(slice(None) for _ in analysis.shape(output) or ())
+        found.append(analysis.support(output, everywhere, name))
+    return reduce(or_, found)
+
+
+def _where(read: Support) -> str:
+    """The coordinates of which nothing is read."""
+    said = []
+    for axis in range(len(read.shape)):
+        missing = np.flatnonzero(~read.along(axis))
+        if missing.size:
+            said.append(f"{_runs(missing.tolist())} along axis {axis}")
+    return ": " + ", ".join(said) if said else ""
+
+
+def _runs(coordinates: list[int], most: int = 4) -> str:
+    """Coordinates as runs.
+
+    >>> _runs([0, 1, 2, 7, 9])
+    '0-2, 7 and 9'
+    """
+    runs: list[list[int]] = []
+    for c in coordinates:
+        if runs and runs[-1][-1] == c - 1:
+            runs[-1][1:] = [c]
+        else:
+            runs.append([c])
+    said = ["-".join(map(str, run)) for run in runs]
+    if len(said) > most:
+        return f"{', '.join(said[:most])} and {len(said) - most} runs more"
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)

@@ -1,0 +1,103 @@
+"""RF104."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rfgraph.analysis import Analysis
+from rfgraph.checks.finding import Finding
+from rfgraph.checks.options import Option, name
+from rfgraph.checks.registry import check
+from rfgraph.checks.subject import Subject
+
+
+def _which(given: object) -> str:
+    if given not in ("some", "every"):
+        raise ValueError('"some" or "every"')
+    return name(given)
+
+
+SATURATED = Option(
+    "saturated",
+    _which,
+    "some",
+    "how many units of a layer's input have to see everything for the layer to add nothing: "
+    '"some" (those in the middle; the published criterion) or "every" (those at the borders too)',
+    "model",
+)
+
+
+@check("RF104", "unproductive-layer", "note", (SATURATED,))
+def unproductive_layer(subject: Subject) -> Iterator[Finding]:
+    """A layer can add no context, as its input already sees everything.
+
+    Where units see the whole input, a layer with a larger kernel brings in nothing that they have
+    not seen. Such layers do not improve the accuracy of the networks that Richter, Schöning,
+    Wiedenroth and Krumnack 2021 (Should You Go Deeper? Optimizing Convolutional Neural Network
+    Architectures without Training by Receptive Field Analysis) have looked at, and can be left out
+    before any training. The same network on a larger input may well need them.
+
+    A layer is one whose field is larger than that of its input: convolutions and poolings with a
+    kernel. Statistics over whole axes (a global pooling, gates, attention) do not count, neither as
+    layers nor as seeing everything. It is told once for every layer.
+
+    Example: 3x3 convolutions with padding on an input of 8x8. The fourth sees 9x9 and the middle of
+    it everything, so that of the fifth it is said:
+
+        RF104 Conv 'conv5' adds no context: its input 'a4' already sees all 8 elements along axis 2
+
+    What to do: leave the layer out, give it a kernel of 1, use smaller strides before it, or larger
+    inputs. If the model is to be used with larger inputs too, check it at their size (`shapes`).
+    """
+    analysis = subject.analysis
+    every = subject.settings.get("saturated") == "every"
+    wanted = set().union(*map(analysis.ancestors, subject.outputs()))
+    for tensor in analysis.tensors:
+        node = analysis.node(tensor)
+        if node is None or tensor not in wanted:
+            continue
+        for given in analysis.inputs:
+            if not analysis.depends(tensor, given):
+                continue
+            shape = analysis.shape(given) or ()
+            axes = [axis for axis in subject.moving_axes(given) if shape[axis] > 1]
+            source = _widened(analysis, node.inputs, tensor, given, axes)
+            if source is None or not axes:
+                continue
+            if all(_sees_all(analysis, source, given, axis, every=every) for axis in axes):
+                sizes = " and ".join(f"{shape[axis]} elements along axis {axis}" for axis in axes)
+                yield subject.finding(
+                    f"{node} adds no context: its input '{source}' already sees all {sizes} of "
+                    f"'{given}'",
+                    "leave it out, use smaller strides before it, or larger inputs",
+                    value=tensor,
+                    made_by=tensor,
+                    input=given,
+                )
+                break
+
+
+def _widened(
+    analysis: Analysis, sources: list[str], tensor: str, given: str, axes: list[int]
+) -> str | None:
+    """The widest source of a node, if the field of what the node makes is larger than its."""
+    seen = [s for s in dict.fromkeys(sources) if s in analysis.graph and analysis.depends(s, given)]
+    made = analysis.field(tensor, given)
+    if not seen or any(made[axis].is_global for axis in axes):
+        return None
+    fields = {source: analysis.field(source, given) for source in seen}
+    if any(field[axis].is_global for field in fields.values() for axis in axes):
+        return None
+    for axis in axes:
+        if made[axis].size > max(field[axis].size for field in fields.values()):
+            return max(seen, key=lambda source: fields[source][axis].size)
+    return None
+
+
+def _sees_all(analysis: Analysis, tensor: str, given: str, axis: int, *, every: bool) -> bool:
+    """Whether some units of a value, or all of them, see an axis from end to end."""
+    lo, hi = analysis.bounds(tensor, given, local=True, axis=axis)
+    whole = (lo == 0) & (hi == (analysis.shape(given) or ())[axis] - 1)
+    return bool(np.all(whole) if every else np.any(whole))

@@ -1,0 +1,130 @@
+"""RF201."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from rfgraph.analysis import Analysis
+from rfgraph.checks.finding import Finding
+from rfgraph.checks.options import Option, axis_or_none
+from rfgraph.checks.registry import check
+from rfgraph.checks.subject import Subject, unit_text
+from rfgraph.errors import RFGraphError
+
+BATCH_AXIS = Option(
+    "batch-axis", axis_or_none, 0, "the axis of inputs and outputs that is the batch", "model"
+)
+
+
+@check("RF201", "batch-dependence", "error", (BATCH_AXIS,))
+def batch_dependence(subject: Subject) -> Iterator[Finding]:
+    """An output for one sample of the batch depends on other samples.
+
+    What a model says of one sample then changes with what happens to be beside it: results are not
+    reproducible, differ between training, testing and serving, and information leaks from one
+    user's request to another's. It comes about by a batch normalisation that was exported in
+    training mode (Ioffe and Szegedy 2015, Batch Normalization: in training the statistics are those
+    of the batch), and by a reshape or transposition that takes batch and tokens for each other.
+
+    An open batch axis is given a size that no other axis has; one of a fixed size larger than 1 is
+    taken as it is; of a batch of 1 nothing can be said. A unit may depend on one sample only, and
+    at place b of the batch axis of an output that is as long as the batch, on sample b.
+
+    Example: after BatchNormalization with training_mode=1,
+
+        RF201 output 'y' at 0,0,0,0 sees samples 0 to 1 of input 'x', first at
+        BatchNormalization 'bn'
+
+    What to do: export in evaluation mode (`model.eval()`); permute axes by a transposition and not
+    by a reshape. Where axis 0 is no batch (tokens or time come first) say which one is, by
+    `batch-axis`, or `batch-axis = false`.
+    """
+    axis = subject.settings.get("batch-axis")
+    if axis is None:
+        return
+    batched = _batched(subject, axis)
+    if batched is None:
+        return
+    if isinstance(batched, Finding):
+        yield batched
+        return
+    analysis, inputs = batched
+    for output, given in subject.pairs(analysis):
+        if given not in inputs:
+            continue
+        size = (analysis.shape(given) or ())[axis]
+        lo, hi = analysis.bounds(output, given, axis=axis)
+        mixed = lo < hi
+        if mixed.any():
+            unit = tuple(int(c) for c in np.argwhere(mixed)[0])
+            first, last = int(lo[unit]), int(hi[unit])
+            where = _first_mixed(analysis, output, given, axis)
+            yield subject.finding(
+                f"output '{output}' at {unit_text(unit)} sees samples {first} to {last} of input "
+                f"'{given}'" + (f", first at {analysis.node(where)}" if where else ""),
+                "export in evaluation mode, and permute axes by transpositions, not by reshapes",
+                value=output,
+                made_by=where,
+                input=given,
+                axis=axis,
+            )
+            continue
+        shape = analysis.shape(output) or ()
+        if axis < len(shape) and shape[axis] == size:
+            own = np.arange(size).reshape([-1 if a == axis else 1 for a in range(len(shape))])
+            lo, hi, own = np.broadcast_arrays(lo, hi, own)
+            other = (lo <= hi) & (lo != own)
+            if other.any():
+                unit = tuple(int(c) for c in np.argwhere(other)[0])
+                yield subject.finding(
+                    f"output '{output}' at {unit_text(unit)} sees sample {int(lo[unit])} of input "
+                    f"'{given}' in place of its own",
+                    "permute axes by transpositions, not by reshapes",
+                    value=output,
+                    made_by=output,
+                    input=given,
+                    axis=axis,
+                )
+
+
+def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Finding | None:
+    """The analysis of a batch of several samples, and the inputs that have it; None: of none."""
+    analysis, sizes = subject.analysis, dict(subject.sizes)
+    inputs = [name for name, shape in sizes.items() if axis < len(shape)]
+    given = subject.settings.get("shapes")
+    open_axes = [
+        name
+        for name in inputs
+        if name not in given and not isinstance(analysis.dims(name)[axis], int)
+    ]
+    if not open_axes:
+        found = {sizes[name][axis] for name in inputs}
+        return (analysis, inputs) if len(found) == 1 and found.pop() > 1 else None
+    taken = {size for shape in sizes.values() for size in shape}
+    taken |= {size for output in analysis.outputs for size in analysis.shape(output) or ()}
+    batch = next(size for size in range(2, len(taken) + 4) if size not in taken)
+    for name in open_axes:
+        sizes[name] = (*sizes[name][:axis], batch, *sizes[name][axis + 1 :])
+    try:
+        return subject.at(sizes), open_axes
+    except RFGraphError as error:
+        return subject.finding(
+            f"the batch axis of input '{open_axes[0]}' is open, and the model fits no batch of "
+            f"{batch}: {error.message}",
+            "export with a batch of 2 or more, so that no shape of a batch of 1 is built in",
+            input=open_axes[0],
+            axis=axis,
+        )
+
+
+def _first_mixed(analysis: Analysis, output: str, given: str, axis: int) -> str:
+    """The first value on the way to an output that mixes samples."""
+    before = analysis.ancestors(output)
+    for tensor in analysis.tensors:
+        if tensor in before and analysis.depends(tensor, given):
+            lo, hi = analysis.bounds(tensor, given, axis=axis)
+            if (lo < hi).any():
+                return tensor
+    return output

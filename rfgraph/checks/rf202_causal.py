@@ -1,0 +1,147 @@
+"""RF202."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from math import ceil
+
+import numpy as np
+
+from rfgraph.analysis import Analysis
+from rfgraph.checks.finding import Finding
+from rfgraph.checks.options import Option, causal, whole
+from rfgraph.checks.registry import check
+from rfgraph.checks.subject import Subject
+
+CAUSAL = Option(
+    "causal",
+    causal,
+    None,
+    "the axis of the inputs that is causal, such as time or tokens: causal = 2, or a table that "
+    'says for which input and along which axis of the output: { input = "x", axis = 1, '
+    "output-axis = 2 }; false: none",
+)
+LOOK_AHEAD = Option("look-ahead", whole, 0, "how many steps of the future may be seen")
+
+
+@check("RF202", "sees-the-future", "error", (CAUSAL, LOOK_AHEAD))
+def sees_the_future(subject: Subject) -> Iterator[Finding]:
+    """A value on an axis that is declared causal depends on later steps.
+
+    A model that runs on a stream can't wait for what has not been said yet, and one that generates
+    may not see what it is to generate: trained with a leak it is useless, and the loss looks better
+    than ever. It takes one symmetrical padding in a stack of causal convolutions (van den Oord et
+    al. 2016, WaveNet), or one mask of attention that got lost in an export (Vaswani et al. 2017,
+    Attention Is All You Need, section 3.2.3).
+
+    Constants cut reads here, whatever `prune` says: a mask of attention is a constant, and so are
+    the taps of a masked convolution. The ends of the axes are aligned: the last unit of the output
+    may see the last step of the input, and each unit before it one stride less.
+
+    Example: a convolution with kernel 3, padded by 1 on either side instead of by 2 before, along a
+    declared axis (`causal = 2`):
+
+        RF202 output 'y' sees 1 step ahead along axis 2 of input 'x': at step 0 it sees step 1
+
+    What to do: pad before and not after; mask what is later; export with the mask. `rfgraph why`
+    shows the way by which the future gets in. If a look-ahead is wanted, allow for it by
+    `look-ahead`, in steps of the input.
+    """
+    for output in subject.outputs():
+        declared = subject.settings.get("causal", output)
+        if declared is None:
+            continue
+        analysis = subject.pruned
+        allowed = subject.settings.get("look-ahead", output)
+        for given in analysis.inputs:
+            rank = len(analysis.shape(given) or ())
+            if not fnmatchcase(given, declared.input) or declared.axis >= rank:
+                continue
+            if not analysis.depends(output, given):
+                continue
+            seen = look_ahead(analysis, output, given, declared.axis, declared.output_axis)
+            if seen is None or seen.steps <= allowed:
+                continue
+            far = f"{seen.steps} step{'s' if seen.steps != 1 else ''} ahead"
+            budget = f", and {allowed} {'is' if allowed == 1 else 'are'} allowed" * bool(allowed)
+            yield subject.finding(
+                f"output '{output}' sees {far} along axis {declared.axis} of input '{given}'"
+                f"{budget}: at step {seen.at} it sees step {seen.sees}",
+                "pad before and not after, mask what is later, or allow for it by 'look-ahead'",
+                value=output,
+                made_by=_first_ahead(analysis, output, given, declared.axis, allowed),
+                input=given,
+                axis=declared.axis,
+                steps=seen.steps,
+                look_ahead=allowed,
+            )
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """How far a value sees into the future: at which step of the input, and what it sees there."""
+
+    steps: int
+    at: int
+    sees: int
+
+
+def look_ahead(
+    analysis: Analysis, tensor: str, given: str, axis: int, output_axis: int | None = None
+) -> Ahead | None:
+    """How far a value sees ahead along an axis of an input; None if it sees nothing.
+
+    The ends of the axes are aligned, each unit before the last lies one stride earlier.
+    """
+    shape = analysis.shape(tensor)
+    if shape is None or not analysis.depends(tensor, given):
+        return None
+    size = (analysis.shape(given) or ())[axis]
+    lo, hi = analysis.bounds(tensor, given, axis=axis)
+    last = np.where(lo <= hi, hi, -1)
+    along = _followed(last, shape, size, axis) if output_axis is None else output_axis
+    units = shape[along] if along is not None and along < len(shape) else 1
+    if along is not None and along < len(shape):
+        other = tuple(a for a in range(last.ndim) if a != along)
+        last = np.broadcast_to(last.max(axis=other), (units,))
+    else:
+        last = last.max(keepdims=False).reshape(1)
+    side = analysis.field(tensor, given, local=False)[axis]
+    regular = isinstance(side.stride, (int, Fraction)) and side.stride > 0 and not side.irregular
+    stride = Fraction(side.stride) if regular else Fraction(size, units)
+    own = np.array([ceil(size - 1 - (units - 1 - t) * stride) for t in range(units)])
+    ahead = np.where(last >= 0, last - own, np.iinfo(np.int64).min)
+    if not (last >= 0).any():
+        return None
+    steps, at = int(ahead.max()), int(ahead.argmax())
+    if regular and len(side.phases) == 1 and not side.is_global and not side.branches:
+        # What the end of the input hides is in the closed form.
+        steps = max(steps, int(side.start + side.size - 1 - own[0]))
+    return Ahead(steps, int(own[at]), int(last[at]))
+
+
+def _followed(last: np.ndarray, shape: tuple[int, ...], size: int, axis: int) -> int | None:
+    """The axis of a value that goes along with an axis of an input."""
+    moving = [a for a in range(last.ndim) if last.shape[a] > 1]
+    if len(moving) == 1:
+        return moving[0]
+    same = [a for a in moving or range(len(shape)) if shape[a] == size]
+    if axis in same:
+        return axis
+    if same:
+        return same[0]
+    return axis if axis < len(shape) and (not moving or axis in moving) else None
+
+
+def _first_ahead(analysis: Analysis, output: str, given: str, axis: int, allowed: int) -> str:
+    """The first value on the way to an output that sees too far ahead."""
+    before = analysis.ancestors(output)
+    for tensor in analysis.tensors:
+        if tensor in before:
+            seen = look_ahead(analysis, tensor, given, axis)
+            if seen is not None and seen.steps > allowed:
+                return tensor
+    return output

@@ -1,0 +1,320 @@
+"""Configuration: ``[tool.rfgraph]`` of pyproject.toml, or rfgraph.toml."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from rfgraph.checks import options as parse
+from rfgraph.checks.options import Option
+from rfgraph.checks.registry import CHECKS, options
+from rfgraph.errors import QueryError
+
+FILES = ("rfgraph.toml", "pyproject.toml")
+
+# What is not an option of a check: what models are analysed with, and which checks are made.
+_ANALYSIS = (
+    Option("select", parse.names, ["RF"], "prefixes of the codes of checks to make", "model"),
+    Option("ignore", parse.names, [], "prefixes of the codes of checks not to make"),
+    Option("prune", parse.flag, False, "let constants cut reads", "model"),
+    Option("strict", parse.flag, False, "an operator that is not known is an error", "model"),
+)
+
+
+def _shapes(given: Any) -> dict[str, tuple[int, ...]]:
+    try:
+        return {name: tuple(parse.whole(size) for size in sizes) for name, sizes in given.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError("a table of input to sizes, such as { x = [1, 3, 224, 224] }") from None
+
+
+def _values(given: Any) -> dict[str, Any]:
+    wanted = "a table of input to numbers or a .npy file, such as { sizes = [1, 3, 64, 64] }"
+    if not isinstance(given, dict):
+        raise ValueError(wanted)
+    for value in given.values():
+        if not isinstance(value, (int, float, str, list)):
+            raise ValueError(wanted)
+    return dict(given)
+
+
+_MORE = (
+    Option("shapes", _shapes, {}, "shapes of inputs whose axes the model leaves open", "model"),
+    Option("values", _values, {}, "inputs to hold fixed", "model"),
+    Option("ops", parse.names, [], "Python files that register transfers", "model"),
+)
+
+# What holds for all models.
+_RUN = (Option("baseline", parse.name, None, "the file of a baseline", "model"),)
+
+# Tables of a pattern to more of the same.
+_TABLES = ("models", "outputs")
+
+
+def known_options() -> dict[str, Option]:
+    """Every key that holds a value, by name."""
+    return {option.name: option for option in (*_ANALYSIS, *_MORE, *_RUN)} | options()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings for the models and the outputs that match patterns.
+
+    Attributes
+    ----------
+    values : mapping of str to object
+        Option to value, parsed.
+    model, output : str or None
+        Patterns as of a shell; None: all.
+    """
+
+    values: Mapping[str, Any]
+    model: str | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings, the last of which win.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        In order.
+    file : str or None
+        Where they are from.
+    root : Path
+        What patterns of models, and files, are relative to.
+    """
+
+    layers: tuple[Layer, ...] = ()
+    file: str | None = None
+    root: Path = field(default_factory=Path.cwd)
+
+    def with_values(self, values: Mapping[str, Any], where: str) -> Config:
+        """These settings with others on top, which are checked; `where` names them in errors."""
+        layer = Layer(_parsed(values, where, ()))
+        return Config((*self.layers, layer), self.file, self.root)
+
+    def settings(self, model: str | None) -> Settings:
+        """What holds for a model, or for the run."""
+        return Settings(
+            tuple(
+                layer
+                for layer in self.layers
+                if layer.model is None or (model is not None and self._matches(model, layer.model))
+            )
+        )
+
+    def _matches(self, model: str, pattern: str) -> bool:
+        path = shown_path(model, self.root)
+        return fnmatchcase(path, pattern) or fnmatchcase(PurePath(path).name, pattern)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for one model.
+
+    Examples
+    --------
+    >>> settings = Settings((Layer({"holes": 0.5}), Layer({"holes": 0.25}, output="mask*")))
+    >>> settings.get("holes", "y"), settings.get("holes", "mask_1"), settings.get("prune")
+    (0.5, 0.25, False)
+    """
+
+    layers: tuple[Layer, ...]
+
+    def get(self, option: str, output: str | None = None) -> Any:
+        """The value of an option, for an output."""
+        for layer in reversed(self.layers):
+            if option in layer.values and (
+                layer.output is None or (output is not None and fnmatchcase(output, layer.output))
+            ):
+                return layer.values[option]
+        return known_options()[option].value
+
+    @property
+    def outputs(self) -> list[str]:
+        """The patterns of outputs that are named."""
+        return [layer.output for layer in self.layers if layer.output is not None]
+
+    @property
+    def codes(self) -> list[str]:
+        """The checks to make: of two prefixes that match, the longer one decides."""
+        chosen = []
+        for code in CHECKS:
+            yes = max((len(p) for p in self.get("select") if code.startswith(p)), default=-1)
+            no = max((len(p) for p in self.get("ignore") if code.startswith(p)), default=-1)
+            if yes > no:
+                chosen.append(code)
+        return chosen
+
+    def ignored(self, code: str, output: str) -> bool:
+        """Whether a check is not made for an output."""
+        return any(code.startswith(prefix) for prefix in self.get("ignore", output))
+
+
+def load(file: str | os.PathLike[str] | None = None, start: Path | None = None) -> Config:
+    """Read the configuration.
+
+    Parameters
+    ----------
+    file : path, optional
+        The file. If left out it is looked for in `start` and the folders above it: the first
+        rfgraph.toml, or pyproject.toml with a table ``[tool.rfgraph]``.
+    start : path, optional
+        A folder; the working directory.
+
+    Raises
+    ------
+    QueryError
+        It can't be read, or has keys or values that make no sense: file, key and remedy are named.
+    """
+    if file is not None:
+        path = Path(file)
+        return _config(path, _table(path, asked=True) or {})
+    folder = (start or Path.cwd()).resolve()
+    for place in (folder, *folder.parents):
+        for name in FILES:
+            path = place / name
+            table = _table(path, asked=False) if path.is_file() else None
+            if table is not None:
+                return _config(path, table)
+    return Config()
+
+
+def _table(path: Path, *, asked: bool) -> dict[str, Any] | None:
+    """The settings in a file; None where it has none."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise QueryError(f"the configuration can't be read: {said}", file=str(path)) from None
+    if "tool" in content or path.name == "pyproject.toml":
+        tool = content.get("tool", {})
+        found = tool.get("rfgraph") if isinstance(tool, dict) else None
+        if found is None and asked:
+            raise QueryError("it has no table [tool.rfgraph]", file=str(path))
+        if found is not None and not isinstance(found, dict):
+            raise QueryError("'tool.rfgraph' is no table", file=str(path))
+        return found
+    return content
+
+
+def _config(path: Path, table: Mapping[str, Any]) -> Config:
+    prefix = ("tool", "rfgraph") if path.name == "pyproject.toml" else ()
+    layers = tuple(_layers(table, str(path), prefix))
+    return Config(layers, str(path), path.resolve().parent)
+
+
+def _layers(
+    table: Mapping[str, Any],
+    file: str,
+    key: tuple[str, ...],
+    model: str | None = None,
+    output: str | None = None,
+) -> Iterator[Layer]:
+    tables = [name for name in _TABLES if not (model if name == "models" else output)]
+    if output is not None:
+        tables = []
+    values = {name: value for name, value in table.items() if name not in tables}
+    yield Layer(
+        _parsed(values, file, key, output=output, model=model, tables=tables), model, output
+    )
+    for name in reversed(tables):
+        inner = table.get(name, {})
+        if not isinstance(inner, dict) or not all(isinstance(t, dict) for t in inner.values()):
+            raise _wrong(file, (*key, name), "a table of pattern to settings")
+        for pattern, more in inner.items():
+            place = (*key, name, pattern)
+            if name == "models":
+                yield from _layers(more, file, place, pattern, output)
+            else:
+                yield from _layers(more, file, place, model, pattern)
+
+
+def _parsed(
+    values: Mapping[str, Any],
+    file: str,
+    key: tuple[str, ...],
+    *,
+    output: str | None = None,
+    model: str | None = None,
+    tables: Sequence[str] = (),
+) -> dict[str, Any]:
+    known = {
+        name: option
+        for name, option in known_options().items()
+        if (output is None or option.scope == "output" or name == "ignore")
+        and (model is None or name != "baseline")
+    }
+    found = {}
+    for name, value in values.items():
+        option = known.get(name)
+        if option is None:
+            raise _unknown(file, (*key, name), [*known, *tables])
+        try:
+            found[name] = option.parse(value)
+        except ValueError as error:
+            raise _wrong(file, (*key, name), str(error)) from None
+        for prefix in found[name] if name in ("select", "ignore") else ():
+            if not any(code.startswith(prefix) for code in CHECKS):
+                raise _unknown(file, (*key, name, prefix), list(CHECKS), "there is no check")
+    return found
+
+
+def _unknown(
+    file: str, key: tuple[str, ...], known: Sequence[str], what: str = "there is no option"
+) -> QueryError:
+    name = key[-1]
+    near = get_close_matches(name, known, 1, 0.5) or get_close_matches(
+        name.replace("_", "-").lower(), known, 1, 0.5
+    )
+    everywhere = known_options()
+    if near:
+        remedy = f"did you mean '{near[0]}'?"
+    elif name in everywhere:
+        remedy = "it holds for whole models" if everywhere[name].scope == "model" else ""
+    else:
+        remedy = f"there are {', '.join(sorted(known))}"
+    return QueryError(f"{_dotted(key)}: {what} '{name}'", file=file, remedy=remedy)
+
+
+def _wrong(file: str, key: tuple[str, ...], wanted: str) -> QueryError:
+    return QueryError(f"{_dotted(key)} is not what is expected", file=file, remedy=f"give {wanted}")
+
+
+def _dotted(key: tuple[str, ...]) -> str:
+    plain = [k if k.replace("-", "").replace("_", "").isalnum() else f'"{k}"' for k in key]
+    return ".".join(plain)
+
+
+def array(name: str, given: Any, root: Path) -> np.ndarray:
+    """A value to hold an input fixed at."""
+    if not isinstance(given, str):
+        return np.array(given)
+    try:
+        return np.asarray(np.load(root / given, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise QueryError(f"values.{name}: {given}: {error}") from None
+
+
+def shown_path(path: str, root: Path) -> str:
+    """A path relative to `root` where it lies in there, with slashes on every system."""
+    full = Path(os.path.abspath(path))
+    try:
+        return full.relative_to(root.resolve()).as_posix()
+    except ValueError:
+        pass
+    try:
+        return full.relative_to(root.absolute()).as_posix()
+    except ValueError:
+        return Path(path).as_posix()

@@ -1,0 +1,202 @@
+"""A model under check: its analyses, each made once, and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rfgraph.analysis import Analysis, Model, analyze
+from rfgraph.checks.finding import Finding
+from rfgraph.checks.options import Limits
+from rfgraph.checks.registry import Check
+from rfgraph.checks.settings import Settings, array
+from rfgraph.closed_form import AxisField
+
+
+@dataclass
+class Subject:
+    """What checks look at.
+
+    Attributes
+    ----------
+    model : path, bytes or onnx.ModelProto
+        The model.
+    name : str
+        Its path, as reports show it.
+    settings : Settings
+        What holds for it.
+    root : Path
+        What files in the settings are relative to.
+    before : mapping or None
+        What its values saw, by the baseline.
+    remarks : list of str
+        What was assumed, and what could not be looked at.
+    """
+
+    model: Model
+    name: str
+    settings: Settings
+    root: Path
+    before: Mapping[str, Any] | None = None
+    remarks: list[str] = field(default_factory=list)
+    check: Check | None = None
+
+    # ------------------------------------------------ analyses
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """The analysis that is asked for."""
+        settings = self.settings
+        return analyze(
+            self.model,
+            shapes=settings.get("shapes"),
+            values=self._values,
+            prune=settings.get("prune"),
+            strict=settings.get("strict"),
+            assume=True,
+        )
+
+    @cached_property
+    def pruned(self) -> Analysis:
+        """The same, where constants cut reads."""
+        if self.settings.get("prune"):
+            return self.analysis
+        return self.at(self.sizes, prune=True)
+
+    @cached_property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the inputs."""
+        shapes = {name: self.analysis.shape(name) for name in self.analysis.inputs}
+        return {name: shape for name, shape in shapes.items() if shape is not None}
+
+    def at(self, sizes: Mapping[str, Sequence[int]], *, prune: bool | None = None) -> Analysis:
+        """The analysis at other shapes of the inputs."""
+        settings = self.settings
+        return analyze(
+            self.model,
+            shapes=dict(settings.get("shapes")) | dict(sizes),
+            values=self._values,
+            prune=settings.get("prune") if prune is None else prune,
+            strict=settings.get("strict"),
+            assume=True,
+        )
+
+    @cached_property
+    def _values(self) -> dict[str, np.ndarray]:
+        given = self.settings.get("values")
+        return {name: array(name, value, self.root) for name, value in given.items()}
+
+    # ------------------------------------------------ what is looked at
+
+    def outputs(self, analysis: Analysis | None = None) -> Iterator[str]:
+        """The outputs for which the check that runs is made, and other values that are named."""
+        analysis = analysis or self.analysis
+        plain = [p for p in self.settings.outputs if not any(c in p for c in "*?[")]
+        named = [p for p in dict.fromkeys(plain) if p not in analysis.outputs]
+        known = set(analysis.tensors)
+        for output in (*analysis.outputs, *(name for name in named if name in known)):
+            shape = analysis.shape(output)
+            if shape is not None and 0 in shape:
+                continue
+            if self.check is None or not self.settings.ignored(self.check.code, output):
+                yield output
+
+    @property
+    def tracked(self) -> list[str]:
+        """The values that a baseline keeps: the outputs, and those of the patterns of `track`."""
+        analysis, patterns = self.analysis, self.settings.get("track")
+        kept = dict.fromkeys(analysis.outputs)
+        for tensor in analysis.tensors:
+            if analysis.node(tensor) and any(fnmatchcase(tensor, p) for p in patterns):
+                kept[tensor] = None
+        return list(kept)
+
+    def pairs(self, analysis: Analysis | None = None) -> Iterator[tuple[str, str]]:
+        """Those outputs, and every input that each depends on."""
+        analysis = analysis or self.analysis
+        for output in self.outputs(analysis):
+            for name in analysis.inputs:
+                if analysis.depends(output, name):
+                    yield output, name
+
+    def limits(self, option: str, output: str, name: str) -> dict[int, float]:
+        """A limit for each axis of an input: the axes of a table, or those that move."""
+        given: Limits | None = self.settings.get(option, output)
+        if given is None:
+            return {}
+        if None in given:
+            return dict.fromkeys(self.moving_axes(name), given[None])
+        rank = len(self.analysis.shape(name) or ())
+        return {axis: limit for axis, limit in given.items() if axis is not None and axis < rank}
+
+    def moving_axes(self, name: str) -> list[int]:
+        """The axes of an input along which fields extend and move."""
+        if name not in self._moving:
+            self._moving[name] = self.analysis.moving_axes(name)
+        return self._moving[name]
+
+    @cached_property
+    def _moving(self) -> dict[str, list[int]]:
+        return {}
+
+    def is_causal(self, output: str, name: str, axis: int) -> bool:
+        """Whether an axis of an input is declared causal for an output."""
+        declared = self.settings.get("causal", output)
+        return declared is not None and declared.axis == axis and fnmatchcase(name, declared.input)
+
+    def causal_anywhere(self, name: str, axis: int) -> bool:
+        """Whether an axis of an input is declared causal for some output."""
+        return any(self.is_causal(output, name, axis) for output in self.analysis.outputs)
+
+    # ------------------------------------------------ findings
+
+    def remark(self, text: str) -> None:
+        """Say what could not be looked at, once."""
+        if text not in self.remarks:
+            self.remarks.append(text)
+
+    def finding(
+        self,
+        message: str,
+        remedy: str,
+        *,
+        value: str = "",
+        made_by: str = "",
+        input: str = "",
+        axis: int | None = None,
+        node: str = "",
+        operator: str = "",
+        **figures: Any,
+    ) -> Finding:
+        """A finding of the check that runs; with `made_by` at the node that makes a value."""
+        assert self.check is not None
+        made = self.analysis.node(made_by) if made_by else None
+        return Finding(
+            self.check.code,
+            self.name,
+            message,
+            remedy,
+            self.check.severity,
+            made.name if made else node,
+            made.op_type if made else operator,
+            value,
+            input,
+            axis,
+            figures,
+        )
+
+
+def size_text(side: AxisField) -> str:
+    """The size of a field, for people."""
+    return "everything" if side.is_global else f"{side.size}"
+
+
+def unit_text(index: Sequence[int]) -> str:
+    """A unit, for people."""
+    return ",".join(map(str, index))

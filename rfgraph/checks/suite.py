@@ -1,0 +1,200 @@
+"""Many models at once: which ones, in how many processes, and what came of it."""
+
+from __future__ import annotations
+
+import glob
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from rfgraph import ops
+from rfgraph.analysis import Model
+from rfgraph.changes import snapshot
+from rfgraph.checks.baseline import Baseline
+from rfgraph.checks.baseline import read as read_baseline
+from rfgraph.checks.finding import Checked, Report
+from rfgraph.checks.registry import CHECKS
+from rfgraph.checks.settings import Config, shown_path
+from rfgraph.checks.subject import Subject
+from rfgraph.errors import RFGraphError
+
+
+def check(
+    models: Model | Sequence[Model],
+    *,
+    config: Config | None = None,
+    baseline: str | os.PathLike[str] | Baseline | None = None,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> Report:
+    """Check models against what is asked of them.
+
+    Parameters
+    ----------
+    models : path, bytes, onnx.ModelProto, or a sequence of them
+        Files, folders (every ``*.onnx`` in them and below), patterns as of a shell, or models.
+    config : Config, optional
+        What is asked of them, as ``rfgraph.checks.load`` reads it from a file. If left out, the
+        defaults.
+    baseline : path or Baseline, optional
+        Findings that are known, and what values saw before.
+    jobs : int, optional
+        Processes at a time. They begin anew: a script that asks for several protects what it does
+        with ``if __name__ == "__main__"``.
+    progress : callable, optional
+        Called with the number of models done and of all.
+    **settings
+        Options of the configuration, with ``_`` for ``-``: they go before it.
+
+    Returns
+    -------
+    Report
+        What was found; ``ok`` if that is nothing. A model that can't be checked is told by its
+        ``error``, and does not stop the others.
+
+    Raises
+    ------
+    QueryError
+        The settings, or the baseline, make no sense.
+
+    Examples
+    --------
+    >>> report = check("models/lenet_textbook.onnx", at_least=32)
+    >>> for finding in report.findings:
+    ...     print(finding.code, finding.message)
+    RF101 output 'y' sees 6 elements along axis 2 of input 'x', and has to see at least 32
+    RF101 output 'y' sees 6 elements along axis 3 of input 'x', and has to see at least 32
+    """
+    begin = time.monotonic()
+    config = (config or Config()).with_values(
+        {name.replace("_", "-"): value for name, value in settings.items()}, "check()"
+    )
+    if baseline is None:
+        named = config.settings(None).get("baseline")
+        baseline = config.root / named if named else Baseline()
+    known = baseline if isinstance(baseline, Baseline) else read_baseline(baseline)
+    work = list(_work(models, config, known))
+    found: dict[int, Checked] = {}
+    for k, checked in _carried_out(work, config, jobs):
+        found[k] = checked
+        if progress is not None:
+            progress(len(found), len(work))
+    report = Report([found[k] for k in range(len(work))])
+    for checked in report.models:
+        report.stale.extend(known.apply(checked))
+    report.seconds = time.monotonic() - begin
+    return report
+
+
+# A model, how reports name it, what its values saw, and why it can't be checked.
+_Order = tuple[Model, str, Mapping[str, Any] | None, str]
+
+
+def _work(models: Model | Sequence[Model], config: Config, known: Baseline) -> Iterator[_Order]:
+    given: Sequence[Any] = models if isinstance(models, (list, tuple)) else [models]
+    seen: set[str] = set()
+    for item in given:
+        if not isinstance(item, (str, os.PathLike)):
+            name = "model" if len(given) == 1 else f"model {len(seen) + 1}"
+            seen.add(name)
+            yield item, name, known.fields(name), ""
+            continue
+        paths, error = _files(os.fspath(item))
+        for path in paths:
+            name = shown_path(path, config.root)
+            if name not in seen:
+                seen.add(name)
+                yield path, name, known.fields(name), error
+
+
+def _files(given: str) -> tuple[list[str], str]:
+    """The files that a path or a pattern means, and what is wrong with it."""
+    path = Path(given)
+    if path.is_dir():
+        found = sorted(str(p) for p in path.rglob("*.onnx") if p.is_file())
+        return (found, "") if found else ([given], "the folder holds no .onnx file")
+    if not path.exists() and glob.has_magic(given):
+        found = sorted(p for p in glob.glob(given, recursive=True) if os.path.isfile(p))
+        return (found, "") if found else ([given], "nothing matches the pattern")
+    return [given], ""
+
+
+def _carried_out(
+    work: Sequence[_Order], config: Config, jobs: int
+) -> Iterator[tuple[int, Checked]]:
+    """What comes of every order, as soon as it is known."""
+    if jobs <= 1 or len(work) <= 1:
+        for k, order in enumerate(work):
+            yield k, checked(order, config)
+        return
+    lost = []
+    with _pool(min(jobs, len(work))) as pool:
+        futures: dict[Future[Checked], int] = {
+            pool.submit(checked, order, config): k for k, order in enumerate(work)
+        }
+        try:
+            for future in as_completed(futures):
+                try:
+                    yield futures[future], future.result()
+                except BrokenProcessPool:
+                    lost.append(futures[future])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    # A process has died, and took what others were about with it: each by itself tells which.
+    for k in sorted(lost):
+        with _pool(1) as pool:
+            try:
+                yield k, pool.submit(checked, work[k], config).result()
+            except BrokenProcessPool:
+                error = "the process that checked it has died: too large for the memory?"
+                yield k, Checked(work[k][1], error=error)
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+
+
+def checked(order: _Order, config: Config) -> Checked:
+    """Check one model."""
+    model, name, before, error = order
+    begin = time.monotonic()
+    found = Checked(name, error=error)
+    if not error:
+        try:
+            _check(model, found, before, config)
+        except RFGraphError as reason:
+            found.error = str(reason)
+        except MemoryError:
+            found.error = "out of memory: give smaller sizes by 'shapes'"
+        except Exception as reason:  # one model must not stop the others
+            said = " ".join(str(reason).split())
+            found.error = f"internal error: {type(reason).__name__}: {said}"
+    found.seconds = time.monotonic() - begin
+    return found
+
+
+def _check(model: Model, found: Checked, before: Mapping[str, Any] | None, config: Config) -> None:
+    path = str(model) if isinstance(model, (str, os.PathLike)) else None
+    settings = config.settings(path)
+    for file in settings.get("ops"):
+        ops.load(config.root / file)
+    subject = Subject(model, found.model, settings, config.root, before)
+    analysis = subject.analysis
+    sizes = [f"input '{n.node}': {n.reason}" for n in analysis.notes if n.kind == "size"]
+    for code in settings.codes:
+        subject.check = CHECKS[code]
+        try:
+            found.findings.extend(subject.check.run(subject))
+        except RFGraphError as error:
+            # The others are made all the same; that one could not be is no clean answer.
+            found.error = found.error or f"{code}: {error}"
+        found.codes.append(code)
+    found.remarks = [*sizes, *subject.remarks]
+    found.fields = snapshot(analysis, subject.tracked)
