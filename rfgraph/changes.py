@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from math import isfinite
 from typing import Any, Literal, TypeAlias
@@ -173,7 +174,8 @@ def _axis(
     where = f"axis {axis} of input '{name}'"
     if old["size"] != new["size"] and not _close(old["size"], new["size"], tolerance):
         grew = new["size"] is None or (old["size"] is not None and new["size"] > old["size"])
-        text = f"'{value}' sees {_size(new)} along {where}, and saw {_size(old)}"
+        saw = "everything" if old["size"] is None else old["size"]
+        text = f"'{value}' sees {_size(new)} along {where}, and saw {saw}"
         yield Change(
             "grew" if grew else "shrank", value, name, axis, old["size"], new["size"], text
         )
@@ -210,11 +212,13 @@ def _dims(shape: Sequence[int] | None) -> str:
 def matched(before: Analysis, after: Analysis) -> dict[str, str]:
     """Which value of one model is which one of another: by name, else by structure.
 
-    Values of the same name and operator are the same. What is left is aligned in topological
-    order, by operators and ranks, so that a longest run of equal ones is matched first.
+    Values of the same name and operator are the same, and outputs of the same name. What is left
+    is aligned in topological order, by operators and ranks, so that a longest run of equal ones is
+    matched first.
     """
     old, new = ({t: _kind(a, t) for t in a.tensors} for a in (before, after))
     names = {t: t for t, kind in old.items() if new.get(t, ("",))[0] == kind[0]}
+    names |= {t: t for t in before.outputs if t in after.outputs}
     for a, b in zip(before.inputs, after.inputs, strict=False):
         if a not in names and b not in names.values():
             names[a] = b
@@ -237,7 +241,12 @@ def _kind(analysis: Analysis, tensor: str) -> tuple[str, int]:
 
 
 def compared(
-    before: Analysis, after: Analysis, values: Sequence[str] = (), tolerance: int = 0
+    before: Analysis,
+    after: Analysis,
+    values: Sequence[str] = (),
+    *,
+    tolerance: int = 0,
+    only_outputs: bool = False,
 ) -> Comparison:
     """How two models differ in what their values see.
 
@@ -246,9 +255,11 @@ def compared(
     before, after : Analysis
         The models.
     values : sequence of str, optional
-        Only these values of either model; by default all.
+        Patterns, of which the names of values have to match one; by default all values.
     tolerance : int, optional
         As for `differences`.
+    only_outputs : bool, optional
+        Whether only the outputs of the models are compared.
 
     Raises
     ------
@@ -259,15 +270,14 @@ def compared(
     inputs = {a: names[a] for a in before.inputs if names.get(a) in after.inputs}
     if not inputs:
         raise QueryError("the models have no input in common", file=after.file)
-    chosen = set(values)
 
     def of(analysis: Analysis) -> list[str]:
         return [
             t
             for t in analysis.tensors
             if analysis.node(t) is not None
-            and (analysis.depends(t) or t in analysis.outputs)
-            and (not chosen or t in chosen)
+            and (t in analysis.outputs or (analysis.depends(t) and not only_outputs))
+            and (not values or any(fnmatchcase(t, pattern) for pattern in values))
         ]
 
     old, new = snapshot(before, of(before)), snapshot(after, of(after))

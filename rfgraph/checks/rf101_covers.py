@@ -9,7 +9,7 @@ import numpy as np
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, by_axis, flag, share, whole
 from rfgraph.checks.registry import check
-from rfgraph.checks.subject import Subject
+from rfgraph.checks.subject import Subject, elements
 
 TOLERANCE = Option("tolerance", whole, 0, "so many elements more or less are no finding")
 LOCAL = Option(
@@ -59,6 +59,13 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
     for output in subject.outputs():
         local = subject.settings.get("local", output)
         slack = subject.settings.get("tolerance", output)
+        asked = any(subject.settings.get(o.name, output) for o in (COVERS, AT_LEAST))
+        if asked and not analysis.depends(output):
+            yield subject.finding(
+                f"output '{output}' depends on no input",
+                "look at where it is cut off; rfgraph show MODEL has all values",
+                value=output,
+            )
         for name in analysis.inputs:
             if not analysis.depends(output, name):
                 continue
@@ -84,7 +91,7 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
                 side = field[axis]
                 if not side.is_global and side.size + slack < least:
                     yield subject.finding(
-                        f"output '{output}' sees {side.size} elements along axis {axis} of input "
+                        f"output '{output}' sees {elements(side.size)} along axis {axis} of input "
                         f"'{name}', and has to see at least {least}",
                         "widen it (larger kernels, strides or dilations, more layers), or lower "
                         "'at-least'",

@@ -10,7 +10,7 @@ from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, by_axis, whole
 from rfgraph.checks.registry import check
 from rfgraph.checks.rf101_covers import LOCAL, TOLERANCE
-from rfgraph.checks.subject import Subject, size_text
+from rfgraph.checks.subject import Subject, elements
 from rfgraph.closed_form import AxisField
 
 AT_MOST = Option(
@@ -58,8 +58,9 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
         for axis, most in subject.limits("at-most", output, name).items():
             side = field[axis]
             if side.is_global or side.size > most + slack:
+                seen = "everything" if side.is_global else elements(side.size)
                 yield subject.finding(
-                    f"output '{output}' sees {size_text(side)} along axis {axis} of input "
+                    f"output '{output}' sees {seen} along axis {axis} of input "
                     f"'{name}', and may see at most {most}",
                     "narrow it, or raise 'at-most'",
                     value=output,
@@ -72,7 +73,7 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
             side = field[axis]
             reaches = halo(side)
             if reaches is None or reaches > most + slack:
-                far = "any distance" if reaches is None else f"{reaches} elements"
+                far = "any distance" if reaches is None else elements(reaches)
                 yield subject.finding(
                     f"output '{output}' reaches {far} beyond its own along axis {axis} of input "
                     f"'{name}', and {most} {'is' if most == 1 else 'are'} allowed",

@@ -93,7 +93,7 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
     """The analysis of a batch of several samples, and the inputs that have it; None: of none."""
     analysis, sizes = subject.analysis, dict(subject.sizes)
     inputs = [name for name, shape in sizes.items() if axis < len(shape)]
-    given = subject.settings.get("shapes")
+    given = subject.shapes
     open_axes = [
         name
         for name in inputs

@@ -141,6 +141,15 @@ class Settings:
                 return layer.values[option]
         return known_options()[option].value
 
+    def table(self, option: str, inputs: Sequence[str]) -> dict[str, Any]:
+        """A table by input, of all layers; what holds for all models, for inputs that there are."""
+        found: dict[str, Any] = {}
+        for layer in self.layers:
+            given = layer.values.get(option, {})
+            mine = layer.model is not None
+            found |= {name: value for name, value in given.items() if mine or name in inputs}
+        return found
+
     @property
     def outputs(self) -> list[str]:
         """The patterns of outputs that are named."""
@@ -267,25 +276,27 @@ def _parsed(
             raise _wrong(file, (*key, name), str(error)) from None
         for prefix in found[name] if name in ("select", "ignore") else ():
             if not any(code.startswith(prefix) for code in CHECKS):
-                raise _unknown(file, (*key, name, prefix), list(CHECKS), "there is no check")
+                raise QueryError(
+                    f"{_dotted((*key, name))}: there is no check '{prefix}'",
+                    file=file,
+                    remedy=f"there are {', '.join(CHECKS)}",
+                )
     return found
 
 
-def _unknown(
-    file: str, key: tuple[str, ...], known: Sequence[str], what: str = "there is no option"
-) -> QueryError:
+def _unknown(file: str, key: tuple[str, ...], known: Sequence[str]) -> QueryError:
     name = key[-1]
     near = get_close_matches(name, known, 1, 0.5) or get_close_matches(
         name.replace("_", "-").lower(), known, 1, 0.5
     )
     everywhere = known_options()
-    if near:
+    if name in everywhere:
+        remedy = f"it holds for {'all' if everywhere[name] in _RUN else 'whole'} models"
+    elif near:
         remedy = f"did you mean '{near[0]}'?"
-    elif name in everywhere:
-        remedy = "it holds for whole models" if everywhere[name].scope == "model" else ""
     else:
         remedy = f"there are {', '.join(sorted(known))}"
-    return QueryError(f"{_dotted(key)}: {what} '{name}'", file=file, remedy=remedy)
+    return QueryError(f"{_dotted(key)}: there is no option '{name}'", file=file, remedy=remedy)
 
 
 def _wrong(file: str, key: tuple[str, ...], wanted: str) -> QueryError:

@@ -16,7 +16,11 @@ from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Limits
 from rfgraph.checks.registry import Check
 from rfgraph.checks.settings import Settings, array
-from rfgraph.closed_form import AxisField
+from rfgraph.closed_form import Number
+from rfgraph.graph import read
+
+# Settings by input.
+_TABLES = ("shapes", "values")
 
 
 @dataclass
@@ -55,7 +59,7 @@ class Subject:
         settings = self.settings
         return analyze(
             self.model,
-            shapes=settings.get("shapes"),
+            shapes=self.shapes,
             values=self._values,
             prune=settings.get("prune"),
             strict=settings.get("strict"),
@@ -80,7 +84,7 @@ class Subject:
         settings = self.settings
         return analyze(
             self.model,
-            shapes=dict(settings.get("shapes")) | dict(sizes),
+            shapes=self.shapes | dict(sizes),
             values=self._values,
             prune=settings.get("prune") if prune is None else prune,
             strict=settings.get("strict"),
@@ -89,8 +93,19 @@ class Subject:
 
     @cached_property
     def _values(self) -> dict[str, np.ndarray]:
-        given = self.settings.get("values")
+        given = self.settings.table("values", self._inputs)
         return {name: array(name, value, self.root) for name, value in given.items()}
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of inputs that are given."""
+        return self.settings.table("shapes", self._inputs)
+
+    @cached_property
+    def _inputs(self) -> list[str]:
+        """The names of the model's inputs, as far as settings name any."""
+        named = any(layer.values.get(key) for layer in self.settings.layers for key in _TABLES)
+        return [given.name for given in read(self.model).inputs] if named else []
 
     # ------------------------------------------------ what is looked at
 
@@ -130,9 +145,12 @@ class Subject:
         given: Limits | None = self.settings.get(option, output)
         if given is None:
             return {}
+        shape = self.analysis.shape(name) or ()
         if None in given:
-            return dict.fromkeys(self.moving_axes(name), given[None])
-        rank = len(self.analysis.shape(name) or ())
+            # Of a single channel there is no more to be seen.
+            axes = [axis for axis in self.moving_axes(name) if shape[axis] != 1]
+            return dict.fromkeys(axes, given[None])
+        rank = len(shape)
         return {axis: limit for axis, limit in given.items() if axis is not None and axis < rank}
 
     def moving_axes(self, name: str) -> list[int]:
@@ -192,9 +210,13 @@ class Subject:
         )
 
 
-def size_text(side: AxisField) -> str:
-    """The size of a field, for people."""
-    return "everything" if side.is_global else f"{side.size}"
+def elements(number: Number) -> str:
+    """A number of elements, for people.
+
+    >>> elements(1), elements(7)
+    ('1 element', '7 elements')
+    """
+    return f"{number} element{'s' if number != 1 else ''}"
 
 
 def unit_text(index: Sequence[int]) -> str:

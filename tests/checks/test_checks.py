@@ -1,0 +1,494 @@
+"""Every check: a model that trips it, one that just does not, and the text of the finding."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import rfgraph
+from rfgraph.checks import baseline as baselines
+from tests.graphs import model
+
+MODELS = Path(__file__).parents[2] / "models"
+SIGNAL = "float[1,1,32] x"
+
+
+def found(code: str, made: onnx.ModelProto | Path, **settings: Any) -> list[str]:
+    """The messages of one check."""
+    report = rfgraph.check(made, select=[code], **settings)
+    assert not report.errors, report.errors[0].error
+    assert all(finding.code == code for finding in report.findings)
+    return [finding.message for finding in report.findings]
+
+
+def ones(*shape: int) -> np.ndarray:
+    return np.ones(shape, np.float32)
+
+
+def conv(
+    kernel: int = 3,
+    pads: tuple[int, int] = (1, 1),
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    times: int = 1,
+    inputs: str = SIGNAL,
+) -> onnx.ModelProto:
+    """Equal convolutions of a signal, one after the other."""
+    attributes = f"pads=[{pads[0]},{pads[1]}], strides=[{stride}], dilations=[{dilation}]"
+    names = ["x", *(f"a{k}" for k in range(1, times)), "y"]
+    body = " ".join(f"{b} = Conv<{attributes}>({a}, w)" for a, b in pairwise(names))
+    return model(body, inputs, initializers={"w": ones(1, 1, kernel)})
+
+
+# ---------------------------------------------------------------- coverage
+
+
+def test_at_least() -> None:
+    made = conv(times=3)
+    assert found("RF101", made, at_least=7) == []
+    assert found("RF101", made, at_least=8) == [
+        "output 'y' sees 7 elements along axis 2 of input 'x', and has to see at least 8"
+    ]
+    assert found("RF101", made, at_least=9, tolerance=2) == []
+    assert len(found("RF101", made, at_least=9, tolerance=1)) == 1
+    assert found("RF101", made) == []
+
+
+def test_at_least_holds_beyond_the_borders() -> None:
+    made = conv(9, (4, 4), inputs="float[1,1,5] x")
+    assert found("RF101", made, at_least=9) == []
+    assert len(found("RF101", made, at_least=10)) == 1
+
+
+def test_covers() -> None:
+    made = conv(times=3, inputs="float[1,1,14] x")
+    assert found("RF101", made, covers=0.5) == []
+    assert found("RF101", made, covers=0.51) == [
+        "output 'y' sees 7 of the 14 elements along axis 2 of input 'x' (50.0%), and has to see "
+        "51.0%"
+    ]
+    assert found("RF101", made, covers={"0": 1.0, "2": 0.5}) == []
+    pooled = model("y = GlobalAveragePool(x)")
+    assert found("RF101", pooled, covers=1.0, at_least=1000) == []
+
+
+def test_what_sees_nothing_covers_nothing() -> None:
+    two = model("y = Relu(x) z = Relu(w)", "float[1,1,8] x, float[1,1,8] w", "y z")
+    assert found("RF101", two, at_least=1) == []
+    made = model("y = Identity(w)", SIGNAL, initializers={"w": ones(3)})
+    for limit in ({"covers": 0.01}, {"at_least": 1}):
+        assert found("RF101", made, **limit) == ["output 'y' depends on no input"]
+    assert found("RF101", made) == []
+
+
+def test_at_most() -> None:
+    made = conv(times=3)
+    assert found("RF102", made, at_most=7) == []
+    assert found("RF102", made, at_most=6) == [
+        "output 'y' sees 7 elements along axis 2 of input 'x', and may see at most 6"
+    ]
+    assert found("RF102", made, at_most=6, tolerance=1) == []
+    assert found("RF102", model("y = GlobalAveragePool(x)"), at_most={"2": 100}) == [
+        "output 'y' sees everything along axis 2 of input 'x', and may see at most 100"
+    ]
+
+
+def test_halo() -> None:
+    made = conv(5, (2, 2))
+    assert found("RF102", made, halo=2) == []
+    assert found("RF102", made, halo=1) == [
+        "output 'y' reaches 2 elements beyond its own along axis 2 of input 'x', and 1 is allowed"
+    ]
+    # The side that reaches further counts, and a stride's own elements are no halo.
+    assert found("RF102", conv(5, (4, 0)), halo=4) == []
+    assert len(found("RF102", conv(5, (4, 0)), halo=3)) == 1
+    assert found("RF102", conv(4, (1, 1), stride=2), halo=1) == []
+    assert found("RF102", conv(2, (0, 0), stride=2), halo=0) == []
+
+
+def test_local_leaves_gates_out() -> None:
+    made = model(
+        "a = Conv<pads=[1,1,1,1]>(x, w) g = GlobalAveragePool(a) y = Mul(a, g)",
+        initializers={"w": ones(1, 1, 3, 3)},
+    )
+    assert len(found("RF102", made, at_most=3)) == 2
+    assert found("RF102", made, at_most=3, local=True) == []
+
+
+def test_unread() -> None:
+    made = conv(3, (0, 0), stride=2, inputs="float[1,1,8] x")
+    assert found("RF103", made) == [
+        "1 of the 8 elements of input 'x' are read by no output: 7 along axis 2"
+    ]
+    assert found("RF103", made, unread=0.125) == []
+    assert len(found("RF103", made, unread=0.124)) == 1
+    assert found("RF103", conv(3, (0, 0), stride=2, inputs="float[1,1,9] x")) == []
+    skipping = conv(1, (0, 0), stride=3, inputs="float[1,1,13] x")
+    assert found("RF103", skipping) == [
+        "8 of the 13 elements of input 'x' are read by no output: 1-2, 4-5, 7-8 and 10-11 along "
+        "axis 2"
+    ]
+
+
+def test_an_input_that_nothing_reads() -> None:
+    made = model("y = Relu(x)", "float[1,8] x, float[2,8] z")
+    assert found("RF103", made) == ["no output reads input 'z'"]
+
+
+def test_unproductive() -> None:
+    # 3, 5, 7 and 9 of 9 elements: only the fifth has an input of which a unit sees everything.
+    made = conv(times=4, inputs="float[1,1,9] x")
+    assert found("RF104", made) == []
+    made = conv(times=5, inputs="float[1,1,9] x")
+    assert found("RF104", made) == [
+        "Conv 'Conv_4' adds no context: its input 'a4' already sees all 9 elements along axis 2 of "
+        "'x'"
+    ]
+    # At the borders the ninth convolution is the first that adds nothing to any unit.
+    assert found("RF104", made, saturated="every") == []
+    assert found("RF104", conv(times=8, inputs="float[1,1,9] x"), saturated="every") == []
+    made = conv(times=9, inputs="float[1,1,9] x")
+    assert len(found("RF104", made, saturated="every")) == 1
+    # A kernel of 1 asks for no context, and a statistic is no layer.
+    made = model(
+        "a = Conv<pads=[8,8]>(x, w) b = Conv(a, v) c = GlobalAveragePool(b) y = Mul(b, c)",
+        "float[1,1,9] x",
+        initializers={"w": ones(1, 1, 17), "v": ones(1, 1, 1)},
+    )
+    assert found("RF104", made) == []
+
+
+def test_what_adds_context_elsewhere_is_productive() -> None:
+    made = model(
+        "a = Conv<pads=[1,0,1,0]>(x, w) y = Conv<pads=[1,1,1,1]>(a, v)",
+        "float[1,1,3,8] x",
+        initializers={"w": ones(1, 1, 3, 1), "v": ones(1, 1, 3, 3)},
+    )
+    assert found("RF104", made) == []
+
+
+# ---------------------------------------------------------------- isolation
+
+BATCH = "float[N,1,4,4] x"
+
+
+def normalised(training: int) -> onnx.ModelProto:
+    outputs = "y, m, v" if training else "y"
+    return model(
+        f"{outputs} = BatchNormalization<training_mode={training}>(x, s, s, s, s)",
+        BATCH,
+        initializers={"s": ones(1)},
+    )
+
+
+def test_batch_normalisation_in_training_mode() -> None:
+    assert found("RF201", normalised(0)) == []
+    assert found("RF201", normalised(1)) == [
+        "output 'y' at 0,0,0,0 sees samples 0 to 1 of input 'x', first at BatchNormalization "
+        "'BatchNormalization_0'"
+    ]
+
+
+ATTENTION = (
+    "t = Transpose<perm=[0,2,1]>({0}) s = MatMul({0}, t) p = Softmax(s) {1} = MatMul(p, {0})"
+)
+
+
+def tokens(shape: str, back: str) -> onnx.ModelProto:
+    """Attention over tokens that a reshape has made, and the reshape back."""
+    return model(
+        f"i = Constant<value_ints=[{shape}]>() r = Reshape(x, i) {ATTENTION.format('r', 'o')} "
+        f"j = Constant<value_ints=[{back}]>() y = Reshape(o, j)",
+        "float[N,4,3] x",
+    )
+
+
+def test_a_reshape_that_folds_the_batch_into_tokens() -> None:
+    assert found("RF201", tokens("0,-1,3", "-1,4,3")) == []
+    assert found("RF201", tokens("1,-1,3", "-1,4,3")) == [
+        "output 'y' at 0,0,0 sees samples 0 to 1 of input 'x', first at MatMul 'MatMul_3'"
+    ]
+
+
+def test_a_reshape_in_place_of_a_transposition() -> None:
+    right = model("a = Transpose<perm=[1,0,2]>(x) y = Transpose<perm=[1,0,2]>(a)", "float[N,4,3] x")
+    assert found("RF201", right) == []
+    wrong = model(
+        "i = Constant<value_ints=[4,-1,3]>() a = Reshape(x, i) y = Transpose<perm=[1,0,2]>(a)",
+        "float[N,4,3] x",
+    )
+    assert (
+        found("RF201", wrong)
+        == ["output 'y' at 0,1,0 sees sample 1 of input 'x' in place of its own"]
+        or "in place of its own" in found("RF201", wrong)[0]
+    )
+
+
+def test_a_batch_of_one_is_built_in() -> None:
+    made = model(
+        "i = Constant<value_ints=[1,12]>() a = Reshape(x, i) y = Relu(a)", "float[N,4,3] x"
+    )
+    (message,) = found("RF201", made)
+    assert message.startswith(
+        "the batch axis of input 'x' is open, and the model fits no batch of 2: "
+    )
+
+
+def test_the_batch_axis() -> None:
+    made = model("y = Softmax<axis=0>(x)", "float[5,4] x")
+    assert len(found("RF201", made)) == 1
+    assert found("RF201", made, batch_axis=1) == []
+    assert found("RF201", made, batch_axis=False) == []
+    # Of one sample nothing can be said.
+    assert found("RF201", model("y = Softmax<axis=0>(x)", "float[1,4] x")) == []
+
+
+def test_causal() -> None:
+    assert found("RF202", conv(3, (2, 0), times=2), causal=2) == []
+    assert found("RF202", conv(3, (1, 1), times=2), causal=2) == [
+        "output 'y' sees 2 steps ahead along axis 2 of input 'x': at step 0 it sees step 2"
+    ]
+    assert found("RF202", conv(3, (1, 1), times=2), causal=2, look_ahead=2) == []
+    assert found("RF202", conv(3, (1, 1), times=2), causal=2, look_ahead=1) == [
+        "output 'y' sees 2 steps ahead along axis 2 of input 'x', and 1 is allowed: at step 0 it "
+        "sees step 2"
+    ]
+    assert found("RF202", conv(3, (1, 1), times=2)) == []
+    assert found("RF202", conv(3, (1, 1)), causal={"input": "z", "axis": 2}) == []
+
+
+def test_causal_with_strides_and_without_padding() -> None:
+    # The ends are aligned: each unit may see what lies before the next one's first new element.
+    assert found("RF202", conv(3, (1, 0), stride=2), causal=2) == []
+    assert found("RF202", conv(3, (0, 0)), causal=2) == []
+    ahead = found("RF202", conv(3, (1, 1), stride=2, inputs="float[1,1,31] x"), causal=2)
+    assert ahead == [
+        "output 'y' sees 1 step ahead along axis 2 of input 'x': at step 0 it sees step 1"
+    ]
+
+
+def test_the_look_ahead_is_that_of_the_closed_form() -> None:
+    """Longer than the signal, so that its end hides how far it is."""
+    (message,) = found("RF202", conv(81, (40, 40)), causal=2)
+    assert message.startswith("output 'y' sees 40 steps ahead")
+
+
+def test_a_mask_that_got_lost() -> None:
+    scores = "t = Transpose<perm=[0,2,1]>(x) s = MatMul(x, t)"
+    mask = np.triu(np.full((6, 6), -np.inf, np.float32), 1)
+    masked = model(
+        f"{scores} m = Add(s, mask) p = Softmax(m) y = MatMul(p, x)",
+        "float[1,6,4] x",
+        initializers={"mask": mask},
+    )
+    assert found("RF202", masked, causal=1) == []
+    lost = model(f"{scores} p = Softmax(s) y = MatMul(p, x)", "float[1,6,4] x")
+    assert found("RF202", lost, causal=1) == [
+        "output 'y' sees 5 steps ahead along axis 1 of input 'x': at step 0 it sees step 5"
+    ]
+    shifted = model(
+        f"{scores} m = Add(s, mask) p = Softmax(m) y = MatMul(p, x)",
+        "float[1,6,4] x",
+        initializers={"mask": np.triu(np.full((6, 6), -np.inf, np.float32), 2)},
+    )
+    assert found("RF202", shifted, causal=1, look_ahead=1) == []
+    assert found("RF202", shifted, causal=1) == [
+        "output 'y' sees 1 step ahead along axis 1 of input 'x': at step 0 it sees step 1"
+    ]
+
+
+@pytest.mark.parametrize("name", ["tcn", "wavenet", "wavenet.dynamo"])
+def test_causal_exports(name: str) -> None:
+    assert found("RF202", MODELS / f"{name}.onnx", causal=2) == []
+
+
+def test_the_first_node_that_sees_ahead_is_named() -> None:
+    report = rfgraph.check(conv(3, (1, 1), times=3), select=["RF202"], causal=2, look_ahead=1)
+    assert [finding.node for finding in report.findings] == ["Conv_1"]
+
+
+def test_independent_inputs() -> None:
+    pair = "float[1,8] a, float[1,8] b"
+    made = model("y = Relu(a) z = Relu(b)", pair, "y z")
+    assert found("RF203", made, independent_inputs=["a", "b"]) == []
+    made = model("s = Add(a, b) y = Relu(s) z = Relu(b)", pair, "y z")
+    assert found("RF203", made, independent_inputs=[["a", "b"]]) == [
+        "output 'y' sees inputs 'a' and 'b', first at Add 'Add_0'"
+    ]
+    assert found("RF203", made) == []
+
+
+def test_independent_groups() -> None:
+    def grouped(group: int) -> onnx.ModelProto:
+        return model(
+            f"a = Relu(x) y = Conv<group={group}>(a, w)",
+            "float[1,4,8] x",
+            initializers={"w": ones(4, 4 // group, 1)},
+        )
+
+    halves = [{"input": "x", "axis": 1, "sizes": [2, 2]}]
+    assert found("RF203", grouped(2), independent_groups=halves) == []
+    assert found("RF203", grouped(1), independent_groups=halves) == [
+        "output 'y' at 0,0,0 sees groups 0 and 1 along axis 1 of input 'x', first at Conv 'Conv_1'"
+    ]
+    report = rfgraph.check(
+        grouped(1), select=["RF203"], independent_groups=[{"axis": 1, "sizes": [2, 3]}]
+    )
+    assert "they were not looked at" in report.models[0].remarks[0]
+
+
+# ---------------------------------------------------------------- shape
+
+
+def merged(before: int, kernel: int = 5) -> onnx.ModelProto:
+    """A signal and what a convolution makes of it."""
+    return model(
+        f"a = Conv<pads=[{before},{kernel - 1 - before}]>(x, w) y = Add(a, x)",
+        SIGNAL,
+        initializers={"w": ones(1, 1, kernel)},
+    )
+
+
+def test_branches_with_different_centres() -> None:
+    assert found("RF301", merged(2)) == []
+    assert found("RF301", merged(3)) == [
+        "Add 'Add_1' joins branches of input 'x' whose centres lie 1 apart along axis 2"
+    ]
+    assert found("RF301", merged(3), misalignment=1) == []
+    assert len(found("RF301", merged(3), misalignment=0.99)) == 1
+    assert found("RF301", merged(4), causal=2) == []
+    # Half of a stride is usual: an even kernel.
+    assert found("RF301", merged(1, 4)) == []
+    assert len(found("RF301", merged(1, 4), misalignment=0.4)) == 1
+
+
+def test_branches_with_different_strides() -> None:
+    made = model(
+        "a = Conv<pads=[1,1], strides=[2]>(x, w) b = Slice(x, zero, sixteen, two) y = Add(a, b)",
+        SIGNAL,
+        initializers={
+            "w": ones(1, 1, 3),
+            "zero": np.array([0]),
+            "sixteen": np.array([16]),
+            "two": np.array([2]),
+        },
+    )
+    assert found("RF301", made, misalignment=100) == [
+        "Add 'Add_2' joins branches of input 'x' whose strides are 1 and 2 along axis 2"
+    ]
+
+
+def test_holes() -> None:
+    made = conv(3, (2, 2), dilation=2, times=2)
+    assert found("RF302", made) == [
+        "output 'y' at 0,0,16 sees 5 of 9 coordinates from end to end along axis 2 of input 'x'"
+    ]
+    assert found("RF302", made, holes=4 / 9) == []
+    assert found("RF302", made, holes=0.44) == [
+        "output 'y' at 0,0,16 sees 5 of 9 coordinates from end to end along axis 2 of input 'x': "
+        "44.4% are holes"
+    ]
+    filled = model(
+        "a = Conv<pads=[2,2], dilations=[2]>(x, w) y = Conv<pads=[1,1]>(a, w)",
+        SIGNAL,
+        initializers={"w": ones(1, 1, 3)},
+    )
+    assert found("RF302", filled) == []
+
+
+def test_off_centre() -> None:
+    assert found("RF303", conv(5, (2, 2), times=3)) == []
+    assert found("RF303", conv(5, (4, 0), times=3)) == [
+        "output 'y' lies 6 elements before the middle of axis 2 of input 'x'"
+    ]
+    assert found("RF303", conv(5, (0, 4), times=3)) == [
+        "output 'y' lies 6 elements behind the middle of axis 2 of input 'x'"
+    ]
+    assert found("RF303", conv(5, (4, 0), times=3), causal=2) == []
+    assert found("RF303", conv(5, (4, 0), times=3), off_centre=6) == []
+    assert len(found("RF303", conv(5, (4, 0), times=3), off_centre=5.9)) == 1
+    # An even kernel, padded as well as it can be, lies half an element off; no padding is even.
+    assert found("RF303", conv(4, (1, 2))) == []
+    assert found("RF303", conv(5, (0, 0), times=3)) == []
+    # Even pixels: half of a stride.
+    assert found("RF303", conv(3, (1, 1), stride=2)) == []
+
+
+def test_uneven_coverage() -> None:
+    def upsampled(kernel: int) -> onnx.ModelProto:
+        return model(
+            "y = ConvTranspose<strides=[2]>(x, w)", SIGNAL, initializers={"w": ones(1, 1, kernel)}
+        )
+
+    assert found("RF304", upsampled(4)) == []
+    assert found("RF304", upsampled(3)) == [
+        "ConvTranspose 'ConvTranspose_0' adds up 1 to 2 elements along axis 2, in turn"
+    ]
+    # 1 and 2: their standard deviation is a third of their mean.
+    assert found("RF304", upsampled(3), uneven=0.34) == []
+    assert len(found("RF304", upsampled(3), uneven=0.33)) == 1
+
+
+@pytest.mark.parametrize("name", ["espcn", "unet_tconv", "unet_bilinear", "vgg16", "siamese"])
+def test_models_that_are_as_they_should_be(name: str) -> None:
+    report = rfgraph.check(MODELS / f"{name}.onnx")
+    assert report.ok, report.findings
+
+
+# ---------------------------------------------------------------- trust
+
+
+def test_an_operator_that_is_not_known() -> None:
+    made = model("a = Relu(x) y = custom.Fancy(a)")
+    assert found("RF901", made) == [
+        "Fancy 'Fancy_1': not known: every output is taken to read all of every input"
+    ]
+    assert found("RF902", made) == []
+    assert found("RF901", model("y = Relu(x)")) == []
+
+
+def test_reads_that_the_data_decide() -> None:
+    made = model("m = ReduceMax<keepdims=0>(x) i = Cast<to=7>(m) y = Gather<axis=2>(x, i)")
+    (message,) = found("RF902", made)
+    assert message.startswith("Gather 'Gather_2': ")
+    assert found("RF901", made) == []
+    fixed = model("i = Constant<value_int=3>() y = Gather<axis=2>(x, i)")
+    assert found("RF902", fixed) == []
+
+
+# ---------------------------------------------------------------- change
+
+
+def test_changed(tmp_path: Path) -> None:
+    def baseline_of(made: onnx.ModelProto, **settings: Any) -> baselines.Baseline:
+        file = tmp_path / "baseline.json"
+        report = rfgraph.check(made, **settings)
+        file.write_text(baselines.written(report, baselines.Baseline()))
+        return baselines.read(file)
+
+    before = baseline_of(conv(times=3))
+    assert found("RF401", conv(times=3), baseline=before) == []
+    assert found("RF401", conv(times=4), baseline=before) == [
+        "'y' sees 9 elements along axis 2 of input 'x', and saw 7"
+    ]
+    assert found("RF401", conv(times=4), baseline=before, tolerance=2) == []
+    assert len(found("RF401", conv(times=4), baseline=before, tolerance=1)) == 1
+    assert found("RF401", conv(3, (2, 0), times=3), baseline=before) == [
+        "'y' sees axis 2 of input 'x' with stride 1 from -6 on, and saw it with stride 1 from -3 on"
+    ]
+    assert found("RF401", conv(times=3)) == []
+    tracked = baseline_of(conv(times=3), track=["a*"])
+    assert [
+        finding.value
+        for finding in rfgraph.check(
+            conv(5, (2, 2), times=3), select=["RF401"], track=["a*"], baseline=tracked
+        ).findings
+    ] == ["a1", "a2", "y"]
+    gone = model("z = Relu(x)", SIGNAL, "z")
+    assert found("RF401", gone, baseline=before) == ["'y' is gone"]

@@ -1,0 +1,246 @@
+"""Many models at once, baselines, and how models differ."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import onnx
+import pytest
+
+import rfgraph
+from rfgraph import checks
+from rfgraph.changes import compared, matched
+from rfgraph.checks import baseline as baselines
+from rfgraph.checks.baseline import Baseline
+from rfgraph.checks.suite import checked
+from tests.checks.test_checks import conv
+from tests.graphs import model
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Good models among bad ones."""
+    (tmp_path / "deep").mkdir()
+    onnx.save(conv(), tmp_path / "good.onnx")
+    onnx.save(conv(5, (4, 0)), tmp_path / "deep" / "off.onnx")
+    (tmp_path / "corrupt.onnx").write_bytes(b"\x08\x08" + bytes(range(256)))
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    (tmp_path / "text.onnx").write_text("version https://git-lfs.github.com/spec/v1\n")
+    (tmp_path / "notes.txt").write_text("no model")
+    huge = conv()
+    huge.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 2**62
+    onnx.save(huge, tmp_path / "huge.onnx")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_one_bad_file_does_not_stop_the_others(folder: Path, jobs: int) -> None:
+    told: list[tuple[int, int]] = []
+    report = rfgraph.check(".", jobs=jobs, progress=lambda done, of: told.append((done, of)))
+    assert [c.model for c in report.models] == [
+        "corrupt.onnx",
+        "deep/off.onnx",
+        "empty.onnx",
+        "good.onnx",
+        "huge.onnx",
+        "text.onnx",
+    ]
+    assert [c.model for c in report.errors] == [
+        "corrupt.onnx",
+        "empty.onnx",
+        "huge.onnx",
+        "text.onnx",
+    ]
+    assert all("internal error" not in c.error for c in report.errors)
+    assert [f.code for f in report.findings] == ["RF303"]
+    assert not report.ok
+    assert told == [(k + 1, 6) for k in range(6)]
+
+
+def test_files_globs_and_folders(folder: Path) -> None:
+    report = rfgraph.check(["good.onnx", "*/*.onnx", "./good.onnx", "deep", "none.onnx", "x*.onnx"])
+    assert [c.model for c in report.models] == [
+        "good.onnx",
+        "deep/off.onnx",
+        "none.onnx",
+        "x*.onnx",
+    ]
+    assert [bool(c.error) for c in report.models] == [False, False, True, True]
+    (folder / "none").mkdir()
+    (only,) = rfgraph.check("none").models
+    assert only.error == "the folder holds no .onnx file"
+
+
+def test_a_name_with_brackets_is_a_name(folder: Path) -> None:
+    onnx.save(conv(), folder / "a[1].onnx")
+    assert rfgraph.check("a[1].onnx").models[0].model == "a[1].onnx"
+
+
+def die(order: tuple, config: checks.Config) -> checks.Checked:
+    """Check a model, unless it is the one that kills its process."""
+    if order[1] == "good.onnx":
+        os._exit(9)
+    return checked(order, config)
+
+
+def test_a_process_that_dies_takes_no_other_model_along(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rfgraph.checks.suite.checked", die)
+    report = rfgraph.check(".", jobs=2)
+    errors = {c.model: c.error for c in report.errors}
+    assert len(report.models) == 6
+    assert "has died" in errors["good.onnx"]
+    assert [f.code for f in report.findings] == ["RF303"]
+
+
+def test_a_check_that_fails_is_no_clean_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(subject: object) -> None:
+        raise rfgraph.ShapeError("it is too large")
+
+    one = checks.CHECKS["RF302"]
+    broken = checks.Check(one.code, one.name, one.severity, one.options, fails)  # type: ignore[arg-type]
+    monkeypatch.setitem(checks.CHECKS, "RF302", broken)
+    report = rfgraph.check(conv(5, (4, 0)))
+    assert report.errors[0].error == "RF302: it is too large"
+    assert [f.code for f in report.findings] == ["RF303"]
+
+
+# ---------------------------------------------------------------- baselines
+
+
+def test_a_baseline_knows_what_was_found(folder: Path) -> None:
+    before = rfgraph.check("deep")
+    file = folder / "baseline.json"
+    file.write_text(baselines.written(before, Baseline()))
+    after = rfgraph.check("deep", baseline=file)
+    assert after.ok
+    assert [f.code for f in after.models[0].known] == ["RF303"]
+    # Other figures are the same finding; other places are not.
+    onnx.save(conv(7, (6, 0)), folder / "deep" / "off.onnx")
+    again = rfgraph.check("deep", baseline=file)
+    assert [f.code for f in again.findings] == ["RF401"]
+    onnx.save(conv(5, (2, 2)), folder / "deep" / "off.onnx")
+    mended = rfgraph.check("deep", baseline=file, ignore=["RF401"])
+    assert mended.stale == ["deep/off.onnx: RF303 value 'y', axis 2 of input 'x'"]
+    # What is not looked at is not stale.
+    assert rfgraph.check("deep", baseline=file, select=["RF1"]).stale == []
+
+
+def test_a_baseline_counts(folder: Path) -> None:
+    report = rfgraph.check("deep")
+    report.models[0].findings *= 2
+    content = json.loads(baselines.written(report, Baseline()))
+    entry = content["models"]["deep/off.onnx"]["findings"][0]
+    assert entry["count"] == 2
+    entry["count"] = 1
+    known = Baseline(content["models"])
+    known.apply(report.models[0])
+    assert (len(report.models[0].findings), len(report.models[0].known)) == (1, 1)
+
+
+def test_a_baseline_of_some_models_keeps_the_others(folder: Path) -> None:
+    first = Baseline(json.loads(baselines.written(rfgraph.check("deep"), Baseline()))["models"])
+    content = json.loads(baselines.written(rfgraph.check("good.onnx"), first))
+    assert sorted(content["models"]) == ["deep/off.onnx", "good.onnx"]
+    # Of a model that can't be checked it keeps what it had.
+    (folder / "good.onnx").write_bytes(b"")
+    second = Baseline(content["models"])
+    assert json.loads(baselines.written(rfgraph.check("."), second))["models"].keys() == {
+        "deep/off.onnx",
+        "good.onnx",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"version": 2, "models": {}}',
+        '{"version": 1}',
+        '{"version": 1, "models": {"a": {"fields": {}, "findings": [{"code": "RF101"}]}}}',
+        '{"version": 1, "models": {"a": {"fields": {"y": 3}, "findings": []}}}',
+        '{"version": 1, "models": {"a": {"fields": {"y": {"shape": [], "sees": {"x": [{}]}}}, '
+        '"findings": []}}}',
+        "[" * 100_000,
+    ],
+)
+def test_a_file_that_is_no_baseline(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "baseline.json"
+    file.write_text(text)
+    with pytest.raises(rfgraph.QueryError, match="baseline"):
+        rfgraph.check(conv(), baseline=file)
+
+
+# ---------------------------------------------------------------- differences
+
+
+def analysed(made: onnx.ModelProto) -> rfgraph.Analysis:
+    return rfgraph.analyze(made)
+
+
+def test_what_grew_and_shrank() -> None:
+    found = compared(analysed(conv(times=3)), analysed(conv(5, (2, 2), times=3)))
+    assert [(c.kind, c.value, c.before, c.after) for c in found.changes] == [
+        ("grew", "a1", 3, 5),
+        ("grew", "a2", 5, 9),
+        ("grew", "y", 7, 13),
+    ]
+    assert found.matched == 3
+    back = compared(analysed(conv(5, (2, 2), times=3)), analysed(conv(times=3)))
+    assert {c.kind for c in back.changes} == {"shrank"}
+    assert compared(analysed(conv()), analysed(conv())).changes == []
+    assert compared(analysed(conv()), analysed(conv(5, (2, 2))), tolerance=2).changes == []
+
+
+def test_what_appeared_and_vanished() -> None:
+    old = model("a = Relu(x) b = Sigmoid(a) y = Tanh(b)")
+    new = model("a = Relu(x) c = Softplus(a) y = Tanh(c)")
+    kinds = [(c.kind, c.value) for c in compared(analysed(old), analysed(new)).changes]
+    assert kinds == [("vanished", "b"), ("appeared", "c")]
+
+
+def test_values_are_matched_by_structure() -> None:
+    old = model(
+        "a = Relu(x) b = MaxPool<kernel_shape=[2,2]>(a) y = Tanh(b)",
+    )
+    new = model(
+        "r = Relu(i) p = MaxPool<kernel_shape=[3,3]>(r) z = Tanh(p)", "float[1,1,8,8] i", "z"
+    )
+    found = compared(analysed(old), analysed(new))
+    assert found.renamed == {"a": "r", "b": "p", "y": "z"}
+    assert {(c.kind, c.value) for c in found.changes} >= {("grew", "p"), ("grew", "z")}
+    assert all(c.kind in ("grew", "shape") for c in found.changes)
+
+
+def test_a_name_of_another_operator_is_another_value() -> None:
+    old = model("t1 = Relu(x) t2 = Sigmoid(t1) y = Tanh(t2)")
+    new = model("t2 = Relu(x) t3 = Sigmoid(t2) y = Tanh(t3)")
+    assert matched(analysed(old), analysed(new)) == {"x": "x", "y": "y", "t1": "t2", "t2": "t3"}
+
+
+def test_two_exports_of_one_model() -> None:
+    pair = [rfgraph.analyze(MODELS / f"espcn{kind}.onnx") for kind in ("", ".dynamo")]
+    found = compared(*pair, only_outputs=True)
+    assert (found.changes, found.matched) == ([], 1)
+
+
+def test_a_gate_is_told() -> None:
+    old = model("a = Relu(x) y = Mul(a, a)")
+    new = model("a = Relu(x) g = GlobalAveragePool(a) y = Mul(a, g)")
+    kinds = {(c.kind, c.value, c.axis) for c in compared(analysed(old), analysed(new)).changes}
+    assert {("global", "y", 2), ("global", "y", 3)} <= kinds
+
+
+def test_models_without_a_common_input() -> None:
+    old, new = model("y = Relu(x)"), model("y = Relu(x)")
+    del new.graph.input[:]
+    new.graph.initializer.append(onnx.helper.make_tensor("x", 1, [1, 1, 8, 8], [0.0] * 64))
+    with pytest.raises(rfgraph.QueryError, match="no input in common"):
+        compared(analysed(old), analysed(new))
