@@ -1056,7 +1056,9 @@ class Analysis:
     def reach(
         self, tensor: str, input: str | None = None, axis: int = 0, local: bool = True
     ) -> tuple[Number, Number] | None:
-        """The first and the last coordinate that all units of a value see, borders not clipped.
+        """The first and the last coordinate that the units of a value see, borders not clipped.
+
+        Units that see nothing but padding don't count.
 
         Parameters
         ----------
@@ -1089,7 +1091,10 @@ class Analysis:
         name = self._input(input)
         self._known(tensor)
         view = self._patterns.get(tensor, {}).get(name)
-        return None if view is None else reach(view, self._axis(axis, name), local=local)
+        if view is None:
+            return None
+        axis = self._axis(axis, name)
+        return reach(view, axis, (self._flow.inputs[name] or ())[axis], local=local)
 
     def moving_axes(self, input: str | None = None) -> list[int]:
         """The axes of an input along which some value's field both extends and moves.

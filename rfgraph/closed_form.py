@@ -58,6 +58,9 @@ _MAX_TERMS = 128
 _MAX_PLACES = 16
 
 
+# So many units are looked at one by one.
+_MOST_UNITS = 1 << 22
+
 # ---------------------------------------------------------------- views
 
 
@@ -600,9 +603,10 @@ def axis_field(
     return _summary(terms, axis, at)
 
 
-def reach(view: View, axis: int, *, local: bool) -> tuple[Number, Number] | None:
-    """The first and the last coordinate that all units of a value see, borders not clipped.
+def reach(view: View, axis: int, size: int, *, local: bool) -> tuple[Number, Number] | None:
+    """The first and the last coordinate that the units of a value see, borders not clipped.
 
+    Units that see nothing of the axis, of length `size`, don't count, unless there are very many.
     None where there is no closed form, or nothing is seen; parameters as of `axis_field`.
     """
     terms = [t for t in view.terms if not (local and t.marks >> axis & 1)]
@@ -615,7 +619,9 @@ def reach(view: View, axis: int, *, local: bool) -> tuple[Number, Number] | None
             return -inf, inf
         for k, digit in enumerate(pattern.digits):
             places = _where(term.masks, digit.axis, digit.size)
-            if places is None:
+            if places is None and pattern.array.size * digit.size <= _MOST_UNITS:
+                values = np.arange(digit.size)
+            elif places is None:
                 # What lies between the first and the last period reaches less far.
                 period = np.arange(min(pattern.array.shape[k + 1], digit.size))
                 values = np.concatenate([period, digit.size - 1 - period])
@@ -623,7 +629,7 @@ def reach(view: View, axis: int, *, local: bool) -> tuple[Number, Number] | None
                 values = np.unique(digit.of(places))
             pattern = Pattern(pattern.digits, pattern.at(k, values), pattern.advance)
         lo, minus_hi = pattern.array.reshape(2, -1)
-        seen = lo < NOTHING
+        seen = (lo < size) & (minus_hi <= 0)
         if seen.any():
             ends.append((int(lo[seen].min()), -int(minus_hi[seen].min())))
     if not ends:

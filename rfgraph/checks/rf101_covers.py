@@ -69,7 +69,6 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
         for name in analysis.inputs:
             if not analysis.depends(output, name):
                 continue
-            field = analysis.field(output, name, local=local)
             for axis, least in subject.limits("covers", output, name).items():
                 size = (analysis.shape(name) or ())[axis]
                 lo, hi = analysis.bounds(output, name, local=local, axis=axis)
@@ -88,7 +87,7 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
                         covers=least,
                     )
             for axis, least in subject.limits("at-least", output, name).items():
-                side = field[axis]
+                side = analysis.field(output, name, local=local)[axis]
                 if not side.is_global and side.size + slack < least:
                     yield subject.finding(
                         f"output '{output}' sees {elements(side.size)} along axis {axis} of input "

@@ -54,9 +54,8 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
     for output, name in subject.pairs():
         local = subject.settings.get("local", output)
         slack = subject.settings.get("tolerance", output)
-        field = analysis.field(output, name, local=local)
         for axis, most in subject.limits("at-most", output, name).items():
-            side = field[axis]
+            side = analysis.field(output, name, local=local)[axis]
             if side.is_global or side.size > most + slack:
                 seen = "everything" if side.is_global else elements(side.size)
                 yield subject.finding(
@@ -70,7 +69,7 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
                     at_most=most,
                 )
         for axis, most in subject.limits("halo", output, name).items():
-            side = field[axis]
+            side = analysis.field(output, name, local=local)[axis]
             reaches = halo(side)
             if reaches is None or reaches > most + slack:
                 far = "any distance" if reaches is None else elements(reaches)

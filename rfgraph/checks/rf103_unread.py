@@ -14,6 +14,7 @@ from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, share
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
+from rfgraph.graph import Node
 from rfgraph.support import Support
 
 UNREAD = Option(
@@ -35,6 +36,9 @@ def unread_input(subject: Subject) -> Iterator[Finding]:
 
         RF103 8 of the 64 elements of input 'x' are read by no output: 7 along axis 2
 
+    Along an axis whose size the model leaves open, what lies behind the last element that is read
+    is no finding, unless `shapes` gives the size.
+
     What to do: give an input of a size that fits, or pad; if it is meant, allow for it by `unread`.
     An input that nothing reads can be removed from the model.
     """
@@ -43,28 +47,51 @@ def unread_input(subject: Subject) -> Iterator[Finding]:
         shape = analysis.shape(name)
         if not shape or 0 in shape:
             continue
-        readers = [output for output in subject.outputs() if analysis.depends(output, name)]
+        readers = [output for output in analysis.outputs if analysis.depends(output, name)]
+        if any(analysis.shape(output) is None for output in readers):
+            # All of it is taken to be read.
+            continue
         if not readers:
+            if subject.assumed(name):
+                subject.remark(f"input '{name}': nothing of it is read at the size assumed")
+                continue
+            used = any(name in (*node.inputs, *node.captures) for node in _nodes(analysis))
             yield subject.finding(
-                f"no output reads input '{name}'",
-                "remove the input from the model",
+                f"no output depends on the elements of input '{name}'",
+                "look at where it is cut off, or whether only its shape is meant to be used"
+                if used
+                else "no node takes it: remove the input from the model",
                 input=name,
                 unread=prod(shape),
                 of=prod(shape),
             )
             continue
         read = _read_by(analysis, readers, name)
+        # Of an axis of any size, what lies behind the last element that is read is no loss.
+        ends = [last + 1 for _, last in read.box or ()]
+        if read.box is not None:
+            shape = tuple(
+                end if axis in subject.assumed(name) else n
+                for axis, (end, n) in enumerate(zip(ends, shape, strict=True))
+            )
         size = prod(shape)
         unread = size - read.count
         if unread > subject.settings.get("unread") * size:
             yield subject.finding(
                 f"{unread} of the {size} elements of input '{name}' are read by no output"
-                + _where(read),
+                + _where(read, shape),
                 "give an input of a size that fits, or pad; or allow for it by 'unread'",
                 input=name,
                 unread=unread,
                 of=size,
             )
+
+
+def _nodes(analysis: Analysis) -> Iterator[Node]:
+    for tensor in analysis.tensors:
+        node = analysis.node(tensor)
+        if node is not None:
+            yield node
 
 
 def _read_by(analysis: Analysis, outputs: list[str], name: str) -> Support:
@@ -76,11 +103,11 @@ def _read_by(analysis: Analysis, outputs: list[str], name: str) -> Support:
     return reduce(or_, found)
 
 
-def _where(read: Support) -> str:
+def _where(read: Support, shape: tuple[int, ...]) -> str:
     """The coordinates of which nothing is read."""
     said = []
-    for axis in range(len(read.shape)):
-        missing = np.flatnonzero(~read.along(axis))
+    for axis, size in enumerate(shape):
+        missing = np.flatnonzero(~read.along(axis)[:size])
         if missing.size:
             said.append(f"{_runs(missing.tolist())} along axis {axis}")
     return ": " + ", ".join(said) if said else ""

@@ -62,7 +62,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
             first, last = int(lo[unit]), int(hi[unit])
             where = _first_mixed(analysis, output, given, axis)
             yield subject.finding(
-                f"output '{output}' at {unit_text(unit)} sees samples {first} to {last} of input "
+                f"output '{output}'{unit_text(unit)} sees samples {first} to {last} of input "
                 f"'{given}'" + (f", first at {analysis.node(where)}" if where else ""),
                 "export in evaluation mode, and permute axes by transpositions, not by reshapes",
                 value=output,
@@ -79,7 +79,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
             if other.any():
                 unit = tuple(int(c) for c in np.argwhere(other)[0])
                 yield subject.finding(
-                    f"output '{output}' at {unit_text(unit)} sees sample {int(lo[unit])} of input "
+                    f"output '{output}'{unit_text(unit)} sees sample {int(lo[unit])} of input "
                     f"'{given}' in place of its own",
                     "permute axes by transpositions, not by reshapes",
                     value=output,
@@ -93,20 +93,21 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
     """The analysis of a batch of several samples, and the inputs that have it; None: of none."""
     analysis, sizes = subject.analysis, dict(subject.sizes)
     inputs = [name for name, shape in sizes.items() if axis < len(shape)]
-    given = subject.shapes
-    open_axes = [
-        name
-        for name in inputs
-        if name not in given and not isinstance(analysis.dims(name)[axis], int)
-    ]
+    open_axes = [name for name in inputs if axis in subject.assumed(name)]
     if not open_axes:
         found = {sizes[name][axis] for name in inputs}
         return (analysis, inputs) if len(found) == 1 and found.pop() > 1 else None
     taken = {size for shape in sizes.values() for size in shape}
     taken |= {size for output in analysis.outputs for size in analysis.shape(output) or ()}
     batch = next(size for size in range(2, len(taken) + 4) if size not in taken)
-    for name in open_axes:
-        sizes[name] = (*sizes[name][:axis], batch, *sizes[name][axis + 1 :])
+    # Axes of one name have one size, wherever they stand.
+    named = {analysis.dims(name)[axis] for name in open_axes} - {None}
+    for name, shape in sizes.items():
+        dims = analysis.dims(name)
+        sizes[name] = tuple(
+            batch if dims[a] in named or (a == axis and name in open_axes) else size
+            for a, size in enumerate(shape)
+        )
     try:
         return subject.at(sizes), open_axes
     except RFGraphError as error:

@@ -91,7 +91,7 @@ def _mixed(subject: Subject, output: str, given: str, group: Groups) -> Iterator
             analysis, output, lambda t: bool(_mixes(analysis, t, given, group.axis, of).any())
         )
         yield subject.finding(
-            f"output '{output}' at {unit_text(unit)} sees groups {of[lo[unit]]} and {of[hi[unit]]} "
+            f"output '{output}'{unit_text(unit)} sees groups {of[lo[unit]]} and {of[hi[unit]]} "
             f"along axis {group.axis} of input '{given}', first at {analysis.node(where)}",
             "keep them apart at the node that is named",
             value=output,

@@ -48,7 +48,7 @@ def holes(subject: Subject) -> Iterator[Finding]:
             allowed = subject.settings.get("holes", output)
             if length - seen > allowed * length:
                 yield subject.finding(
-                    f"output '{output}' at {unit_text(unit)} sees {seen} of {length} coordinates "
+                    f"output '{output}'{unit_text(unit)} sees {seen} of {length} coordinates "
                     f"from end to end along axis {axis} of input '{given}'"
                     + (f": {1 - seen / length:.1%} are holes" if allowed else ""),
                     "give dilations no common factor, such as 1, 2, 5, or follow them by a "

@@ -153,6 +153,11 @@ class Subject:
         rank = len(shape)
         return {axis: limit for axis, limit in given.items() if axis is not None and axis < rank}
 
+    def assumed(self, name: str) -> list[int]:
+        """The axes of an input that were given a size, as the model leaves them open."""
+        dims = () if name in self.shapes else self.analysis.dims(name)
+        return [axis for axis, size in enumerate(dims) if not isinstance(size, int)]
+
     def moving_axes(self, name: str) -> list[int]:
         """The axes of an input along which fields extend and move."""
         if name not in self._moving:
@@ -220,5 +225,9 @@ def elements(number: Number) -> str:
 
 
 def unit_text(index: Sequence[int]) -> str:
-    """A unit, for people."""
-    return ",".join(map(str, index))
+    """Where a unit is, for people; nothing of a scalar.
+
+    >>> unit_text((0, 3)), unit_text(())
+    (' at 0,3', '')
+    """
+    return f" at {','.join(map(str, index))}" if index else ""

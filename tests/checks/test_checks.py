@@ -138,7 +138,10 @@ def test_unread() -> None:
 
 def test_an_input_that_nothing_reads() -> None:
     made = model("y = Relu(x)", "float[1,8] x, float[2,8] z")
-    assert found("RF103", made) == ["no output reads input 'z'"]
+    assert found("RF103", made) == ["no output depends on the elements of input 'z'"]
+    shape = model("s = Shape(z) y = Expand(x, s)", "float[1,8] x, float[2,8] z")
+    report = rfgraph.check(shape, select=["RF103"])
+    assert [(f.input, "only its shape" in f.remedy) for f in report.findings] == [("z", True)]
 
 
 def test_unproductive() -> None:
@@ -492,3 +495,26 @@ def test_changed(tmp_path: Path) -> None:
     ] == ["a1", "a2", "y"]
     gone = model("z = Relu(x)", SIGNAL, "z")
     assert found("RF401", gone, baseline=before) == ["'y' is gone"]
+
+
+def test_an_open_axis_drops_nothing_at_its_end() -> None:
+    def made(axis: str) -> onnx.ModelProto:
+        return conv(3, (0, 0), stride=3, inputs=f"float[1,1,{axis}] x")
+
+    assert found("RF103", made("T")) == []
+    assert len(found("RF103", made("T"), shapes={"x": [1, 1, 10]})) == 1
+    assert len(found("RF103", conv(1, (0, 0), stride=2, inputs="float[1,1,T] x"))) == 1
+
+
+def test_padding_that_nothing_is_seen_of_is_not_off_centre() -> None:
+    made = model(
+        "p = Pad(x, pads) y = Conv<pads=[1,1]>(p, w)",
+        SIGNAL,
+        initializers={"w": ones(1, 1, 3), "pads": np.array([0, 0, 0, 0, 0, 100])},
+    )
+    assert found("RF303", made) == []
+
+
+def test_axes_of_one_name_have_one_size() -> None:
+    made = model("s = Transpose<perm=[1,0]>(h) y = Add(x, s)", "float[N,4] x, float[4,N] h")
+    assert found("RF201", made) == []
