@@ -22,8 +22,9 @@ from rfgraph.explain import Explanation, Hop
 from rfgraph.flow import Note
 from rfgraph.ops import Operation, Undetermined, transfer
 from rfgraph.validation import Validation, Violation, validate
+from rfgraph.version import VERSION
 
-__version__ = "0.1.0.dev0"
+__version__ = VERSION
 
 __all__ = [
     "Analysis",

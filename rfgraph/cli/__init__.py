@@ -1,4 +1,4 @@
-"""The command line: ``rfgraph show``, ``rfgraph unit``, ``rfgraph why``, ``rfgraph validate``."""
+"""The command line, a file for each command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from rfgraph import __version__
-from rfgraph.cli import show, unit, validate, why
+from rfgraph.cli import check, diff, explain, show, unit, validate, why
 from rfgraph.cli.common import CLEAN, ERROR, Answer, silence, write
 from rfgraph.errors import RFGraphError
 from rfgraph.render import text
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = options.run(options)
         write(answer, options.output_file)
+        for path, content in answer.files.items() if isinstance(answer, Answer) else ():
+            write(content, path)
     except RFGraphError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
@@ -57,6 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"rfgraph {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (show, unit, why, validate):
+    for command in (show, unit, why, validate, check, explain, diff):
         command.add(commands)
     return parser

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +15,7 @@ from rfgraph import ops
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.graph import read
+from rfgraph.render.findings import FORMATS, Format
 
 # Exit codes.
 CLEAN, FINDINGS, ERROR = 0, 1, 2
@@ -24,8 +25,15 @@ _BLOCKS = "▀▄█▌▐─│┌┐└┘┄┆"
 
 
 def add_common(command: argparse.ArgumentParser) -> None:
-    """Add the options of every command."""
+    """Add the options of every command about one model."""
     command.add_argument("model", metavar="MODEL", help="an ONNX file")
+    add_analysis(command)
+    command.add_argument("--output-format", choices=("text", "json"), default="text")
+    command.add_argument("--output-file", type=Path, metavar="FILE", help="write there instead")
+
+
+def add_analysis(command: argparse.ArgumentParser) -> None:
+    """Add the options of every command that analyses models."""
     command.add_argument(
         "--shape",
         action="append",
@@ -55,21 +63,67 @@ def add_common(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a Python file that registers transfers with rfgraph.transfer (may be repeated)",
     )
-    command.add_argument("--output-format", choices=("text", "json"), default="text")
-    command.add_argument("--output-file", type=Path, metavar="FILE", help="write there instead")
     command.add_argument("--debug", action="store_true", help="a traceback on an internal error")
 
 
 class Answer(str):
-    """What a command says, with the exit code that it ends with."""
+    """What a command says, the exit code that it ends with, and files that it writes as well."""
 
     code = CLEAN
+    files: Mapping[Path, str] = {}
 
-    def __new__(cls, text: str, code: int) -> Answer:
+    def __new__(cls, text: str, code: int, files: Mapping[Path, str] | None = None) -> Answer:
         """The text, which is an answer."""
         made = super().__new__(cls, text)
         made.code = code
+        made.files = files or {}
         return made
+
+
+def add_outputs(command: argparse.ArgumentParser) -> None:
+    """Add the options that say in which formats findings are written, and where."""
+    command.add_argument(
+        "--output-format",
+        choices=tuple(FORMATS),
+        default="text",
+        help="what is printed (default: text)",
+    )
+    command.add_argument(
+        "--output-file",
+        action="append",
+        default=[],
+        metavar="[FORMAT=]FILE",
+        help="write a file in a format too (may be repeated); without a format, what would be "
+        "printed goes there",
+    )
+
+
+def in_formats(options: argparse.Namespace, render: Callable[[Format], str], code: int) -> Answer:
+    """The answer in the formats that `add_outputs` was told."""
+    files: dict[Path, str] = {}
+    instead: Path | None = None
+    for item in options.output_file:
+        name, equals, path = item.partition("=")
+        if not equals or name not in FORMATS:
+            if equals and "/" not in name and not Path(item).exists() and name.isalpha():
+                raise QueryError(
+                    f"--output-file {item}: there is no format '{name}'",
+                    remedy=f"there are {', '.join(FORMATS)}",
+                )
+            if instead is not None:
+                raise QueryError(
+                    "--output-file: two files without a format",
+                    remedy="--output-file sarif=FILE writes one in another format too",
+                )
+            instead = Path(item)
+            continue
+        if not path or Path(path) in files:
+            raise QueryError(f"--output-file {item}: name a file of its own for each format")
+        files[Path(path)] = render(FORMATS[name])
+    if instead in files:
+        raise QueryError(f"--output-file {instead}: name a file of its own for each format")
+    options.output_file = instead
+    return Answer(render(FORMATS[options.output_format]), code, files)
 
 
 def analysis_of(options: argparse.Namespace) -> Analysis:
@@ -83,8 +137,8 @@ def arguments(options: argparse.Namespace) -> dict[str, Any]:
     for file in options.ops:
         ops.load(file)
     return {
-        "shapes": _shapes(options.shape, options.model),
-        "values": dict(_value(text) for text in options.value),
+        "shapes": shapes(options.shape, options.model),
+        "values": values(options.value),
         "prune": options.prune,
         "strict": options.strict,
         "assume": True,
@@ -101,7 +155,13 @@ def teller(what: str) -> Callable[[int, int], None]:
     return tell
 
 
-def _shapes(given: list[str], model: str) -> dict[str, tuple[int, ...]]:
+def values(given: list[str]) -> dict[str, Any]:
+    """The inputs to hold fixed that ``--value`` names."""
+    return dict(map(_value, given))
+
+
+def shapes(given: list[str], model: str | None) -> dict[str, tuple[int, ...]]:
+    """The shapes that ``--shape`` names; without a name, that of the only input of `model`."""
     shapes = {}
     for item in given:
         name, equals, sizes = item.rpartition("=")
@@ -116,7 +176,11 @@ def _shapes(given: list[str], model: str) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _only_input(model: str) -> str:
+def _only_input(model: str | None) -> str:
+    if model is None:
+        raise QueryError(
+            "--shape: there are several models", remedy="name the input: --shape x=1,3,224,224"
+        )
     names = [i.name for i in read(model).inputs]
     if len(names) != 1:
         raise QueryError(

@@ -1,0 +1,159 @@
+"""``rfgraph check``: models held against what is asked of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from rfgraph import checks
+from rfgraph.checks import baseline as baselines
+from rfgraph.checks.baseline import Baseline
+from rfgraph.checks.finding import Report
+from rfgraph.checks.settings import Config
+from rfgraph.cli.common import (
+    CLEAN,
+    ERROR,
+    FINDINGS,
+    Answer,
+    add_analysis,
+    add_outputs,
+    in_formats,
+    shapes,
+    teller,
+    values,
+    write,
+)
+from rfgraph.errors import QueryError
+from rfgraph.render.findings.common import counted
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    command = commands.add_parser(
+        "check",
+        help="findings: what is wrong with the receptive fields of models",
+        description="Hold models against what is asked of them, by the options and by "
+        "[tool.rfgraph] of pyproject.toml or rfgraph.toml. Ends with 0 if nothing is found, with 1 "
+        "if something is, and with 2 if a model can't be checked. 'rfgraph explain' lists the "
+        "checks and their options.",
+    )
+    command.add_argument(
+        "models", metavar="MODEL", nargs="+", help="ONNX files, folders of them, or patterns"
+    )
+    add_analysis(command)
+    command.add_argument(
+        "--select",
+        action="append",
+        metavar="CODE,...",
+        help="checks to make, by their codes or the beginnings of them (default: all)",
+    )
+    command.add_argument("--ignore", action="append", metavar="CODE,...", help="checks not to make")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="an option of the checks, as in the configuration: --set at-least=128, --set causal=2",
+    )
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the configuration (default: rfgraph.toml, or [tool.rfgraph] of pyproject.toml, in "
+        "this folder or above)",
+    )
+    command.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="findings that are known are not told"
+    )
+    command.add_argument(
+        "--write-baseline",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="write what is found now as the baseline, and end with 0; without FILE to that of "
+        "the configuration",
+    )
+    command.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="models at a time, in processes"
+    )
+    add_outputs(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> str:
+    """The answer."""
+    if options.jobs < 1:
+        raise QueryError("--jobs: at least 1")
+    config = checks.load(options.config).with_values(_given(options), "the command line")
+    named = options.baseline or config.settings(None).get("baseline")
+    known = Baseline()
+    file = None if named is None else config.root / named if not options.baseline else named
+    if options.write_baseline is not None:
+        target = Path(options.write_baseline) if options.write_baseline else file
+        if target is None:
+            raise QueryError("--write-baseline: name a file", remedy="--write-baseline FILE")
+        # What it says of other models stays.
+        before = baselines.read(target) if target.exists() else Baseline()
+        options.output_file = None
+        return _written(_report(options, config, known), before, target)
+    if file is not None:
+        known = baselines.read(file)
+    report = _report(options, config, known)
+    code = ERROR if report.errors else FINDINGS if report.findings else CLEAN
+    return in_formats(options, lambda form: form.report(report), code)
+
+
+def _report(options: argparse.Namespace, config: Config, known: Baseline) -> Report:
+    progress = teller("models") if sys.stderr.isatty() else None
+    return checks.check(
+        options.models, config=config, baseline=known, jobs=options.jobs, progress=progress
+    )
+
+
+def _written(report: Report, before: Baseline, target: Path) -> Answer:
+    """Write a baseline, and say so."""
+    write(baselines.written(report, before), target)
+    lines = [f"error: {checked.error}" for checked in report.errors]
+    models = len(report.models) - len(report.errors)
+    lines.append(
+        f"{target} knows from now on what was found: {counted(len(report.findings), 'finding')} in "
+        f"{counted(models, 'model')}"
+    )
+    return Answer("\n".join(lines), ERROR if report.errors else CLEAN)
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the command line has."""
+    given: dict[str, Any] = {}
+    for item in options.set:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise QueryError(f"--set {item}: no value", remedy="--set at-least=128")
+        given[name.strip()] = _toml(value)
+    for name in ("select", "ignore"):
+        codes = getattr(options, name)
+        if codes:
+            given[name] = [code.strip() for item in codes for code in item.split(",")]
+    single = options.models[0] if len(options.models) == 1 else None
+    only = single if single is not None and Path(single).is_file() else None
+    if options.shape:
+        given["shapes"] = {n: list(s) for n, s in shapes(options.shape, only).items()}
+    if options.value:
+        given["values"] = {n: v.tolist() for n, v in values(options.value).items()}
+    if options.ops:
+        given["ops"] = [str(Path(file).resolve()) for file in options.ops]
+    for name in ("prune", "strict"):
+        if getattr(options, name):
+            given[name] = True
+    return given
+
+
+def _toml(value: str) -> Any:
+    """A value as it is written in a configuration; what is none is a text."""
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value

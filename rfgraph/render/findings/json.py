@@ -1,0 +1,90 @@
+"""JSON for programs. docs/json.md describes it, docs/schemas/ has its schemas."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from rfgraph.changes import Change, Comparison
+from rfgraph.checks import CHECKS, Checked, Finding, Report
+from rfgraph.render.findings.common import dumped
+
+VERSION = 1
+
+
+def report(report: Report) -> str:
+    """The document of `rfgraph check`."""
+    return dumped(
+        {
+            "version": VERSION,
+            "ok": report.ok,
+            "counts": {
+                "models": len(report.models),
+                "findings": len(report.findings),
+                "known": sum(len(checked.known) for checked in report.models),
+                "errors": len(report.errors),
+            },
+            "seconds": round(report.seconds, 3),
+            "models": [_model(checked) for checked in report.models],
+            "stale": report.stale,
+        }
+    )
+
+
+def _model(checked: Checked) -> dict[str, Any]:
+    return {
+        "model": checked.model,
+        "error": checked.error or None,
+        "seconds": round(checked.seconds, 3),
+        "checks": checked.codes,
+        "findings": [_finding(finding) for finding in checked.findings],
+        "known": [_finding(finding) for finding in checked.known],
+        "remarks": checked.remarks,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "check": CHECKS[finding.code].name,
+        "severity": finding.severity,
+        "model": finding.model,
+        "message": finding.message,
+        "remedy": finding.remedy,
+        "place": finding.place,
+        "node": finding.node or None,
+        "operator": finding.operator or None,
+        "value": finding.value or None,
+        "input": finding.input or None,
+        "axis": finding.axis,
+        "figures": finding.figures,
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def comparison(comparison: Comparison) -> str:
+    """The document of `rfgraph diff`."""
+    return dumped(
+        {
+            "version": VERSION,
+            "ok": not comparison.changes,
+            "before": comparison.before,
+            "after": comparison.after,
+            "matched": comparison.matched,
+            "renamed": comparison.renamed,
+            "counts": Counter(change.kind for change in comparison.changes),
+            "changes": [_change(change) for change in comparison.changes],
+        }
+    )
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "kind": change.kind,
+        "value": change.value,
+        "input": change.input or None,
+        "axis": change.axis,
+        "before": change.before,
+        "after": change.after,
+        "text": change.text,
+    }
