@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -79,5 +80,8 @@ def explained(one: Check) -> str:
         lines += ["", "Options"]
         for option in one.options:
             default = "off" if option.default is None else json.dumps(option.default)
-            lines += [f"  {option.name} (default: {default})", f"      {option.text}"]
+            lines.append(f"  {option.name} (default: {default})")
+            lines += textwrap.wrap(
+                option.text, 100, initial_indent=" " * 6, subsequent_indent=" " * 6
+            )
     return "\n".join(lines)

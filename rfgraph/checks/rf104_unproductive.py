@@ -46,7 +46,8 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
     Example: 3x3 convolutions with padding on an input of 8x8. The fourth sees 9x9 and the middle of
     it everything, so that of the fifth it is said:
 
-        RF104 Conv 'conv5' adds no context: its input 'a4' already sees all 8 elements along axis 2
+        RF104 Conv 'conv5' adds no context: its input 'a4' already sees all of axes 2, 3 of input
+        'x' (8x8)
 
     What to do: leave the layer out, give it a kernel of 1, use smaller strides before it, or larger
     inputs. If the model is to be used with larger inputs too, check it at their size (`shapes`).
@@ -67,10 +68,11 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
             if source is None or not axes:
                 continue
             if all(_sees_all(analysis, source, given, axis, every=every) for axis in axes):
-                sizes = " and ".join(f"{shape[axis]} elements along axis {axis}" for axis in axes)
+                which = f"ax{'i' if len(axes) == 1 else 'e'}s {', '.join(map(str, axes))}"
+                sizes = "x".join(str(shape[axis]) for axis in axes)
                 yield subject.finding(
-                    f"{node} adds no context: its input '{source}' already sees all {sizes} of "
-                    f"'{given}'",
+                    f"{node} adds no context: its input '{source}' already sees all of {which} of "
+                    f"input '{given}' ({sizes})",
                     "leave it out, use smaller strides before it, or larger inputs",
                     value=tensor,
                     made_by=tensor,

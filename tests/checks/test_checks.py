@@ -150,8 +150,7 @@ def test_unproductive() -> None:
     assert found("RF104", made) == []
     made = conv(times=5, inputs="float[1,1,9] x")
     assert found("RF104", made) == [
-        "Conv 'Conv_4' adds no context: its input 'a4' already sees all 9 elements along axis 2 of "
-        "'x'"
+        "Conv 'Conv_4' adds no context: its input 'a4' already sees all of axis 2 of input 'x' (9)"
     ]
     # At the borders the ninth convolution is the first that adds nothing to any unit.
     assert found("RF104", made, saturated="every") == []
