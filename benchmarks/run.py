@@ -331,9 +331,29 @@ def transformers() -> None:
         print(f"{label:17}: {asked:12.2f} ms, peak {peak(ask):.2f} MB")
 
 
+def checks() -> None:
+    """All checks of a model against its analysis."""
+
+    def row(name: str, model: str | bytes) -> None:
+        analysed, checked = turns(
+            lambda: rfgraph.analyze(model, assume=True),
+            lambda: rfgraph.check(model, causal=2, covers=0.5, halo=64),
+            rounds=3,
+        )
+        print(f"{name:26}{analysed:10.1f}{checked:10.1f}{checked / analysed:9.1f}")
+
+    print(f"{'milliseconds':26}{'analyze':>10}{'check':>10}{'ratio':>9}")
+    for path in sorted(MODELS.glob("*.onnx")):
+        row(path.name, str(path))
+    for nodes in (1_000, 10_000):
+        row(f"chain of {nodes:,}", chain_model(nodes))
+    for length in (1_000, 100_000):
+        row(f"picture of {length:,} squared", wide_model(length))
+
+
 def main(names: Sequence[str]) -> None:
     benchmarks = {"opening": opening, "weights": weights, "chain": chain, "side": side}
-    benchmarks["units"] = units
+    benchmarks |= {"units": units, "checks": checks}
     for name in names or benchmarks:
         print(f"== {name}")
         benchmarks[name]()
