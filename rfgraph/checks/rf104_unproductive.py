@@ -100,6 +100,9 @@ def _widened(
 
 def _sees_all(analysis: Analysis, tensor: str, given: str, axis: int, *, every: bool) -> bool:
     """Whether some units of a value, or all of them, see an axis from end to end."""
+    size = (analysis.shape(given) or ())[axis]
+    if analysis.field(tensor, given)[axis].size < size:
+        return False
     lo, hi = analysis.bounds(tensor, given, local=True, axis=axis)
-    whole = (lo == 0) & (hi == (analysis.shape(given) or ())[axis] - 1)
+    whole = (lo == 0) & (hi == size - 1)
     return bool(np.all(whole) if every else np.any(whole))

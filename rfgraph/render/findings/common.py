@@ -152,7 +152,7 @@ def _figure(change: Change, side: Any) -> str:
         return _size(side)
     if change.kind == "moved":
         stride, start = ("?" if side[key] is None else side[key] for key in ("stride", "start"))
-        return f"/{stride} @{start}"
+        return f"stride {stride} from {start}"
     if change.kind == "shape":
         return shape(side)
     if change.kind in ("global", "local"):

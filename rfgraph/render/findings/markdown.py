@@ -100,9 +100,10 @@ def _placed(finding: Finding) -> tuple[str, str]:
     """
     names = [name for name in (finding.node, finding.value, finding.input) if name]
     for name in names:
-        before, quoted, after = finding.message.partition(f" '{name}'")
-        if quoted and before.isalnum() and after:
-            return f"{before} {_code(name)}", _escaped(after.lstrip(": "))
+        before, quoted, after = finding.message.partition(f"'{name}'")
+        word = before.removesuffix(" ")
+        if quoted and after and (word.isalnum() if before else True):
+            return f"{before}{_code(name)}", _escaped(after.lstrip(": "))
     return _code(names[0]) if names else "", _escaped(finding.message)
 
 
@@ -120,7 +121,8 @@ def comparison(comparison: Comparison) -> str:
     table = []
     for kind, value, was, name, axes, *sides in rows(comparison):
         value = _code(value) + (f" (was {_code(was)})" if was else "")
-        table.append([value, kind, f"{_code(name)} {axes}" if name else "", *map(_escaped, sides)])
+        where = f"{_code(name)} {axes}".strip() if name else ""
+        table.append([value, kind, where, *map(_escaped, sides)])
     blocks = []
     for k in range(0, len(table), _MOST_OPEN):
         some = table[k : k + _MOST_OPEN]

@@ -97,6 +97,8 @@ def _results(
     index = {model: k for k, model in enumerate(models)}
     seen: Counter[str] = Counter()
     pairs = list(findings)
+    # Either all results have the property, or none.
+    suppressing = any(known for _, known in pairs)
     results = []
     for finding, known in pairs:
         seen[finding.fingerprint] += 1
@@ -108,22 +110,23 @@ def _results(
             "locations": [_location(finding, index[finding.model])],
             "partialFingerprints": {
                 "rfgraph/v1": finding.fingerprint,
-                # The only one that GitHub looks at. It would make one of the first line of the
-                # file: all findings of one rule in a model would be one alert.
+                # The only one that GitHub looks at. Left out, it is made of the first line of the
+                # file, so that all findings of one rule in a model would be one alert. The upload
+                # warns that it is another one, and keeps it.
                 "primaryLocationLineHash": f"{finding.fingerprint}:{seen[finding.fingerprint]}",
             },
             "properties": {"place": finding.place, "figures": finding.figures},
         }
-        # What a baseline knows is a suppression, kept outside of the model, that somebody has
-        # accepted by committing it: viewers hide it, GitHub opens no alert of it or has it closed
-        # (advanced-security/dismiss-alerts). `baselineState` would say that an earlier log of
-        # SARIF had it, and GitHub does not read it. Either all results have the property, or none.
-        if any(known for _, known in pairs):
+        if suppressing:
             result["suppressions"] = [_SUPPRESSION] if known else []
         results.append(result)
     return results
 
 
+# What a baseline knows: somebody has accepted it, and not in the model itself. Viewers hide it.
+# Neither this nor `baselineState` is among what GitHub documents, but this is what its action
+# advanced-security/dismiss-alerts goes by; and `baselineState` compares with an earlier log of
+# SARIF, which a baseline is not.
 _SUPPRESSION = {"kind": "external", "status": "accepted", "justification": "In the baseline."}
 
 

@@ -42,10 +42,13 @@ def report(report: Report) -> str:
 
 
 def _model(checked: Checked) -> Iterator[str]:
-    told = [counted(len(checked.findings), "finding")] if checked.findings else []
-    told += [f"{len(checked.known):,} known"] if checked.known else []
-    if not told:
-        told = ["not checked" if checked.error else "nothing found"]
+    told = [f"{len(checked.known):,} known"] if checked.known else []
+    if checked.findings:
+        told.insert(0, counted(len(checked.findings), "finding"))
+    elif checked.error:
+        told.insert(0, "not checked")
+    else:
+        told.insert(0, "nothing new found" if told else "nothing found")
     yield f"{short(checked.model, _LINE)}: {', '.join(told)}"
     if checked.error:
         yield f"  error: {short(reason(checked.model, checked.error), _LINE)}"
