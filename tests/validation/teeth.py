@@ -48,6 +48,13 @@ LISTED = [
         "what decays is a state of 0: only an exponential that overflows shows it",
     ),
     ("MelWeightMatrix", "mean-sample_rate", "*", "a rate that is one more has the same bins"),
+    ("Unique", "inverse *", "output 2 *", "only rows that are equal show it: no random ones are"),
+    (
+        "RoiAlign",
+        "computed, *",
+        "*whole, last dropped",
+        "regions of random numbers seldom reach the last row or column",
+    ),
     (
         "DynamicQuantizeLSTM",
         "*",
