@@ -6,6 +6,8 @@ import pytest
 
 from rfgraph.ops import registry
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> None:

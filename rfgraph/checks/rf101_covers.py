@@ -29,7 +29,8 @@ AT_LEAST = Option(
     "at-least",
     by_axis(whole),
     None,
-    "the size that a field has to have, borders not clipped: at-least = 128",
+    "the size that a field has to have, as rfgraph show prints it, borders not clipped: "
+    "at-least = 128",
 )
 
 

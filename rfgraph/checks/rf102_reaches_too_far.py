@@ -17,8 +17,8 @@ AT_MOST = Option(
     "at-most",
     by_axis(whole),
     None,
-    "the size that a field may have, borders not clipped, for every axis along which fields move "
-    "or in a table by axis: at-most = 512, at-most = { 2 = 512 }",
+    "the size that a field may have, as rfgraph show prints it, borders not clipped, for every "
+    "axis along which fields move or in a table by axis: at-most = 512, at-most = { 2 = 512 }",
 )
 HALO = Option(
     "halo",

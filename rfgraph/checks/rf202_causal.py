@@ -82,11 +82,22 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class Ahead:
-    """How far a value sees into the future: at which step of the input, and what it sees there."""
+    """How far a value sees into the future.
+
+    Attributes
+    ----------
+    steps : int
+        So many steps of the input.
+    at, sees : int
+        At which step, and the last one that is seen from there.
+    unit : tuple of int
+        A unit that sees as far, of those the one in the middle.
+    """
 
     steps: int
     at: int
     sees: int
+    unit: tuple[int, ...]
 
 
 def look_ahead(
@@ -101,7 +112,7 @@ def look_ahead(
         return None
     size = (analysis.shape(given) or ())[axis]
     lo, hi = analysis.bounds(tensor, given, axis=axis)
-    last = np.where(lo <= hi, hi, -1)
+    last = every = np.where(lo <= hi, hi, -1)
     along = _followed(last, shape, size, axis) if output_axis is None else output_axis
     units = shape[along] if along is not None and along < len(shape) else 1
     if along is not None and along < len(shape):
@@ -120,7 +131,18 @@ def look_ahead(
     if regular and len(side.phases) == 1 and not side.is_global and not side.branches:
         # What the end of the input hides is in the closed form.
         steps = max(steps, int(side.start + side.size - 1 - own[0]))
-    return Ahead(steps, int(own[at]), int(last[at]))
+    alike = np.flatnonzero(ahead == ahead.max())
+    middle = int(alike[len(alike) // 2])
+    if along is not None and along < every.ndim and every.shape[along] > 1:
+        every = np.where(np.arange(units).reshape(_along(along, every.ndim)) == middle, every, -1)
+    unit = [int(c) for c in np.unravel_index(int(every.argmax()), every.shape)]
+    if along is not None and along < len(unit):
+        unit[along] = middle
+    return Ahead(steps, int(own[at]), int(last[at]), tuple(unit))
+
+
+def _along(axis: int, rank: int) -> list[int]:
+    return [-1 if a == axis else 1 for a in range(rank)]
 
 
 def _followed(last: np.ndarray, shape: tuple[int, ...], size: int, axis: int) -> int | None:

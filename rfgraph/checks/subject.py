@@ -41,6 +41,12 @@ class Subject:
         What its values saw, by the baseline.
     remarks : list of str
         What was assumed, and what could not be looked at.
+    check : Check or None
+        The check that runs.
+    only : sequence of str or None
+        The values to look at in place of the outputs.
+    held : mapping of str to array, optional
+        Inputs to hold fixed, beside those of the settings.
     """
 
     model: Model
@@ -50,6 +56,8 @@ class Subject:
     before: Mapping[str, Any] | None = None
     remarks: list[str] = field(default_factory=list)
     check: Check | None = None
+    only: Sequence[str] | None = None
+    held: Mapping[str, Any] | None = None
 
     # ------------------------------------------------ analyses
 
@@ -94,7 +102,8 @@ class Subject:
     @cached_property
     def _values(self) -> dict[str, np.ndarray]:
         given = self.settings.table("values", self._inputs)
-        return {name: array(name, value, self.root) for name, value in given.items()}
+        found = {name: array(name, value, self.root) for name, value in given.items()}
+        return found | dict(self.held or {})
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -112,6 +121,9 @@ class Subject:
     def outputs(self, analysis: Analysis | None = None) -> Iterator[str]:
         """The outputs for which the check that runs is made, and other values that are named."""
         analysis = analysis or self.analysis
+        if self.only is not None:
+            yield from self.only
+            return
         plain = [p for p in self.settings.outputs if not any(c in p for c in "*?[")]
         named = [p for p in dict.fromkeys(plain) if p not in analysis.outputs]
         known = set(analysis.tensors)
