@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rfgraph.analysis import Analysis, Model
+from rfgraph.analysis import Model
 from rfgraph.checks import CHECKS, Config, Finding
 from rfgraph.checks.rf202_causal import look_ahead as ahead_of
 from rfgraph.checks.subject import Subject
@@ -126,7 +126,11 @@ def assert_receptive_field(
     name = os.fspath(model) if isinstance(model, (str, os.PathLike)) else "model"
     subject = Subject(model, name, config.settings(None), Path.cwd(), held=values)
     subject.only = None if output is None else [output]
-    _there(subject.analysis, output, input, causal, (covers, at_least, at_most, halo))
+    # Of what is not there everything would hold.
+    for value in filter(None, (output, input)):
+        subject.analysis.shape(value)
+    if input is not None:
+        subject.there(subject.analysis, "input", input)
     failed = []
     for code, options in _ASKED.items():
         if any(option in asked for option in options):
@@ -142,30 +146,6 @@ def _limit(given: Limit | None) -> Any:
     if isinstance(given, Mapping):
         return {str(axis): limit for axis, limit in given.items()}
     return given
-
-
-def _there(
-    analysis: Analysis,
-    output: str | None,
-    input: str | None,
-    causal: int | None,
-    limits: Sequence[Limit | None],
-) -> None:
-    """Fail if something is asked about that is not there: it would hold of nothing."""
-    if output is not None:
-        analysis.shape(output)
-    inputs = analysis.inputs if input is None else [input]
-    if input is not None:
-        analysis.depends(analysis.outputs[0], input)
-    axes = {axis for limit in limits if isinstance(limit, Mapping) for axis in limit}
-    axes |= set() if causal is None else {causal}
-    rank = max(len(analysis.shape(name) or ()) for name in inputs)
-    for axis in sorted(axes):
-        if not 0 <= axis < rank:
-            raise QueryError(
-                f"there is no axis {axis}: {' and '.join(inputs)} has {rank} axes",
-                file=analysis.file,
-            )
 
 
 def _told(subject: Subject, found: Finding) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from rfgraph.analysis import Analysis
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, axis_or_none
 from rfgraph.checks.registry import check
-from rfgraph.checks.subject import Subject, unit_text
+from rfgraph.checks.subject import Subject, first, unit_text
 from rfgraph.errors import RFGraphError
 
 BATCH_AXIS = Option(
@@ -59,10 +60,10 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
         mixed = lo < hi
         if mixed.any():
             unit = tuple(int(c) for c in np.argwhere(mixed)[0])
-            first, last = int(lo[unit]), int(hi[unit])
-            where = _first_mixed(analysis, output, given, axis)
+            ends = f"{int(lo[unit])} to {int(hi[unit])}"
+            where = first(analysis, output, partial(_mixes, analysis, given, axis))
             yield subject.finding(
-                f"output '{output}'{unit_text(unit)} sees samples {first} to {last} of input "
+                f"output '{output}'{unit_text(unit)} sees samples {ends} of input "
                 f"'{given}'" + (f", first at {analysis.node(where)}" if where else ""),
                 "export in evaluation mode, and permute axes by transpositions, not by reshapes",
                 value=output,
@@ -120,12 +121,8 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
         )
 
 
-def _first_mixed(analysis: Analysis, output: str, given: str, axis: int) -> str:
-    """The first value on the way to an output that mixes samples."""
-    before = analysis.ancestors(output)
-    for tensor in analysis.tensors:
-        if tensor in before and analysis.depends(tensor, given):
-            lo, hi = analysis.bounds(tensor, given, axis=axis)
-            if (lo < hi).any():
-                return tensor
-    return output
+def _mixes(analysis: Analysis, given: str, axis: int, tensor: str) -> bool:
+    if not analysis.depends(tensor, given):
+        return False
+    lo, hi = analysis.bounds(tensor, given, axis=axis)
+    return bool((lo < hi).any())

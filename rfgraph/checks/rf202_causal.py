@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -14,7 +15,7 @@ from rfgraph.analysis import Analysis
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, causal, whole
 from rfgraph.checks.registry import check
-from rfgraph.checks.subject import Subject
+from rfgraph.checks.subject import Subject, first
 
 CAUSAL = Option(
     "causal",
@@ -55,6 +56,7 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
         if declared is None:
             continue
         analysis = subject.pruned
+        subject.there(analysis, "causal", declared.input, declared.axis)
         allowed = subject.settings.get("look-ahead", output)
         for given in analysis.inputs:
             rank = len(analysis.shape(given) or ())
@@ -72,7 +74,9 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
                 f"{budget}: at step {seen.at} it sees step {seen.sees}",
                 "pad before and not after, mask what is later, or allow for it by 'look-ahead'",
                 value=output,
-                made_by=_first_ahead(analysis, output, given, declared.axis, allowed),
+                made_by=first(
+                    analysis, output, partial(_too_far, analysis, given, declared.axis, allowed)
+                ),
                 input=given,
                 axis=declared.axis,
                 steps=seen.steps,
@@ -158,12 +162,6 @@ def _followed(last: np.ndarray, shape: tuple[int, ...], size: int, axis: int) ->
     return axis if axis < len(shape) and (not moving or axis in moving) else None
 
 
-def _first_ahead(analysis: Analysis, output: str, given: str, axis: int, allowed: int) -> str:
-    """The first value on the way to an output that sees too far ahead."""
-    before = analysis.ancestors(output)
-    for tensor in analysis.tensors:
-        if tensor in before:
-            seen = look_ahead(analysis, tensor, given, axis)
-            if seen is not None and seen.steps > allowed:
-                return tensor
-    return output
+def _too_far(analysis: Analysis, given: str, axis: int, allowed: int, tensor: str) -> bool:
+    seen = look_ahead(analysis, tensor, given, axis)
+    return seen is not None and seen.steps > allowed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -12,7 +12,8 @@ from rfgraph.analysis import Analysis
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Groups, Option, groups, sets_of_names
 from rfgraph.checks.registry import check
-from rfgraph.checks.subject import Subject, unit_text
+from rfgraph.checks.subject import Subject, first, unit_text
+from rfgraph.errors import QueryError
 
 INPUTS = Option(
     "independent-inputs",
@@ -48,13 +49,15 @@ def mixes_independent(subject: Subject) -> Iterator[Finding]:
     analysis = subject.analysis
     for output in subject.outputs():
         for names in subject.settings.get("independent-inputs", output) or []:
+            for name in names:
+                subject.there(analysis, "independent-inputs", name)
             seen = [
                 given
                 for given in analysis.inputs
                 if any(fnmatchcase(given, n) for n in names) and analysis.depends(output, given)
             ]
             if len(seen) > 1:
-                where = _first(analysis, output, partial(_sees_two, analysis, seen))
+                where = first(analysis, output, partial(_sees_two, analysis, seen))
                 together = _listed([f"'{name}'" for name in seen])
                 yield subject.finding(
                     f"output '{output}' sees inputs {together}, first at {analysis.node(where)}",
@@ -63,6 +66,7 @@ def mixes_independent(subject: Subject) -> Iterator[Finding]:
                     made_by=where,
                 )
         for group in subject.settings.get("independent-groups", output) or []:
+            subject.there(analysis, "independent-groups", group.input, group.axis)
             for given in analysis.inputs:
                 rank = len(analysis.shape(given) or ())
                 if (
@@ -77,17 +81,17 @@ def _mixed(subject: Subject, output: str, given: str, group: Groups) -> Iterator
     analysis = subject.analysis
     size = (analysis.shape(given) or ())[group.axis]
     if sum(group.sizes) != size:
-        subject.remark(
+        raise QueryError(
             f"independent-groups: axis {group.axis} of input '{given}' has {size} coordinates, and "
-            f"its groups have {sum(group.sizes)}: they were not looked at"
+            f"the groups have {sum(group.sizes)}",
+            remedy="the sizes of the groups add up to the length of the axis",
         )
-        return
     of = np.repeat(np.arange(len(group.sizes)), group.sizes)
     mixed = _mixes(analysis, output, given, group.axis, of)
     if mixed.any():
         unit = tuple(int(c) for c in np.argwhere(mixed)[0])
         lo, hi = analysis.bounds(output, given, axis=group.axis)
-        where = _first(
+        where = first(
             analysis, output, lambda t: bool(_mixes(analysis, t, given, group.axis, of).any())
         )
         yield subject.finding(
@@ -113,12 +117,6 @@ def _mixes(analysis: Analysis, tensor: str, given: str, axis: int, of: np.ndarra
 
 def _sees_two(analysis: Analysis, inputs: list[str], tensor: str) -> bool:
     return sum(analysis.depends(tensor, given) for given in inputs) > 1
-
-
-def _first(analysis: Analysis, output: str, holds: Callable[[str], bool]) -> str:
-    """The first value on the way to an output of which something holds."""
-    before = analysis.ancestors(output)
-    return next((t for t in analysis.tensors if t in before and holds(t)), output)
 
 
 def _listed(items: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -17,6 +17,7 @@ from rfgraph.checks.options import Limits
 from rfgraph.checks.registry import Check
 from rfgraph.checks.settings import Settings, array
 from rfgraph.closed_form import Number
+from rfgraph.errors import QueryError
 from rfgraph.graph import read
 
 # Settings by input.
@@ -152,6 +153,27 @@ class Subject:
                 if analysis.depends(output, name):
                     yield output, name
 
+    def there(self, analysis: Analysis, option: str, name: str, axis: int | None = None) -> None:
+        """Fail if an option speaks of an input, or an axis, that the model does not have.
+
+        Raises
+        ------
+        QueryError
+            What it says would hold of nothing.
+        """
+        inputs = [given for given in analysis.inputs if fnmatchcase(given, name)]
+        if not inputs:
+            raise QueryError(
+                f"{option}: the model has no input '{name}'",
+                remedy=f"its inputs are {', '.join(analysis.inputs)}",
+            )
+        if axis is not None and not any(axis < len(analysis.shape(i) or ()) for i in inputs):
+            shapes = ", ".join(f"'{i}' of shape {analysis.shape(i)}" for i in inputs)
+            raise QueryError(
+                f"{option}: no input has an axis {axis}",
+                remedy=f"axes are counted from 0; there is {shapes}",
+            )
+
     def limits(self, option: str, output: str, name: str) -> dict[int, float]:
         """A limit for each axis of an input: the axes of a table, or those that move."""
         given: Limits | None = self.settings.get(option, output)
@@ -162,6 +184,8 @@ class Subject:
             # Of a single channel there is no more to be seen.
             axes = [axis for axis in self.moving_axes(name) if shape[axis] != 1]
             return dict.fromkeys(axes, given[None])
+        for axis in given:
+            self.there(self.analysis, option, "*", axis)
         rank = len(shape)
         return {axis: limit for axis, limit in given.items() if axis is not None and axis < rank}
 
@@ -225,6 +249,12 @@ class Subject:
             axis,
             figures,
         )
+
+
+def first(analysis: Analysis, output: str, holds: Callable[[str], bool]) -> str:
+    """The first value on the way to an output of which something holds."""
+    before = analysis.ancestors(output)
+    return next((t for t in analysis.tensors if t in before and holds(t)), output)
 
 
 def elements(number: Number) -> str:
