@@ -55,6 +55,7 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
     analysis = subject.analysis
     every = subject.settings.get("saturated") == "every"
     wanted = set().union(*map(analysis.ancestors, subject.outputs()))
+    known = set(analysis.tensors)
     for tensor in analysis.tensors:
         node = analysis.node(tensor)
         if node is None or tensor not in wanted:
@@ -64,7 +65,8 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
                 continue
             shape = analysis.shape(given) or ()
             axes = [axis for axis in subject.moving_axes(given) if shape[axis] > 1]
-            source = _widened(analysis, node.inputs, tensor, given, axes)
+            sources = [name for name in node.inputs if name in known]
+            source = _widened(analysis, sources, tensor, given, axes)
             if source is None or not axes:
                 continue
             if all(_sees_all(analysis, source, given, axis, every=every) for axis in axes):
@@ -85,7 +87,7 @@ def _widened(
     analysis: Analysis, sources: list[str], tensor: str, given: str, axes: list[int]
 ) -> str | None:
     """The widest source of a node, if the field of what the node makes is larger than its."""
-    seen = [s for s in dict.fromkeys(sources) if s in analysis.graph and analysis.depends(s, given)]
+    seen = [source for source in dict.fromkeys(sources) if analysis.depends(source, given)]
     made = analysis.field(tensor, given)
     if not seen or any(made[axis].is_global for axis in axes):
         return None

@@ -29,9 +29,10 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
     training mode (Ioffe and Szegedy 2015, Batch Normalization: in training the statistics are those
     of the batch), and by a reshape or transposition that takes batch and tokens for each other.
 
-    An open batch axis is given a size that no other axis has; one of a fixed size larger than 1 is
-    taken as it is; of a batch of 1 nothing can be said. A unit may depend on one sample only, and
-    at place b of the batch axis of an output that is as long as the batch, on sample b.
+    An open batch axis is given a size that no other axis has. One of a fixed size larger than 1 is
+    taken as it is, if all inputs and outputs have it or `batch-axis` is set; of a batch of 1
+    nothing can be said. A unit may depend on one sample only, and at place b of the batch axis of
+    an output that is as long as the batch, on sample b.
 
     Example: after BatchNormalization with training_mode=1,
 
@@ -97,6 +98,10 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
     open_axes = [name for name in inputs if axis in subject.assumed(name)]
     if not open_axes:
         found = {sizes[name][axis] for name in inputs}
+        outputs = [analysis.shape(output) or () for output in analysis.outputs]
+        if not subject.settings.has(BATCH_AXIS.name):
+            # Channels or tokens come first too; what is a batch goes through to the outputs.
+            found |= {shape[axis] if axis < len(shape) else 0 for shape in outputs}
         return (analysis, inputs) if len(found) == 1 and found.pop() > 1 else None
     taken = {size for shape in sizes.values() for size in shape}
     taken |= {size for output in analysis.outputs for size in analysis.shape(output) or ()}

@@ -141,6 +141,10 @@ class Settings:
                 return layer.values[option]
         return known_options()[option].value
 
+    def has(self, option: str) -> bool:
+        """Whether an option is set at all."""
+        return any(option in layer.values for layer in self.layers)
+
     def table(self, option: str, inputs: Sequence[str]) -> dict[str, Any]:
         """A table by input, of all layers; what holds for all models, for inputs that there are."""
         found: dict[str, Any] = {}

@@ -247,6 +247,12 @@ def test_the_batch_axis() -> None:
     assert len(found("RF201", made)) == 1
     assert found("RF201", made, batch_axis=1) == []
     assert found("RF201", made, batch_axis=False) == []
+    # Channels that come first are no batch, unless it is said; they don't go through to the output.
+    unbatched = model(
+        "y = MatMul(w, x)", "float[3,8] x", initializers={"w": np.ones((5, 3), np.float32)}
+    )
+    assert found("RF201", unbatched) == []
+    assert len(found("RF201", unbatched, batch_axis=0)) == 1
     # Of one sample nothing can be said.
     assert found("RF201", model("y = Softmax<axis=0>(x)", "float[1,4] x")) == []
 
