@@ -104,6 +104,8 @@ class Checked:
         What its values see, as `rfgraph.changes.snapshot` has it: what a baseline holds.
     seconds : float
         How long it took.
+    trace : str
+        The traceback of an internal error.
     """
 
     model: str
@@ -114,6 +116,7 @@ class Checked:
     error: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    trace: str = ""
 
 
 @dataclass

@@ -6,6 +6,7 @@ import glob
 import multiprocessing
 import os
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -175,7 +176,8 @@ def checked(order: _Order, config: Config) -> Checked:
             found.error = "out of memory: give smaller sizes by 'shapes'"
         except Exception as reason:  # one model must not stop the others
             said = " ".join(str(reason).split())
-            found.error = f"internal error: {type(reason).__name__}: {said}"
+            found.error = f"internal error: {type(reason).__name__}: {said} (--debug shows where)"
+            found.trace = traceback.format_exc()
     found.seconds = time.monotonic() - begin
     return found
 

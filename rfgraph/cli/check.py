@@ -102,6 +102,8 @@ def run(options: argparse.Namespace) -> str:
     if file is not None:
         known = baselines.read(file)
     report = _report(options, config, known)
+    for checked in report.errors if options.debug else ():
+        print(checked.trace, end="", file=sys.stderr)
     code = ERROR if report.errors else FINDINGS if report.findings else CLEAN
     return in_formats(options, lambda form: form.report(report), code)
 

@@ -227,3 +227,18 @@ def test_as_a_process(here: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (1, "")
     assert "RF303" in done.stdout
+
+
+def test_an_internal_error(rf: Rfgraph, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(subject: object) -> None:
+        raise ZeroDivisionError("that was\nnot meant")
+
+    one = checks.CHECKS["RF302"]
+    broken = checks.Check(one.code, one.name, one.severity, one.options, fails)  # type: ignore[arg-type]
+    monkeypatch.setitem(checks.CHECKS, "RF302", broken)
+    code, out, err = rf("check", "good.onnx")
+    assert (code, err) == (2, "")
+    assert "internal error: ZeroDivisionError: that was not meant (--debug shows where)" in out
+    code, out, err = rf("check", "good.onnx", "--debug")
+    assert code == 2
+    assert "Traceback" in err
