@@ -34,7 +34,7 @@ def assert_receptive_field(
     at_least: Limit | None = None,
     at_most: Limit | None = None,
     halo: Limit | None = None,
-    causal: int | None = None,
+    causal: int | bool | None = None,
     look_ahead: int = 0,
     tolerance: int = 0,
     local: bool = False,
@@ -61,8 +61,9 @@ def assert_receptive_field(
         The size of the field, borders not clipped.
     halo : int or mapping, optional
         How many elements the field may reach beyond the unit's own, on either side.
-    causal : int, optional
-        The axis of the input on which nothing later may be seen, by `look_ahead` steps at most.
+    causal : int or True, optional
+        The axis of the input on which nothing later may be seen, but for `look_ahead` steps; True:
+        the only one along which fields move.
     look_ahead : int, optional
         Steps of the future that may be seen.
     tolerance : int, optional
@@ -107,7 +108,7 @@ def assert_receptive_field(
         "at-least": _limit(at_least),
         "at-most": _limit(at_most),
         "halo": _limit(halo),
-        "causal": None if causal is None else {"input": input or "*", "axis": causal},
+        "causal": _causal(causal, input),
     }
     asked = {name: value for name, value in asked.items() if value is not None}
     if not asked:
@@ -139,6 +140,15 @@ def assert_receptive_field(
     if failed:
         head = f"{name}: the receptive field is not as it is asked to be"
         raise AssertionError("\n\n".join([head, *(_told(subject, found) for found in failed)]))
+
+
+def _causal(given: int | bool | None, input: str | None) -> Any:
+    """A causal axis as a configuration has it."""
+    if given is False:
+        return None
+    if input is None or isinstance(given, bool) or given is None:
+        return given
+    return {"input": input, "axis": given}
 
 
 def _limit(given: Limit | None) -> Any:

@@ -33,6 +33,7 @@ def failure(*arguments: Any, **asked: Any) -> str:
         ({"covers": {2: 7 / 32}}, {"covers": {2: 7.1 / 32}}),
         ({"at_least": 9, "tolerance": 2}, {"at_least": 9, "tolerance": 1}),
         ({"causal": 2, "look_ahead": 3}, {"causal": 2, "look_ahead": 2}),
+        ({"causal": True, "look_ahead": 3}, {"causal": True, "look_ahead": 2}),
     ],
 )
 def test_both_sides_of_a_limit(passes: dict[str, Any], fails: dict[str, Any]) -> None:

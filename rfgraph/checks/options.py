@@ -106,22 +106,27 @@ def by_axis(one: Callable[[Any], Any]) -> Callable[[Any], Limits]:
 
 @dataclass(frozen=True)
 class Causal:
-    """Axes that are causal: of which inputs, which of theirs, and which of the output's."""
+    """Axes that are causal: of which inputs, which of theirs, and which of the output's.
 
-    axis: int
+    An axis that is None is the only one along which fields move.
+    """
+
+    axis: int | None
     input: str = "*"
     output_axis: int | None = None
 
 
 def causal(given: Any) -> Causal | None:
-    """An axis of the inputs, or a table; false: none.
+    """An axis of the inputs, or a table; true: the only one that moves; false: none.
 
     >>> causal(2), causal({"input": "x", "axis": 1, "output-axis": 2})
     (Causal(axis=2, input='*', output_axis=None), Causal(axis=1, input='x', output_axis=2))
     """
-    wanted = 'an axis, or a table such as { input = "x", axis = 2, output-axis = 1 }'
+    wanted = 'an axis, true, or a table such as { input = "x", axis = 2, output-axis = 1 }'
     if given is False:
         return None
+    if given is True:
+        return Causal(None)
     if not isinstance(given, dict):
         given = {"axis": given}
     try:

@@ -16,14 +16,15 @@ from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, causal, whole
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject, first
+from rfgraph.errors import QueryError
 
 CAUSAL = Option(
     "causal",
     causal,
     None,
-    "the axis of the inputs that is causal, such as time or tokens: causal = 2, or a table that "
-    'says for which input and along which axis of the output: { input = "x", axis = 1, '
-    "output-axis = 2 }; false: none",
+    "the axis of the inputs that is causal, such as time or tokens: causal = 2; true: the only one "
+    "along which fields move; or a table that says for which input and along which axis of the "
+    'output: { input = "x", axis = 1, output-axis = 2 }; false: none',
 )
 LOOK_AHEAD = Option("look-ahead", whole, 0, "how many steps of the future may be seen")
 
@@ -59,29 +60,38 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
         subject.there(analysis, "causal", declared.input, declared.axis)
         allowed = subject.settings.get("look-ahead", output)
         for given in analysis.inputs:
-            rank = len(analysis.shape(given) or ())
-            if not fnmatchcase(given, declared.input) or declared.axis >= rank:
+            if not fnmatchcase(given, declared.input) or not analysis.depends(output, given):
                 continue
-            if not analysis.depends(output, given):
+            axis = _axis(subject, given) if declared.axis is None else declared.axis
+            if axis >= len(analysis.shape(given) or ()):
                 continue
-            seen = look_ahead(analysis, output, given, declared.axis, declared.output_axis)
+            seen = look_ahead(analysis, output, given, axis, declared.output_axis)
             if seen is None or seen.steps <= allowed:
                 continue
             far = f"{seen.steps} step{'s' if seen.steps != 1 else ''} ahead"
             budget = f", and {allowed} {'is' if allowed == 1 else 'are'} allowed" * bool(allowed)
             yield subject.finding(
-                f"output '{output}' sees {far} along axis {declared.axis} of input '{given}'"
+                f"output '{output}' sees {far} along axis {axis} of input '{given}'"
                 f"{budget}: at step {seen.at} it sees step {seen.sees}",
                 "pad before and not after, mask what is later, or allow for it by 'look-ahead'",
                 value=output,
-                made_by=first(
-                    analysis, output, partial(_too_far, analysis, given, declared.axis, allowed)
-                ),
+                made_by=first(analysis, output, partial(_too_far, analysis, given, axis, allowed)),
                 input=given,
-                axis=declared.axis,
+                axis=axis,
                 steps=seen.steps,
                 look_ahead=allowed,
             )
+
+
+def _axis(subject: Subject, given: str) -> int:
+    """The only axis of an input along which fields move."""
+    axes = subject.moving_axes(given)
+    if len(axes) != 1:
+        raise QueryError(
+            f"causal: fields move along axes {', '.join(map(str, axes))} of input '{given}'",
+            remedy="say which one is causal: causal = 2",
+        )
+    return axes[0]
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,11 @@ class Subject:
     def is_causal(self, output: str, name: str, axis: int) -> bool:
         """Whether an axis of an input is declared causal for an output."""
         declared = self.settings.get("causal", output)
-        return declared is not None and declared.axis == axis and fnmatchcase(name, declared.input)
+        return (
+            declared is not None
+            and declared.axis in (None, axis)
+            and fnmatchcase(name, declared.input)
+        )
 
     def causal_anywhere(self, name: str, axis: int) -> bool:
         """Whether an axis of an input is declared causal for some output."""

@@ -268,6 +268,8 @@ def test_causal() -> None:
         "sees step 2"
     ]
     assert found("RF202", conv(3, (1, 1), times=2)) == []
+    assert len(found("RF202", conv(3, (1, 1), times=2), causal=True)) == 1
+    assert found("RF202", conv(3, (1, 1), times=2), causal=False) == []
 
 
 def test_causal_with_strides_and_without_padding() -> None:
@@ -418,6 +420,7 @@ def test_off_centre() -> None:
         "output 'y' lies 6 elements behind the middle of axis 2 of input 'x'"
     ]
     assert found("RF303", conv(5, (4, 0), times=3), causal=2) == []
+    assert found("RF303", conv(5, (4, 0), times=3), causal=True) == []
     assert found("RF303", conv(5, (4, 0), times=3), off_centre=6) == []
     assert len(found("RF303", conv(5, (4, 0), times=3), off_centre=5.9)) == 1
     # An even kernel, padded as well as it can be, lies half an element off; no padding is even.
@@ -528,6 +531,7 @@ def test_axes_of_one_name_have_one_size() -> None:
     ("settings", "said"),
     [
         ({"causal": 3}, "RF202: causal: no input has an axis 3"),
+        ({"causal": True}, "RF202: causal: fields move along axes"),
         ({"causal": {"input": "z", "axis": 2}}, "RF202: causal: the model has no input 'z'"),
         ({"at_least": {"3": 1}}, "RF101: at-least: no input has an axis 3"),
         ({"halo": {"9": 1}}, "RF102: halo: no input has an axis 9"),
@@ -539,5 +543,6 @@ def test_axes_of_one_name_have_one_size() -> None:
     ],
 )
 def test_what_would_hold_of_nothing_is_an_error(settings: dict[str, Any], said: str) -> None:
-    (failed,) = rfgraph.check(conv(), **settings).errors
+    made = model("y = Relu(x)") if settings.get("causal") is True else conv()
+    (failed,) = rfgraph.check(made, **settings).errors
     assert failed.error.startswith(said)

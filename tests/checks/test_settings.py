@@ -109,7 +109,7 @@ MISTAKES = {
     'select = ["RF7"]': f"select: there is no check 'RF7' (there are {', '.join(checks.CHECKS)})",
     "shapes = { x = 3 }": "shapes is not what is expected (give a table of input to sizes, such "
     "as { x = [1, 3, 224, 224] })",
-    "causal = true": "causal is not what is expected (give an axis, or a table such as "
+    'causal = "time"': "causal is not what is expected (give an axis, true, or a table such as "
     '{ input = "x", axis = 2, output-axis = 1 })',
     "[outputs.y]\nprune = true": "outputs.y.prune: there is no option 'prune' (it holds for whole "
     "models)",
