@@ -362,8 +362,8 @@ def _input(value: onnx.ValueInfoProto, file: str | None) -> Input:
             dims.append(dim.dim_value)
         else:
             # A mark such as '?' is no name: two axes that have it may differ.
-            named = any(map(str.isalnum, dim.dim_param))
-            dims.append(str(dim.dim_param) if named else None)
+            name = str(dim.dim_param)
+            dims.append(name if any(map(str.isalnum, name)) else None)
     return Input(value.name, tensor.elem_type, tuple(dims))
 
 

@@ -41,7 +41,8 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
 
     Constants cut reads here, whatever `prune` says: a mask of attention is a constant, and so are
     the taps of a masked convolution. The ends of the axes are aligned: the last unit of the output
-    may see the last step of the input, and each unit before it one stride less.
+    may see the last step of the input, and each unit before it one stride less. Of an output that
+    is longer than the input it is the beginnings.
 
     Example: a convolution with kernel 3, padded by 1 on either side instead of by 2 before, along a
     declared axis (`causal = 2`):
@@ -119,7 +120,8 @@ def look_ahead(
 ) -> Ahead | None:
     """How far a value sees ahead along an axis of an input; None if it sees nothing.
 
-    The ends of the axes are aligned, each unit before the last lies one stride earlier.
+    The ends of the axes are aligned, each unit before the last lies one stride earlier; of a value
+    that is longer than the input it is the beginnings.
     """
     shape = analysis.shape(tensor)
     if shape is None or not analysis.depends(tensor, given):
@@ -137,7 +139,9 @@ def look_ahead(
     side = analysis.field(tensor, given, local=False)[axis]
     regular = isinstance(side.stride, (int, Fraction)) and side.stride > 0 and not side.irregular
     stride = Fraction(side.stride) if regular else Fraction(size, units)
-    own = np.array([ceil(size - 1 - (units - 1 - t) * stride) for t in range(units)])
+    # What is longer than the input, as of a convolution with full padding, begins with it.
+    late = size - units * stride if units * stride < size + stride else Fraction(0)
+    own = np.array([ceil((t + 1) * stride + late) - 1 for t in range(units)])
     ahead = np.where(last >= 0, last - own, np.iinfo(np.int64).min)
     if not (last >= 0).any():
         return None

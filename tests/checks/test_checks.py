@@ -282,6 +282,19 @@ def test_causal_with_strides_and_without_padding() -> None:
     ]
 
 
+def test_causal_outputs_that_are_longer_than_the_input() -> None:
+    assert found("RF202", conv(5, (4, 4)), causal=2) == []
+    (message,) = found("RF202", conv(5, (3, 4)), causal=2)
+    assert message.startswith("output 'y' sees 1 step ahead")
+    for pads, ahead in (((0, 0), 0), ((2, 0), 1), ((0, 2), 0)):
+        upsampled = model(
+            f"y = ConvTranspose<strides=[2], pads=[{pads[0]},{pads[1]}]>(x, w)",
+            SIGNAL,
+            initializers={"w": ones(1, 1, 4)},
+        )
+        assert len(found("RF202", upsampled, causal=2)) == ahead
+
+
 def test_the_look_ahead_is_that_of_the_closed_form() -> None:
     """Longer than the signal, so that its end hides how far it is."""
     (message,) = found("RF202", conv(81, (40, 40)), causal=2)
