@@ -158,8 +158,12 @@ def _value(value: str, was: Seen, now: Seen, tolerance: int) -> Iterator[Change]
             text = f"'{value}' sees input '{name}', and did not"
             yield Change("appeared", value, name, None, None, now["sees"][name], text)
             continue
-        sides = list(zip(was["sees"][name], now["sees"][name], strict=False))
-        for axis, (old, new) in enumerate(sides):
+        sides = was["sees"][name], now["sees"][name]
+        if len(sides[0]) != len(sides[1]):
+            text = f"input '{name}' of '{value}' has {len(sides[1])} axes, and had {len(sides[0])}"
+            yield Change("shape", value, name, None, len(sides[0]), len(sides[1]), text)
+            continue
+        for axis, (old, new) in enumerate(zip(*sides, strict=True)):
             yield from _axis(value, name, axis, old, new, tolerance)
 
 
@@ -219,9 +223,12 @@ def matched(before: Analysis, after: Analysis) -> dict[str, str]:
     old, new = ({t: _kind(a, t) for t in a.tensors} for a in (before, after))
     names = {t: t for t, kind in old.items() if new.get(t, ("",))[0] == kind[0]}
     names |= {t: t for t in before.outputs if t in after.outputs}
-    for a, b in zip(before.inputs, after.inputs, strict=False):
-        if a not in names and b not in names.values():
-            names[a] = b
+    left = [b for b in after.inputs if b not in names.values()]
+    for a in before.inputs:
+        alike = [b for b in left if len(after.dims(b)) == len(before.dims(a))]
+        if a not in names and alike:
+            names[a] = alike[0]
+            left.remove(alike[0])
     left = [t for t in old if t not in names]
     taken = set(names.values())
     right = [t for t in new if t not in taken]

@@ -18,6 +18,14 @@ VERSION = 1
 # What is kept of a finding.
 _ENTRY = {"fingerprint": str, "code": str, "place": str, "count": int}
 
+# What is kept of a field along an axis.
+_SIDE = {
+    "size": (int, type(None)),
+    "stride": (int, str, type(None)),
+    "start": (int, str, type(None)),
+    "global": (bool,),
+}
+
 # What a baseline knows by what values saw, and not by listing findings.
 _BY_FIELDS = "RF401"
 
@@ -92,33 +100,33 @@ def read(path: str | os.PathLike[str]) -> Baseline:
 
 
 def _is_baseline(content: Any) -> bool:
+    """Whether a document has all that is read of it, of the right types."""
     try:
-        return content["version"] == VERSION and all(
-            isinstance(known["fields"], dict)
-            and all(
-                isinstance(seen["sees"], dict)
-                and "shape" in seen
-                and all({"size", "stride", "start", "global"} <= set(side) for side in _sides(seen))
-                for seen in known["fields"].values()
-            )
-            and all(
-                isinstance(entry[key], kind)
-                for entry in known["findings"]
-                for key, kind in (
-                    ("fingerprint", str),
-                    ("code", str),
-                    ("place", str),
-                    ("count", int),
-                )
-            )
-            for known in content["models"].values()
+        return (
+            type(content["version"]) is int
+            and content["version"] == VERSION
+            and all(_is_known(known) for known in content["models"].values())
         )
     except (TypeError, KeyError, AttributeError):
         return False
 
 
-def _sides(seen: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [side for sides in seen["sees"].values() for side in sides]
+def _is_known(known: Mapping[str, Any]) -> bool:
+    sides = [
+        side
+        for seen in known["fields"].values()
+        for given in seen["sees"].values()
+        for side in given
+    ]
+    shapes = [seen["shape"] for seen in known["fields"].values()]
+    return (
+        all(shape is None or all(type(size) is int for size in shape) for shape in shapes)
+        and all(type(side[key]) in _SIDE[key] for side in sides for key in _SIDE)
+        and all(
+            type(entry[key]) is kind for entry in known["findings"] for key, kind in _ENTRY.items()
+        )
+        and all(entry["count"] > 0 for entry in known["findings"])
+    )
 
 
 def written(report: Report, before: Baseline) -> str:

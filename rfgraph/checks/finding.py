@@ -31,6 +31,8 @@ class Finding:
         Where; ``""`` where that says nothing. `value` is a tensor of the model.
     axis : int or None
         An axis of the input.
+    option : str
+        The option whose limit is not kept, where a check has several.
     figures : mapping of str to number, str or None
         What was measured, and what is allowed.
     """
@@ -45,6 +47,7 @@ class Finding:
     value: str = ""
     input: str = ""
     axis: int | None = None
+    option: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -70,6 +73,9 @@ class Finding:
     def fingerprint(self) -> str:
         """Tells the finding from others, and stays while only its figures change.
 
+        A value tells where it is, and a node without a value does: nodes may have no names of
+        their own.
+
         Examples
         --------
         >>> one = Finding("RF302", "m.onnx", "25 %", "…", "warning", value="y")
@@ -78,7 +84,8 @@ class Finding:
         (True, 16)
         """
         axis = "" if self.axis is None else str(self.axis)
-        parts = (self.code, self.model, self.node, self.value, self.input, axis)
+        place = self.value or self.node
+        parts = (self.code, self.option, self.model, place, self.input, axis)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -83,6 +83,7 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
                         value=output,
                         input=name,
                         axis=axis,
+                        option=COVERS.name,
                         sees=widest,
                         of=size,
                         covers=least,
@@ -98,6 +99,7 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
                         value=output,
                         input=name,
                         axis=axis,
+                        option=AT_LEAST.name,
                         size=int(side.size),
                         at_least=least,
                     )

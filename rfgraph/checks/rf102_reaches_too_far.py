@@ -65,6 +65,7 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
                     value=output,
                     input=name,
                     axis=axis,
+                    option=AT_MOST.name,
                     size=None if side.is_global else int(side.size),
                     at_most=most,
                 )
@@ -80,6 +81,7 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
                     value=output,
                     input=name,
                     axis=axis,
+                    option=HALO.name,
                     reaches=reaches,
                     halo=most,
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
@@ -12,7 +13,7 @@ from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, axis_or_none
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject, first, unit_text
-from rfgraph.errors import RFGraphError
+from rfgraph.errors import QueryError, RFGraphError
 
 BATCH_AXIS = Option(
     "batch-axis", axis_or_none, 0, "the axis of inputs and outputs that is the batch", "model"
@@ -95,14 +96,21 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
     """The analysis of a batch of several samples, and the inputs that have it; None: of none."""
     analysis, sizes = subject.analysis, dict(subject.sizes)
     inputs = [name for name, shape in sizes.items() if axis < len(shape)]
-    open_axes = [name for name in inputs if axis in subject.assumed(name)]
+    chosen = subject.settings.has(BATCH_AXIS.name)
+    if chosen and not inputs:
+        raise QueryError(f"batch-axis: no input has an axis {axis}")
+    open_axes = _open_batch(subject, inputs, axis)
     if not open_axes:
-        found = {sizes[name][axis] for name in inputs}
-        outputs = [analysis.shape(output) or () for output in analysis.outputs]
-        if not subject.settings.has(BATCH_AXIS.name):
+        found = {sizes[name][axis] for name in inputs} - {0, 1}
+        if not chosen:
             # Channels or tokens come first too; what is a batch goes through to the outputs.
-            found |= {shape[axis] if axis < len(shape) else 0 for shape in outputs}
-        return (analysis, inputs) if len(found) == 1 and found.pop() > 1 else None
+            outputs = [shape for o in analysis.outputs if (shape := analysis.shape(o)) is not None]
+            found = {n for n in found if all(shape[axis : axis + 1] == (n,) for shape in outputs)}
+        if len(found) > 1:
+            subject.remark(f"batch-axis: inputs have {sorted(found)} samples: RF201 was not made")
+        if len(found) != 1:
+            return None
+        return analysis, [name for name in inputs if sizes[name][axis] in found]
     taken = {size for shape in sizes.values() for size in shape}
     taken |= {size for output in analysis.outputs for size in analysis.shape(output) or ()}
     batch = next(size for size in range(2, len(taken) + 4) if size not in taken)
@@ -124,6 +132,28 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
             input=open_axes[0],
             axis=axis,
         )
+
+
+def _open_batch(subject: Subject, inputs: list[str], axis: int) -> list[str]:
+    """The inputs whose batch the model leaves open, and of which no more than one sample is given.
+
+    Of several names the batch is the one that most inputs with further axes begin with: positions
+    and masks of tokens begin with others.
+    """
+    dims = {name: subject.analysis.dims(name) for name in inputs}
+    found = [
+        name
+        for name in inputs
+        if not isinstance(dims[name][axis], int)
+        and (axis in subject.assumed(name) or subject.sizes[name][axis] == 1)
+    ]
+    counts = Counter(dims[name][axis] for name in found if len(dims[name]) > 1)
+    if len({dims[name][axis] for name in found}) < 2 or not counts:
+        return found
+    # An axis that stands elsewhere too is no batch: a mask of tokens has it twice.
+    twice = {dim for name in inputs for a, dim in enumerate(dims[name]) if a != axis}
+    ((batch, _),) = sorted(counts.items(), key=lambda item: (item[0] in twice, -item[1]))[:1]
+    return [name for name in found if dims[name][axis] == batch]
 
 
 def _mixes(analysis: Analysis, given: str, axis: int, tensor: str) -> bool:

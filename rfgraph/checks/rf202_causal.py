@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import partial
-from math import ceil
+from math import lcm
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, causal, whole
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject, first
-from rfgraph.errors import QueryError
+from rfgraph.errors import QueryError, ShapeError
 
 CAUSAL = Option(
     "causal",
@@ -66,6 +66,18 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
             axis = _axis(subject, given) if declared.axis is None else declared.axis
             if axis >= len(analysis.shape(given) or ()):
                 continue
+            shape = analysis.shape(output)
+            if shape is None:
+                raise ShapeError(
+                    f"the shape of output '{output}' is not known, so that it can't be told what "
+                    "its steps see",
+                    remedy="name a value before it, by a table of outputs, and ignore RF202 here",
+                )
+            if declared.output_axis is not None and declared.output_axis >= len(shape):
+                raise QueryError(
+                    f"causal: output '{output}' has no axis {declared.output_axis}",
+                    remedy=f"its shape is {shape}",
+                )
             seen = look_ahead(analysis, output, given, axis, declared.output_axis)
             if seen is None or seen.steps <= allowed:
                 continue
@@ -73,7 +85,8 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
             budget = f", and {allowed} {'is' if allowed == 1 else 'are'} allowed" * bool(allowed)
             yield subject.finding(
                 f"output '{output}' sees {far} along axis {axis} of input '{given}'"
-                f"{budget}: at step {seen.at} it sees step {seen.sees}",
+                f"{budget}"
+                + (f": at step {seen.at} it sees step {seen.sees}" if seen.shows else ""),
                 "pad before and not after, mask what is later, or allow for it by 'look-ahead'",
                 value=output,
                 made_by=first(analysis, output, partial(_too_far, analysis, given, axis, allowed)),
@@ -114,6 +127,11 @@ class Ahead:
     sees: int
     unit: tuple[int, ...]
 
+    @property
+    def shows(self) -> bool:
+        """Whether a unit sees as far at this size: the end of the input may hide it."""
+        return self.sees - self.at == self.steps
+
 
 def look_ahead(
     analysis: Analysis, tensor: str, given: str, axis: int, output_axis: int | None = None
@@ -140,8 +158,10 @@ def look_ahead(
     regular = isinstance(side.stride, (int, Fraction)) and side.stride > 0 and not side.irregular
     stride = Fraction(side.stride) if regular else Fraction(size, units)
     # What is longer than the input, as of a convolution with full padding, begins with it.
-    late = size - units * stride if units * stride < size + stride else Fraction(0)
-    own = np.array([ceil((t + 1) * stride + late) - 1 for t in range(units)])
+    late = Fraction(size - units * stride if units * stride < size + stride else 0)
+    denominator = lcm(stride.denominator, late.denominator)
+    ends = np.arange(1, units + 1) * int(stride * denominator) + int(late * denominator)
+    own = -(-ends // denominator) - 1
     ahead = np.where(last >= 0, last - own, np.iinfo(np.int64).min)
     if not (last >= 0).any():
         return None
@@ -173,7 +193,9 @@ def _followed(last: np.ndarray, shape: tuple[int, ...], size: int, axis: int) ->
         return axis
     if same:
         return same[0]
-    return axis if axis < len(shape) and (not moving or axis in moving) else None
+    # One of another length has steps too if they are a part, or a multiple, of the input's.
+    steps = axis < len(shape) and shape[axis] > 1 and (axis in moving or not moving)
+    return axis if steps and 0 in (size % shape[axis], shape[axis] % size) else None
 
 
 def _too_far(analysis: Analysis, given: str, axis: int, allowed: int, tensor: str) -> bool:

@@ -58,7 +58,7 @@ def off_centre(subject: Subject) -> Iterator[Finding]:
             if abs(offset) > allowed * period:
                 where = "before" if offset < 0 else "behind"
                 yield subject.finding(
-                    f"output '{output}' lies {_written(abs(offset))} elements {where} the middle "
+                    f"output '{output}' lies {_written(abs(offset))} {where} the middle "
                     f"of axis {axis} of input '{given}'",
                     "pad both sides alike, or declare the axis causal",
                     value=output,
@@ -71,9 +71,9 @@ def off_centre(subject: Subject) -> Iterator[Finding]:
 
 
 def _written(number: Fraction) -> str:
-    """A number without needless decimals.
+    """A number of elements without needless decimals.
 
-    >>> _written(Fraction(3, 2)), _written(Fraction(6))
-    ('1.5', '6')
+    >>> _written(Fraction(3, 2)), _written(Fraction(1))
+    ('1.5 elements', '1 element')
     """
-    return f"{float(number):g}"
+    return f"{float(number):g} element{'s' if number != 1 else ''}"

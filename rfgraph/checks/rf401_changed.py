@@ -38,9 +38,12 @@ def changed(subject: Subject) -> Iterator[Finding]:
     """
     if subject.before is None:
         return
-    now = snapshot(subject.analysis, subject.tracked)
+    known = set(subject.analysis.tensors)
+    values = dict.fromkeys([*subject.tracked, *(v for v in subject.before if v in known)])
+    now = snapshot(subject.analysis, values)
     for change in differences(subject.before, now, subject.settings.get("tolerance")):
-        if change.kind == "appeared":
+        if change.kind == "appeared" and not change.input:
+            # A value that is new is none that has changed.
             continue
         yield subject.finding(
             change.text,

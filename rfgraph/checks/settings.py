@@ -314,12 +314,12 @@ def _dotted(key: tuple[str, ...]) -> str:
 
 def array(name: str, given: Any, root: Path) -> np.ndarray:
     """A value to hold an input fixed at."""
-    if not isinstance(given, str):
-        return np.array(given)
     try:
+        if not isinstance(given, str):
+            return np.array(given)
         return np.asarray(np.load(root / given, allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
-        raise QueryError(f"values.{name}: {given}: {error}") from None
+        raise QueryError(f"values.{name}: {given!r}: {error}") from None
 
 
 def shown_path(path: str, root: Path) -> str:

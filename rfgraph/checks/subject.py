@@ -111,6 +111,22 @@ class Subject:
         """The shapes of inputs that are given."""
         return self.settings.table("shapes", self._inputs)
 
+    def nowhere(self) -> Iterator[str]:
+        """What settings name that the model does not have."""
+        if self._inputs:
+            for key in _TABLES:
+                for layer in self.settings.layers:
+                    for name in layer.values.get(key, {}):
+                        if name not in self._inputs:
+                            yield f"{key}: the model has no input '{name}'"
+        known = set(self.analysis.tensors)
+        patterns = [(p, "outputs") for p in self.settings.outputs]
+        patterns += [(p, "track") for p in self.settings.get("track")]
+        for pattern, key in patterns:
+            plain = not any(c in pattern for c in "*?[")
+            if plain and pattern not in known:
+                yield f"{key}: the model has no value '{pattern}'"
+
     @cached_property
     def _inputs(self) -> list[str]:
         """The names of the model's inputs, as far as settings name any."""
@@ -235,6 +251,7 @@ class Subject:
         axis: int | None = None,
         node: str = "",
         operator: str = "",
+        option: str = "",
         **figures: Any,
     ) -> Finding:
         """A finding of the check that runs; with `made_by` at the node that makes a value."""
@@ -251,6 +268,7 @@ class Subject:
             value,
             input,
             axis,
+            option,
             figures,
         )
 

@@ -22,7 +22,7 @@ from rfgraph.checks.finding import Checked, Report
 from rfgraph.checks.registry import CHECKS
 from rfgraph.checks.settings import Config, shown_path
 from rfgraph.checks.subject import Subject
-from rfgraph.errors import RFGraphError
+from rfgraph.errors import QueryError, RFGraphError
 
 
 def check(
@@ -79,6 +79,8 @@ def check(
     if baseline is None:
         named = config.settings(None).get("baseline")
         baseline = config.root / named if named else Baseline()
+    if not isinstance(baseline, (str, os.PathLike, Baseline)):
+        raise QueryError(f"baseline: {baseline!r} is no path")
     known = baseline if isinstance(baseline, Baseline) else read_baseline(baseline)
     work = list(_work(models, config, known))
     found: dict[int, Checked] = {}
@@ -117,7 +119,7 @@ def _work(models: Model | Sequence[Model], config: Config, known: Baseline) -> I
 def _files(given: str) -> tuple[list[str], str]:
     """The files that a path or a pattern means, and what is wrong with it."""
     path = Path(given)
-    if path.is_dir():
+    if given and path.is_dir():
         found = sorted(str(p) for p in path.rglob("*.onnx") if p.is_file())
         return (found, "") if found else ([given], "the folder holds no .onnx file")
     if not path.exists() and glob.has_magic(given):
@@ -186,6 +188,8 @@ def _check(model: Model, found: Checked, before: Mapping[str, Any] | None, confi
     path = str(model) if isinstance(model, (str, os.PathLike)) else None
     settings = config.settings(path)
     for file in settings.get("ops"):
+        if "\0" in file:
+            raise QueryError(f"ops: {file!r} is no path")
         ops.load(config.root / file)
     subject = Subject(model, found.model, settings, config.root, before)
     analysis = subject.analysis
@@ -198,5 +202,5 @@ def _check(model: Model, found: Checked, before: Mapping[str, Any] | None, confi
             # The others are made all the same; that one could not be is no clean answer.
             found.error = found.error or f"{code}: {error}"
         found.codes.append(code)
-    found.remarks = [*sizes, *subject.remarks]
+    found.remarks = [*sizes, *subject.nowhere(), *subject.remarks]
     found.fields = snapshot(analysis, subject.tracked)

@@ -242,6 +242,27 @@ def test_a_batch_of_one_is_built_in() -> None:
     )
 
 
+def test_a_batch_of_which_one_sample_is_given() -> None:
+    assert len(found("RF201", normalised(1), shapes={"x": [1, 1, 4, 4]})) == 1
+    assert len(found("RF201", normalised(1), shapes={"x": [6, 1, 4, 4]})) == 1
+    assert found("RF201", normalised(0), shapes={"x": [1, 1, 4, 4]}) == []
+
+
+def test_inputs_without_a_batch() -> None:
+    scaled = model("y = Mul(x, t)", "float[4,3] x, float[1] t")
+    assert found("RF201", scaled) == []
+    mixed = model("s = Softmax<axis=0>(x) y = Mul(s, t)", "float[4,3] x, float[1] t")
+    assert len(found("RF201", mixed)) == 1
+    embedded = model(
+        "p = Gather(e, i) t = Gather(e, ids) y = Add(t, p)",
+        "int64[B,L] ids, int64[L] i",
+        initializers={"e": ones(9, 4)},
+    )
+    assert found("RF201", embedded) == []
+    masked = model("y = Add(x, m)", "float[B,L,L] x, float[L,L] m")
+    assert found("RF201", masked) == []
+
+
 def test_the_batch_axis() -> None:
     made = model("y = Softmax<axis=0>(x)", "float[5,4] x")
     assert len(found("RF201", made)) == 1
@@ -298,7 +319,22 @@ def test_causal_outputs_that_are_longer_than_the_input() -> None:
 def test_the_look_ahead_is_that_of_the_closed_form() -> None:
     """Longer than the signal, so that its end hides how far it is."""
     (message,) = found("RF202", conv(81, (40, 40)), causal=2)
-    assert message.startswith("output 'y' sees 40 steps ahead")
+    assert message == "output 'y' sees 40 steps ahead along axis 2 of input 'x'"
+
+
+def test_a_causal_output_without_steps() -> None:
+    lstm = model(
+        "a, h, c = LSTM<hidden_size=2>(x, w, r) y = Identity(h)",
+        "float[9,2,3] x",
+        initializers={"w": ones(1, 8, 3), "r": ones(1, 8, 2)},
+    )
+    assert found("RF202", lstm, causal=0) == []
+
+
+def test_a_causal_output_of_unknown_shape_is_an_error() -> None:
+    made = model("y = Compress<axis=2>(x, k)", "float[1,4,16] x, bool[16] k")
+    (failed,) = rfgraph.check(made, causal={"input": "x", "axis": 2}).errors
+    assert failed.error.startswith("RF202: the shape of output 'y' is not known")
 
 
 def test_a_mask_that_got_lost() -> None:
@@ -513,6 +549,13 @@ def test_changed(tmp_path: Path) -> None:
             conv(5, (2, 2), times=3), select=["RF401"], track=["a*"], baseline=tracked
         ).findings
     ] == ["a1", "a2", "y"]
+    # What was tracked is compared, whether it is tracked now or not.
+    assert found("RF401", conv(times=3), baseline=tracked) == []
+    joined = model("y = Add(x, b)", "float[1,1,32] x, float[1,1,32] b")
+    apart = model("y = Relu(x)", "float[1,1,32] x, float[1,1,32] b")
+    assert found("RF401", joined, baseline=baseline_of(apart)) == [
+        "'y' sees input 'b', and did not"
+    ]
     gone = model("z = Relu(x)", SIGNAL, "z")
     assert found("RF401", gone, baseline=before) == ["'y' is gone"]
 
@@ -559,3 +602,21 @@ def test_what_would_hold_of_nothing_is_an_error(settings: dict[str, Any], said: 
     made = model("y = Relu(x)") if settings.get("causal") is True else conv()
     (failed,) = rfgraph.check(made, **settings).errors
     assert failed.error.startswith(said)
+
+
+def test_limits_of_one_check_are_findings_of_their_own() -> None:
+    made = conv()
+    report = rfgraph.check(made, select=["RF1"], covers=1.0, at_least=9, at_most=1, halo=0)
+    prints = [finding.fingerprint for finding in report.findings]
+    assert len(prints) == len(set(prints)) == 4
+
+
+def test_a_fingerprint_stays_when_nodes_are_inserted() -> None:
+    one = model("y = ConvTranspose<strides=[2]>(x, w)", SIGNAL, initializers={"w": ones(1, 1, 3)})
+    two = model(
+        "a = Relu(x) y = ConvTranspose<strides=[2]>(a, w)",
+        SIGNAL,
+        initializers={"w": ones(1, 1, 3)},
+    )
+    first, second = (rfgraph.check(m, select=["RF304"]).findings for m in (one, two))
+    assert [f.fingerprint for f in first] == [f.fingerprint for f in second]

@@ -187,7 +187,39 @@ def test_values_and_shapes(tmp_path: Path) -> None:
     assert [f.code for f in report.findings] == ["RF101", "RF101"]
     # What holds for all models is for the inputs that there are; a misspelt one of a model is told.
     config = checks.load(written(tmp_path, "shapes = { other = [1, 2] }"))
-    assert rfgraph.check(model("y = Relu(x)"), config=config).ok
+    report = rfgraph.check(model("y = Relu(x)"), config=config)
+    assert report.ok
+    assert report.models[0].remarks == ["shapes: the model has no input 'other'"]
     config = checks.load(written(tmp_path, 'values = { sizes = "none.npy" }'))
     (failed,) = rfgraph.check(made, config=config).errors
-    assert "values.sizes: none.npy" in failed.error
+    assert "values.sizes: 'none.npy'" in failed.error
+
+
+def test_what_names_nothing_is_said(tmp_path: Path) -> None:
+    text = 'track = ["a*", "b"]\n[outputs.y]\n[outputs.z]\n[outputs."w*"]\n'
+    config = checks.load(written(tmp_path, text))
+    (checked,) = rfgraph.check(model("y = Relu(x)"), config=config).models
+    assert checked.remarks == [
+        "outputs: the model has no value 'z'",
+        "track: the model has no value 'b'",
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"values": {"x": [[1], [1, 2]]}},
+        {"ops": ["a\0b"]},
+        {"batch_axis": 9},
+        {"causal": {"axis": 2, "output-axis": 9}},
+    ],
+)
+def test_no_setting_is_an_internal_error(settings: dict[str, object]) -> None:
+    (failed,) = rfgraph.check(model("y = Relu(x)"), **settings).errors
+    assert "internal" not in failed.error
+
+
+@pytest.mark.parametrize("baseline", [5, {}, b"x"])
+def test_a_baseline_that_is_no_path(baseline: object) -> None:
+    with pytest.raises(rfgraph.QueryError, match="is no path"):
+        rfgraph.check(model("y = Relu(x)"), baseline=baseline)  # type: ignore[arg-type]

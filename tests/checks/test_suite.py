@@ -74,6 +74,7 @@ def test_files_globs_and_folders(folder: Path) -> None:
     (folder / "none").mkdir()
     (only,) = rfgraph.check("none").models
     assert only.error == "the folder holds no .onnx file"
+    assert rfgraph.check("").models[0].error
 
 
 def test_a_name_with_brackets_is_a_name(folder: Path) -> None:
@@ -157,6 +158,13 @@ def test_a_baseline_of_some_models_keeps_the_others(folder: Path) -> None:
     }
 
 
+SIDE = '{"size": "a", "stride": 1, "start": 0, "global": false}'
+
+
+def known(fields: str, findings: str = "[]") -> str:
+    return f'{{"version": 1, "models": {{"a": {{"fields": {fields}, "findings": {findings}}}}}}}'
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -169,6 +177,11 @@ def test_a_baseline_of_some_models_keeps_the_others(folder: Path) -> None:
         '{"version": 1, "models": {"a": {"fields": {"y": {"shape": [], "sees": {"x": [{}]}}}, '
         '"findings": []}}}',
         "[" * 100_000,
+        '{"version": true, "models": {}}',
+        known('{"y": {"shape": 5, "sees": {}}}'),
+        known('{"y": {"shape": [], "sees": {"x": [{"size": "a", "stride": 1}]}}}'),
+        known(f'{{"y": {{"shape": [], "sees": {{"x": [{SIDE}]}}}}}}'),
+        known("{}", '[{"fingerprint": "a", "code": "b", "place": "c", "count": -5}]'),
     ],
 )
 def test_a_file_that_is_no_baseline(text: str, tmp_path: Path) -> None:
@@ -244,3 +257,18 @@ def test_models_without_a_common_input() -> None:
     new.graph.initializer.append(onnx.helper.make_tensor("x", 1, [1, 1, 8, 8], [0.0] * 64))
     with pytest.raises(rfgraph.QueryError, match="no input in common"):
         compared(analysed(old), analysed(new))
+
+
+def test_inputs_are_matched_with_those_of_as_many_axes() -> None:
+    old = model("y = Relu(i)", "float[1,3,8] i")
+    new = model("y = Relu(x) z = Relu(m)", "float[1] m, float[1,3,8] x", "y z")
+    assert matched(analysed(old), analysed(new))["i"] == "x"
+
+
+def test_an_input_with_more_axes() -> None:
+    old, new = model("y = Relu(x)", "float[3,8] x"), model("y = Relu(x)", "float[1,3,8] x")
+    found = compared(analysed(old), analysed(new))
+    assert [(c.kind, c.input, c.before, c.after) for c in found.changes] == [
+        ("shape", "", [3, 8], [1, 3, 8]),
+        ("shape", "x", 2, 3),
+    ]

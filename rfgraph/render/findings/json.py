@@ -57,6 +57,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "value": finding.value or None,
         "input": finding.input or None,
         "axis": finding.axis,
+        "option": finding.option or None,
         "figures": finding.figures,
         "fingerprint": finding.fingerprint,
     }
