@@ -66,7 +66,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
             where = first(analysis, output, partial(_mixes, analysis, given, axis))
             yield subject.finding(
                 f"output '{output}'{unit_text(unit)} sees samples {ends} of input "
-                f"'{given}'" + (f", first at {analysis.node(where)}" if where else ""),
+                f"'{given}'" + (f", first at {node}" if (node := analysis.node(where)) else ""),
                 "export in evaluation mode, and permute axes by transpositions, not by reshapes",
                 value=output,
                 made_by=where,
@@ -105,7 +105,8 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
         if not chosen:
             # Channels or tokens come first too; what is a batch goes through to the outputs.
             outputs = [shape for o in analysis.outputs if (shape := analysis.shape(o)) is not None]
-            found = {n for n in found if all(shape[axis : axis + 1] == (n,) for shape in outputs)}
+            through = {shape[axis : axis + 1] for shape in outputs}
+            found = {size for size in found if through == {(size,)}}
         if len(found) > 1:
             subject.remark(f"batch-axis: inputs have {sorted(found)} samples: RF201 was not made")
         if len(found) != 1:

@@ -274,6 +274,9 @@ def test_the_batch_axis() -> None:
     )
     assert found("RF201", unbatched) == []
     assert len(found("RF201", unbatched, batch_axis=0)) == 1
+    # Neither is one of which it is not known whether it goes through.
+    unknown = model("y = Compress<axis=0>(x, k)", "float[3,8] x, bool[3] k")
+    assert found("RF201", unknown) == []
     # Of one sample nothing can be said.
     assert found("RF201", model("y = Softmax<axis=0>(x)", "float[1,4] x")) == []
 
