@@ -152,7 +152,7 @@ def _open_batch(subject: Subject, inputs: list[str], axis: int) -> list[str]:
     if len({dims[name][axis] for name in found}) < 2 or not counts:
         return found
     # An axis that stands elsewhere too is no batch: a mask of tokens has it twice.
-    twice = {dim for name in inputs for a, dim in enumerate(dims[name]) if a != axis}
+    twice = {dim for name in found for a, dim in enumerate(dims[name]) if a != axis}
     ((batch, _),) = sorted(counts.items(), key=lambda item: (item[0] in twice, -item[1]))[:1]
     return [name for name in found if dims[name][axis] == batch]
 
