@@ -125,7 +125,7 @@ class Ended(NamedTuple):
     peak: int
 
 
-def limited(*arguments: str | Path, seconds: int = 5, gigabytes: float = 2) -> Ended:
+def limited(*arguments: str | Path, seconds: int = 20, gigabytes: float = 2) -> Ended:
     """`rfgraph` in a process that may use little time and memory."""
     import resource
 
@@ -134,7 +134,7 @@ def limited(*arguments: str | Path, seconds: int = 5, gigabytes: float = 2) -> E
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.alarm(4 * seconds)
+        signal.alarm(3 * seconds)
 
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
         process = subprocess.Popen(
