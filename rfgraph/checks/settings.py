@@ -20,14 +20,6 @@ from rfgraph.errors import QueryError
 
 FILES = ("rfgraph.toml", "pyproject.toml")
 
-# What is not an option of a check: what models are analysed with, and which checks are made.
-_ANALYSIS = (
-    Option("select", parse.names, ["RF"], "prefixes of the codes of checks to make", "model"),
-    Option("ignore", parse.names, [], "prefixes of the codes of checks not to make"),
-    Option("prune", parse.flag, False, "let constants cut reads", "model"),
-    Option("strict", parse.flag, False, "an operator that is not known is an error", "model"),
-)
-
 
 def _shapes(given: Any) -> dict[str, tuple[int, ...]]:
     try:
@@ -46,7 +38,12 @@ def _values(given: Any) -> dict[str, Any]:
     return dict(given)
 
 
-_MORE = (
+# What is not an option of a check: what models are analysed with, and which checks are made.
+_GENERAL = (
+    Option("select", parse.names, ["RF"], "prefixes of the codes of checks to make", "model"),
+    Option("ignore", parse.names, [], "prefixes of the codes of checks not to make"),
+    Option("prune", parse.flag, False, "let constants cut reads", "model"),
+    Option("strict", parse.flag, False, "an operator that is not known is an error", "model"),
     Option("shapes", _shapes, {}, "shapes of inputs whose axes the model leaves open", "model"),
     Option("values", _values, {}, "inputs to hold fixed", "model"),
     Option("ops", parse.names, [], "Python files that register transfers", "model"),
@@ -61,7 +58,7 @@ _TABLES = ("models", "outputs")
 
 def known_options() -> dict[str, Option]:
     """Every key that holds a value, by name."""
-    return {option.name: option for option in (*_ANALYSIS, *_MORE, *_RUN)} | options()
+    return {option.name: option for option in (*_GENERAL, *_RUN)} | options()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +60,14 @@ class Subject:
     check: Check | None = None
     only: Sequence[str] | None = None
     held: Mapping[str, Any] | None = None
+    _moving: dict[str, list[int]] = field(default_factory=dict, init=False)
 
     # ------------------------------------------------ analyses
 
     @cached_property
     def analysis(self) -> Analysis:
         """The analysis that is asked for."""
-        settings = self.settings
-        return analyze(
-            self.model,
-            shapes=self.shapes,
-            values=self._values,
-            prune=settings.get("prune"),
-            strict=settings.get("strict"),
-            assume=True,
-        )
+        return self.at({})
 
     @cached_property
     def pruned(self) -> Analysis:
@@ -123,8 +117,7 @@ class Subject:
         patterns = [(p, "outputs") for p in self.settings.outputs]
         patterns += [(p, "track") for p in self.settings.get("track")]
         for pattern, key in patterns:
-            plain = not any(c in pattern for c in "*?[")
-            if plain and pattern not in known:
+            if not has_magic(pattern) and pattern not in known:
                 yield f"{key}: the model has no value '{pattern}'"
 
     @cached_property
@@ -141,8 +134,8 @@ class Subject:
         if self.only is not None:
             yield from self.only
             return
-        plain = [p for p in self.settings.outputs if not any(c in p for c in "*?[")]
-        named = [p for p in dict.fromkeys(plain) if p not in analysis.outputs]
+        plain = dict.fromkeys(p for p in self.settings.outputs if not has_magic(p))
+        named = [name for name in plain if name not in analysis.outputs]
         known = set(analysis.tensors)
         for output in (*analysis.outputs, *(name for name in named if name in known)):
             shape = analysis.shape(output)
@@ -215,10 +208,6 @@ class Subject:
         if name not in self._moving:
             self._moving[name] = self.analysis.moving_axes(name)
         return self._moving[name]
-
-    @cached_property
-    def _moving(self) -> dict[str, list[int]]:
-        return {}
 
     def is_causal(self, output: str, name: str, axis: int) -> bool:
         """Whether an axis of an input is declared causal for an output."""
