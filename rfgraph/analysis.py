@@ -5,9 +5,11 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from math import inf, lcm, prod
+from math import ceil, inf, isinf, isnan, lcm, prod
 from typing import Any
 
 import networkx as nx
@@ -23,7 +25,9 @@ from rfgraph.closed_form import (
     Number,
     View,
     axis_field,
-    reach,
+    extent,
+    measured,
+    units_along,
 )
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
 from rfgraph.expansion import expand
@@ -708,7 +712,7 @@ class Analysis:
         tensor: str,
         input: str | None = None,
         index: Sequence[int] | None = None,
-        local: bool = True,
+        local: bool = False,
         axes: Sequence[int] | None = None,
     ) -> list[Explanation]:
         """Which nodes set the bounds of a unit, and by how much.
@@ -965,19 +969,42 @@ class Analysis:
         if not held and key in self._answers:
             return self._answers[key]
         axes = []
-        for axis, size in enumerate(self._flow.inputs[name] or ()):
+        for axis in range(len(self._flow.inputs[name] or ())):
             if view is None:
                 axes.append(AxisField.nothing())
                 continue
             found = axis_field(view, axis, local=local, at=held)
-            if found is None:
-                lo, hi = self.bounds(tensor, name, local=local, axis=axis)
-                found = AxisField.measured(lo, hi, size)
+            if found is None or found.branches:
+                found = self._measured(tensor, name, axis, local, held, found)
             axes.append(found)
         answer = Field(tuple(axes))
         if not held:
             self._answers[key] = answer
         return answer
+
+    def _measured(
+        self,
+        tensor: str,
+        name: str,
+        axis: int,
+        local: bool,
+        held: Mapping[int, int],
+        known: AxisField | None,
+    ) -> AxisField:
+        """The field along an axis where there is no closed form, from the bounds."""
+        every = self._terms(tensor, name)
+        near = tuple(term for term in every if not term.marks >> axis & 1)
+        terms = near if local and near else every
+        size = (self._flow.inputs[name] or ())[axis]
+        lo, hi = interval(terms, axis, size)
+        for a, coordinate in held.items():
+            if lo.shape[a] > 1:
+                lo, hi = (end.take([coordinate], axis=a) for end in (lo, hi))
+        if len(near) < len(terms) and ((lo == 0) & (hi == size - 1))[lo <= hi].all():
+            return AxisField.endless()
+        view = self._patterns[tensor][name]
+        found = measured(view, axis, (lo, hi), self.shape(tensor) or (), known)
+        return found if near or not local else replace(found, is_global=True)
 
     def fields(
         self, tensor: str, axis: int, input: str | None = None, local: bool = True
@@ -1053,8 +1080,8 @@ class Analysis:
             }
         return list(self._reads_of.get(tensor, ()))
 
-    def reach(
-        self, tensor: str, input: str | None = None, axis: int = 0, local: bool = True
+    def extent(
+        self, tensor: str, input: str | None = None, axis: int = 0, local: bool = False
     ) -> tuple[Number, Number] | None:
         """The first and the last coordinate that the units of a value see, borders not clipped.
 
@@ -1069,7 +1096,7 @@ class Analysis:
         axis : int
             Axis of the input.
         local : bool, optional
-            Leave out what has passed a statistic over the axis.
+            Leave out what is global along the axis.
 
         Returns
         -------
@@ -1085,7 +1112,7 @@ class Analysis:
         Examples
         --------
         >>> a = analyze("models/resnet50.onnx")
-        >>> a.reach("features", axis=2), a.shape("x")
+        >>> a.extent("features", axis=2), a.shape("x")
         ((-213, 405), (1, 3, 224, 224))
         """
         name = self._input(input)
@@ -1094,7 +1121,62 @@ class Analysis:
         if view is None:
             return None
         axis = self._axis(axis, name)
-        return reach(view, axis, (self._flow.inputs[name] or ())[axis], local=local)
+        return extent(view, axis, (self._flow.inputs[name] or ())[axis], local=local)
+
+    def halo(
+        self, tensor: str, input: str | None = None, axis: int = 0, local: bool = False
+    ) -> tuple[Number, Number] | None:
+        """How far the units of a value reach beyond their own elements, to both sides.
+
+        As `AxisField.back` and `ahead`, with the value laid over the middle of the input: without
+        padding a value is shorter, and its units' own elements lie further on.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str, optional
+            The input; may be left out where there is only one.
+        axis : int
+            Axis of the input.
+        local : bool, optional
+            Leave out what is global along the axis.
+
+        Returns
+        -------
+        (before, behind) or None
+            Input elements, infinite for what is global; None where the value can't be laid over
+            the input.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or axis.
+
+        Examples
+        --------
+        >>> a = analyze("models/tcn.onnx")
+        >>> a.halo("features", axis=2), a.halo("x", axis=2)
+        ((3060, 0), (0, 0))
+        """
+        name = self._input(input)
+        axis = self._axis(axis, name)
+        field = self.field(tensor, name, local)[axis]
+        if field.is_global:
+            return inf, inf
+        view = self._patterns.get(tensor, {}).get(name)
+        units = None if view is None else units_along(view, axis)
+        if units is None or isnan(field.back):
+            return None
+        stride = Fraction(field.stride)
+        over = (self._flow.inputs[name] or ())[axis] - units * stride
+        # The last unit may have fewer elements of its own, or leave some behind it.
+        shift = over / 2 if abs(over) >= stride and abs(over) >= 1 else Fraction(0)
+        before, behind = (
+            side + by if isinf(side) else ceil(side + by)
+            for side, by in ((field.back, shift), (field.ahead, -shift))
+        )
+        return before, behind
 
     def moving_axes(self, input: str | None = None) -> list[int]:
         """The axes of an input along which some value's field both extends and moves.
@@ -1254,7 +1336,11 @@ def _at(term: Term, place: tuple[int, ...]) -> Term:
         return array[tuple(index)]
 
     return Term(
-        tuple(map(pick, term.factors)), tuple(map(pick, term.masks)), term.marks, term.holes
+        tuple(map(pick, term.factors)),
+        tuple(map(pick, term.masks)),
+        term.marks,
+        term.holes,
+        term.places,
     )
 
 

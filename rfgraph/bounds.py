@@ -15,12 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from math import prod
+from operator import or_
 
 import numpy as np
 
-from rfgraph.compressed import NOTHING, affordable, moved, placed, pulled
+from rfgraph.compressed import (
+    NOTHING,
+    affordable,
+    groups_of,
+    moved,
+    placed,
+    pulled,
+    reshaped,
+)
 from rfgraph.errors import ShapeError
 from rfgraph.reads import (
     Along,
@@ -60,16 +69,21 @@ class Term:
         0 where the term holds and `NOTHING` where it is empty, over the value's elements. The
         term is empty wherever one of its factors or masks is.
     marks : int
-        Bit ``a`` is set if axis ``a`` of the input was passed through a statistic over an axis
-        along which it varied: this term is *global* there.
+        Bit ``a`` is set if a statistic has left the term no place along axis ``a`` of the input:
+        it is *global* there.
     holes : bool
         Whether a factor may hold `NOTHING`.
+    places : tuple of int
+        For each axis of the input, bit ``b`` is set if axis ``b`` of the value says where along it
+        an element is, and would be longer for a larger input: not the channels or the place in
+        a window.
     """
 
     factors: tuple[np.ndarray, ...]
     masks: tuple[np.ndarray, ...] = ()
     marks: int = 0
     holes: bool = False
+    places: tuple[int, ...] = ()
 
 
 Terms = tuple[Term, ...]
@@ -87,7 +101,7 @@ class Bounds:
         for axis, size in enumerate(shape):
             own = np.arange(size, dtype=np.int64)
             factors.append(placed(np.stack([own, -own]), (axis,), shape))
-        return (Term(tuple(factors)),)
+        return (Term(tuple(factors), places=tuple(1 << a for a in range(len(factors)))),)
 
     def read(
         self, view: Terms, read: Read, source: Shape | None, extent: Shape | None
@@ -123,11 +137,13 @@ class Bounds:
         """See `rfgraph.flow.Interpretation`."""
         return union([term for terms in views for term in terms])
 
+    meet = union
+
     def everything(self, shape: Shape, extent: Shape | None) -> Terms:
         """See `rfgraph.flow.Interpretation`."""
         ones = (1,) * len(extent or ())
         ends = [np.array([0, 1 - size]).reshape(2, *ones) for size in shape or (1,)]
-        return (Term(tuple(ends)),)
+        return (Term(tuple(ends), places=(0,) * len(ends)),)
 
     def equal(self, a: Terms, b: Terms) -> bool:
         """See `rfgraph.flow.Interpretation`; however the two are split into terms."""
@@ -152,13 +168,21 @@ def _padded(view: Terms, extent: Shape | None) -> Terms:
     rank = view[0].factors[0].ndim - 1
     if extent is None or rank >= len(extent):
         return view
-    lead = (1,) * (len(extent) - rank)
+    more = len(extent) - rank
+    lead = (1,) * more
 
     def pad(array: np.ndarray) -> np.ndarray:
         return array.reshape(array.shape[:1] + lead + array.shape[1:])
 
     return tuple(
-        Term(tuple(map(pad, t.factors)), tuple(map(pad, t.masks)), t.marks, t.holes) for t in view
+        Term(
+            tuple(map(pad, t.factors)),
+            tuple(map(pad, t.masks)),
+            t.marks,
+            t.holes,
+            tuple(place << more for place in t.places),
+        )
+        for t in view
     )
 
 
@@ -169,13 +193,13 @@ def _all_of(term: Term, extent: Shape | None) -> Term:
         if factor.size > 2:
             marks |= 1 << axis
 
-    def reduce(array: np.ndarray) -> np.ndarray:
+    def lowest(array: np.ndarray) -> np.ndarray:
         least: np.ndarray = array.reshape(len(array), -1).min(axis=1)
         return least.reshape(len(array), *dims)
 
-    return _tidy(
-        tuple(map(reduce, term.factors)), tuple(map(reduce, term.masks)), marks, term.holes
-    )
+    factors = tuple(map(lowest, term.factors))
+    masks = tuple(map(lowest, term.masks))
+    return _tidy(factors, masks, marks, term.holes, (0,) * len(factors))
 
 
 def _reductions_first(
@@ -205,13 +229,8 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term:
     empties: list[np.ndarray] = []
     mixed: set[int] = set()
     for axis, r in enumerate(read.axes):
-        if not isinstance(r, Along) and r.statistic:
-            varied = [a for a, f in enumerate(term.factors) if f.shape[axis + 1] > 1]
-            if isinstance(r, Fixed) and r.linear:
-                mixed.update(varied)
-            else:
-                for a in varied:
-                    marks |= 1 << a
+        if isinstance(r, Fixed) and r.statistic:
+            mixed.update(a for a, f in enumerate(term.factors) if f.shape[axis + 1] > 1)
         if not reads_everywhere(r, source[axis], extent):
             if any(f.shape[axis + 1] > 1 for f in term.factors):
                 holes = True
@@ -219,14 +238,24 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term:
                 # Nothing varies along this axis: the empty places need an array of their own.
                 empties.append(placed(_empty_places(r, source[axis], extent), followed(r), extent))
     factors = tuple([pulled(f, read.axes, source, extent) for f in term.factors])
+    places = tuple([_read_place(place, read.axes) for place in term.places])
     for a in mixed:
-        # What still varies has kept a place.
-        if factors[a].size == len(factors[a]):
+        if not places[a]:
             marks |= 1 << a
     if not (holes or term.masks or empties):
-        return Term(factors, (), marks, False)
+        return Term(factors, (), marks, False, places)
     masks = tuple([pulled(m, read.axes, source, extent) for m in term.masks])
-    return _tidy(factors, (*masks, *empties), marks, holes)
+    return _tidy(factors, (*masks, *empties), marks, holes, places)
+
+
+def _read_place(place: int, reads: Sequence[AxisRead]) -> int:
+    """The axes of the output that say where, from those of what it reads that do."""
+    out = 0
+    for axis, r in enumerate(reads):
+        if place >> axis & 1:
+            for followed_axis in followed(r):
+                out |= 1 << followed_axis
+    return out
 
 
 def _empty_places(read: AxisRead, size: int, extent: Shape) -> np.ndarray:
@@ -244,18 +273,57 @@ def _empty_outputs(read: Along, size: int, outputs: int) -> np.ndarray:
 
 
 def _rearranged(term: Term, read: Rearrange, source: Shape, extent: Shape) -> Term:
-    factors = tuple([moved(f, read, source, extent) for f in term.factors])
+    found = [
+        _moved(f, place, read, source, extent)
+        for f, place in zip(term.factors, term.places, strict=True)
+    ]
+    factors = tuple([factor for factor, _ in found])
+    places = tuple([place for _, place in found])
     if not term.masks and not term.holes:
-        return Term(factors, (), term.marks, False)
+        return Term(factors, (), term.marks, False, places)
     masks = tuple([moved(m, read, source, extent) for m in term.masks])
-    return _tidy(factors, masks, term.marks, term.holes)
+    return _tidy(factors, masks, term.marks, term.holes, places)
+
+
+def _moved(
+    factor: np.ndarray, place: int, read: Rearrange, source: Shape, extent: Shape
+) -> tuple[np.ndarray, int]:
+    """A factor and its place, rearranged."""
+    factor = reshaped(factor, source, read.view)
+    place = _regrouped_place(place, factor, source, read.view)
+    place = sum((place >> a & 1) << b for b, a in enumerate(read.permutation))
+    factor = factor.transpose(0, *(axis + 1 for axis in read.permutation))
+    between = tuple(read.view[axis] for axis in read.permutation)
+    factor = reshaped(factor, between, extent)
+    return factor, _regrouped_place(place, factor, between, extent)
+
+
+def _regrouped_place(place: int, factor: np.ndarray, source: Shape, target: Shape) -> int:
+    """The axes of `target` that say where: of an axis that is split, the foremost.
+
+    Where rows and columns were one axis, it is the foremost that the factor varies with.
+    """
+    if not place or source == target:
+        return place
+    out = 0
+    for ins, outs in groups_of(source, target):
+        if any(place >> a & 1 for a in ins):
+            wide = [b for b in outs if target[b] > 1]
+            varying = [b for b in wide if factor.shape[b + 1] > 1]
+            for b in (varying or wide)[:1]:
+                out |= 1 << b
+    return out
 
 
 # ---------------------------------------------------------------- terms
 
 
 def _tidy(
-    factors: tuple[np.ndarray, ...], masks: tuple[np.ndarray, ...], marks: int, holes: bool
+    factors: tuple[np.ndarray, ...],
+    masks: tuple[np.ndarray, ...],
+    marks: int,
+    holes: bool,
+    places: tuple[int, ...],
 ) -> Term:
     """A term with its empty places brought into order; `holes`: factors may have some.
 
@@ -268,7 +336,7 @@ def _tidy(
     empty = [holes and bool((f[0] >= NOTHING).any()) for f in factors]
     empty += [True] * (len(arrays) - kinds)
     if not any(empty):
-        return Term(factors, (), marks, False)
+        return Term(factors, (), marks, False, places)
     groups: list[tuple[set[int], list[int]]] = []
     for k, array in enumerate(arrays):
         axes = {axis for axis, size in enumerate(array.shape[1:]) if size > 1}
@@ -294,7 +362,7 @@ def _tidy(
         carried.update(k for k in members if k >= kinds and k != min(members))
     kept = tuple(a for k, a in enumerate(arrays) if k >= kinds and k not in carried)
     holes = any(empty[:kinds]) or bool(spread)
-    return Term(tuple(arrays[:kinds]), kept, marks, holes)
+    return Term(tuple(arrays[:kinds]), kept, marks, holes, places)
 
 
 def _dead(term: Term) -> bool:
@@ -331,11 +399,12 @@ def _joined(a: Term, b: Term) -> Term | None:
         return a
     if a.marks != b.marks:
         return None
+    places = tuple(map(or_, a.places, b.places))
     if not (a.masks or b.masks or a.holes or b.holes):
         # Joining arrays that vary along different axes would fill their product out.
         if not _nested(a.factors, b.factors):
             return None
-        return Term(tuple(map(_least, a.factors, b.factors)), (), a.marks, False)
+        return Term(tuple(map(_least, a.factors, b.factors)), (), a.marks, False, places)
     apart = [k for k, (m, n) in enumerate(zip(a.masks, b.masks, strict=False)) if _differ(m, n)]
     if len(apart) > 1:
         return None
@@ -360,7 +429,7 @@ def _joined(a: Term, b: Term) -> Term | None:
         return None
     arrays = tuple(map(_least, left, right))
     kinds = len(a.factors)
-    return _tidy(arrays[:kinds], arrays[kinds:], a.marks, a.holes or b.holes)
+    return _tidy(arrays[:kinds], arrays[kinds:], a.marks, a.holes or b.holes, places)
 
 
 def _equally_empty(pair: tuple[np.ndarray, np.ndarray]) -> bool:
@@ -397,7 +466,8 @@ def _written_out(terms: Sequence[Term]) -> Term:
         for term in terms:
             np.minimum(best, np.where(emptiness(term), NOTHING, term.factors[axis]), out=best)
         factors.append(best)
-    return _tidy(tuple(factors), (), terms[0].marks, True)
+    places = tuple(reduce(or_, found) for found in zip(*(t.places for t in terms), strict=True))
+    return _tidy(tuple(factors), (), terms[0].marks, True, places)
 
 
 def emptiness(term: Term) -> np.ndarray:
@@ -423,8 +493,8 @@ def interval(
     size : int
         Its length.
     local : bool
-        Leave out what has passed a statistic over this axis; elements of which nothing is left
-        keep their full bounds.
+        Leave out what is global along this axis; elements of which nothing is left keep their
+        full bounds.
 
     Returns
     -------

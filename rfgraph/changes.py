@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Literal, TypeAlias
 
 from rfgraph.analysis import Analysis
@@ -84,7 +84,7 @@ def snapshot(analysis: Analysis, values: Iterable[str]) -> dict[str, Seen]:
     >>> import rfgraph
     >>> made = snapshot(rfgraph.analyze("models/lenet_textbook.onnx"), ["y"])
     >>> made["y"]["sees"]["x"][2]
-    {'size': 6, 'stride': 2, 'start': 0, 'global': False}
+    {'size': 6, 'smallest': 6, 'stride': 2, 'start': 0, 'back': 0, 'ahead': 4, 'global': False}
     """
     found: dict[str, Seen] = {}
     for value in values:
@@ -93,18 +93,25 @@ def snapshot(analysis: Analysis, values: Iterable[str]) -> dict[str, Seen]:
             if analysis.depends(value, name):
                 near = analysis.field(value, name)
                 full = analysis.field(value, name, local=False)
-                sees[name] = [_side(a, b) for a, b in zip(near, full, strict=True)]
+                sizes = analysis.dims(name)
+                sees[name] = [_side(*axis) for axis in zip(near, full, sizes, strict=True)]
         shape = analysis.shape(value)
         found[value] = {"shape": None if shape is None else list(shape), "sees": sees}
     return found
 
 
-def _side(near: AxisField, full: AxisField) -> dict[str, Any]:
-    """The local part along an axis, and whether there is more."""
+def _side(near: AxisField, full: AxisField, length: int | str | None) -> dict[str, Any]:
+    """The local part along an axis of the input, and whether there is more."""
+    if length == 1:
+        # Nothing moves along a single element, and no more of it can be seen.
+        near = AxisField.periodic(0, (0, 0))
     return {
         "size": _plain(near.size),
+        "smallest": _plain(near.smallest),
         "stride": _plain(near.stride),
         "start": _plain(near.start),
+        "back": _plain(near.back),
+        "ahead": _plain(near.ahead),
         "global": full.is_global,
     }
 
@@ -176,25 +183,34 @@ def _axis(
     tolerance: int,
 ) -> Iterator[Change]:
     where = f"axis {axis} of input '{name}'"
-    if old["size"] != new["size"] and not _close(old["size"], new["size"], tolerance):
-        grew = new["size"] is None or (old["size"] is not None and new["size"] > old["size"])
-        saw = "everything" if old["size"] is None else old["size"]
-        text = f"'{value}' sees {_size(new)} along {where}, and saw {saw}"
-        yield Change(
-            "grew" if grew else "shrank", value, name, axis, old["size"], new["size"], text
-        )
-    elif old["stride"] != new["stride"] or not _close(old["start"], new["start"], tolerance):
-        text = (
-            f"'{value}' sees {where} with stride {new['stride']} from {new['start']} on, and saw "
-            f"it with stride {old['stride']} from {old['start']} on"
-        )
-        was, now = ({k: side[k] for k in ("stride", "start")} for side in (old, new))
+    width = _width(old), _width(new)
+    if not all(_close(a, b, tolerance) for a, b in zip(*width, strict=True)):
+        grew = width[0] < width[1]
+        of = "size" if old["size"] != new["size"] else "smallest"
+        text = f"'{value}' sees {_size(new)} along {where}, and saw {_size(old)}"
+        yield Change("grew" if grew else "shrank", value, name, axis, old[of], new[of], text)
+    elif old["stride"] != new["stride"] or not all(
+        _close(old[key], new[key], tolerance) for key in ("start", "back", "ahead")
+    ):
+        was, now = ({key: side[key] for key in _PLACE} for side in (old, new))
+        text = f"'{value}' sees {where} {_place(new)}, and saw it {_place(old)}"
         yield Change("moved", value, name, axis, was, now, text)
     if old["global"] != new["global"] and old["size"] is not None and new["size"] is not None:
         kind: Kind = "global" if new["global"] else "local"
         said = "sees all of" if new["global"] else "sees no more than a part of"
         text = f"'{value}' {said} {where} now, through a statistic or attention"
         yield Change(kind, value, name, axis, old["global"], new["global"], text)
+
+
+# What tells where a field lies.
+_PLACE = ("stride", "start", "back", "ahead")
+
+
+def _width(side: Mapping[str, Any]) -> tuple[float, float, int]:
+    """How much is seen: the largest and the smallest size, and on how many sides without end."""
+    sizes = [inf if side[key] is None else side[key] for key in ("size", "smallest")]
+    sides = [side[key] is None for key in ("back", "ahead")] if side["size"] is None else []
+    return sizes[0], sizes[1], sum(sides)
 
 
 def _close(a: Any, b: Any, tolerance: int) -> bool:
@@ -204,9 +220,21 @@ def _close(a: Any, b: Any, tolerance: int) -> bool:
 
 
 def _size(side: Mapping[str, Any]) -> str:
-    if side["size"] is None:
-        return "everything"
-    return f"{side['size']} element{'s' if side['size'] != 1 else ''}"
+    """What is seen, in words."""
+    if side["size"] is not None:
+        some = "" if side["smallest"] == side["size"] else f"{side['smallest']} to "
+        return f"{some}{side['size']} element{'s' if side['size'] != 1 else ''}"
+    if side["ahead"] is not None:
+        return "everything before a place"
+    return "everything" if side["back"] is None else "everything behind a place"
+
+
+def _place(side: Mapping[str, Any]) -> str:
+    """Where it is seen, in words."""
+    said = f"with stride {side['stride']} from {side['start']} on"
+    if side["back"] is None or side["ahead"] is None:
+        return said
+    return f"{said} (reach {side['back']} back, {side['ahead']} ahead)"
 
 
 def _dims(shape: Sequence[int] | None) -> str:

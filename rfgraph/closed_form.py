@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import inf, nan
+from math import inf, isinf, isnan, lcm, nan, prod
 from typing import overload
 
 import numpy as np
@@ -26,6 +26,7 @@ from rfgraph.patterns import (
     Pattern,
     equal,
     least,
+    least_of_any,
     listed_read,
     one_digit,
     over_all,
@@ -57,6 +58,9 @@ from rfgraph.reads import (
 _MAX_TERMS = 128
 _MAX_PLACES = 16
 
+# More runs of units than this, along all axes together, are not told apart.
+_MAX_CELLS = 1 << 14
+
 
 # So many units are looked at one by one.
 _MOST_UNITS = 1 << 22
@@ -73,19 +77,22 @@ class Pace:
     stride : Fraction
         Input elements between neighbouring units.
     centre : Fraction
-        Of all that the first period of units sees.
+        Of unit 0, on the line through the mean of all units of a period.
+    ahead : int or inf
+        How far the fields reach beyond the units' own elements.
     span : int
         Input elements from one period of units to the next.
     """
 
     stride: Fraction
     centre: Fraction
+    ahead: Number
     span: int
 
     @property
     def offset(self) -> Fraction:
-        """How far the centre lies behind the middle of the first period's own elements."""
-        return self.centre - Fraction(self.span - 1, 2)
+        """How far the centre lies behind the middle of the units' own elements."""
+        return self.centre - (self.stride - 1) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +188,11 @@ class ClosedForm:
 
     def union(self, views: Sequence[View], extent: Shape | None) -> View:
         """See `rfgraph.flow.Interpretation`."""
-        terms = [term for view in views for term in view.terms]
-        return View(_joined(terms), _differences(views))
+        return View(_joined([term for view in views for term in view.terms]))
+
+    def meet(self, views: Sequence[View], extent: Shape | None) -> View:
+        """See `rfgraph.flow.Interpretation`."""
+        return replace(self.union(views, extent), unequal=_differences(views))
 
     def everything(self, shape: Shape, extent: Shape | None) -> View:
         """See `rfgraph.flow.Interpretation`."""
@@ -274,18 +284,11 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term |
             continue
         made = _read_pattern(pattern, term.masks, read.axes, source, extent)
         varied = [read.axes[a] for a in {d.axis for d in pattern.digits}]
-        placeless = made is not None and (made.endless or not made.digits)
-        if any(_marks(r, placeless) for r in varied):
+        mixed = any(isinstance(r, Fixed) and r.statistic for r in varied)
+        if mixed and made is not None and made.is_placeless:
             marks |= 1 << axis
         patterns.append(made)
     return Term(tuple(patterns), tuple(masks), marks)
-
-
-def _marks(read: AxisRead, placeless: bool) -> bool:
-    """Whether what passes becomes global; `placeless`: it varies no more."""
-    if isinstance(read, Along) or not read.statistic:
-        return False
-    return placeless or isinstance(read, Table) or not read.linear
 
 
 def _where(masks: Sequence[np.ndarray], axis: int, size: int) -> np.ndarray | None:
@@ -426,12 +429,24 @@ def _equal(m: np.ndarray, n: np.ndarray) -> bool:
 
 
 def _differences(views: Sequence[View]) -> tuple[Meeting, ...]:
-    """What the strides and centres of branches that meet differ in."""
+    """What the strides and places of branches that meet differ in.
+
+    Branches of one stride belong together if their centres agree, or, as in a causal network,
+    the last elements that they see.
+    """
     found = []
     for axis in range(len(views[0].terms[0].patterns)):
         branches = {paces for paces in (_paces(view, axis) for view in views) if paces}
-        if len({frozenset((p.stride, p.centre) for p in paces) for paces in branches}) > 1:
-            found.append(Meeting(axis, frozenset().union(*branches)))
+        every: frozenset[Pace] = frozenset().union(*branches)
+        alike = [
+            {frozenset(map(of, paces)) for paces in branches}
+            for of in (
+                lambda pace: (pace.stride, pace.centre),
+                lambda pace: (pace.stride, pace.ahead),
+            )
+        ]
+        if all(len(kinds) > 1 for kinds in alike):
+            found.append(Meeting(axis, every))
     return tuple(found)
 
 
@@ -442,11 +457,12 @@ def _paces(view: View, axis: int) -> frozenset[Pace]:
         pattern = term.patterns[axis]
         if pattern is None or _placed_apart(term) or term.marks >> axis & 1:
             continue
-        if pattern.slope() and not pattern.endless:
-            array = pattern.array.reshape(2, -1)
-            centre = Fraction(int(array[0].min() - array[1].min()), 2)
-            span = max(map(abs, pattern.advance))
-            paces.add(Pace(pattern.slope(), centre, span))
+        if pattern.slope() and not pattern.is_open:
+            field = _field(pattern, {})
+            if field.size:
+                span = max(map(abs, pattern.advance))
+                centre = Fraction(field.centre)
+                paces.add(Pace(Fraction(field.stride), centre, field.ahead, span))
     return frozenset(paces)
 
 
@@ -458,35 +474,51 @@ Number = int | Fraction | float
 
 @dataclass(frozen=True, slots=True)
 class AxisField:
-    """A receptive field along one axis of the input.
+    """A receptive field along one axis of the input: what units see whose borders are not clipped.
+
+    A unit's own elements are those under it when the value is laid over the input: of unit o
+    ``floor(o * stride)`` to ``ceil((o + 1) * stride) - 1``.
 
     Attributes
     ----------
     size : int or inf
-        Input elements from the first to the last that is seen, both included; 0 if none is. Where
-        units differ with their phase, as after a transposed convolution, those that one period
-        of units sees together.
+        Input elements from the first to the last that one unit sees, both included: of the unit
+        that sees most; 0 if nothing is seen.
     stride : int, Fraction or 0
         Input elements between the fields of neighbouring units.
     start : int or -inf
         The first input element that unit 0 sees; negative in the padding.
     centre : Fraction or nan
-        ``start + (size - 1) / 2``.
+        Of unit 0: ``start + (size - 1) / 2``. Where units differ, on the line through the mean of
+        all units.
+    smallest : int or inf
+        As `size`, of the unit that sees least. Units differ by phase, as after a transposed
+        convolution, or by channel, as after a concatenation.
+    back, ahead : int, inf or nan
+        The reach: by how many elements fields begin before the first of the unit's own elements,
+        and end behind the last of them; of the unit that reaches farthest. Negative where no
+        field gets to its own elements; nan without a stride to lay the value out by.
     phases : tuple of (int, int)
-        Start and size of each unit of one period, in order.
+        First and last element that each unit of one period sees, in order, the last before the
+        first if it sees nothing; where channels differ, of all of them together.
     branches : tuple of AxisField
-        Where paths of different stride meet, or the field's place depends on the unit: each.
+        Where paths of different stride meet, or the field's place depends on the unit: each. The
+        figures are then those of the units away from the borders, at the size that was analysed.
     is_global : bool
-        Whether the field is the whole axis however long it is, or, where only the local part is
-        asked for, nothing local is left.
+        Whether the field is the whole axis, without a place along it, however long it is; or,
+        where only the local part is asked for, nothing local is left.
     irregular : bool
-        Whether there is no closed form; the figures then hold for the size that was analysed.
+        Whether there is no closed form; the figures are those of the units away from the borders,
+        at the size that was analysed.
     """
 
     size: Number
     stride: Number
     start: Number
     centre: Number
+    smallest: Number
+    back: Number = nan
+    ahead: Number = nan
     phases: tuple[tuple[Number, Number], ...] = ()
     branches: tuple[AxisField, ...] = ()
     is_global: bool = False
@@ -495,24 +527,41 @@ class AxisField:
     @classmethod
     def nothing(cls) -> AxisField:
         """The field of what sees nothing."""
-        return cls(0, 0, nan, nan)
+        return cls(0, 0, nan, nan, 0)
 
     @classmethod
     def endless(cls) -> AxisField:
         """The field of what sees the whole axis, however long it is."""
-        return cls(inf, 0, -inf, nan, is_global=True)
+        return cls(inf, 0, -inf, nan, inf, inf, inf, is_global=True)
 
     @classmethod
-    def measured(cls, lo: np.ndarray, hi: np.ndarray, size: int) -> AxisField:
-        """The field where there is no closed form, from the bounds along an axis of `size`."""
-        seen = lo <= hi
-        if not seen.any():
-            return cls.nothing()
-        if (lo[seen] == 0).all() and (hi[seen] == size - 1).all():
-            return cls.endless()
-        largest = int((hi - lo + 1)[seen].max())
-        start = int(lo.reshape(-1)[0])
-        return cls(largest, nan, start, _centre(start, largest), irregular=True)
+    def periodic(cls, stride: Number, *phases: tuple[Number, Number]) -> AxisField:
+        """The field of units that see `phases`, first and last element, in turn.
+
+        Units of one period later see ``stride * len(phases)`` elements on.
+
+        Examples
+        --------
+        >>> field = AxisField.periodic(Fraction(1, 2), (-1, 0), (0, 1))
+        >>> field.size, field.start, field.centre, field.back, field.ahead
+        (2, -1, Fraction(-1, 4), 1, 1)
+        """
+        array = np.array([[lo for lo, _ in phases], [-hi for _, hi in phases]], dtype=float)
+        array = np.where(np.isinf(array), ENDLESS, array).astype(np.int64)
+        array[:, array[0] > -array[1]] = NOTHING
+        advance = Fraction(stride) * len(phases)
+        digit = Digit(0, 1, len(phases), True)
+        return _field(Pattern((digit,), array, (int(advance),)), {})
+
+    @property
+    def is_past(self) -> bool:
+        """Whether everything before a certain place is seen, however much that is."""
+        return self.back == inf and self.ahead < inf
+
+    @property
+    def is_future(self) -> bool:
+        """Whether everything behind a certain place is seen, however much that is."""
+        return self.ahead == inf and self.back < inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -523,7 +572,7 @@ class Field(Sequence[AxisField]):
 
     Examples
     --------
-    >>> field = Field((AxisField(3, 2, -1, 0),))
+    >>> field = Field((AxisField.periodic(2, (-1, 1)),))
     >>> field.size, field[0].stride, field.is_global
     ((3,), 2, False)
     """
@@ -581,29 +630,76 @@ def axis_field(
     axis : int
         Axis of the input.
     local : bool
-        Leave out what has passed a statistic over this axis, if anything else is left.
+        Leave out what is global along this axis, if anything else is left.
     at : mapping of int to int, optional
         Coordinates of the value to hold fixed: ``{1: 0}`` for channel 0.
+
+    Returns
+    -------
+    AxisField or None
+        With `branches` the other figures are missing: `measured` has them.
     """
     terms = list(view.terms)
     for a, coordinate in (at or {}).items():
         terms = [t for t in terms if _holds(t, a, coordinate)]
     if not terms:
         return AxisField.nothing()
-    near = [t for t in terms if not t.marks >> axis & 1]
     if local:
-        if not near:
-            if _reaches_all(terms, axis):
-                return AxisField.endless()
-            known = _summary(terms, axis, at)
-            return None if known is None else replace(known, is_global=True)
-        terms = near
-    if not local and _reaches_all(terms, axis):
+        near = [t for t in terms if not t.marks >> axis & 1]
+        if not near and any(_is_endless(t, axis) for t in terms):
+            return AxisField.endless()
+        known = _summary(near or terms, axis, at or {})
+        return known if near or known is None else replace(known, is_global=True)
+    if any(_is_endless(t, axis) for t in terms):
         return AxisField.endless()
-    return _summary(terms, axis, at)
+    return _summary(terms, axis, at or {})
 
 
-def reach(view: View, axis: int, size: int, *, local: bool) -> tuple[Number, Number] | None:
+def measured(
+    view: View | None,
+    axis: int,
+    ends: tuple[np.ndarray, np.ndarray],
+    extent: Shape,
+    known: AxisField | None,
+) -> AxisField:
+    """The field where there is no closed form: what units away from the borders see.
+
+    Parameters
+    ----------
+    view : View or None
+        The value's view of the input, for how far units are from their own elements.
+    axis : int
+        Axis of the input.
+    ends : (ndarray, ndarray)
+        Bounds of the units along the axis, compressed; ``lo > hi`` of those that don't count.
+    extent : tuple of int
+        The value's shape.
+    known : AxisField or None
+        The branches, if these are known.
+    """
+    lo, hi = ends
+    seen = lo <= hi
+    if not seen.any():
+        return AxisField.nothing()
+    # At a border fields are cut off: there the first or the last of all elements are seen.
+    inner = seen & (lo > lo[seen].min()) & (hi < hi[seen].max())
+    inner = inner if inner.any() else seen
+    widths = (hi - lo + 1)[inner]
+    largest, smallest = int(widths.max()), int(widths.min())
+    start = int(lo[seen].reshape(-1)[0])
+    if known is None:
+        return AxisField(largest, nan, start, _centre(start, largest), smallest, irregular=True)
+    back: Number = nan
+    ahead: Number = nan
+    own = _own(view, axis, known.stride, lo.ndim, extent)
+    if own is not None:
+        before, behind = own[0] - lo, hi - own[1]
+        inner = np.broadcast_to(inner, before.shape)
+        back, ahead = int(before[inner].max()), int(behind[inner].max())
+    return replace(known, size=largest, smallest=smallest, back=back, ahead=ahead)
+
+
+def extent(view: View, axis: int, size: int, *, local: bool) -> tuple[Number, Number] | None:
     """The first and the last coordinate that the units of a value see, borders not clipped.
 
     Units that see nothing of the axis, of length `size`, don't count, unless there are very many.
@@ -615,8 +711,6 @@ def reach(view: View, axis: int, size: int, *, local: bool) -> tuple[Number, Num
         pattern = term.patterns[axis]
         if pattern is None:
             return None
-        if pattern.endless:
-            return -inf, inf
         for k, digit in enumerate(pattern.digits):
             places = _where(term.masks, digit.axis, digit.size)
             if places is None and pattern.array.size * digit.size <= _MOST_UNITS:
@@ -631,15 +725,34 @@ def reach(view: View, axis: int, size: int, *, local: bool) -> tuple[Number, Num
         lo, minus_hi = pattern.array.reshape(2, -1)
         seen = (lo < size) & (minus_hi <= 0)
         if seen.any():
-            ends.append((int(lo[seen].min()), -int(minus_hi[seen].min())))
+            ends.append((_number(lo[seen].min()), -_number(minus_hi[seen].min())))
     if not ends:
         return None
     return min(lo for lo, _ in ends), max(hi for _, hi in ends)
 
 
-def _reaches_all(terms: Sequence[Term], axis: int) -> bool:
-    patterns = [t.patterns[axis] for t in terms]
-    return any(p is not None and p.endless for p in patterns)
+def units_along(view: View, axis: int) -> int | None:
+    """How many units a value has along the axis of the input; None where terms differ in it."""
+    counts = set()
+    for term in view.terms:
+        pattern = term.patterns[axis]
+        pattern = pattern and _by_unit(pattern, axis, term)
+        if pattern is None:
+            return None
+        moving = [d for k, d in enumerate(pattern.digits) if d.grows and pattern.advance[k]]
+        if moving:
+            counts.add(min(moving, key=lambda digit: digit.inner).size)
+    return counts.pop() if len(counts) == 1 else None
+
+
+def _number(end: np.int64) -> Number:
+    return -inf if end <= ENDLESS else int(end)
+
+
+def _is_endless(term: Term, axis: int) -> bool:
+    """Whether some unit sees all of the axis, however long it is."""
+    pattern = term.patterns[axis]
+    return pattern is not None and bool((pattern.array <= ENDLESS).all(axis=0).any())
 
 
 def _holds(term: Term, axis: int, coordinate: int) -> bool:
@@ -650,36 +763,134 @@ def _holds(term: Term, axis: int, coordinate: int) -> bool:
     return True
 
 
-def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int] | None) -> AxisField | None:
-    found: list[tuple[Pattern, dict[int, int]]] = []
+def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int]) -> AxisField | None:
+    """The figures of the units of which `terms` hold."""
+    patterns: list[Pattern] = []
     for term in terms:
         pattern = term.patterns[axis]
-        if pattern is None:
+        pattern = pattern and _by_unit(_held(pattern, at), axis, term)
+        if pattern is None or pattern.is_list:
             return None
-        pattern = _by_unit(_held(pattern, at or {}), axis, term)
-        if pattern is None:
-            return None
-        first = _first_unit(pattern, term)
-        for k, (other, place) in enumerate(found):
-            both = least(other, pattern) if place == first else None
+        patterns.append(pattern)
+    cells = _cells(terms, at)
+    moving = {digit.axis for pattern in patterns for digit in pattern.digits if digit.grows}
+    fields: dict[AxisField, None] = {}
+    start: Number = nan
+    regular = cells is not None
+    for cell in cells or [_Cell(range(len(terms)), frozenset(), {})]:
+        united = _united([patterns[k] for k in cell.terms])
+        here = [_field(pattern, cell.first) for pattern in united]
+        if isnan(start):
+            start = min((f.start for f in here if f.size), default=nan)
+        fields.update(dict.fromkeys(here))
+        regular = regular and len(united) == 1
+    found = [field for field in fields if field.size]
+    if not found:
+        return AxisField.nothing()
+    if len(found) == 1 and regular:
+        return found[0]
+    # What differs with the place along the axis itself is told of the units as they are.
+    regular = regular and not any(cell.over & moving for cell in cells or ())
+    strides = {field.stride for field in found}
+    widest = max(strides, key=lambda stride: Fraction(stride) ** 2)
+    size = max(f.size for f in found)
+    if not regular or len(strides) > 1:
+        return AxisField(size, widest, start, _centre(start, size), nan, branches=tuple(found))
+    return AxisField(
+        size,
+        widest,
+        start,
+        _mean([f.centre for f in found]),
+        min(f.smallest for f in found),
+        max(f.back for f in found),
+        max(f.ahead for f in found),
+        _together([f.phases for f in found], widest),
+    )
+
+
+def _together(
+    fields: Sequence[tuple[tuple[Number, Number], ...]], stride: Number
+) -> tuple[tuple[Number, Number], ...]:
+    """What the phases of fields of one stride see together."""
+    period = lcm(*map(len, fields))
+    if period > _MAX_CELLS:
+        return ()
+    found: list[tuple[Number, Number]] = []
+    for unit in range(period):
+        here = []
+        for phases in fields:
+            first, last = phases[unit % len(phases)]
+            if first <= last:
+                on = int(stride * len(phases)) * (unit // len(phases))
+                here.append((first + on, last + on))
+        found.append((min(lo for lo, _ in here), max(hi for _, hi in here)) if here else (0, -1))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """Units at which the same terms hold.
+
+    `over` has the axes of the value along which cells lie beside each other, `first` the cell's
+    first coordinate along each.
+    """
+
+    terms: Sequence[int]
+    over: frozenset[int]
+    first: Mapping[int, int]
+
+
+def _cells(terms: Sequence[Term], at: Mapping[int, int]) -> list[_Cell] | None:
+    """The units, by which terms hold at them; None where these are too many."""
+    masks = list({id(mask): mask for term in terms for mask in term.masks}.values())
+    if not masks:
+        return [_Cell(range(len(terms)), frozenset(), {})]
+    starts: dict[int, np.ndarray] = {}
+    for a in range(masks[0].ndim - 1):
+        length = max(mask.shape[a + 1] for mask in masks)
+        if a in at:
+            starts[a] = np.array([at[a]])
+        elif length > 1:
+            edges = np.zeros(length, dtype=bool)
+            edges[0] = True
+            for mask in masks:
+                if mask.shape[a + 1] > 1:
+                    along = np.moveaxis(mask, a + 1, 0).reshape(length, -1)
+                    edges[1:] |= (along[1:] != along[:-1]).any(axis=1)
+            starts[a] = np.flatnonzero(edges)
+    if prod(map(len, starts.values())) > _MAX_CELLS:
+        return None
+    dims = [len(starts.get(a, (0,))) for a in range(masks[0].ndim - 1)]
+    holds = np.ones((len(terms), *dims), dtype=bool)
+    for k, term in enumerate(terms):
+        for mask in term.masks:
+            for a, places in starts.items():
+                if mask.shape[a + 1] > 1:
+                    mask = mask.take(places, axis=a + 1)
+            holds[k] &= mask[0] < NOTHING
+    over = frozenset(a for a, places in starts.items() if len(places) > 1)
+    found: dict[bytes, _Cell] = {}
+    for place in np.ndindex(*dims):
+        here = holds[(slice(None), *place)]
+        key = here.tobytes()
+        if here.any() and key not in found:
+            first = {a: int(places[place[a]]) for a, places in starts.items()}
+            found[key] = _Cell(np.flatnonzero(here).tolist(), over, first)
+    return list(found.values())
+
+
+def _united(patterns: Sequence[Pattern]) -> list[Pattern]:
+    """The patterns, united where they vary alike."""
+    found: list[Pattern] = []
+    for pattern in patterns:
+        for k, other in enumerate(found):
+            both = least_of_any(other, pattern)
             if both is not None:
-                found[k] = both, first
+                found[k] = both
                 break
         else:
-            found.append((pattern, first))
-    if any(pattern.is_list for pattern, _ in found):
-        return None
-    fields = list(dict.fromkeys(f for f in (_figures(p, first) for p, first in found) if f))
-    if not fields:
-        return AxisField.nothing()
-    if len(fields) == 1:
-        return fields[0]
-    if any(f.is_global for f in fields):
-        return AxisField.endless()
-    start = min(f.start for f in fields)
-    size = max(f.start + f.size for f in fields) - start
-    stride = max(fields, key=lambda f: Fraction(f.stride) ** 2).stride
-    return AxisField(size, stride, start, _centre(start, size), (), tuple(fields))
+            found.append(pattern)
+    return found
 
 
 def _held(pattern: Pattern, at: Mapping[int, int]) -> Pattern:
@@ -709,45 +920,110 @@ def _by_unit(pattern: Pattern, axis: int, term: Term) -> Pattern | None:
     return made
 
 
-def _first_unit(pattern: Pattern, term: Term) -> dict[int, int]:
-    """The first unit at which the term holds, along the axes with which the pattern varies."""
-    first = {}
-    for digit in pattern.digits:
-        places = _where(term.masks, digit.axis, digit.size)
-        first[digit.axis] = max(digit.shift, 0) if places is None else int(places[0])
-    return first
-
-
-def _figures(pattern: Pattern, first: Mapping[int, int]) -> AxisField | None:
-    """The figures of a pattern, for one period of units from `first` on."""
-    if pattern.endless:
-        return AxisField.endless()
-    growing = {digit.axis for digit in pattern.digits if digit.grows}
-    for k in reversed(range(len(pattern.digits))):
-        # Of channels and of places in a window the figures are the union.
-        if pattern.digits[k].axis not in growing:
-            pattern = over_all(pattern, k, endless=False)
-    for k, digit in enumerate(pattern.digits):
-        begin = digit.of(np.array([first[digit.axis]]))
-        period = np.arange(pattern.array.shape[k + 1])
-        pattern = Pattern(pattern.digits, pattern.at(k, begin + period), pattern.advance)
-    array = pattern.array.reshape(2, -1)
-    seen = array[:, array[0] < NOTHING]
-    if not seen.size:
-        return None
-    start, last = int(seen[0].min()), int(-seen[1].min())
-    size = last - start + 1
-    phases = tuple(
-        (int(lo), int(-minus - lo + 1)) if lo < NOTHING else (0, 0) for lo, minus in array.T
-    )
+def _field(pattern: Pattern, first: Mapping[int, int]) -> AxisField:
+    """The figures of a pattern, for one period of units from the coordinates `first` on."""
+    moving = [k for k, digit in enumerate(pattern.digits) if digit.grows]
     slope = pattern.slope()
+    # The first of a unit's own elements, in parts of an element.
+    parts = lcm(*(pattern.array.shape[k + 1] for k in moving))
+    own = np.zeros((1,) * len(pattern.digits), dtype=np.int64)
+    units = pattern
+    for k, digit in enumerate(pattern.digits):
+        period = pattern.array.shape[k + 1]
+        if k in moving:
+            begin = digit.of(np.array([first.get(digit.axis, max(digit.shift, 0))]))
+            values = begin + np.arange(period)
+            dims = [-1 if other == k else 1 for other in range(len(pattern.digits))]
+            own = own + (values * (pattern.advance[k] * parts // period)).reshape(dims)
+        else:
+            values = _extremes(digit.size, period)
+        units = Pattern(units.digits, units.at(k, values), units.advance)
+    lo, minus_hi = units.array
+    seen = lo < NOTHING
+    if not seen.any():
+        return AxisField.nothing()
+    own = np.broadcast_to(own, lo.shape)
+    before, behind = (lo <= ENDLESS)[seen], (minus_hi <= ENDLESS)[seen]
+    sizes = 1 - lo[seen] - minus_hi[seen]
+    is_open = before | behind
+    size = inf if is_open.any() else int(sizes.max())
+    smallest = 0 if not seen.all() else inf if is_open.all() else int(sizes[~is_open].min())
     stride = int(slope) if slope.denominator == 1 else slope
-    return AxisField(size, stride, start, _centre(start, size), phases)
+    start = _number(lo[seen][0])
+    if before.any() or behind.any():
+        centre: Number = nan
+    else:
+        middles = Fraction(int((lo - minus_hi)[seen].sum()), 2)
+        centre = _plain((middles - Fraction(int(own[seen].sum()), parts)) / int(seen.sum()))
+    back: Number = nan
+    ahead: Number = nan
+    if slope > 0:
+        last = -(-(own + int(slope * parts)) // parts) - 1
+        back = inf if before.any() else int((own // parts - lo)[seen].max())
+        ahead = inf if behind.any() else int((-minus_hi - last)[seen].max())
+    still = tuple(k + 1 for k in range(len(pattern.digits)) if k not in moving)
+    together = units.array.min(axis=still).reshape(2, -1)
+    phases = tuple((_number(a), -_number(b)) if a < NOTHING else (0, -1) for a, b in together.T)
+    return AxisField(size, stride, start, centre, smallest, back, ahead, phases)
+
+
+def _extremes(size: int, period: int) -> np.ndarray:
+    """Of `size` values of a digit those that may see most or least: the first and last periods."""
+    values = np.arange(size)
+    return values if size <= 2 * period else np.concatenate([values[:period], values[-period:]])
+
+
+def _own(
+    view: View | None, axis: int, stride: Number, rank: int, lengths: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The first and the last of every unit's own elements, compressed.
+
+    None where the value can't be laid over the input.
+    """
+    if view is None or not stride > 0:
+        return None
+    moving = set()
+    for term in view.terms:
+        pattern = term.patterns[axis]
+        pattern = pattern and _by_unit(pattern, axis, term)
+        for k, digit in enumerate(pattern.digits if pattern else ()):
+            if pattern and digit.grows and pattern.advance[k]:
+                moving.add((digit, pattern.slope()))
+    if len(moving) != 1:
+        return None
+    ((digit, slope),) = moving
+    if slope != stride:
+        return None
+    unit = digit.of(np.arange(lengths[digit.axis]))
+    first = (unit * slope.numerator) // slope.denominator
+    last = -(-((unit + 1) * slope.numerator) // slope.denominator) - 1
+    dims = [-1 if a == digit.axis else 1 for a in range(rank)]
+    return first.reshape(dims), last.reshape(dims)
+
+
+def _plain(number: Fraction) -> int | Fraction:
+    return int(number) if number.denominator == 1 else number
 
 
 def _centre(start: Number, size: Number) -> Number:
-    centre = Fraction(start) + Fraction(size - 1) / 2
-    return int(centre) if centre.denominator == 1 else centre
+    return nan if isinf(start) or isinf(size) else _plain(Fraction(start) + Fraction(size - 1) / 2)
 
 
-__all__ = ["AxisField", "ClosedForm", "Field", "Meeting", "Pace", "View", "axis_field", "reach"]
+def _mean(numbers: Sequence[Number]) -> Number:
+    if any(isinstance(number, float) for number in numbers):
+        return nan
+    return _plain(sum((Fraction(n) for n in numbers), Fraction(0)) / len(numbers))
+
+
+__all__ = [
+    "AxisField",
+    "ClosedForm",
+    "Field",
+    "Meeting",
+    "Pace",
+    "View",
+    "axis_field",
+    "extent",
+    "measured",
+    "units_along",
+]

@@ -196,19 +196,18 @@ def _jointly(
 
 def moved(array: np.ndarray, read: Rearrange, source: Shape, extent: Shape) -> np.ndarray:
     """`array` over the elements of a value, over the same elements rearranged."""
-    lead = array.shape[0]
-    if array.size == lead:
-        return array.reshape(lead, *(1,) * len(extent))
-    array = _reshaped(array, source, read.view)
+    array = reshaped(array, source, read.view)
     array = array.transpose(0, *(axis + 1 for axis in read.permutation))
     between = tuple(read.view[axis] for axis in read.permutation)
-    return _reshaped(array, between, extent)
+    return reshaped(array, between, extent)
 
 
-def _reshaped(array: np.ndarray, source: Shape, target: Shape) -> np.ndarray:
+def reshaped(array: np.ndarray, source: Shape, target: Shape) -> np.ndarray:
     """A compressed array of a value of shape `source`, for the value reshaped to `target`."""
     if source == target:
         return array
+    if array.size == len(array):
+        return array.reshape(len(array), *(1,) * len(target))
     # Groups of axes that hold the same elements; those on which nothing varies stay compressed.
     expanded = [array.shape[0]]
     spread = [array.shape[0]]
@@ -261,4 +260,4 @@ def affordable(elements: int) -> None:
         )
 
 
-__all__ = ["NOTHING", "affordable", "moved", "placed", "pulled"]
+__all__ = ["NOTHING", "affordable", "groups_of", "moved", "placed", "pulled", "reshaped"]

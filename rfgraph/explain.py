@@ -15,7 +15,7 @@ from rfgraph.bounds import Terms, emptiness
 from rfgraph.compressed import NOTHING
 from rfgraph.flow import Flow
 from rfgraph.graph import Node
-from rfgraph.reads import Along, Fixed, PerAxis, Read, Shape, Stage
+from rfgraph.reads import Fixed, PerAxis, Read, Shape, Stage
 from rfgraph.support import Product, Region, pulled_back, region_of
 
 
@@ -266,8 +266,7 @@ class Explainer:
 
 def _is_statistic(read: Read) -> bool:
     return isinstance(read, PerAxis) and any(
-        not isinstance(r, Along) and r.statistic and not (isinstance(r, Fixed) and r.linear)
-        for r in read.axes
+        isinstance(r, Fixed) and r.statistic for r in read.axes
     )
 
 

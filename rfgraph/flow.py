@@ -338,6 +338,14 @@ def _check(read: PerAxis | Rearrange, source: Shape | None, extent: Shape) -> No
         raise ValueError(f"an input of shape {source} and an output of shape {extent}")
 
 
+def _origin(source: Source, names: Sequence[str]) -> object:
+    """What a read goes back to: a value, or several by way of a stage."""
+    if not isinstance(source, Stage):
+        return names[source]
+    origins = {_origin(read.source, names) for read in source.reads}
+    return origins.pop() if len(origins) == 1 else frozenset(origins)
+
+
 class Interpretation(Protocol, Generic[T]):
     """What an analysis makes of the reads: `T` describes one value's view of one input."""
 
@@ -348,7 +356,10 @@ class Interpretation(Protocol, Generic[T]):
         """The view of what reads a value with `view`; None if nothing is read."""
 
     def union(self, views: Sequence[T], extent: Shape | None) -> T:
-        """The view of what reads several."""
+        """The view of what reads one value in several ways."""
+
+    def meet(self, views: Sequence[T], extent: Shape | None) -> T:
+        """The view of what reads several values: branches meet."""
 
     def everything(self, shape: Shape, extent: Shape | None) -> T:
         """The view of what sees all of an input of `shape` from everywhere."""
@@ -391,9 +402,10 @@ def forward(
     shape_of = flow.shapes.shape
 
     def gather(names: list[str], reads: list[Read], extent: Shape | None) -> dict[str, T]:
-        found: dict[str, list[T]] = {}
+        found: dict[str, dict[object, list[T]]] = {}
         for read in reads:
             source: Source = read.source
+            origin = _origin(source, names)
             shape: Shape | None
             if isinstance(source, Stage):
                 seen, shape = gather(names, source.reads, source.shape), source.shape
@@ -402,14 +414,17 @@ def forward(
             for name, view in seen.items():
                 made = meaning.read(view, read, shape, extent)
                 if made is not None:
-                    kept = found.setdefault(name, [])
+                    kept = found.setdefault(name, {}).setdefault(origin, [])
                     kept.append(made)
                     if len(kept) == _MANY:
                         kept[:] = [meaning.union(kept, extent)]
-        return {
-            name: made[0] if len(made) == 1 else meaning.union(made, extent)
-            for name, made in found.items()
-        }
+        return {name: meeting(branches, extent) for name, branches in found.items()}
+
+    def meeting(branches: dict[object, list[T]], extent: Shape | None) -> T:
+        made = [
+            kept[0] if len(kept) == 1 else meaning.union(kept, extent) for kept in branches.values()
+        ]
+        return made[0] if len(made) == 1 else meaning.meet(made, extent)
 
     def step(step: Step) -> None:
         node = step.node

@@ -46,6 +46,8 @@ class Influence:
         """See `rfgraph.flow.Interpretation`."""
         return union([product for view in views for product in view], extent)
 
+    meet = union
+
     def everything(self, shape: Shape, extent: Shape | None) -> Region:
         """See `rfgraph.flow.Interpretation`."""
         return _ALL

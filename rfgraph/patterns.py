@@ -7,7 +7,7 @@ so that reshapes only regroup digits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd, lcm, prod
@@ -79,9 +79,14 @@ class Pattern:
         return out
 
     @property
-    def endless(self) -> bool:
-        """Whether it reaches beyond every size."""
+    def is_open(self) -> bool:
+        """Whether it reaches beyond every size, on one side or on both."""
         return bool((self.array <= ENDLESS).any())
+
+    @property
+    def is_placeless(self) -> bool:
+        """Whether it is the same for all places, however large the input is."""
+        return not any(digit.grows for digit in self.digits) or bool((self.array <= ENDLESS).all())
 
     @property
     def is_list(self) -> bool:
@@ -92,9 +97,9 @@ class Pattern:
         )
 
     def slope(self) -> Fraction:
-        """Input elements per step of the finest digit that moves it; 0 if none does."""
+        """Input elements per step of the finest digit that grows and moves it; 0 if none does."""
         for k in sorted(range(len(self.digits)), key=lambda k: self.digits[k].inner):
-            if self.advance[k]:
+            if self.digits[k].grows and self.advance[k]:
                 return Fraction(self.advance[k], self.array.shape[k + 1])
         return Fraction(0)
 
@@ -349,16 +354,43 @@ def least(p: Pattern, q: Pattern) -> Pattern | None:
         return p
     if p.digits != q.digits:
         return None
+    return _least(p, q, list(p.digits))
+
+
+def least_of_any(p: Pattern, q: Pattern) -> Pattern | None:
+    """The union of patterns that move at the same pace; digits that don't grow are written out."""
+    if p is q:
+        return p
+    digits = sorted({*p.digits, *q.digits}, key=lambda d: (d.axis, -d.inner))
+    return _least(_over(p, digits), _over(q, digits), digits)
+
+
+def _over(pattern: Pattern, digits: Sequence[Digit]) -> Pattern:
+    """The pattern with further digits, with which it does not vary."""
+    dims, advance = [2], []
+    for digit in digits:
+        there = digit in pattern.digits
+        k = pattern.digits.index(digit) if there else 0
+        dims.append(pattern.array.shape[k + 1] if there else 1)
+        advance.append(pattern.advance[k] if there else 0)
+    order = [pattern.digits.index(digit) for digit in digits if digit in pattern.digits]
+    array = pattern.array.transpose(0, *(k + 1 for k in order)).reshape(dims)
+    return Pattern(tuple(digits), array, tuple(advance))
+
+
+def _least(p: Pattern, q: Pattern, digits: list[Digit]) -> Pattern | None:
     arrays, advance = [p.array, q.array], []
-    for k in range(len(p.digits)):
+    for k, digit in enumerate(digits):
         m, n = p.array.shape[k + 1], q.array.shape[k + 1]
+        common, step = lcm(m, n), p.advance[k] * (lcm(m, n) // m)
         if p.advance[k] * n != q.advance[k] * m:
-            return None
-        common = lcm(m, n)
-        if common > _MAX_PERIOD:
+            if digit.grows:
+                return None
+            common, step = digit.size, 0
+        if common * max(a.size // a.shape[k + 1] for a in arrays) > _MAX_PERIOD:
             return None
         values = np.arange(common)
         for side, pattern in enumerate((p, q)):
             arrays[side] = Pattern(pattern.digits, arrays[side], pattern.advance).at(k, values)
-        advance.append(p.advance[k] * common // m)
-    return simplified(Pattern(p.digits, np.minimum(*arrays), tuple(advance)))
+        advance.append(step)
+    return simplified(Pattern(tuple(digits), np.minimum(*arrays), tuple(advance)))

@@ -81,17 +81,14 @@ class Fixed:
     count : int or None
         How many, one after the other; None: the whole axis.
     statistic : bool
-        The coordinates are summed up, compared or mixed: what passes is *global*, it no longer
-        has a place along this axis.
-    linear : bool
-        They are mixed by fixed weights, as in a convolution: what still varies along another
-        axis, as a patch among patches, keeps its place.
+        The coordinates are summed up, compared or mixed. What has no place left then, as nothing
+        of it varies with the place along an axis of the input, is *global* on that axis; a patch
+        among patches keeps its place, and so does a window among windows.
     """
 
     start: int = 0
     count: int | None = 1
     statistic: bool = False
-    linear: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -108,8 +105,6 @@ class Table:
         Distance between the coordinates that are read.
     interior : Along or None
         The pattern away from the borders, if there is one: what the closed form follows.
-    statistic : bool
-        As in `Fixed`; here for running statistics such as a cumulative sum.
     open : int
         -1 if everything before the `interior` is read too, however long the axis is, 1 if
         everything after it.
@@ -120,7 +115,6 @@ class Table:
     counts: np.ndarray
     step: int = 1
     interior: Along | None = None
-    statistic: bool = False
     open: int = 0
 
 
@@ -237,7 +231,6 @@ def whole(*, statistic: bool = False) -> Fixed:
 
 WHOLE = whole()
 STATISTIC = whole(statistic=True)
-LINEAR = Fixed(0, None, statistic=True, linear=True)
 
 
 @_once
@@ -258,10 +251,10 @@ def running(axis: int, size: int, *, reverse: bool = False, exclusive: bool = Fa
     if reverse:
         nearest = shifted(axis, 1 if exclusive else 0)
         starts = o + nearest.starts[0]
-        return Table((axis,), starts, size - starts, 1, nearest, statistic=True, open=1)
+        return Table((axis,), starts, size - starts, 1, nearest, open=1)
     nearest = shifted(axis, -1 if exclusive else 0)
     counts = o + 1 + nearest.starts[0]
-    return Table((axis,), np.zeros_like(o), counts, 1, nearest, statistic=True, open=-1)
+    return Table((axis,), np.zeros_like(o), counts, 1, nearest, open=-1)
 
 
 # ---------------------------------------------------------------- one input of an operator
@@ -402,7 +395,6 @@ def reads_everywhere(read: AxisRead, size: int, extent: Shape) -> bool:
 
 
 __all__ = [
-    "LINEAR",
     "STATISTIC",
     "WHOLE",
     "Along",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import prod
+from math import ceil, floor, prod
 from typing import Any
 
 import numpy as np
@@ -206,20 +206,41 @@ def claimed(found: AxisField, unit: int) -> Interval | None:
     if not found.size:
         return None
     period, phase = divmod(unit, len(found.phases))
-    start, size = found.phases[phase]
-    lo = start + period * len(found.phases) * found.stride
-    assert lo == int(lo)
-    return (int(lo), int(lo + size) - 1) if size else None
+    first, last = found.phases[phase]
+    on = period * len(found.phases) * found.stride
+    assert on == int(on)
+    return (int(first + on), int(last + on)) if first <= last else None
 
 
 def assert_figures(found: AxisField) -> None:
-    """Size, start and centre are those of the union of the phases, or branches."""
-    parts = [(b.start, b.size) for b in found.branches] or list(found.phases)
-    seen = [(start, start + size) for start, size in parts if size]
-    if seen:
-        start, end = min(s for s, _ in seen), max(e for _, e in seen)
-        assert (found.start, found.size) == (start, end - start)
-        assert found.centre == (Fraction(start) + end - 1) / 2
+    """Sizes and centre are those of the phases."""
+    if found.branches or not found.phases:
+        return
+    sizes = [max(last - first + 1, 0) for first, last in found.phases]
+    assert (found.smallest, found.size) == (min(sizes), max(sizes))
+    if found.size:
+        assert found.start == next(first for first, last in found.phases if first <= last)
+        middles = [
+            Fraction(first + last) / 2 - unit * Fraction(found.stride)
+            for unit, (first, last) in enumerate(found.phases)
+            if first <= last
+        ]
+        assert found.centre == sum(middles, Fraction(0)) / len(middles)
+
+
+def assert_range(found: AxisField, units: range, lo: np.ndarray, hi: np.ndarray) -> None:
+    """Sizes and reach are the least and the most that is observed of some periods of units."""
+    if found.branches or len(units) < len(found.phases):
+        return
+    sizes = [max(int(hi[unit] - lo[unit] + 1), 0) for unit in units]
+    assert (found.smallest, found.size) == (min(sizes), max(sizes))
+    stride = Fraction(found.stride)
+    if stride > 0:
+        seeing = [unit for unit in units if lo[unit] <= hi[unit]]
+        assert found.back == max(floor(unit * stride) - int(lo[unit]) for unit in seeing)
+        assert found.ahead == max(
+            int(hi[unit]) - (ceil((unit + 1) * stride) - 1) for unit in seeing
+        )
 
 
 def assert_holds(
@@ -253,7 +274,9 @@ def assert_holds(
         inside = np.flatnonzero((margin <= lo) & (lo <= hi) & (hi < size - margin))
         if not inside.size:
             continue
-        for unit in range(inside[0], int(inside[0] + until * (inside[-1] - inside[0])) + 1):
+        units = range(inside[0], int(inside[0] + until * (inside[-1] - inside[0])) + 1)
+        assert_range(found, units, lo, hi)
+        for unit in units:
             seen = (lo[unit], hi[unit]) if lo[unit] <= hi[unit] else None
             assert claimed(found, unit) == seen, f"channel {channel}, unit {unit}: {found}"
             compared += 1

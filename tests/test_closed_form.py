@@ -101,7 +101,7 @@ def test_causal_dilated_convolutions() -> None:
         for k in range(6):
             v = net.conv(v, 2, dilation=2**k, pads=(2**k, 0))
     # Twice 1 + 2 + 4 + 8 + 16 + 32 elements of the past.
-    assert net.field(v) == AxisField(127, 1, -126, -63, ((-126, 127),))
+    assert net.field(v) == AxisField.periodic(1, (-126, 0))
 
 
 def test_channels_last() -> None:
@@ -152,7 +152,7 @@ def test_squeeze_and_excite() -> None:
     a = net.analysis(net.conv(net.op("Mul", v, gate), 3, pads=1))
     v = a.outputs[0]
     assert a.box(v, (0, 0, 10, 10)) == ((0, 0), (0, 0), (0, 19), (0, 19))
-    assert a.field(v)[2] == AxisField(5, 1, -2, 0, ((-2, 5),))
+    assert a.field(v)[2] == AxisField.periodic(1, (-2, 2))
     everything = a.field(v, local=False)
     assert everything.is_global
     assert everything.size[2:] == (inf, inf)
@@ -178,37 +178,42 @@ def test_u_net(upward: str) -> None:
         v = net.pool(v)
     v = net.conv(net.conv(v, 3, pads=1), 3, pads=1)
     # 1 + 4, and 1 for the pool; + 8 + 2; + 16 + 4; + 32.
-    assert net.field(v) == AxisField(68, 8, -30, Fraction(7, 2), ((-30, 68),))
+    assert net.field(v) == AxisField.periodic(8, (-30, 37))
     for skip in reversed(skips):
         v = net.merge("Concat", skip, up(v))
         v = net.conv(net.conv(v, 3, pads=1), 3, pads=1)
     assert assert_holds(net, v, margin=60)
     found = net.field(v)
     assert (found.stride, len(found.phases)) == (1, 8)
-    # What eight neighbours, the first at a multiple of eight, see together.
+    # Of eight neighbours, the first at a multiple of eight.
     lo, hi = (end[0] for end in observed(net, v, 2))
-    assert found.size == hi[160:168].max() - lo[160:168].min() + 1
-    assert found.start == lo[160:168].min() - 160
+    sizes = (hi - lo + 1)[160:168]
+    assert (found.smallest, found.size) == (sizes.min(), sizes.max())
+    assert found.start == lo[160] - 160
+    own = np.arange(len(lo))
+    assert (found.back, found.ahead) == ((own - lo)[160:168].max(), (hi - own)[160:168].max())
 
 
 def test_upsampling_by_two() -> None:
     net = Net(1, 40)
     v = net.resize("x", 2, mode="nearest")
-    assert net.field(v) == AxisField(1, Fraction(1, 2), 0, 0, ((0, 1), (0, 1)))
+    assert net.field(v) == AxisField.periodic(Fraction(1, 2), (0, 0), (0, 0))
     assert isinstance(net.field(v).stride, Fraction)
     # Elements -1 | 0 0 | 1 1: the first unit reads -1, 0, 0 and the second 0, 0, 1.
     after = net.field(net.conv(v, 3, pads=1))
-    assert after == AxisField(3, Fraction(1, 2), -1, 0, ((-1, 2), (0, 2)))
+    assert after == AxisField.periodic(Fraction(1, 2), (-1, 0), (0, 1))
+    assert (after.size, after.centre, after.back, after.ahead) == (2, Fraction(-1, 4), 1, 1)
     linear = net.resize("x", 2, mode="linear")
-    assert net.field(linear).phases == ((-1, 2), (0, 2))
+    assert net.field(linear).phases == ((-1, 0), (0, 1))
     cubic = Net(1, 40, 40)
-    assert cubic.field(cubic.resize("x", 2, mode="cubic")).phases == ((-2, 4), (-1, 4))
+    assert cubic.field(cubic.resize("x", 2, mode="cubic")).phases == ((-2, 1), (-1, 2))
 
 
 def test_units_that_see_nothing() -> None:
     net = Net(1, 120)
     v = net.tconv("x", 2, stride=3)
-    assert net.field(v).phases == ((0, 1), (0, 1), (0, 0))
+    assert net.field(v).phases == ((0, 0), (0, 0), (0, -1))
+    assert (net.field(v).smallest, net.field(v).size) == (0, 1)
     assert assert_holds(net, v, margin=20)
 
 
@@ -219,13 +224,13 @@ def test_pixel_shuffle(exported: str) -> None:
     v = net.op("DepthToSpace", v, blocksize=3) if exported == "DepthToSpace" else net.shuffle(v, 3)
     found = net.field(v)
     assert (found.size, found.stride, found.start) == (3, Fraction(1, 3), -1)
-    assert found.phases == ((-1, 3),) * 3
+    assert found.phases == ((-1, 1),) * 3
 
 
 def test_padding_after_a_pixel_shuffle() -> None:
     net = Net(1, 40)
     shuffled = net.upshuffle("x", 2)
-    expected = AxisField(3, Fraction(1, 2), -1, 0, ((-1, 2), (0, 2)))
+    expected = AxisField.periodic(Fraction(1, 2), (-1, 0), (0, 1))
     assert net.field(net.conv(shuffled, 3, pads=1)) == expected
     assert net.field(net.conv(net.pad(shuffled, (1, 1)), 3)) == expected
 
@@ -242,7 +247,7 @@ def test_interleaved_channels() -> None:
     net = Net(1, 60)
     v = net.shuffle(net.merge("Concat", "x", net.conv("x", 3, pads=1)), 2)
     found = net.field(v)
-    assert (found.size, found.start, len(found.branches)) == (4, -1, 2)
+    assert (found.smallest, found.size, found.start, len(found.branches)) == (1, 3, 0, 2)
     for unit in range(20, 24):
         seen = net.field(v, at={2: unit})
         assert (seen.size, seen.start) == ((3, unit // 2 - 1) if unit % 2 else (1, unit // 2))
@@ -258,7 +263,12 @@ def test_unequal_strides_are_answered_and_told(kind: str) -> None:
     v = net.conv(net.merge(kind, left, right), 3, pads=1)
     found = net.field(v)
     assert {branch.stride for branch in found.branches} == {1, 2}
-    assert (found.size, found.start, found.stride) == (7, -3, 2)
+    assert (found.start, found.stride) == (-3, 2)
+    # The branches drift apart: the figures are those of the units away from the borders.
+    lo, hi = (end[0] for end in observed(net, v, 2))
+    inner = (lo > 0) & (lo <= hi) & (hi < hi.max())
+    sizes = (hi - lo + 1)[inner]
+    assert (found.smallest, found.size) == (sizes.min(), sizes.max())
     assert assert_holds(net, v, margin=10, until=0.4)
     notes = net.analysis(v).unequal
     assert len(notes) == 1
@@ -270,7 +280,7 @@ def test_unequal_centres_are_told(kind: str) -> None:
     net = Net(1, 60)
     left, right = net.conv("x", 3, pads=1), net.conv("x", 3, pads=(2, 0))
     v = net.conv(net.merge(kind, left, right), 1)
-    assert net.field(v) == AxisField(4, 1, -2, Fraction(-1, 2), ((-2, 4),))
+    assert net.field(v) == AxisField.periodic(1, (-2, 1))
     notes = net.analysis(v).unequal
     assert len(notes) == 1
     assert "centres -1, 0 on axis 2" in notes[0].reason
@@ -282,14 +292,14 @@ def test_equal_branches_are_not_told(kind: str) -> None:
     wide = net.conv("x", 3, dilation=2, pads=2)
     v = net.conv(net.merge(kind, "x", net.conv("x", 3, pads=1), wide), 1)
     assert net.analysis(v).unequal == []
-    assert net.field(v) == AxisField(5, 1, -2, 0, ((-2, 5),))
+    assert net.field(v) == AxisField.periodic(1, (-2, 2))
 
 
 def test_flips() -> None:
     net = Net(1, 60)
     v = net.conv(net.flip("x"), 3, stride=2, pads=(0, 1))
     # Unit 0 sees the last three elements.
-    assert net.field(v) == AxisField(3, -2, 57, 58, ((57, 3),))
+    assert net.field(v) == AxisField.periodic(-2, (57, 59))
     assert assert_holds(net, v, margin=5)
     both = net.op("Add", "x", net.flip("x"))
     assert {branch.stride for branch in net.field(both).branches} == {1, -1}
@@ -311,7 +321,7 @@ def test_a_cyclic_shift_there_and_back() -> None:
     net = Net(1, 60)
     shifted = net.op("Concat", net.slice("x", 3), net.crop("x", [3]), axis=2)
     back = net.op("Concat", net.slice(shifted, 57), net.crop(shifted, [57]), axis=2)
-    assert net.field(back) == AxisField(1, 1, 0, 0, ((0, 1),))
+    assert net.field(back) == AxisField.periodic(1, (0, 0))
 
 
 # ---------------------------------------------------------------- channels that differ
@@ -325,7 +335,7 @@ def test_concatenated_channels() -> None:
     assert [a.field(v, at={1: c})[2].size for c in range(6)] == [1, 1, 3, 3, 5, 5]
     runs = [(channels, found[2].size) for channels, found in a.fields(v, axis=1)]
     assert runs == [(range(2), 1), (range(2, 4), 3), (range(4, 6), 5)]
-    assert a.field(v)[2].size == 5
+    assert (a.field(v)[2].smallest, a.field(v)[2].size) == (1, 5)
     assert [channels for channels, _ in a.fields(v, axis=-2)] == [r[0] for r in runs]
     assert assert_holds(net, v, margin=10)
 
@@ -345,7 +355,8 @@ def test_all_channels_of_space_to_depth() -> None:
     v = net.op("SpaceToDepth", net.conv("x", 3, pads=1), blocksize=2)
     a = net.analysis(v)
     # All channels together see one element more than each.
-    assert a.field(v).size[2:] == (4, 4)
+    assert a.field(v).size[2:] == (3, 3)
+    assert [side.phases for side in a.field(v)[2:]] == [((-1, 2),)] * 2
     assert a.field(v).stride[2:] == (2, 2)
     assert a.field(v).start[2:] == (-1, -1)
 
@@ -355,7 +366,7 @@ def test_space_to_depth_beside_other_channels(order: int) -> None:
     net = Net(1, 60)
     parts = [net.unshuffle("x", 2), net.pool("x")][::order]
     v = net.conv(net.merge("Concat", *parts), 1)
-    assert net.field(v) == AxisField(2, 2, 0, Fraction(1, 2), ((0, 2),))
+    assert net.field(v) == AxisField.periodic(2, (0, 1))
 
 
 def test_channels_of_the_input_that_come_twice() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from rfgraph.checks.finding import Checked, Finding, Report
 from rfgraph.errors import QueryError
 
-VERSION = 1
+VERSION = 2
 
 # What is kept of a finding.
 _ENTRY = {"fingerprint": str, "code": str, "place": str, "count": int}
@@ -21,8 +21,11 @@ _ENTRY = {"fingerprint": str, "code": str, "place": str, "count": int}
 # What is kept of a field along an axis.
 _SIDE = {
     "size": (int, type(None)),
+    "smallest": (int, type(None)),
     "stride": (int, str, type(None)),
-    "start": (int, str, type(None)),
+    "start": (int, type(None)),
+    "back": (int, type(None)),
+    "ahead": (int, type(None)),
     "global": (bool,),
 }
 

@@ -29,8 +29,8 @@ AT_LEAST = Option(
     "at-least",
     by_axis(whole),
     None,
-    "the size that a field has to have, as rfgraph show prints it, borders not clipped: "
-    "at-least = 128",
+    "the size that the field of every unit has to have, as rfgraph show prints it, borders not "
+    "clipped: at-least = 128",
 )
 
 
@@ -46,7 +46,8 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
     this check holds every export to it.
 
     `covers` compares what the widest unit sees of the axis, clipped at the borders, with the axis;
-    `at-least` compares the size of the field, which is the same at every size of the input.
+    `at-least` compares the size of the field of the unit that sees least, borders left out; it is
+    the same at every size of the input.
 
     Example: three convolutions with kernel 3 and stride 1 see 7 pixels. With `at-least = 9` that is
 
@@ -90,9 +91,12 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
                     )
             for axis, least in subject.limits("at-least", output, name).items():
                 side = analysis.field(output, name, local=local)[axis]
-                if not side.is_global and side.size + slack < least:
+                if not side.is_global and side.smallest + slack < least:
+                    who = f"output '{output}'"
+                    if side.smallest < side.size:
+                        who = f"a unit of {who}"
                     yield subject.finding(
-                        f"output '{output}' sees {elements(side.size)} along axis {axis} of input "
+                        f"{who} sees {elements(side.smallest)} along axis {axis} of input "
                         f"'{name}', and has to see at least {least}",
                         "widen it (larger kernels, strides or dilations, more layers), or lower "
                         "'at-least'",
@@ -100,6 +104,6 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
                         input=name,
                         axis=axis,
                         option=AT_LEAST.name,
-                        size=int(side.size),
+                        size=int(side.smallest),
                         at_least=least,
                     )

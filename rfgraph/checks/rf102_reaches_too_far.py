@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
-from math import ceil
+from math import isfinite
 
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, by_axis, whole
 from rfgraph.checks.registry import check
 from rfgraph.checks.rf101_covers import LOCAL, TOLERANCE
 from rfgraph.checks.subject import Subject, elements
-from rfgraph.closed_form import AxisField
 
 AT_MOST = Option(
     "at-most",
@@ -38,8 +36,9 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
     it was. A layer that reads the whole axis (a global pooling, an instance normalisation,
     attention) makes exact tiles impossible.
 
-    Unit o has the elements o * stride to (o + 1) * stride - 1 for its own; the halo is what its
-    field reaches beyond them, on the side where that is more.
+    Unit o has the elements o * stride to (o + 1) * stride - 1 for its own; the halo is what the
+    field of any unit reaches beyond them, on the side where that is more. An output that is shorter
+    than the input, as nothing is padded, is laid over the input's middle.
 
     Example: a convolution with kernel 5 and padding 2 has a halo of 2. With `halo = 1` that is
 
@@ -70,8 +69,8 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
                     at_most=most,
                 )
         for axis, most in subject.limits("halo", output, name).items():
-            side = analysis.field(output, name, local=local)[axis]
-            reaches = halo(side)
+            sides = analysis.halo(output, name, axis, local)
+            reaches = int(max(sides)) if sides and isfinite(max(sides)) else None
             if reaches is None or reaches > most + slack:
                 far = "any distance" if reaches is None else elements(reaches)
                 yield subject.finding(
@@ -85,16 +84,3 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
                     reaches=reaches,
                     halo=most,
                 )
-
-
-def halo(side: AxisField) -> int | None:
-    """How far a field reaches beyond the elements of its unit's own; None: without end.
-
-    >>> halo(AxisField(5, 1, -2, 0)), halo(AxisField(7, 2, -3, 0)), halo(AxisField.endless())
-    (2, 3, None)
-    """
-    if side.is_global or side.irregular:
-        return None
-    own = max(max(len(side.phases), 1) * abs(Fraction(side.stride)), Fraction(1))
-    before, after = -Fraction(side.start), Fraction(side.start) + Fraction(side.size) - own
-    return max(ceil(before), ceil(after), 0)

@@ -47,11 +47,11 @@ def off_centre(subject: Subject) -> Iterator[Finding]:
                 continue
             if subject.is_causal(output, given, axis):
                 continue
-            reach = analysis.reach(output, given, axis)
+            extent = analysis.extent(output, given, axis, local=True)
             size = (analysis.shape(given) or ())[axis]
-            if reach is None or not size:
+            if extent is None or not size:
                 continue
-            offset = Fraction(reach[0]) + Fraction(reach[1]) - (size - 1)
+            offset = Fraction(extent[0]) + Fraction(extent[1]) - (size - 1)
             offset = offset / 2
             period = max(len(side.phases), 1) * abs(Fraction(side.stride))
             allowed = subject.settings.get("off-centre", output)

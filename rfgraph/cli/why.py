@@ -30,11 +30,10 @@ def add(commands: Any) -> None:
     parts.add_argument(
         "--local",
         action="store_true",
-        default=True,
-        help="what is seen without statistics over a whole axis (this is the default)",
+        help="without what is global: what passed a statistic or attention over a whole axis",
     )
     parts.add_argument(
-        "--all", action="store_false", dest="local", help="with what came by a statistic"
+        "--all", action="store_false", dest="local", help="all that is seen (this is the default)"
     )
     why.add_argument("--input", metavar="NAME", help="one input only")
     why.add_argument("--all-axes", action="store_true", help="every axis of the inputs")

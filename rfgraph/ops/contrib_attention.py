@@ -21,7 +21,6 @@ from rfgraph.ops.recast import vector
 from rfgraph.ops.registry import Operation, Reads, ShapeRule, Undetermined, transfer
 from rfgraph.partial import Partial
 from rfgraph.reads import (
-    LINEAR,
     STATISTIC,
     WHOLE,
     AxisRead,
@@ -418,11 +417,9 @@ def _projections(op: Operation, where: _Places) -> list[Stage]:
     factors = [vector(k, op.shape(k), 1) for k in where.weights if op.live(k)]
     if factors:
         matrix = Stage(weights, [Elementwise(1), *factors])
-    along = STATISTIC if op.live(1) or factors else LINEAR
-    down = STATISTIC if op.live(0) or scales else LINEAR
     reads: list[Read] = [
-        PerAxis(source, (same(0), same(1), along)),
-        PerAxis(matrix, (down, same(2))),
+        PerAxis(source, (same(0), same(1), STATISTIC)),
+        PerAxis(matrix, (STATISTIC, same(2))),
     ]
     if op.has(2):
         reads.append(PerAxis(2, (same(2),)))

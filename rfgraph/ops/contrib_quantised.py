@@ -16,7 +16,6 @@ from rfgraph.ops.elementwise import elementwise
 from rfgraph.ops.recast import Given, Recast, inferred, last, vector
 from rfgraph.ops.registry import Operation, Reads, ShapeRule, axis_of, transfer
 from rfgraph.reads import (
-    LINEAR,
     STATISTIC,
     WHOLE,
     AxisRead,
@@ -239,9 +238,7 @@ def mat_mul_n_bits(op: Operation) -> Reads:
     """
     rank, columns = len(op.shape(0)), op.attribute("N")
     n = rank - 1
-    packed = any(op.live(k) for k in (1, 2, 3, 4))
-    along: AxisRead = STATISTIC if packed else LINEAR
-    reads: list[Read] = [PerAxis(0, (*map(same, range(n)), along))]
+    reads: list[Read] = [PerAxis(0, (*map(same, range(n)), STATISTIC))]
     for k in (1, 2, 3):
         if op.has(k):
             shape = op.shape(k)
@@ -267,8 +264,7 @@ def mat_mul_bnb4(op: Operation) -> Reads:
     https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftmatmulbnb4
     """
     rank, rows, row = len(op.shape(0)), op.attribute("N"), op.attribute("K")
-    along: AxisRead = STATISTIC if op.live(1) or op.live(2) else LINEAR
-    reads: list[Read] = [PerAxis(0, (*map(same, range(rank - 1)), along))]
+    reads: list[Read] = [PerAxis(0, (*map(same, range(rank - 1)), STATISTIC))]
     n = np.arange(rows)
     for k, size in ((1, 2), (2, op.attribute("block_size"))):
         own: AxisRead = WHOLE

@@ -11,7 +11,6 @@ from rfgraph.ops.moving import gathered, pad
 from rfgraph.ops.recast import Recast, inferred
 from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.reads import (
-    LINEAR,
     STATISTIC,
     WHOLE,
     AxisRead,
@@ -114,7 +113,7 @@ def rfft(op: Operation) -> Reads:
     """
     rank = len(op.shape(0))
     signal = op.attribute("signal_ndim", 1) + (op.node.op_type == "Irfft")
-    return [PerAxis(0, (*map(same, range(rank - signal)), *[LINEAR] * signal))]
+    return [PerAxis(0, (*map(same, range(rank - signal)), *[STATISTIC] * signal))]
 
 
 _PLACES = "which places are read is computed: the whole of X is assumed"

@@ -95,14 +95,13 @@ def kept_along(
     if kept.all():
         return [whole]
     statistic = isinstance(whole, Fixed) and whole.statistic
-    linear = isinstance(whole, Fixed) and whole.linear
     packed = np.packbits(kept)
-    key = (blake2b(packed.tobytes()).digest(), kept.shape, tuple(axes), statistic, linear)
+    key = (blake2b(packed.tobytes()).digest(), kept.shape, tuple(axes), statistic)
 
     def make() -> tuple[list[AxisRead], bool]:
         over = [(axis, n) for axis, n in zip(axes, kept.shape, strict=False) if n > 1]
         sizes = [n for _, n in over]
-        return _listed(kept.reshape(*sizes, -1), [a for a, _ in over], statistic, linear)
+        return _listed(kept.reshape(*sizes, -1), [a for a, _ in over], statistic)
 
     reads, exact = op.once(key, make)
     if not exact:
@@ -145,17 +144,15 @@ def kept_together(
     return [tuple(sides)]
 
 
-def _listed(
-    kept: np.ndarray, axes: list[int], statistic: bool, linear: bool
-) -> tuple[list[AxisRead], bool]:
+def _listed(kept: np.ndarray, axes: list[int], statistic: bool) -> tuple[list[AxisRead], bool]:
     size = kept.shape[-1]
     if not axes:
         found = runs(kept)
         if all(run.step == 1 for run in found) and len(found) <= _MANY:
-            return [Fixed(run.start, run.many, statistic, linear) for run in found], True
+            return [Fixed(run.start, run.many, statistic) for run in found], True
         # A progression has no word of its own where no axis is followed.
         found = _merged(found if len(found) > 1 else _one_by_one(found[0]))
-        return [Fixed(run.start, run.many, statistic, linear) for run in found], False
+        return [Fixed(run.start, run.many, statistic) for run in found], False
     flat = kept.reshape(-1, size)
     edges = np.diff(flat.astype(np.int8), axis=1, prepend=0, append=0)
     row, start = np.nonzero(edges == 1)
@@ -173,7 +170,7 @@ def _listed(
         counts = np.zeros(len(flat), dtype=np.int64)
         starts[row[here]] = start[here]
         counts[row[here]] = end[here] - start[here]
-        reads.append(_table(tuple(axes), starts, counts, kept.shape[:-1], size, statistic))
+        reads.append(_table(tuple(axes), starts, counts, kept.shape[:-1], size))
     return reads, exact
 
 
@@ -211,9 +208,8 @@ def _table(
     counts: np.ndarray,
     shape: Shape,
     size: int,
-    statistic: bool,
 ) -> Table:
-    """The reads of a mask; what moves with the output has a place, as a window has."""
+    """The reads of a mask."""
     interior, open_ = _interior(starts, counts, size, axes[0]) if len(axes) == 1 else (None, 0)
     return Table(
         axes,
@@ -221,7 +217,6 @@ def _table(
         counts.reshape(shape),
         1,
         interior,
-        statistic and (interior is None or open_ != 0),
         open_,
     )
 

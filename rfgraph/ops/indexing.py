@@ -44,14 +44,12 @@ def listed(
     axes: Sequence[int],
     starts: np.ndarray,
     counts: np.ndarray,
-    *,
-    statistic: bool = False,
 ) -> AxisRead:
     """`counts` coordinates from `starts` on for every coordinate of the output axes `axes`."""
     starts, counts = np.where(counts > 0, starts, 0), np.maximum(counts, 0)
     kept, (first, many) = compressed(axes, starts, counts)
     if not kept and many > 0:
-        return Fixed(int(first), int(many), statistic)
+        return Fixed(int(first), int(many))
     if not kept:
         # Nothing is read anywhere.
         kept, none = [axes[-1]], np.zeros(starts.shape[-1], dtype=np.int64)
@@ -60,7 +58,6 @@ def listed(
         tuple(kept),
         np.ascontiguousarray(first, dtype=np.int64),
         np.ascontiguousarray(many, dtype=np.int64),
-        statistic=statistic,
     )
 
 

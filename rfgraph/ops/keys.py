@@ -63,9 +63,7 @@ class Keys:
                 return [STATISTIC]
             return [Fixed(int(self.first[0, 0]), int(counts), statistic=True)]
         _, starts = self._over(np.broadcast_to(self.first, self.counts.shape))
-        # A window has a place among the keys.
-        statistic = self.interior is None or self.open != 0
-        return [Table(axes, starts, counts, 1, self.interior, statistic, self.open)]
+        return [Table(axes, starts, counts, 1, self.interior, self.open)]
 
     def queries(self, least: int, length: int) -> list[AxisRead]:
         """Each query's own row of `length`, where it may attend `least` keys; none for none."""

@@ -14,7 +14,7 @@ from rfgraph.ops.moving import gathered
 from rfgraph.ops.reduction import reduced
 from rfgraph.ops.registry import Operation, Reads, transfer
 from rfgraph.reads import (
-    LINEAR,
+    STATISTIC,
     WHOLE,
     AxisRead,
     Elementwise,
@@ -180,7 +180,7 @@ def by_row(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx_aionnxml_LinearRegressor.html
     https://onnx.ai/onnx/operators/onnx_aionnxml_SVMRegressor.html
     """
-    return _whole_rows(op, LINEAR)
+    return _whole_rows(op, STATISTIC)
 
 
 # ---------------------------------------------------------------- trees
@@ -289,7 +289,7 @@ def _mixed(op: Operation, features: np.ndarray) -> Stage:
     """Some features of each row made one."""
     chosen = np.flatnonzero(features)
     picked = Stage((_rows(op), len(chosen)), [PerAxis(0, (same(0), gathered((1,), chosen)))])
-    return Stage((_rows(op), 1), [PerAxis(picked, (same(0), LINEAR))])
+    return Stage((_rows(op), 1), [PerAxis(picked, (same(0), STATISTIC))])
 
 
 def _scores(op: Operation, tested: np.ndarray) -> list[Read]:

@@ -11,7 +11,6 @@ import numpy as np
 from rfgraph.ops.cuts import confined, kept_along, kept_together
 from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
 from rfgraph.reads import (
-    LINEAR,
     STATISTIC,
     AxisRead,
     Elementwise,
@@ -23,11 +22,6 @@ from rfgraph.reads import (
     point,
     same,
 )
-
-
-def mixed(op: Operation, *others: int) -> AxisRead:
-    """The read of a contracted axis: by fixed weights if no other operand is computed."""
-    return STATISTIC if any(op.live(k) for k in others) else LINEAR
 
 
 @transfer("Gemm", since=7)
@@ -46,10 +40,9 @@ def gemm(op: Operation) -> Reads:
     B = op.shape(1)[::-1] if flipB else op.shape(1)
     reads: list[Read] = []
     if not op.prune or op.attribute("alpha", 1.0):
-        along = contracted(op, left, right, A, B, mixed(op, 1))
+        along = contracted(op, left, right, A, B)
         reads += [PerAxis(0, (r, same(0)) if flipA else (same(0), r)) for r in along]
-        down = contracted(op, left, right, A, B, mixed(op, 0))
-        reads += [PerAxis(1, (same(1), r) if flipB else (r, same(1))) for r in down]
+        reads += [PerAxis(1, (same(1), r) if flipB else (r, same(1))) for r in along]
     if op.has(2) and (not op.prune or op.attribute("beta", 1.0)):
         reads.append(Elementwise(2))
     return reads
@@ -63,14 +56,7 @@ def mat_mul(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__MatMul.html
     """
-    return multiplied(
-        op,
-        op.shape(0),
-        op.shape(1),
-        (0, mixed(op, 1)),
-        (1, mixed(op, 0)),
-        (op.zeros(0), op.zeros(1)),
-    )
+    return multiplied(op, op.shape(0), op.shape(1), 0, 1, (op.zeros(0), op.zeros(1)))
 
 
 # The largest table of what is kept by both operands of a product.
@@ -83,7 +69,6 @@ def contracted(
     right: np.ndarray | None,
     A: Shape,
     B: Shape,
-    whole: AxisRead,
 ) -> list[AxisRead]:
     """The reads of the contracted axis k of a matrix product, without zeros of an operand.
 
@@ -100,26 +85,25 @@ def contracted(
         kept.append(~turned[..., None, :, :] if column and row else ~turned)
     kept = [k.reshape((1,) * (rank + 1 - k.ndim) + k.shape) for k in kept]
     if not kept:
-        return [whole]
+        return [STATISTIC]
     if prod(np.broadcast_shapes(*(k.shape for k in kept))) > _JOINT:
         # One of them alone: the one that leaves less.
         kept = [min(kept, key=lambda k: float(k.mean()))]
     both = reduce(np.logical_and, kept)
-    return kept_along(op, np.broadcast_to(both, (*both.shape[:-1], A[-1])), range(rank), whole)
+    return kept_along(op, np.broadcast_to(both, (*both.shape[:-1], A[-1])), range(rank), STATISTIC)
 
 
 def multiplied(
     op: Operation,
     A: Shape,
     B: Shape,
-    left: tuple[Source, AxisRead],
-    right: tuple[Source, AxisRead],
+    left: Source,
+    right: Source,
     zeros: tuple[np.ndarray | None, np.ndarray | None],
 ) -> list[Read]:
     """What a matrix product of arrays of the shapes `A` and `B` reads of both.
 
-    `left` and `right`: where they come from, and how the contracted axis is read. `zeros`: their
-    elements that are 0, compressed.
+    `left` and `right`: where they come from. `zeros`: their elements that are 0, compressed.
     """
     rank = len(op.out())
     row, column = len(A) > 1, len(B) > 1
@@ -130,14 +114,11 @@ def multiplied(
         first = batch - len(sizes)
         return [same(first + k) if n > 1 else point(0) for k, n in enumerate(sizes)]
 
-    (a, along), (b, down) = left, right
     rows = [*leading(A, 2), same(batch)] if row else []
+    along = contracted(op, *zeros, A, B)
     return [
-        *(PerAxis(a, (*rows, r)) for r in contracted(op, *zeros, A, B, along)),
-        *(
-            PerAxis(b, (*leading(B, 2), r, same(rank - 1)) if column else (r,))
-            for r in contracted(op, *zeros, A, B, down)
-        ),
+        *(PerAxis(left, (*rows, r)) for r in along),
+        *(PerAxis(right, (*leading(B, 2), r, same(rank - 1)) if column else (r,)) for r in along),
     ]
 
 
@@ -238,7 +219,6 @@ class _Product:
     def reads(self, k: int) -> list[Read]:
         """What is read of operand `k`."""
         labels, shape = self._inputs[k], self._op.shape(k)
-        mix = mixed(self._op, *(other for other in self._op.inputs if other != k))
         source: Source = k
         if any(labels.count(label) > 1 and label not in self._place for label in labels):
             distinct = list(dict.fromkeys(labels))
@@ -262,7 +242,7 @@ class _Product:
             )
 
         if self._kept is None:
-            return [read(dict.fromkeys(summed, mix))]
+            return [read(dict.fromkeys(summed, STATISTIC))]
         # What is kept with any of the elements that it is multiplied with.
         others = [
             axis
@@ -276,5 +256,5 @@ class _Product:
             return confined(self._op, [read({})], kept, self._op.out())
         sizes = [self._sizes[label] for label in summed]
         kept = np.broadcast_to(kept, (*kept.shape[: len(self._place)], *sizes))
-        found = kept_together(self._op, kept, range(len(self._place)), mix)
+        found = kept_together(self._op, kept, range(len(self._place)), STATISTIC)
         return [read(dict(zip(summed, along, strict=True))) for along in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rfgraph.ops.convolution import convolved
-from rfgraph.ops.linear import mixed, multiplied
+from rfgraph.ops.linear import multiplied
 from rfgraph.ops.reduction import reduced
 from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.ops.windows import bias
@@ -144,4 +144,4 @@ def _product(op: Operation, left: tuple[int, ...], right: tuple[int, ...]) -> li
     a = _dequantised(op, left[0], len(A) - 2, *left[1:])
     b = _dequantised(op, right[0], len(B) - 1, *right[1:])
     zeros = op.stored_zeros(left[0], left[-1], -2), op.stored_zeros(right[0], right[-1])
-    return multiplied(op, A, B, (a, mixed(op, *right)), (b, mixed(op, *left)), zeros)
+    return multiplied(op, A, B, a, b, zeros)

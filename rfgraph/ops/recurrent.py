@@ -9,7 +9,6 @@ from typing import TypeAlias
 import numpy as np
 
 from rfgraph.ops.cuts import kept_along
-from rfgraph.ops.linear import mixed
 from rfgraph.ops.registry import Operation, Reads, transfer
 from rfgraph.reads import (
     STATISTIC,
@@ -165,11 +164,11 @@ def _over_directions(
 
 def _features(op: Operation, direction: int) -> list[AxisRead]:
     """The reads of X's features: those of which the column of W is not 0 for all units."""
-    whole, zeros = mixed(op, _W), op.zeros(_W)
+    zeros = op.zeros(_W)
     if zeros is None:
-        return [whole]
+        return [STATISTIC]
     lost = zeros[direction if len(zeros) > 1 else 0].all(axis=0)
-    return kept_along(op, ~np.broadcast_to(lost, op.shape(_W)[2:]), (), whole)
+    return kept_along(op, ~np.broadcast_to(lost, op.shape(_W)[2:]), (), STATISTIC)
 
 
 def _times(
@@ -182,7 +181,7 @@ def _times(
     full = bool((lengths == length).all())
     axes = (0,) if full else (0, 2)
     if last:
-        read = STATISTIC if full else Table((2,), np.zeros_like(lengths), lengths, statistic=True)
+        read = STATISTIC if full else Table((2,), np.zeros_like(lengths), lengths)
         return read, lengths[None]
     t = np.arange(length)[:, None]
     steps = lengths - t if reverse else t + 1
@@ -192,7 +191,7 @@ def _times(
     starts = np.broadcast_to(t if reverse else np.zeros_like(t), steps.shape)
     counts = np.maximum(steps, 0)
     side = 1 if reverse else -1
-    return Table(axes, starts, counts, 1, shifted(0, 0), statistic=True, open=side), steps
+    return Table(axes, starts, counts, 1, shifted(0, 0), open=side), steps
 
 
 def _rows(
@@ -216,7 +215,7 @@ def _rows(
 def _of_block(op: Operation, source: int, direction: int, rows: AxisRead) -> Read:
     """Rows of an input for one direction, and all columns of the matrices."""
     if source == _W:
-        return PerAxis(_W, (point(direction), rows, mixed(op, _X)))
+        return PerAxis(_W, (point(direction), rows, STATISTIC))
     if source == _R:
         return PerAxis(_R, (point(direction), rows, STATISTIC))
     if source in (_B, _P):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rfgraph.ops.cuts import runs
-from rfgraph.ops.linear import mixed
 from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.reads import (
-    LINEAR,
+    STATISTIC,
     AxisRead,
     Elementwise,
     Fixed,
@@ -51,8 +50,8 @@ def dft(op: Operation) -> Reads:
             length = length // 2 + 1
         count = min(count, length)
     along: list[AxisRead] = [same(a) for a in range(rank)]
-    along[axis] = Fixed(0, count, statistic=True, linear=True)
-    along[-1] = LINEAR
+    along[axis] = Fixed(0, count, statistic=True)
+    along[-1] = STATISTIC
     return [PerAxis(0, tuple(along))]
 
 
@@ -85,7 +84,7 @@ def stft(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__STFT.html
     """
     step, length = _frames(op)
-    parts = [LINEAR] * (len(op.shape(0)) - 2)
+    parts = [STATISTIC] * (len(op.shape(0)) - 2)
     zeros = op.zeros(2)
     kept = np.ones(length, dtype=bool) if zeros is None else np.broadcast_to(~zeros, (length,))
     reads: list[Read] = [
@@ -93,7 +92,7 @@ def stft(op: Operation) -> Reads:
         for run in runs(kept)
     ]
     if op.has(2):
-        reads.append(PerAxis(2, (mixed(op, 0),)))
+        reads.append(PerAxis(2, (STATISTIC,)))
     return reads
 
 

@@ -73,5 +73,5 @@ def tf_idf_vectorizer(op: Operation) -> Reads:
     row: AxisRead = STATISTIC
     if not reads.all():
         counts = np.where(reads, X[-1], 0)
-        row = Table((len(Y) - 1,), np.zeros_like(counts), counts, statistic=True)
+        row = Table((len(Y) - 1,), np.zeros_like(counts), counts)
     return [PerAxis(0, (*[same(a) for a in range(len(X) - 1)], row))]

@@ -52,7 +52,7 @@ def taps(axis: int, used: np.ndarray, step: int = 1) -> Fixed | Table:
     counts = used.sum(axis=1)
     if used.all():
         return STATISTIC
-    return Table((axis,), used.argmax(axis=1), counts, step, statistic=True)
+    return Table((axis,), used.argmax(axis=1), counts, step)
 
 
 def bias(k: int) -> Read:

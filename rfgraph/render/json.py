@@ -15,7 +15,7 @@ from rfgraph.explain import Explanation, Hop
 from rfgraph.render.rows import Row
 from rfgraph.validation.report import Validation
 
-VERSION = 1
+VERSION = 2
 
 
 def show(
@@ -126,14 +126,19 @@ def field(value: Field) -> list[dict[str, Any]]:
 def _axis(axis: AxisField) -> dict[str, Any]:
     out: dict[str, Any] = {
         "size": _number(axis.size),
+        "smallest": _number(axis.smallest),
         "stride": _number(axis.stride),
         "start": _number(axis.start),
         "centre": _number(axis.centre),
+        "back": _number(axis.back),
+        "ahead": _number(axis.ahead),
+        "past": axis.is_past,
+        "future": axis.is_future,
         "global": axis.is_global,
         "irregular": axis.irregular,
     }
     if len(axis.phases) > 1:
-        out["phases"] = [[_number(start), _number(size)] for start, size in axis.phases]
+        out["phases"] = [[_number(first), _number(last)] for first, last in axis.phases]
     if axis.branches:
         out["branches"] = [_axis(branch) for branch in axis.branches]
     return out

@@ -73,13 +73,14 @@ def _head(
     size = last - first + 1
     seen = f"{title} sees {size} of {found.size} along {axes} of {found.input}: {first}..{last}"
     field = analysis.field(tensor, found.input, local)[axis]
-    if isfinite(field.size) and field.size > size:
-        seen += f" ({field.size} if the input had no border)"
+    if isfinite(field.size) and field.size > size and (first == 0 or last == found.size - 1):
+        seen += f" ({text.sizes(field)} away from the borders)"
     lines = [seen]
     whole = found.whole
     if whole is not None:
         lines.append(f"first to see the whole axis: {_named(whole)}")
     full = analysis.box(tensor, unit, found.input)
+    near = analysis.box(tensor, unit, found.input, local=True)
     if whole is not None and field.is_global and whole.added:
         lines[-1] += ", by what it reads of the whole axis at once"
     elif local and full is not None and full[axis] != (first, last):
@@ -87,6 +88,8 @@ def _head(
         most = max(wider.lower, key=lambda hop: hop.added)
         ends = f"{full[axis][0]}..{full[axis][1]}"
         lines.append(f"with statistics and attention: {ends}, by {_named(most)}; see --all")
+    elif not local and near is not None and near[axis] != (first, last):
+        lines.append(f"without what is global: {near[axis][0]}..{near[axis][1]}; see --local")
     return lines
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, isnan
+from math import inf, isfinite, isnan
 
 from rfgraph.analysis import Analysis
 from rfgraph.closed_form import AxisField, Field, Number
@@ -75,33 +75,53 @@ def shape(value: Sequence[int] | None) -> str:
 
 
 def field(local: Field, full: Field, axes: Sequence[int]) -> str:
-    """A field over some axes: ``212x212 /32 @-90``, ``+global`` where more than that is seen."""
+    """A field over some axes: ``92-100x92-100 /1 @-46 reach 51/51``.
+
+    Sizes from the smallest to the largest, stride, start, reach back and ahead; ``+global`` where
+    more than that is seen.
+    """
     chosen = [local[axis] for axis in axes]
     if not chosen:
         return "all" if full.is_global else "."
     if all(a.is_global for a in chosen):
         return "global"
-    text = "x".join(_size(a) for a in chosen)
-    moving = [a for a in chosen if a.size != inf]
-    text += f" /{_each([a.stride for a in moving])} @{_each([a.start for a in moving])}"
+    text = "x".join(map(sizes, chosen))
+    moving = [a for a in chosen if not a.is_global]
+    text += f" /{_each([number(a.stride) for a in moving])}"
+    text += f" @{_each([number(a.start) for a in moving])}"
+    reaches = [f"{number(a.back)}/{number(a.ahead)}" for a in moving if not isnan(a.back)]
+    if reaches:
+        text += f" reach {_each(reaches)}"
     if any(a.irregular or a.branches for a in chosen):
         text += " ~"
     wider = [full[axis].is_global and not local[axis].is_global for axis in axes]
     return text + (" +global" if any(wider) else "")
 
 
-def _size(axis: AxisField) -> str:
-    return "all" if axis.size == inf else number(axis.size)
+def sizes(axis: AxisField) -> str:
+    """How many elements units see: ``7``, ``92-100``, or in a word.
+
+    >>> sizes(AxisField.periodic(1, (-1, 1))), sizes(AxisField.endless())
+    ('3', 'all')
+    """
+    if axis.is_past or axis.is_future:
+        return "past" if axis.is_past else "future"
+    if axis.size == inf:
+        return "all" if axis.smallest == inf else f"{number(axis.smallest)}-all"
+    if axis.smallest == axis.size:
+        return number(axis.size)
+    return f"{number(axis.smallest)}-{number(axis.size)}"
 
 
-def _each(values: Sequence[Number]) -> str:
-    texts = [number(value) for value in values]
+def _each(texts: Sequence[str]) -> str:
     return texts[0] if len(set(texts)) == 1 else ",".join(texts)
 
 
 def number(value: Number) -> str:
-    """A whole number, a fraction, or ``?`` where there is none."""
-    return "?" if isinstance(value, float) and isnan(value) else str(value)
+    """A whole number, a fraction, ``all`` without end, or ``?`` where there is none."""
+    if isinstance(value, float) and not isfinite(value):
+        return "?" if isnan(value) else "all"
+    return str(value)
 
 
 def box(ends: Sequence[tuple[int, int]] | None) -> str:
