@@ -231,10 +231,14 @@ def _size(side: Mapping[str, Any]) -> str:
 
 def _place(side: Mapping[str, Any]) -> str:
     """Where it is seen, in words."""
-    said = f"with stride {side['stride']} from {side['start']} on"
-    if side["back"] is None or side["ahead"] is None:
+    said = f"with stride {side['stride']}"
+    if side["start"] is not None:
+        said += f" from {side['start']} on"
+    ends = [side[key] for key in ("back", "ahead")]
+    if ends == [None, None]:
         return said
-    return f"{said} (reach {side['back']} back, {side['ahead']} ahead)"
+    back, ahead = ("all" if end is None else end for end in ends)
+    return f"{said} (reach {back} back, {ahead} ahead)"
 
 
 def _dims(shape: Sequence[int] | None) -> str:

@@ -315,15 +315,22 @@ def _live_reads(
             continue
         if shape is None:
             read = Everything(source)
-        elif isinstance(read, (PerAxis, Rearrange)):
+        elif not isinstance(read, Everything):
             size = source.shape if isinstance(source, Stage) else shapes.shape(names[source])
             _check(read, size, shape)
         kept.append(read)
     return kept
 
 
-def _check(read: PerAxis | Rearrange, source: Shape | None, extent: Shape) -> None:
+def _check(
+    read: Elementwise | PerAxis | Rearrange, source: Shape | None, extent: Shape
+) -> None:
     """Whether a read fits the shapes; what does not comes from a node that breaks the rules."""
+    if isinstance(read, Elementwise):
+        pairs = zip(reversed(source or ()), reversed(extent), strict=False)
+        if source is not None and not all(n in (1, m) for n, m in pairs):
+            raise ValueError(f"{source} can't be broadcast to {extent}")
+        return
     if source is None:
         raise ValueError("its input has no known shape")
     if isinstance(read, Rearrange):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, isfinite, isnan
+from math import inf, isfinite, isinf, isnan
 
 from rfgraph.analysis import Analysis
 from rfgraph.closed_form import AxisField, Field, Number
@@ -88,7 +88,8 @@ def field(local: Field, full: Field, axes: Sequence[int]) -> str:
     text = "x".join(map(sizes, chosen))
     moving = [a for a in chosen if not a.is_global]
     text += f" /{_each([number(a.stride) for a in moving])}"
-    text += f" @{_each([number(a.start) for a in moving])}"
+    starts = [number(a.start) for a in moving if not isinf(a.start)]
+    text += f" @{_each(starts)}" if starts else ""
     reaches = [f"{number(a.back)}/{number(a.ahead)}" for a in moving if not isnan(a.back)]
     if reaches:
         text += f" reach {_each(reaches)}"
