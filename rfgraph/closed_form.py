@@ -451,18 +451,21 @@ def _differences(views: Sequence[View]) -> tuple[Meeting, ...]:
 
 
 def _paces(view: View, axis: int) -> frozenset[Pace]:
-    """Of the local terms that hold everywhere and move."""
-    paces = set()
+    """Of the local terms that hold everywhere and move, united where they vary alike."""
+    patterns = []
     for term in view.terms:
         pattern = term.patterns[axis]
         if pattern is None or _placed_apart(term) or term.marks >> axis & 1:
             continue
-        if pattern.slope() and not pattern.is_open:
-            field = _field(pattern, {})
-            if field.size:
-                span = max(map(abs, pattern.advance))
-                centre = Fraction(field.centre)
-                paces.add(Pace(Fraction(field.stride), centre, field.ahead, span))
+        pattern = _by_unit(pattern, axis, term)
+        if pattern is not None and pattern.slope() and not pattern.is_open:
+            patterns.append(pattern)
+    paces = set()
+    for pattern in _united(patterns):
+        field = _field(pattern, {})
+        if field.size:
+            span = max(map(abs, pattern.advance))
+            paces.add(Pace(Fraction(field.stride), Fraction(field.centre), field.ahead, span))
     return frozenset(paces)
 
 
