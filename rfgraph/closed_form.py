@@ -125,12 +125,14 @@ class Meeting:
 class Term:
     """A pattern for each axis of the input (None: irregular), and where the term holds.
 
-    `masks` and `marks` are as in `rfgraph.bounds.Term`.
+    `masks` and `marks` are as in `rfgraph.bounds.Term`. `is_loose` tells that the term holds at some
+    places only, too many for masks to tell which.
     """
 
     patterns: tuple[Pattern | None, ...]
     masks: tuple[np.ndarray, ...] = ()
     marks: int = 0
+    is_loose: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,6 +233,7 @@ def _broadcast(view: View, source: Shape | None, extent: Shape | None) -> View:
             tuple(map(shift, t.patterns)),
             tuple(m.reshape(1, *[1] * lead, *m.shape[1:]) for m in t.masks),
             t.marks,
+            t.is_loose,
         )
         for t in view.terms
     ]
@@ -246,7 +249,7 @@ def _all_of(term: Term) -> Term:
             for k in reversed(range(len(pattern.digits))):
                 pattern = over_all(pattern, k, endless=True)
         patterns.append(pattern)
-    return Term(tuple(patterns), (), marks)
+    return Term(tuple(patterns), (), marks, term.is_loose)
 
 
 def _rearranged(term: Term, read: Rearrange, source: Shape, extent: Shape) -> Term:
@@ -263,7 +266,7 @@ def _rearranged(term: Term, read: Rearrange, source: Shape, extent: Shape) -> Te
         return regrouped(made, between, extent) if between != extent else made
 
     masks = tuple(moved(m, read, source, extent) for m in term.masks)
-    return Term(tuple(map(move, term.patterns)), masks, term.marks)
+    return Term(tuple(map(move, term.patterns)), masks, term.marks, term.is_loose)
 
 
 def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term | None:
@@ -288,7 +291,7 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term |
         if mixed and made is not None and made.is_placeless:
             marks |= 1 << axis
         patterns.append(made)
-    return Term(tuple(patterns), tuple(masks), marks)
+    return Term(tuple(patterns), tuple(masks), marks, term.is_loose)
 
 
 def _where(masks: Sequence[np.ndarray], axis: int, size: int) -> np.ndarray | None:
@@ -373,13 +376,13 @@ def _joined(terms: Sequence[Term]) -> tuple[Term, ...]:
         else:
             kept.append(term)
     if len(kept) > _MAX_TERMS:
-        return _joined([Term(t.patterns, (), t.marks) for t in kept])
+        return _joined([Term(t.patterns, (), t.marks, True) for t in kept])
     # What is global along all that moves says nothing of a place: it is the first to go.
     apart = [t for t in kept if _placed_apart(t)]
     for dropped in ([t for t in apart if _is_global(t)], apart):
         if dropped and len(apart) > _MAX_PLACES:
             others = [t for t in kept if t not in dropped]
-            return _joined([*others, *[Term(t.patterns, (), t.marks) for t in dropped]])
+            return _joined([*others, *[Term(t.patterns, (), t.marks, True) for t in dropped]])
     return tuple(kept)
 
 
@@ -400,18 +403,20 @@ def _join(a: Term, b: Term) -> Term | None:
         return a
     if a.marks != b.marks:
         return None
+    is_loose = a.is_loose or b.is_loose
     apart = [k for k, (m, n) in enumerate(zip(a.masks, b.masks, strict=False)) if not _equal(m, n)]
     if apart or len(a.masks) != len(b.masks):
         # Equal patterns that hold at different places hold at both, if one mask tells them apart.
         if not all(map(equal, a.patterns, b.patterns)):
             return None
         if not a.masks or not b.masks:
-            return Term(a.patterns, (), a.marks)
+            return Term(a.patterns, (), a.marks, is_loose)
         if len(apart) > 1 or len(a.masks) != len(b.masks):
             return None
         masks = list(a.masks)
         masks[apart[0]] = np.minimum(a.masks[apart[0]], b.masks[apart[0]])
-        return Term(a.patterns, tuple(m for m in masks if (m >= NOTHING).any()), a.marks)
+        kept = tuple(m for m in masks if (m >= NOTHING).any())
+        return Term(a.patterns, kept, a.marks, is_loose)
     patterns: list[Pattern | None] = []
     for p, q in zip(a.patterns, b.patterns, strict=True):
         if p is None or q is None:
@@ -421,7 +426,7 @@ def _join(a: Term, b: Term) -> Term | None:
         if both is None:
             return None
         patterns.append(both)
-    return Term(tuple(patterns), a.masks, a.marks)
+    return Term(tuple(patterns), a.masks, a.marks, is_loose)
 
 
 def _equal(m: np.ndarray, n: np.ndarray) -> bool:
@@ -451,12 +456,17 @@ def _differences(views: Sequence[View]) -> tuple[Meeting, ...]:
 
 
 def _paces(view: View, axis: int) -> frozenset[Pace]:
-    """Of the local terms that hold everywhere and move, united where they vary alike."""
+    """Of the local terms that move, united where they vary alike.
+
+    None where the place along an axis decides which terms hold: no line runs through them all.
+    """
     patterns = []
     for term in view.terms:
         pattern = term.patterns[axis]
-        if pattern is None or _placed_apart(term) or term.marks >> axis & 1:
+        if pattern is None or term.marks >> axis & 1:
             continue
+        if term.is_loose or _placed_apart(term):
+            return frozenset()
         pattern = _by_unit(pattern, axis, term)
         if pattern is not None and pattern.slope() and not pattern.is_open:
             patterns.append(pattern)

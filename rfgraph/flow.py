@@ -322,9 +322,7 @@ def _live_reads(
     return kept
 
 
-def _check(
-    read: Elementwise | PerAxis | Rearrange, source: Shape | None, extent: Shape
-) -> None:
+def _check(read: Elementwise | PerAxis | Rearrange, source: Shape | None, extent: Shape) -> None:
     """Whether a read fits the shapes; what does not comes from a node that breaks the rules."""
     if isinstance(read, Elementwise):
         pairs = zip(reversed(source or ()), reversed(extent), strict=False)

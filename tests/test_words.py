@@ -121,9 +121,7 @@ def test_windows_of_windows(windowed: Window) -> None:
 
 def test_other_windows_are_a_difference() -> None:
     net, other = Net(1, 32), Net(1, 32)
-    old, new = (
-        n.analysis(mean_of_windows(n, "x", window)) for n, window in ((net, 8), (other, 4))
-    )
+    old, new = (n.analysis(mean_of_windows(n, "x", window)) for n, window in ((net, 8), (other, 4)))
     found = [c for c in compared(old, new, only_outputs=True).changes if c.axis == 2]
     assert [(c.kind, c.before, c.after) for c in found] == [("shrank", 8, 4)]
 

@@ -537,7 +537,7 @@ def test_changed(tmp_path: Path) -> None:
     before = baseline_of(conv(times=3))
     assert found("RF401", conv(times=3), baseline=before) == []
     assert found("RF401", conv(times=4), baseline=before) == [
-        "'y' sees 9 elements along axis 2 of input 'x', and saw 7"
+        "'y' sees 9 elements along axis 2 of input 'x', and saw 7 elements"
     ]
     assert found("RF401", conv(times=4), baseline=before, tolerance=2) == []
     assert len(found("RF401", conv(times=4), baseline=before, tolerance=1)) == 1

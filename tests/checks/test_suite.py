@@ -158,11 +158,13 @@ def test_a_baseline_of_some_models_keeps_the_others(folder: Path) -> None:
     }
 
 
-SIDE = '{"size": "a", "stride": 1, "start": 0, "global": false}'
+SIDE = (
+    '{"size": "a", "smallest": 1, "stride": 1, "start": 0, "back": 0, "ahead": 0, "global": false}'
+)
 
 
 def known(fields: str, findings: str = "[]") -> str:
-    return f'{{"version": 1, "models": {{"a": {{"fields": {fields}, "findings": {findings}}}}}}}'
+    return f'{{"version": 2, "models": {{"a": {{"fields": {fields}, "findings": {findings}}}}}}}'
 
 
 @pytest.mark.parametrize(
@@ -170,11 +172,11 @@ def known(fields: str, findings: str = "[]") -> str:
     [
         "",
         "[]",
-        '{"version": 2, "models": {}}',
-        '{"version": 1}',
-        '{"version": 1, "models": {"a": {"fields": {}, "findings": [{"code": "RF101"}]}}}',
-        '{"version": 1, "models": {"a": {"fields": {"y": 3}, "findings": []}}}',
-        '{"version": 1, "models": {"a": {"fields": {"y": {"shape": [], "sees": {"x": [{}]}}}, '
+        '{"version": 3, "models": {}}',
+        '{"version": 2}',
+        '{"version": 2, "models": {"a": {"fields": {}, "findings": [{"code": "RF101"}]}}}',
+        '{"version": 2, "models": {"a": {"fields": {"y": 3}, "findings": []}}}',
+        '{"version": 2, "models": {"a": {"fields": {"y": {"shape": [], "sees": {"x": [{}]}}}, '
         '"findings": []}}}',
         "[" * 100_000,
         '{"version": true, "models": {}}',
