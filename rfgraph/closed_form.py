@@ -125,8 +125,8 @@ class Meeting:
 class Term:
     """A pattern for each axis of the input (None: irregular), and where the term holds.
 
-    `masks` and `marks` are as in `rfgraph.bounds.Term`. `is_loose` tells that the term holds at some
-    places only, too many for masks to tell which.
+    `masks` and `marks` are as in `rfgraph.bounds.Term`. `is_loose` tells that the term holds at
+    some places only, too many for masks to tell which.
     """
 
     patterns: tuple[Pattern | None, ...]
