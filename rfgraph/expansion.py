@@ -247,6 +247,14 @@ class _Expansion:
                 file=self.graph.file,
                 node=str(node),
             )
+        # The first output of a loop's body is its condition.
+        given = len(graph.output) - (node.op_type == "Loop")
+        if given != len(node.outputs):
+            raise ModelError(
+                f"its '{which}' gives {given} outputs, and the node has {len(node.outputs)}",
+                file=self.graph.file,
+                node=str(node),
+            )
         bound = dict(zip((v.name for v in graph.input), inputs, strict=True))
         for tensor in graph.initializer:
             bound[tensor.name] = self._fresh(tensor.name, prefix, keep=keep)
