@@ -75,7 +75,8 @@ def analyze(
     model : path, bytes or onnx.ModelProto
         The model. Its weights are not read, unless with `prune`.
     shapes : mapping of str to tuple of int, optional
-        Shapes of inputs, for the axes that the model leaves open.
+        Shapes of inputs, for the axes that the model leaves open. That of an input that is held
+        with `values` follows from its value.
     values : mapping of str to array, optional
         Inputs to hold fixed, such as a ``sizes`` input: nothing depends on them.
     prune : bool, optional
@@ -172,13 +173,25 @@ def _sizes(
     """Sizes of the inputs with 1 for open axes, and which axes are open."""
     declared = {i.name: i.dims for i in graph.inputs}
     tensors = {i.name for i in graph.inputs if i.element_type}
+    held = {i.name: i.dims for i in graph.held}
     shapes = {name: _whole_numbers(name, given, graph) for name, given in shapes.items()}
+    for name in held:
+        value = tuple(graph.weights.shape(name))
+        if shapes.setdefault(name, value) != value:
+            raise ShapeError(
+                f"shapes: input '{name}' is given the shape {shapes[name]}, and values= holds it "
+                f"with the shape {value}",
+                file=graph.file,
+                remedy="leave its shape out, or give a value of that shape",
+            )
     for name, given in shapes.items():
+        if name in held:
+            continue
         if name not in declared:
             raise QueryError(
                 f"shapes: the model has no input '{name}'",
                 file=graph.file,
-                remedy=f"its inputs are {', '.join(declared)}",
+                remedy=f"its inputs are {', '.join([*declared, *held])}",
             )
         dims = declared[name]
         if dims is not None and len(dims) != len(given):
@@ -200,7 +213,7 @@ def _sizes(
             )
     named: dict[str, int] = {}
     for name, given in shapes.items():
-        for dim, size in zip(declared[name] or (), given, strict=False):
+        for dim, size in zip({**declared, **held}[name] or (), given, strict=False):
             if isinstance(dim, str) and named.setdefault(dim, int(size)) != size:
                 raise ShapeError(
                     f"shapes: the axis '{dim}' is given as {named[dim]} and as {size}",

@@ -161,6 +161,8 @@ class Graph:
     functions : dict of (str, str, str) to onnx.FunctionProto
         The model's own functions by domain, name and overload: calls in subgraphs are inlined
         when these are.
+    held : list of Input
+        The inputs that are held fixed: their values are among the weights.
     """
 
     file: str | None
@@ -172,6 +174,7 @@ class Graph:
     declared: dict[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     producer: dict[str, tuple[Node, int]] = field(default_factory=dict)
     functions: dict[tuple[str, str, str], onnx.FunctionProto] = field(default_factory=dict)
+    held: list[Input] = field(default_factory=list)
 
     def walk(self) -> Iterator[Node]:
         """The nodes, those of a body before the node that repeats them."""
@@ -230,12 +233,13 @@ def read(
     if values:
         _hold(proto, weights, values, file)
     inputs = [_input(v, file) for v in graph.input if v.name not in weights]
+    held = [_input(v, file) for v in graph.input if v.name in (values or ())]
     nodes = [
         make_node(node, opsets if versions is None else versions[index], f"_{index}", file)
         for index, node in enumerate(graph.node)
     ]
     out = Graph(file, proto, weights, inputs, [v.name for v in graph.output], nodes)
-    out.functions = functions
+    out.functions, out.held = functions, held
     if any(n.domain for n in nodes):
         out.declared = _declared(proto.graph, inputs)
     _check(out)

@@ -241,6 +241,18 @@ def test_a_value(rf: Rfgraph, resize: Path) -> None:
     assert "sees s" not in out
 
 
+def test_a_value_and_its_shape(rf: Rfgraph, resize: Path) -> None:
+    held = ("--value", "s=1,1,8,8")
+    assert rf("show", resize, *held, "--shape", "s=4")[0] == 0
+    # Without a name it is that of the input that is left.
+    code, out, _ = rf("show", resize, *held, "--shape", "1,1,2,2")
+    assert code == 0
+    assert "sees x 1x1x2x2" in out
+    code, _, err = rf("show", resize, *held, "--shape", "s=5")
+    assert code == 2
+    assert "'s' is given the shape (5,), and values= holds it with the shape (4,)" in err
+
+
 def test_a_value_of_a_file(rf: Rfgraph, resize: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "s.npy", np.array([1, 1, 8, 8]))
     code, out, _ = rf("show", resize, "--value", f"s={tmp_path / 's.npy'}")

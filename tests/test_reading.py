@@ -774,6 +774,21 @@ def test_values_that_do_not_fit(
         rfgraph.analyze(RESIZE, values=values)
 
 
+def test_the_shape_of_an_input_held_fixed_is_that_of_its_value() -> None:
+    held = {"s": [1, 1, 8, 8]}
+    assert rfgraph.analyze(RESIZE, values=held, shapes={"s": (4,)}).shape("y") == (1, 1, 8, 8)
+    with pytest.raises(rfgraph.ShapeError, match=r"'s' is given the shape \(3,\).*shape \(4,\)"):
+        rfgraph.analyze(RESIZE, values=held, shapes={"s": (3,)})
+
+
+def test_axes_of_one_name_have_the_size_of_a_value_held_fixed() -> None:
+    made = model("r = ReduceSum<keepdims = 0>(m) y = Mul(x, r)", "float[N,3] x, float[N,2] m")
+    held = {"m": np.ones((5, 2), np.float32)}
+    assert rfgraph.analyze(made, values=held).shape("x") == (5, 3)
+    with pytest.raises(rfgraph.ShapeError, match="'N' is given as"):
+        rfgraph.analyze(made, values=held, shapes={"x": (4, 3)})
+
+
 # ---------------------------------------------------------------- questions
 
 QUESTIONS: dict[str, Callable[[rfgraph.Analysis], object]] = {

@@ -141,10 +141,11 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
             given[name] = [code.strip() for item in codes for code in item.split(",")]
     single = options.models[0] if len(options.models) == 1 else None
     only = single if single is not None and Path(single).is_file() else None
+    held = values(options.value)
     if options.shape:
-        given["shapes"] = {n: list(s) for n, s in shapes(options.shape, only).items()}
-    if options.value:
-        given["values"] = {n: v.tolist() for n, v in values(options.value).items()}
+        given["shapes"] = {n: list(s) for n, s in shapes(options.shape, only, held).items()}
+    if held:
+        given["values"] = {n: v.tolist() for n, v in held.items()}
     if options.ops:
         given["ops"] = [str(Path(file).resolve()) for file in options.ops]
     for name in ("prune", "strict"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -136,9 +136,10 @@ def arguments(options: argparse.Namespace) -> dict[str, Any]:
     """What the options of every command ask of `rfgraph.analyze`; transfers are registered."""
     for file in options.ops:
         ops.load(file)
+    held = values(options.value)
     return {
-        "shapes": shapes(options.shape, options.model),
-        "values": values(options.value),
+        "shapes": shapes(options.shape, options.model, held),
+        "values": held,
         "prune": options.prune,
         "strict": options.strict,
         "assume": True,
@@ -160,13 +161,17 @@ def values(given: list[str]) -> dict[str, Any]:
     return dict(map(_value, given))
 
 
-def shapes(given: list[str], model: str | None) -> dict[str, tuple[int, ...]]:
-    """The shapes that ``--shape`` names; without a name, that of the only input of `model`."""
+def shapes(
+    given: list[str], model: str | None, held: Collection[str] = ()
+) -> dict[str, tuple[int, ...]]:
+    """The shapes that ``--shape`` names; without a name, that of the only input of `model` that
+    is not `held`.
+    """
     shapes = {}
     for item in given:
         name, equals, sizes = item.rpartition("=")
         if not equals:
-            name = _only_input(model)
+            name = _only_input(model, held)
         try:
             shapes[name] = tuple(int(size) for size in sizes.split(",") if size)
         except ValueError:
@@ -176,12 +181,12 @@ def shapes(given: list[str], model: str | None) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _only_input(model: str | None) -> str:
+def _only_input(model: str | None, held: Collection[str]) -> str:
     if model is None:
         raise QueryError(
             "--shape: there are several models", remedy="name the input: --shape x=1,3,224,224"
         )
-    names = [i.name for i in read(model).inputs]
+    names = [i.name for i in read(model).inputs if i.name not in held]
     if len(names) != 1:
         raise QueryError(
             f"--shape: the model has {len(names)} inputs",

@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> str:
 def _analysis(options: argparse.Namespace, file: str) -> Analysis:
     """One of the models; it takes what the options say of inputs that it has."""
     names = {given.name for given in read(file).inputs}
-    own = {n: s for n, s in shapes(options.shape, file).items() if n in names}
     held = {n: v for n, v in values(options.value).items() if n in names}
+    own = {n: s for n, s in shapes(options.shape, file, held).items() if n in names}
     return analyze(
         file, shapes=own, values=held, prune=options.prune, strict=options.strict, assume=True
     )
