@@ -392,8 +392,11 @@ class Shapes:
             if value is None or value.size > self._most:
                 return
             feeds[name] = value
-        if node.op_type == "MaxPool" and len(node.outputs) > 1:
-            # The reference counts its Indices otherwise than the specification.
+        if not node.domain and (
+            # The reference makes outputs of another length than runtimes, and other Indices.
+            node.op_type in ("Resize", "Upsample")
+            or (node.op_type == "MaxPool" and len(node.outputs) > 1)
+        ):
             return
         if node.op_type == "Constant" and not node.domain:
             self._statics[node.outputs[0]] = self._constant(node)
@@ -613,7 +616,34 @@ def _misled(node: Node, graph: Graph) -> bool:
     if operator == ("ai.onnx.ml", "ArrayFeatureExtractor"):
         # All indices count, not only those along their last axis.
         return True
+    if operator in (("", "Resize"), ("", "Upsample")):
+        # It multiplies by the scales, and rounds, otherwise than runtimes do.
+        policy = node.attribute("keep_aspect_ratio_policy", "stretch")
+        return policy != "stretch" or not _harmless(node, graph)
     return operator in _FRAGILE and node.inputs[0] in graph.producer
+
+
+def _harmless(node: Node, graph: Graph) -> bool:
+    """Whether scales have so few digits that their products with sizes are exact everywhere."""
+    scales = node.attribute("scales")
+    name = (node.inputs[1:] if node.version < 11 else node.inputs[2:])[:1]
+    if name and name[0]:
+        made = graph.producer.get(name[0])
+        constant = made is not None and made[0].op_type == "Constant"
+        if name[0] in graph.weights.tensors:
+            scales = graph.weights.array(name[0])
+        elif made is not None and constant:
+            value = made[0].attribute("value")
+            scales = (
+                made[0].attribute("value_floats")
+                if value is None
+                else graph.weights.to_array(value)
+            )
+    if scales is None:
+        # Inference does not know them either.
+        return True
+    mantissas = np.frexp(np.asarray(scales, dtype=np.float64))[0]
+    return bool((mantissas * 256 % 1 == 0).all())
 
 
 def _whole_graph(graph: Graph) -> onnx.GraphProto:

@@ -18,7 +18,7 @@ from rfgraph.ops.convolution import conv
 from rfgraph.ops.pooling import global_pool, pool
 from rfgraph.ops.recast import Recast, channels_first, inferred, last
 from rfgraph.ops.registry import Operation, Reads, lookup_rule, transfer
-from rfgraph.ops.resizing import resize
+from rfgraph.ops.resizing import resize, resized
 from rfgraph.reads import PerAxis, Read, Rearrange, Shape, Stage, same
 
 NHWC = "com.ms.internal.nhwc"
@@ -58,13 +58,8 @@ for _name in _CHANNELS_LAST.split():
     )(nhwc)
 
 
-def _resized(op: Operation) -> Recast:
-    given = [k if op.has(k) else None for k in op.inputs]
-    return Recast(op, "Resize", given, version=op.version)
-
-
 # Its scales and sizes are those of the axes as they are.
-transfer("Resize", domain=NHWC, shape=inferred(_resized))(resize)
+transfer("Resize", domain=NHWC, shape=resized)(resize)
 
 
 def _nhwc_conv(op: Operation) -> Recast:

@@ -1,19 +1,21 @@
 """Resampling: which source coordinates each output coordinate takes, axis by axis.
 
-Coordinates are computed in float32 and in the order in which the specification writes them, as
-runtimes do: at a boundary between two source elements the rounding decides which one is read.
+Sizes, coordinates and weights are computed in float32 and in onnxruntime's order: the rounding
+decides how long an axis is, which of two elements is read, and which tap has a weight of zero.
+Where what runs departs from the specification it wins, with a note (docs/adr/0005-shapes.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from math import ceil, floor
 
 import numpy as np
 
 from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
-from rfgraph.reads import Along, AxisRead, PerAxis, Table, same
+from rfgraph.reads import Along, AxisRead, PerAxis, Shape, Table, same
 
 # Longer patterns than this have no closed form worth the name.
 _LONGEST_PATTERN = 1024
@@ -22,6 +24,15 @@ _NEXT_TO_HALF = 1e-6
 
 
 _COMPUTED = "its scales, sizes or region are computed: all of every input is read"
+
+_COPIED = (
+    "onnxruntime copies axes that keep their size, whatever the scales and the region say: each "
+    "element is taken to read the one at its own place"
+)
+_KEPT = (
+    "onnxruntime leaves axes that are counted from the end as they are where "
+    "keep_aspect_ratio_policy is given, and so they are taken"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +46,27 @@ class _Resampling:
     mode: str
     transformation: str
     nearest: str
-    cubic_a: float
-    exclude_outside: bool
-    antialias: bool
+    cubic_a: float = -0.75
+    exclude_outside: bool = False
+    antialias: bool = False
+
+    @property
+    def copied(self) -> bool:
+        """Whether onnxruntime doesn't look at the mode."""
+        return self.scale == 1 or (self.antialias and self.size == self.outputs)
 
 
-@transfer("Resize", since=11, computed=_COMPUTED)
+def resized(op: Operation) -> Shape:
+    """The output's shape: inference takes the product with the scales in double precision."""
+    sizes = list(op.shape(0))
+    for axis, how in _resamplings(op).items():
+        sizes[axis] = how.outputs
+    return tuple(sizes)
+
+
+@transfer("Resize", since=11, shape=resized, computed=_COMPUTED)
+@transfer("Resize", since=10, shape=resized, computed=_COMPUTED)
+@transfer("Upsample", since=7, shape=resized, computed=_COMPUTED)
 def resize(op: Operation) -> Reads:
     """Each output coordinate reads the source elements around its place, axis by axis.
 
@@ -50,79 +76,103 @@ def resize(op: Operation) -> Reads:
 
     linear, half_pixel, 2 to 4:   o: 0 1 2 3   reads: {0} {0,1} {0,1} {1}
 
-    Taps outside are read at the border. Taps of weight zero are not read.
+    Taps outside are read at the border. Taps of weight zero are not read. Upsample, and Resize
+    before version 11, have ``asymmetric`` coordinates, o / scale; nearest rounds down there, and
+    up where it shrinks.
 
     https://onnx.ai/onnx/operators/onnx__Resize.html
     """
     shape, Y = op.shape(0), op.out()
+    along: list[list[AxisRead]] = [[same(axis)] for axis in range(len(shape))]
+    for axis, how in _resamplings(op).items():
+        exact = floor(Fraction(how.scale) * how.size)
+        if not op.has(3) and exact != how.outputs:
+            op.note(
+                f"its axis {axis} is {how.outputs} long and not {exact}: runtimes multiply by the "
+                "scale in single precision",
+                "runtime",
+            )
+        copied = shape == Y or how.copied
+        if copied and _departs(how):
+            op.note(_COPIED, "runtime")
+        if shape != Y:
+            along[axis] = _along(axis, how)
+    return [PerAxis(0, axes) for axes in product(*along)]
+
+
+def _resamplings(op: Operation) -> dict[int, _Resampling]:
+    """What is done to each axis that is named."""
+    shape = op.shape(0)
     rank = len(shape)
-    axes = [axis_of(axis, rank) for axis in op.attribute("axes") or range(rank)]
+    if op.version < 11:
+        given = op.attribute("scales")
+        scales = [float(v) for v in (op.constant(1, "scales") if given is None else given)]
+        mode = op.attribute("mode", "nearest")
+        return {
+            axis: _Resampling(
+                n,
+                _product(scale, n),
+                scale,
+                (0, 1),
+                mode,
+                "asymmetric",
+                "ceil" if scale < 1 else "floor",
+            )
+            for axis, (n, scale) in enumerate(zip(shape, scales, strict=True))
+        }
+    named = op.attribute("axes") or list(range(rank))
+    axes = [axis_of(axis, rank) for axis in named]
+    sizes = [shape[axis] for axis in axes]
     given = op.static(2)
     if given is not None and given.size:
         scales = [float(v) for v in given]
+        outputs = [_product(scale, n) for scale, n in zip(scales, sizes, strict=True)]
     else:
-        scales = _scales_of_sizes(op, [shape[axis] for axis in axes])
+        scales, outputs = _by_sizes(op, sizes, [axis < 0 for axis in named])
     if not all(np.isfinite(scale) and scale > 0 for scale in scales):
         raise ValueError(f"its scales are {scales}")
     roi = _roi(op, len(axes))
-    along: list[AxisRead] = [same(axis) for axis in range(rank)]
-    for k, axis in enumerate(axes):
-        along[axis] = _along(
-            axis,
-            _Resampling(
-                shape[axis],
-                Y[axis],
-                scales[k],
-                roi[k],
-                op.attribute("mode", "nearest"),
-                op.attribute("coordinate_transformation_mode", "half_pixel"),
-                op.attribute("nearest_mode", "round_prefer_floor"),
-                op.attribute("cubic_coeff_a", -0.75),
-                bool(op.attribute("exclude_outside", 0)),
-                bool(op.attribute("antialias", 0)),
-            ),
+    return {
+        axis: _Resampling(
+            sizes[k],
+            outputs[k],
+            scales[k],
+            roi[k],
+            op.attribute("mode", "nearest"),
+            op.attribute("coordinate_transformation_mode", "half_pixel"),
+            op.attribute("nearest_mode", "round_prefer_floor"),
+            op.attribute("cubic_coeff_a", -0.75),
+            bool(op.attribute("exclude_outside", 0)),
+            bool(op.attribute("antialias", 0)),
         )
-    return [PerAxis(0, tuple(along))]
+        for k, axis in enumerate(axes)
+    }
 
 
-@transfer("Resize", since=10, computed=_COMPUTED)
-@transfer("Upsample", since=7, computed=_COMPUTED)
-def upsample(op: Operation) -> Reads:
-    """As Resize with ``asymmetric`` coordinates; nearest rounds down, up where it shrinks.
-
-    Y[o] <- X[taps around o / scale]
-
-    nearest, 2 to 4:   o: 0 1 2 3   reads: {0} {0} {1} {1}
-
-    https://onnx.ai/onnx/operators/onnx__Upsample.html
-    """
-    shape, Y = op.shape(0), op.out()
-    scales = op.attribute("scales")
-    if scales is None:
-        scales = [float(v) for v in op.constant(1, "scales")]
-    along = []
-    for axis, scale in enumerate(scales):
-        nearest = "ceil" if scale < 1 else "floor"
-        mode = op.attribute("mode", "nearest")
-        how = _Resampling(
-            shape[axis], Y[axis], scale, (0, 1), mode, "asymmetric", nearest, -0.75, False, False
-        )
-        along.append(_along(axis, how))
-    return [PerAxis(0, tuple(along))]
+def _product(scale: float, size: int) -> int:
+    """The length of an axis of `size` after scaling."""
+    return int(np.float32(scale) * np.float32(size))
 
 
-def _scales_of_sizes(op: Operation, shape: list[int]) -> list[float]:
+def _by_sizes(
+    op: Operation, shape: list[int], from_end: list[bool]
+) -> tuple[list[float], list[int]]:
+    """Scales and lengths of axes of `shape`, from the input `sizes`."""
     sizes = [int(v) for v in op.constant(3, "sizes")]
     if 0 in shape:
         raise ValueError("there is nothing to resize")
     pairs = zip(sizes, shape, strict=True)
     scales = [float(np.float32(m) / np.float32(n)) for m, n in pairs]
     policy = op.attribute("keep_aspect_ratio_policy", "stretch")
-    if policy == "not_larger":
-        return [min(scales)] * len(scales)
-    if policy == "not_smaller":
-        return [max(scales)] * len(scales)
-    return scales
+    if policy == "stretch":
+        return scales, sizes
+    if any(from_end):
+        op.note(_KEPT, "runtime")
+    chosen = [scale for scale, kept in zip(scales, from_end, strict=True) if not kept]
+    common = (min if policy == "not_larger" else max)(chosen, default=1.0)
+    scales = [1.0 if kept else common for kept in from_end]
+    rounded = (np.float32(scale) * np.float32(n) for scale, n in zip(scales, shape, strict=True))
+    return scales, [floor(float(length) + 0.5) for length in rounded]
 
 
 def _roi(op: Operation, count: int) -> list[tuple[float, float]]:
@@ -132,13 +182,28 @@ def _roi(op: Operation, count: int) -> list[tuple[float, float]]:
     return [(float(roi[k]), float(roi[k + count])) for k in range(count)]
 
 
-def _along(axis: int, how: _Resampling) -> AxisRead:
-    """The read of one axis."""
+def _along(axis: int, how: _Resampling) -> list[AxisRead]:
+    """The reads of one axis: of its taps, one for each run of neighbours that have a weight."""
     cropping = how.transformation == "tf_crop_and_resize"
-    if how.size == how.outputs and how.scale == 1 and not cropping:
-        return same(axis)
-    starts, counts = _taps(how, _coordinates(how))
-    return Table((axis,), starts, counts, interior=None if cropping else _pattern(axis, how))
+    x = _coordinates(how)
+    outside = (x < 0) | (x > how.size - 1) if cropping and how.scale != 1 else np.zeros(1, bool)
+    if how.copied and not outside.any():
+        return [same(axis)]
+    own = np.arange(how.outputs), np.ones(how.outputs, dtype=np.int64)
+    interior = None if cropping else _pattern(axis, how)
+    return [
+        Table((axis,), starts, np.where(outside, 0, counts), interior=interior)
+        for starts, counts in ([own] if how.copied else _taps(how, x))
+    ]
+
+
+def _departs(how: _Resampling) -> bool:
+    """Whether an axis that is copied would read others than its own elements by its definition."""
+    own = np.arange(how.size)
+    x = _coordinates(how)
+    if how.transformation == "tf_crop_and_resize" and ((x < 0) | (x > how.size - 1)).any():
+        return True
+    return any((starts != own).any() or (counts != 1).any() for starts, counts in _taps(how, x))
 
 
 def _coordinates(how: _Resampling) -> np.ndarray:
@@ -171,28 +236,32 @@ def _coordinates(how: _Resampling) -> np.ndarray:
     raise Undetermined(f"its coordinate transformation '{mode}' is not known")
 
 
-def _taps(how: _Resampling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First tap and number of taps for every output coordinate at place `x`."""
+def _taps(how: _Resampling, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """First tap and number of taps for every output coordinate at place `x`, run by run."""
     n = how.size
-    if how.antialias and how.mode != "nearest" and how.scale < 1:
-        first, last = _antialiased(how, x)
-    elif how.mode == "nearest":
-        first = last = np.clip(_nearest(how.nearest, x), 0, n - 1)
-    elif how.mode == "linear":
+    if how.antialias and how.mode != "nearest":
+        return _runs(*_antialiased(how, x))
+    if how.mode == "nearest":
+        return [(np.clip(_nearest(how.nearest, x), 0, n - 1), np.ones(len(x), dtype=np.int64))]
+    if how.mode == "linear":
         inside = np.clip(x, 0, n - 1)
         first = np.floor(inside).astype(np.int64)
-        last = np.ceil(inside).astype(np.int64)
-    elif how.mode == "cubic":
-        low = np.floor(x).astype(np.int64)
-        whole = low == x
-        first, last = np.where(whole, low, low - 1), np.where(whole, low, low + 2)
-        first, last = np.clip(first, 0, n - 1), np.clip(last, 0, n - 1)
-    else:
-        raise Undetermined(f"its mode '{how.mode}' is not known")
-    counts = last - first + 1
-    if how.transformation == "tf_crop_and_resize":
-        counts = np.where((x < 0) | (x > n - 1), 0, counts)
-    return first, counts
+        return [(first, np.ceil(inside).astype(np.int64) - first + 1)]
+    if how.mode == "cubic":
+        return _runs(*_cubic(how, x))
+    raise Undetermined(f"its mode '{how.mode}' is not known")
+
+
+def _runs(first: np.ndarray, used: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Beginnings and lengths of the runs of what is `used` (outputs, taps), which is at `first`."""
+    edges = np.diff(np.pad(used, [(0, 0), (1, 1)]).astype(np.int8), axis=1)
+    number = np.cumsum(edges == 1, axis=1)
+    runs = []
+    for k in range(1, max(int(number.max(initial=0)), 1) + 1):
+        begin = np.argmax((edges == 1) & (number == k), axis=1)
+        end = np.argmax((edges == -1) & (number == k), axis=1)
+        runs.append((first + begin, end - begin))
+    return runs
 
 
 def _nearest(mode: str, x: np.ndarray) -> np.ndarray:
@@ -205,28 +274,65 @@ def _nearest(mode: str, x: np.ndarray) -> np.ndarray:
     return np.asarray(low + up, dtype=np.int64)
 
 
+def _cubic(how: _Resampling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first of the four taps around `x`, and which elements from there on have a weight."""
+    f = np.float32
+    low = np.floor(x)
+    s, a = x - low, f(how.cubic_a)
+    outer = [((a * t - f(5) * a) * t + f(8) * a) * t - f(4) * a for t in (s + f(1), f(2) - s)]
+    inner = [((a + f(2)) * t - (a + f(3))) * t * t + f(1) for t in (s, f(1) - s)]
+    weights = np.stack([outer[0], inner[0], inner[1], outer[1]], axis=1)
+    places = low.astype(np.int64)[:, None] + np.arange(-1, 3)
+    inside = np.clip(places, 0, how.size - 1)
+    counted = weights != 0
+    if how.exclude_outside:
+        counted &= inside == places
+    used = np.zeros(weights.shape, dtype=bool)
+    rows = np.arange(len(x))
+    for k in range(4):
+        used[rows, inside[:, k] - inside[:, 0]] |= counted[:, k]
+    return inside[:, 0], used
+
+
 def _antialiased(how: _Resampling, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The taps of the widened filter that have a weight other than zero."""
-    a = how.cubic_a
-    support = (1 if how.mode == "linear" else 2) / how.scale
-    firsts, lasts = [], []
-    for place in x.astype(np.float64):
-        low, high = floor(place - support + 1), ceil(place + support - 1)
-        taps = np.arange(low, high + 1)
-        t = np.abs(taps - place) * how.scale
-        if how.mode == "linear":
-            weights = np.maximum(1 - t, 0)
-        else:
-            near = ((a + 2) * t - (a + 3)) * t * t + 1
-            far = (((t - 5) * t + 8) * t - 4) * a
-            weights = np.where(t < 1, near, np.where(t < 2, far, 0))
-        used = taps[np.abs(weights) > 1e-6]
-        if how.exclude_outside:
-            used = used[(used >= 0) & (used < how.size)]
-        used = np.clip(used, 0, how.size - 1)
-        firsts.append(used.min(initial=how.size - 1))
-        lasts.append(used.max(initial=0))
-    return np.array(firsts, dtype=np.int64), np.array(lasts, dtype=np.int64)
+    """The first element under the widened filter, and which from there on have a weight.
+
+    Weights of taps outside are added to that of the element at the border, one after the other.
+    """
+    f = np.float32
+    n, a = how.size, f(how.cubic_a)
+    shrink = f(1) / f(how.scale)
+    widened = max(shrink, f(1))
+    reach = f(1 if how.mode == "linear" else 2) * widened
+    center = x + f(0.5)
+    first = np.floor(center - reach + f(0.5)).astype(np.int64)
+    widest = 2 * int(np.ceil(reach)) + 1
+    counts = np.clip(np.floor(center + reach + f(0.5)).astype(np.int64) - first, 0, widest)
+    places = first[:, None] + np.arange(widest)
+    t = np.abs((places.astype(f) - center[:, None] + f(0.5)) * (f(1) / widened))
+    if how.mode == "linear":
+        weights = np.where(t < 1, f(1) - t, f(0))
+    else:
+        near = ((a + f(2)) * t - (a + f(3))) * t * t + f(1)
+        far = (((t - f(5)) * t + f(8)) * t - f(4)) * a
+        weights = np.where(t < 1, near, np.where(t < 2, far, f(0)))
+    weights[np.arange(widest) >= counts[:, None]] = 0
+    begin, end = np.clip(first, 0, n), np.clip(first + counts, 0, n)
+    if not how.exclude_outside:
+        _fold(weights, places, n)
+    weights[(places < begin[:, None]) | (places >= end[:, None])] = 0
+    return first, weights != 0
+
+
+def _fold(weights: np.ndarray, places: np.ndarray, size: int) -> None:
+    """Add the weights of places outside to those at the border, in place."""
+    rows = np.arange(len(weights))
+    for border, outside in ((0, places < 0), (size - 1, places >= size)):
+        column = border - places[:, 0]
+        there = (column >= 0) & (column < weights.shape[1])
+        for k in np.flatnonzero(outside.any(axis=0)):
+            row = rows[there & outside[:, k]]
+            weights[row, column[row]] += weights[row, k]
 
 
 def _pattern(axis: int, how: _Resampling) -> Along | None:

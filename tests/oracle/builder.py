@@ -48,14 +48,6 @@ QUIRKS = {
         "Conv and the pools let the padding under auto_pad=SAME_* be negative where the stride is "
         "larger than the window, and start inside of the axis, or refuse the model"
     ),
-    "Resize same shape": (
-        "Resize and Upsample copy the input if the output has its shape, whatever the scales; with "
-        "antialias=1 each axis for itself"
-    ),
-    "Resize crop at scale 1": ("tf_crop_and_resize leaves roi out along an axis whose scale is 1"),
-    "Resize aspect negative axes": (
-        "keep_aspect_ratio_policy with a negative number in axes leaves the size as it is"
-    ),
 }
 
 

@@ -98,7 +98,7 @@ def test_quirks_are_drawn_only_when_asked_for() -> None:
     refused: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     for seed in range(300):
-        for first in ("MaxPool", "LpPool", "Resize"):
+        for first in ("MaxPool", "LpPool"):
             random_graph(seed, first=first, nodes=1, rejections=refused)
             random_graph(seed, first=first, nodes=1, quirks=True, rejections=asked)
     for why in QUIRKS.values():

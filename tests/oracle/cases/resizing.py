@@ -1,7 +1,8 @@
-"""Resampling, at scales whose weights are simple fractions: taps of weight zero are not read."""
+"""Resampling: taps of weight zero are not read, and the rounding says which these are."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,6 +82,93 @@ def resize() -> Iterator[Case]:
 
 
 @cases("Resize")
+def quotients() -> Iterator[Case]:
+    """Scales that are quotients of sizes, as Keras exports them."""
+    for n, m in ((7, 11), (3, 10), (24, 7), (13, 11), (9, 3)):
+        quotient = float(np.float32(m / n))
+        for how in _TRANSFORMATIONS[:5]:
+            given = {"coordinate_transformation_mode": how}
+            yield _resize(f"{how} {n} to {m}", (1, 1, n), [1, 1, quotient], **given)
+            for mode in ("linear", "cubic"):
+                modes = given | {"mode": mode}
+                shape, scales = (1, 1, n, 2), [1, 1, quotient, 1]
+                yield _resize(f"{how} {mode} {n} to {m}", shape, scales, **modes)
+
+
+@cases("Resize")
+def own_size() -> Iterator[Case]:
+    """What keeps its shape is copied; with antialias each axis by itself."""
+    yield _resize("nearest to its own size", (2, 2), [1.3, 1.3])
+    yield _resize("nearest along an axis of its own size", (2, 2), [1.3, 2])
+    for mode in ("linear", "cubic"):
+        for antialias in (0, 1):
+            given = {"mode": mode, "antialias": antialias}
+            yield _resize(f"{given} to its own size", (1, 1, 3, 2), [1, 1, 1.3, 1.1], **given)
+            yield _resize(f"{given} of one axis", (1, 1, 3, 4), [1, 1, 1.3, 0.5], **given)
+    crop = {"coordinate_transformation_mode": "tf_crop_and_resize"}
+    for mode in ("nearest", "linear"):
+        for rows in (3, 2):
+            yield _resize(
+                f"crop {mode} of {rows} rows",
+                (3, 4),
+                sizes=[rows, 4],
+                roi=[0, 0.25, 1, 0.75],
+                mode=mode,
+                **crop,
+            )
+    yield _resize(
+        "crop with antialias, outside",
+        (1, 1, 6, 4),
+        sizes=[1, 1, 3, 4],
+        roi=[0, 0, 0, -0.5, 1, 1, 1, 1],
+        mode="linear",
+        antialias=1,
+        **crop,
+    )
+    for policy in ("not_larger", "not_smaller"):
+        for axes in ([0, 1], [0, -1], [-2, -1]):
+            yield _resize(
+                f"{policy} {axes}", (2, 4), sizes=[3, 8], axes=axes, keep_aspect_ratio_policy=policy
+            )
+
+
+@cases("Resize")
+def antialias() -> Iterator[Case]:
+    """Cubic weights are 0 in the middle of the filter too: at a distance of one step."""
+    for mode in ("linear", "cubic"):
+        for outside in (0, 1):
+            given = {"mode": mode, "antialias": 1, "exclude_outside": outside}
+            for sizes in ([1, 1, 4, 3], [1, 1, 2, 9], [1, 1, 12, 6]):
+                yield _resize(f"{given} to {sizes}", (1, 1, 8, 9), sizes=sizes, **given)
+            # Weights of 1e-7, left by rounding: where a multiplication is fused with an addition
+            # they are others.
+            if platform.machine().lower() in ("x86_64", "amd64"):
+                for scale in (0.6, 0.77, 0.35):
+                    scales = [1, 1, scale, scale]
+                    yield _resize(
+                        f"{given} by {scale}", (1, 1, 8, 9), scales, within=(-1e20, 1e20), **given
+                    )
+    yield _resize(
+        "antialias, coefficient",
+        (1, 1, 9, 6),
+        [1, 1, 1 / 3, 0.5],
+        mode="cubic",
+        antialias=1,
+        cubic_coeff_a=-0.5,
+    )
+    yield _resize(
+        "antialias, channels last", (1, 9, 6, 2), [1, 1 / 3, 0.5, 1], mode="cubic", antialias=1
+    )
+    yield _resize(
+        "antialias of three axes",
+        (1, 1, 4, 4, 6),
+        [1, 1, 0.5, 0.5, 1 / 3],
+        mode="linear",
+        antialias=1,
+    )
+
+
+@cases("Resize")
 @cases("Upsample")
 def upsample() -> Iterator[Case]:
     """Resize of version 10 is Upsample that may also shrink."""
@@ -96,3 +184,14 @@ def upsample() -> Iterator[Case]:
                     continue
                 inputs["scales"] = np.array(scales, np.float32)
                 yield of(name, op_type, inputs, opset=opset, mode=mode, constants=["scales"])
+            for n, m in ((7, 11), (3, 10), (2, 2)):
+                scale = np.float32(1.3 if n == m else m / n)
+                inputs = {"X": floats(1, 1, n, 2)}
+                name = f"{mode} of {n} by {scale}, {op_type} {opset}"
+                given: dict[str, Any] = {"opset": opset, "mode": mode}
+                if opset == 7:
+                    given["scales"] = [1.0, 1.0, float(scale), 1.0]
+                else:
+                    inputs["scales"] = np.array([1, 1, scale, 1], np.float32)
+                    given["constants"] = ["scales"]
+                yield of(name, op_type, inputs, **given)

@@ -23,7 +23,9 @@ _TRANSFORMS = {
     "half_pixel_symmetric": 19,
 }
 _NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
-_SCALES = (0.3, 0.5, 0.6, 0.75, 0.8, 1.0, 1.2, 1.25, 1.5, 1.7, 2.0, 2.5, 3.0)
+# Quotients of sizes: their products with a size fall short of one unless they are rounded.
+_QUOTIENTS = (7 / 24, 11 / 7, 10 / 3)
+_SCALES = (0.3, 0.5, 0.6, 0.75, 0.8, 1.0, 1.2, 1.25, 1.5, 1.7, 2.0, 2.5, 3.0, *_QUOTIENTS)
 
 
 def _scales(b: Builder, rank: int, axes: Sequence[int]) -> np.ndarray:
@@ -35,9 +37,7 @@ def upsample(b: Builder, x: Value, op: str) -> Value:
     """Scales from 1 on, nearest or linear."""
     mode = b.choice((None, "nearest", "linear"))
     scales = np.maximum(_scales(b, x.rank, range(x.rank - 2, x.rank)), np.float32(1))
-    y = b.op(op, x, scales, mode=mode)
-    _differs(b, x, y, scales)
-    return y
+    return b.op(op, x, scales, mode=mode)
 
 
 @operator("Resize", since=10, weight=10)
@@ -52,9 +52,7 @@ def resize(b: Builder, x: Value, op: str) -> Value:
         axes = [a for a in range(x.rank - count, x.rank) if a >= 0]
     scales = _scales(b, x.rank, axes)
     if b.opset < 11:
-        y = b.op(op, x, scales, mode=mode)
-        _differs(b, x, y, scales)
-        return y
+        return b.op(op, x, scales, mode=mode)
     given = _coordinates(b, mode)
     listed = b.opset >= 18 and b.chance(0.5)
     if listed:
@@ -68,20 +66,12 @@ def resize(b: Builder, x: Value, op: str) -> Value:
         roi = np.array(starts + ends, np.float32)
         given["extrapolation_value"] = b.choice((None, 0.5))
     if b.chance(0.5):
-        y = b.op(op, x, roi, scales[shown], **given)
-    else:
-        sizes = [b.rng.randint(1, 2 * x.shape[a] + 1) if a in axes else x.shape[a] for a in shown]
-        if b.opset >= 18 and (listed or len(axes) == x.rank):
-            given["keep_aspect_ratio_policy"] = _policy(b, x, given)
-        empty = np.zeros(0, np.float32) if b.opset < 13 else None
-        y = b.op(op, x, roi, empty, b.integers(sizes), **given)
-        scales = np.array(y.shape) / x.shape
-        if given.get("keep_aspect_ratio_policy") not in (None, "stretch"):
-            scales = np.full(x.rank, np.nan)  # one for all axes, before they are rounded
-    _differs(b, x, y, scales, antialias=given.get("antialias") == 1)
-    if crops and any(scales[a] == 1 for a in axes):
-        b.quirk("Resize crop at scale 1")
-    return y
+        return b.op(op, x, roi, scales[shown], **given)
+    sizes = [b.rng.randint(1, 2 * x.shape[a] + 1) if a in axes else x.shape[a] for a in shown]
+    if b.opset >= 18 and (listed or len(axes) == x.rank):
+        given["keep_aspect_ratio_policy"] = b.choice((None, "stretch", "not_larger", "not_smaller"))
+    empty = np.zeros(0, np.float32) if b.opset < 13 else None
+    return b.op(op, x, roi, empty, b.integers(sizes), **given)
 
 
 def _coordinates(b: Builder, mode: str) -> dict[str, Any]:
@@ -102,22 +92,3 @@ def _coordinates(b: Builder, mode: str) -> dict[str, Any]:
     if mode == "cubic" or given.get("antialias"):
         given["exclude_outside"] = b.choice((None, 0, 1))
     return given
-
-
-def _policy(b: Builder, x: Value, given: dict[str, Any]) -> str | None:
-    policy = b.choice((None, "stretch", "not_larger", "not_smaller"))
-    if policy in ("not_larger", "not_smaller") and "axes" in given:
-        if b.chance(0.7):
-            given["axes"] = [a % x.rank for a in given["axes"]]
-        elif min(given["axes"]) < 0:
-            b.quirk("Resize aspect negative axes")
-    return policy
-
-
-def _differs(
-    b: Builder, x: Value, y: Value, scales: np.ndarray, *, antialias: bool = False
-) -> None:
-    """Refuse what has the input's shape though not its scale."""
-    kept = np.equal(x.shape, y.shape)
-    if (kept.all() or antialias) and (kept & (scales != 1)).any():
-        b.quirk("Resize same shape")
