@@ -613,6 +613,51 @@ def test_a_row_of_attention_that_is_masked_whole() -> None:
     elements(node("Attention", {**inputs, "attn_mask": mask}, ("attn_mask",), opset=23))
 
 
+@pytest.mark.parametrize("opset", [23, 24, 25])
+@pytest.mark.parametrize("masked", ["bool", -INF])
+@pytest.mark.parametrize("more", ["", "causal", "capped", "packed", "scores", "keys"])
+def test_a_query_of_which_a_mask_excludes_all_keys_reads_nothing(
+    masked: Any, opset: int, more: str
+) -> None:
+    """As onnxruntime has it, and the specification: the row of the output is 0."""
+    kept = np.array([[0, 0, 0, 0], [0, 0, 1, 1], [1, 0, 1, 1]], bool)
+    mask = kept if masked == "bool" else np.where(kept, np.float32(0), masked)
+    inputs = {"Q": floats(1, 2, 3, 2), "K": floats(1, 2, 4, 2), "V": floats(1, 2, 4, 2)}
+    given: dict[str, Any] = {"opset": opset}
+    unit: tuple[int, ...] = (0, 0, 0, 0)
+    if more == "causal":
+        # Beside the mask it empties the second row too.
+        given["is_causal"] = 1
+    elif more == "capped":
+        given["softcap"] = 2.0
+    elif more == "packed":
+        inputs = {"Q": floats(1, 3, 4), "K": floats(1, 4, 4), "V": floats(1, 4, 4)}
+        given |= {"q_num_heads": 2, "kv_num_heads": 2}
+        unit = (0, 0, 0)
+    elif more == "scores":
+        given |= {"outputs": ("y0", "", "", "scores"), "qk_matmul_output_mode": 3}
+    case = node("Attention", {**inputs, "attn_mask": mask}, ("attn_mask",), **given)
+    if more == "keys":
+        if opset == 23:
+            return
+        kept = np.array([[0, 0, 1, 1], [1, 1, 1, 1], [0, 1, 0, 0]], bool)
+        mask = kept if masked == "bool" else np.where(kept, np.float32(0), masked)
+        inputs |= {"attn_mask": mask, "past_key": None, "past_value": None}
+        inputs["nonpad_kv_seqlen"] = np.array([2])
+        case = node("Attention", inputs, ("attn_mask", "nonpad_kv_seqlen"), **given)
+    elements(case)
+    assert not analysed(case, prune=True).support("y0", unit, "V")
+
+
+@pytest.mark.parametrize("masked", ["bool", -INF])
+def test_a_mask_that_excludes_everything(masked: Any) -> None:
+    mask = np.zeros((3, 4), bool) if masked == "bool" else np.full((3, 4), masked, np.float32)
+    inputs = {"Q": floats(1, 1, 3, 2), "K": floats(1, 1, 4, 2), "V": floats(1, 1, 4, 2)}
+    case = node("Attention", {**inputs, "attn_mask": mask}, ("attn_mask",), opset=23)
+    elements(case)
+    assert not analysed(case, prune=True).depends("y0")
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_values_of_attention_that_are_0(packed: bool) -> None:
     """Where all values that a query may attend are 0, neither scores nor mask are read."""

@@ -316,6 +316,8 @@ def test_rows_of_grouped_queries_that_are_masked_whole(options: str) -> None:
         return grouped(bias, **GROUPED[options])
 
     elements(case(np.float32(-1e4)))
+    # Of -inf it gives no weights, and no NaN.
+    elements(case(-INF))
     if options in ("smooth", "sink"):
         elements(case(LEAST))
     else:

@@ -165,10 +165,10 @@ def attention(op: Operation) -> Reads:
     causal, three queries:   i: 0 1 2   J: {0} {0,1} {0,1,2}
 
     A single key has the weight 1: then the query reads V alone, and attn_mask, which may leave
-    not even that one. What attn_mask excludes by its values counts as read, unless pruned. From
-    version 24 on
-    it may be shorter than the keys, those beyond it are not attended. Inputs with three axes
-    hold the heads side by side in the last one.
+    not even that one. What attn_mask excludes by its values counts as read, unless pruned: a query
+    of which it excludes all keys then reads nothing. From version 24 on it may be shorter than
+    the keys, those beyond it are not attended. Inputs with three axes hold the heads side by side
+    in the last one.
 
     https://onnx.ai/onnx/operators/onnx__Attention.html
     """
@@ -176,7 +176,7 @@ def attention(op: Operation) -> Reads:
     K, (_, shared, total, _), present_key = _cached(op, 1, 4)
     V, (*_, size), present_value = _cached(op, 2, 5)
     structure = _keys(op, length, total, op.shape(4)[2] if op.has(4) else 0)
-    keys = left(op, structure, _masks(op))
+    keys = left(op, structure, _masks(op), zeroed=True)
     head = _head(heads, shared)
     lengths: list[Read] = []
     if op.static(6) is None:

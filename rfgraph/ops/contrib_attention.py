@@ -794,7 +794,8 @@ def group_query_attention(op: Operation) -> Reads:
     # These share the weights.
     beside = op.has(11) or bool(op.attribute("smooth_softmax", 0))
     bias = op.known(10)
-    seen = left(op, structure, [] if bias is None else [bias], beside=beside)
+    masks = [] if bias is None else [bias]
+    seen = left(op, structure, masks, beside=beside, zeroed=True)
     total: list[Read] = [PerAxis(6, (WHOLE,) * len(op.shape(6)))]
     sink: list[Read] = [PerAxis(11, (same(1),))] if op.has(11) else []
     used = sink

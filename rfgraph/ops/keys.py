@@ -128,6 +128,7 @@ def left(
     *,
     excluded: float = -np.inf,
     beside: bool = False,
+    zeroed: bool = False,
 ) -> Keys:
     """The keys that masks leave, which are added to the scores; all of a query's if none is left.
 
@@ -145,6 +146,9 @@ def left(
         masks leave no more of the others, such a key has a weight after all.
     beside : bool
         Whether something else that is not masked shares the weights.
+    zeroed : bool
+        Whether the weights of a query are 0, and not NaN, where all its scores are -inf: it has
+        no keys then.
     """
     if all(mask.low is None for mask in masks):
         return keys
@@ -159,6 +163,8 @@ def left(
         fact = fact.map(lambda a: _beside(a, keys.total))
     found = rows(fact, 3)
     kept = may if found.masked is None else may & ~found.masked[..., : keys.total]
+    if zeroed and fact.lost is not None:
+        kept = kept & ~fact.lost.all(axis=-1, keepdims=True)
     if np.isfinite(excluded) and fact.deep is not None:
         leaking = fact.deep.all(axis=-1, keepdims=True) & ~may
         leaking = leaking if found.masked is None else leaking & ~found.masked
