@@ -17,7 +17,6 @@ import onnxruntime
 from onnx import defs
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
-from rfgraph.graph import OLDEST_OPSET
 from rfgraph.ops import Rule, lookup_rule, registered
 
 PAGE = Path(__file__).with_name("operators.md")
@@ -66,9 +65,10 @@ class Entry:
     def _versions(self) -> list[int]:
         """The versions at which something changes, as far as models have them."""
         found = {*self.specified, *(rule.since for rule in self.rules)}
-        oldest = OLDEST_OPSET if not self.domain else 1
+        # Definitions that operator set 7 has replaced are not read.
+        oldest = 7 if not self.domain else 1
         first = max((v for v in found if v <= oldest), default=oldest)
-        return sorted({max(v, oldest) for v in found if v >= first})
+        return sorted(v for v in found if v >= first)
 
     def _at(self, version: int) -> tuple[str, str]:
         """The status at an operator-set version, and a remark."""

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import networkx as nx
@@ -21,7 +22,8 @@ from onnx import AttributeProto, helper, numpy_helper
 from rfgraph import model_file
 from rfgraph.errors import ModelError, QueryError, ShapeError
 
-OLDEST_OPSET = 7
+# What an older operator set defines otherwise than this one is not read, nor run by onnxruntime.
+_OLDEST = 7
 
 # Functions are inlined into at most so many nodes, from at most so many levels.
 _MAX_INLINED = 50_000
@@ -222,8 +224,8 @@ def read(
     Raises
     ------
     ModelError
-        Not an ONNX model, or one that breaks a rule: a cycle, a value made twice or by nobody,
-        an operator set older than version 7.
+        Not an ONNX model, or one that breaks a rule: a cycle, a value made twice or by nobody;
+        or an operator as only an operator set before version 7 defines it.
     """
     proto, weights, file = model_file.load(model)
     opsets = opsets_of(proto.opset_import, file)
@@ -254,7 +256,7 @@ def make_node(
     Raises
     ------
     ModelError
-        The node's operator set is not imported.
+        The node's operator set is not imported, or is too old for it.
     """
     domain = proto.domain if proto.domain != "ai.onnx" else ""
     if not isinstance(proto.op_type, str) or not isinstance(proto.name, str):
@@ -265,6 +267,14 @@ def make_node(
             file=file,
             node=f"{proto.op_type} '{proto.name}'",
             remedy="add it to the model's opset_import",
+        )
+    if not domain and opsets[""] < _OLDEST and _is_outdated(proto.op_type, opsets[""]):
+        raise ModelError(
+            f"operator set {opsets['']} defines it otherwise than operator set {_OLDEST}, from "
+            "which on it is read",
+            file=file,
+            node=f"{proto.op_type} '{proto.name}'",
+            remedy="convert the model with onnx.version_converter",
         )
     return Node(
         proto.name or f"{proto.op_type}{suffix}",
@@ -335,17 +345,24 @@ def opsets_of(imports: Any, file: str | None) -> dict[str, int]:
     Raises
     ------
     ModelError
-        ONNX's own is too old.
+        ONNX's own has a version that does not exist.
     """
     opsets = {i.domain if i.domain != "ai.onnx" else "": i.version for i in imports}
     version = opsets.get("")
-    if version is not None and version < OLDEST_OPSET:
-        raise ModelError(
-            f"operator set {version} is older than {OLDEST_OPSET}",
-            file=file,
-            remedy="convert it with onnx.version_converter",
-        )
+    if version is not None and version < 1:
+        raise ModelError(f"there is no operator set {version}", file=file)
     return opsets
+
+
+@cache
+def _is_outdated(op_type: str, version: int) -> bool:
+    """Whether an operator of ONNX is defined anew between a version and the oldest that is read."""
+    try:
+        since: int = onnx.defs.get_schema(op_type, _OLDEST, "").since_version
+    except onnx.defs.SchemaError:
+        return False
+    # Its shape as an attribute is still run.
+    return since > version and op_type != "Reshape"
 
 
 def _input(value: onnx.ValueInfoProto, file: str | None) -> Input:

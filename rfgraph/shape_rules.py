@@ -7,7 +7,7 @@ its output, or with None where ONNX's inference is right.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil
+from math import ceil, prod
 
 from rfgraph.graph import Node
 
@@ -86,6 +86,22 @@ def _conv_transpose(node: Node) -> Rule | None:
     return output
 
 
+def _reshape(node: Node) -> Rule | None:
+    """Before version 5 the new shape is an attribute, and inference knows nothing."""
+    new = node.attribute("shape")
+    if node.version >= 5 or new is None:
+        return None
+
+    def output(shape: Shape, _: list[Shape | None]) -> Shape:
+        sizes = [n if n else shape[axis] for axis, n in enumerate(new)]
+        if -1 in sizes:
+            open_ = sizes.index(-1)
+            sizes[open_] = prod(shape) // prod(sizes[:open_] + sizes[open_ + 1 :])
+        return tuple(sizes)
+
+    return output
+
+
 def _slice(node: Node) -> Rule | None:
     """Before version 10 inference gives up on axes that are out of order."""
     starts, ends = node.attribute("starts"), node.attribute("ends")
@@ -142,6 +158,7 @@ _RULES: dict[str, Callable[[Node], Rule | None]] = {
     "LpPool": _pool,
     "MaxPool": _pool,
     "MeanVarianceNormalization": _unchanged,
+    "Reshape": _reshape,
     "Slice": _slice,
     "Squeeze": _squeeze,
 }

@@ -31,7 +31,7 @@ _COMPUTED_PADS = "its 'pads' or 'axes' are computed: all of every input is read"
 
 
 @transfer("Flatten", since=1)
-@transfer("Reshape", since=5, computed=_COMPUTED_SHAPE)
+@transfer("Reshape", since=1, computed=_COMPUTED_SHAPE)
 @transfer("Squeeze", since=1, computed=_COMPUTED_SHAPE)
 @transfer("Unsqueeze", since=1, computed=_COMPUTED_SHAPE)
 def reshape(op: Operation) -> Reads:

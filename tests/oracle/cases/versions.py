@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
+from onnx import TensorProto
 
 from ..perturbation import Case, Feeds, Run, single
 from . import cases
@@ -542,3 +543,58 @@ def gemms() -> Iterator[Case]:
         if version < 11:
             transposed["C"] = _x(2, 4)
         yield _case(version, "Gemm", transposed, name="transposed", transA=1, transB=1)
+
+
+# ---------------------------------------------------------------- before operator set 7
+
+# What operator set 7 takes over as it was, onnxruntime runs at the version that it is from.
+_OLD: dict[str, list[tuple[int, dict[str, Any], dict[str, Any]]]] = {
+    "ArgMax": [(1, {"X": (2, 3)}, {"axis": 1, "kinds": {"y0": TensorProto.INT64}})],
+    "Clip": [(6, {"X": (2, 3)}, {"min": -9.0})],
+    "Concat": [(4, {"a": (2, 2), "b": (2, 3)}, {"axis": 1})],
+    "Conv": [(1, {"X": (1, 2, 7), "W": (3, 2, 3)}, {"pads": [1, 1], "strides": [2]})],
+    "ConvTranspose": [(1, {"X": (1, 2, 4), "W": (2, 1, 3)}, {"strides": [2]})],
+    "DepthToSpace": [(1, {"X": (1, 8, 2, 2)}, {"blocksize": 2})],
+    "Flatten": [(1, {"X": (2, 3, 2)}, {"axis": 2})],
+    "Gather": [(1, {"X": (4, 2), "i": _ints(2, 0)}, {"constants": ["i"]})],
+    "GlobalAveragePool": [(1, {"X": (1, 2, 3)}, {})],
+    "GlobalLpPool": [(2, {"X": (1, 2, 3, 4)}, {})],
+    "InstanceNormalization": [(6, {"X": (1, 2, 4), "scale": (2,), "B": (2,)}, {})],
+    "LpNormalization": [(1, {"X": (2, 3, 4)}, {"axis": 1})],
+    "LpPool": [(2, {"X": (1, 1, 7)}, {"kernel_shape": [3], "strides": [2]})],
+    "MatMul": [(1, {"a": (2, 3), "b": (3, 2)}, {})],
+    "Max": [(6, {"a": (2, 3), "b": (2, 3)}, {})],
+    "MaxPool": [(1, {"X": (1, 2, 6, 6)}, {"kernel_shape": [2, 2], "strides": [2, 2]})],
+    "MaxRoiPool": [
+        (
+            1,
+            {"X": (1, 2, 6, 6), "rois": np.array([[0, 1, 1, 4, 4]], np.float32)},
+            {"pooled_shape": [2, 2], "constants": ["rois"]},
+        )
+    ],
+    "Pad": [(2, {"X": (3, 4)}, {"pads": [0, 1, 1, 0], "mode": "reflect"})],
+    "ReduceMean": [(1, {"X": (2, 3, 4)}, {"axes": [1]})],
+    "Relu": [(6, {"X": (2, 3)}, {})],
+    "Reshape": [
+        (1, {"X": (2, 6)}, {"shape": [3, -1]}),
+        (1, {"X": (2, 6)}, {"shape": [0, 2, 3]}),
+        (5, {"X": (2, 6), "shape": _ints(4, -1)}, {"constants": ["shape"]}),
+    ],
+    "Slice": [(1, {"X": (5, 4)}, {"starts": [1, 0], "ends": [4, -1], "axes": [0, 1]})],
+    "Softmax": [(1, {"X": (2, 3, 4)}, {"axis": 1})],
+    "Split": [(2, {"X": (5, 2)}, {"axis": 0, "split": [2, 3], "outputs": 2})],
+    "Squeeze": [(1, {"X": (2, 1, 3)}, {"axes": [1]})],
+    "Sum": [(6, {"a": (2, 3), "b": (2, 3)}, {})],
+    "Tile": [(6, {"X": (2, 3), "repeats": _ints(2, 1)}, {"constants": ["repeats"]})],
+    "TopK": [(1, {"X": (2, 4)}, {"k": 2, "outputs": 2, "kinds": {"y1": TensorProto.INT64}})],
+    "Transpose": [(1, {"X": (2, 3, 4)}, {"perm": [2, 0, 1]})],
+    "Unsqueeze": [(1, {"X": (2, 3)}, {"axes": [1]})],
+}
+
+
+@_each(*_OLD)
+def before_7(op_type: str) -> Iterator[Case]:
+    for version, shapes, given in _OLD[op_type]:
+        _RNG.bit_generator.state = _START
+        inputs = {k: _x(*v) if isinstance(v, tuple) else v for k, v in shapes.items()}
+        yield _case(version, op_type, inputs, **given)
