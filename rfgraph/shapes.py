@@ -239,8 +239,9 @@ class Shapes:
                     ruled = known_rule(inputs[0], inputs)
                 except Exception as error:
                     raise self._misfit(node, f"{type(error).__name__}: {error}") from error
-                for name in filter(None, node.outputs):
-                    self._set(name, kind, ruled, node)
+                for k, name in enumerate(node.outputs):
+                    if name:
+                        self._set(name, _only_type(node, k) or kind, ruled, node)
             return
         if self._rules is not None:
             try:

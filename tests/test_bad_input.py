@@ -428,7 +428,7 @@ RULES: dict[str, tuple[onnx.ModelProto, tuple[str, ...]]] = {
         ("f_1/Add", "'z'"),
     ),
     "a function of an old operator set": (
-        model("y = custom.f(x)", functions=function("b = Relu(a)", opset=6)),
+        model("y = custom.f(x)", functions=function("b = Add(a, a)", opset=6)),
         ("operator set 6", "version_converter"),
     ),
 }

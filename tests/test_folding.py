@@ -179,3 +179,14 @@ def test_a_branch_gives_as_many_outputs_as_the_node_has(condition: str) -> None:
     proto.graph.node[0].output[:] = ["a"]
     with pytest.raises(rfgraph.ModelError, match="gives 2 outputs, and the node has 1"):
         rfgraph.analyze(proto)
+
+
+def test_indices_of_a_pool_whose_shape_is_ruled_are_integers() -> None:
+    proto = model(
+        "v, i = MaxPool<kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1>(x) j = Add(i, one) "
+        "y = Cast<to = 1>(j)",
+        "float[1,1,5,5] x",
+        initializers={"one": np.array([1])},
+    )
+    shown = session(proto).run(None, {"x": np.zeros((1, 1, 5, 5), np.float32)})[0]
+    assert rfgraph.analyze(proto).shape("y") == shown.shape == (1, 1, 3, 3)
