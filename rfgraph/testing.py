@@ -9,7 +9,7 @@ from typing import Any
 
 from rfgraph.analysis import Model
 from rfgraph.checks import CHECKS, Config, Finding
-from rfgraph.checks.rf202_causal import look_ahead as ahead_of
+from rfgraph.checks.rf202_causal import furthest
 from rfgraph.checks.subject import Subject
 from rfgraph.errors import QueryError
 from rfgraph.render import reasons
@@ -36,6 +36,7 @@ def assert_receptive_field(
     halo: Limit | None = None,
     causal: int | bool | None = None,
     look_ahead: int = 0,
+    aligned: int | str = "begin",
     tolerance: int = 0,
     local: bool = False,
     shapes: Mapping[str, Sequence[int]] | None = None,
@@ -66,6 +67,9 @@ def assert_receptive_field(
         the only one along which fields move.
     look_ahead : int, optional
         Steps of the future that may be seen.
+    aligned : "begin", "end" or int, optional
+        Where the output's steps lie on the causal axis: unit o has the steps from ``o * stride``
+        on (``"begin"``), those up to ``o * stride + aligned``, or the last one has the last step.
     tolerance : int, optional
         So many elements more or less of a size are as good.
     local : bool, optional
@@ -118,6 +122,7 @@ def assert_receptive_field(
         )
     more = {
         "look-ahead": look_ahead,
+        "aligned": aligned,
         "tolerance": tolerance,
         "local": local,
         "prune": prune,
@@ -165,9 +170,7 @@ def _told(subject: Subject, found: Finding) -> str:
         return "\n".join(lines)
     analysis, unit = subject.analysis, None
     if found.code == "RF202":
-        analysis = subject.pruned
-        declared = subject.settings.get("causal", found.value)
-        seen = ahead_of(analysis, found.value, found.input, found.axis, declared.output_axis)
+        seen, analysis, _ = furthest(subject, found.value, found.input, found.axis)
         unit = None if seen is None else seen.unit
     shape = analysis.shape(found.value)
     if shape is None:

@@ -34,6 +34,7 @@ def failure(*arguments: Any, **asked: Any) -> str:
         ({"at_least": 9, "tolerance": 2}, {"at_least": 9, "tolerance": 1}),
         ({"causal": 2, "look_ahead": 3}, {"causal": 2, "look_ahead": 2}),
         ({"causal": True, "look_ahead": 3}, {"causal": True, "look_ahead": 2}),
+        ({"causal": 2, "aligned": 3}, {"causal": 2, "aligned": 2}),
     ],
 )
 def test_both_sides_of_a_limit(passes: dict[str, Any], fails: dict[str, Any]) -> None:

@@ -94,7 +94,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
 
 def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Finding | None:
     """The analysis of a batch of several samples, and the inputs that have it; None: of none."""
-    analysis, sizes = subject.analysis, dict(subject.sizes)
+    analysis, sizes = subject.analysis, subject.sizes
     inputs = [name for name, shape in sizes.items() if axis < len(shape)]
     chosen = subject.settings.has(BATCH_AXIS.name)
     if chosen and not inputs:
@@ -115,14 +115,7 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
     taken = {size for shape in sizes.values() for size in shape}
     taken |= {size for output in analysis.outputs for size in analysis.shape(output) or ()}
     batch = next(size for size in range(2, len(taken) + 4) if size not in taken)
-    # Axes of one name have one size, wherever they stand.
-    named = {analysis.dims(name)[axis] for name in open_axes} - {None}
-    for name, shape in sizes.items():
-        dims = analysis.dims(name)
-        sizes[name] = tuple(
-            batch if dims[a] in named or (a == axis and name in open_axes) else size
-            for a, size in enumerate(shape)
-        )
+    sizes = subject.resized({(name, axis): batch for name in open_axes})
     try:
         return subject.at(sizes), open_axes
     except RFGraphError as error:

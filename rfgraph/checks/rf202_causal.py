@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import partial
@@ -18,6 +18,16 @@ from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject, first
 from rfgraph.errors import QueryError, ShapeError
 
+
+def _aligned(given: object) -> str | int:
+    if given in ("begin", "end"):
+        return str(given)
+    try:
+        return whole(given)
+    except ValueError:
+        raise ValueError('"begin", "end", or the newest step that the first unit may see') from None
+
+
 CAUSAL = Option(
     "causal",
     causal,
@@ -27,9 +37,18 @@ CAUSAL = Option(
     'output: { input = "x", axis = 1, output-axis = 2 }; false: none',
 )
 LOOK_AHEAD = Option("look-ahead", whole, 0, "how many steps of the future may be seen")
+ALIGNED = Option(
+    "aligned",
+    _aligned,
+    "begin",
+    'where the output\'s steps lie on the input: "begin": unit o has the steps o * stride to '
+    "(o + 1) * stride - 1; a number n: unit o has those up to o * stride + n, as n = kernel - 1 "
+    'after a convolution that is not padded; "end": the last unit has the last step, each unit '
+    "before it one stride less",
+)
 
 
-@check("RF202", "sees-the-future", "error", (CAUSAL, LOOK_AHEAD))
+@check("RF202", "sees-the-future", "error", (CAUSAL, LOOK_AHEAD, ALIGNED))
 def sees_the_future(subject: Subject) -> Iterator[Finding]:
     """A value on an axis that is declared causal depends on later steps.
 
@@ -40,9 +59,10 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
     Attention Is All You Need, section 3.2.3).
 
     Constants cut reads here, whatever `prune` says: a mask of attention is a constant, and so are
-    the taps of a masked convolution. The ends of the axes are aligned: the last unit of the output
-    may see the last step of the input, and each unit before it one stride less. Of an output that
-    is longer than the input it is the beginnings.
+    the taps of a masked convolution. Unit o has the steps o * stride to (o + 1) * stride - 1 of the
+    input for its own, rounded down; of them and of all before it may depend, whatever the length.
+    `aligned` says it where the output does not begin with the input, as after a convolution that is
+    not padded.
 
     Example: a convolution with kernel 3, padded by 1 on either side instead of by 2 before, along a
     declared axis (`causal = 2`):
@@ -78,18 +98,20 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
                     f"causal: output '{output}' has no axis {declared.output_axis}",
                     remedy=f"its shape is {shape}",
                 )
-            seen = look_ahead(analysis, output, given, axis, declared.output_axis)
+            seen, at, way = furthest(subject, output, given, axis)
             if seen is None or seen.steps <= allowed:
                 continue
             far = f"{seen.steps} step{'s' if seen.steps != 1 else ''} ahead"
             budget = f", and {allowed} {'is' if allowed == 1 else 'are'} allowed" * bool(allowed)
+            way = replace(way, along=None)
+            where = first(at, output, partial(_too_far, at, way, allowed))
             yield subject.finding(
                 f"output '{output}' sees {far} along axis {axis} of input '{given}'"
                 f"{budget}"
                 + (f": at step {seen.at} it sees step {seen.sees}" if seen.shows else ""),
                 "pad before and not after, mask what is later, or allow for it by 'look-ahead'",
                 value=output,
-                made_by=first(analysis, output, partial(_too_far, analysis, given, axis, allowed)),
+                made_by=where,
                 input=given,
                 axis=axis,
                 steps=seen.steps,
@@ -106,6 +128,66 @@ def _axis(subject: Subject, given: str) -> int:
             remedy="say which one is causal: causal = 2",
         )
     return axes[0]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Which axis is causal, and where the steps of values lie on it.
+
+    Attributes
+    ----------
+    given : str
+        The input.
+    axis : int
+        Its axis.
+    aligned : "begin", "end" or int
+        As of the option.
+    along : int or None
+        The axis of the output that goes along with it, where that is declared.
+    longer : Analysis or None
+        Of an axis that the model leaves open: the same at another length of it. Which axis of a
+        value goes along is seen by what gets longer, and by no size that is assumed.
+    """
+
+    given: str
+    axis: int
+    aligned: str | int = "begin"
+    along: int | None = None
+    longer: Analysis | None = None
+
+
+def furthest(
+    subject: Subject, output: str, given: str, axis: int
+) -> tuple[Ahead | None, Analysis, Steps]:
+    """How far an output sees ahead, by which analysis, and where its steps lie.
+
+    Along an axis that the model leaves open that is the worst of two lengths.
+
+    Raises
+    ------
+    QueryError
+        Ends are to be aligned along an axis of which the model leaves the length open.
+    """
+    analysis = subject.pruned
+    declared = subject.settings.get("causal", output)
+    aligned = subject.settings.get("aligned", output)
+    way = Steps(given, axis, aligned, declared.output_axis)
+    if axis not in subject.assumed(given):
+        return look_ahead(analysis, output, way), analysis, way
+    if aligned == "end":
+        raise QueryError(
+            f"aligned: axis {axis} of input '{given}' has no end, as its length is open",
+            remedy="give the newest step that the first unit may see (aligned = 4), or the length "
+            "by 'shapes'",
+        )
+    longer = subject.longer(given, axis)
+    pairs = [(analysis, longer)] if longer is None else [(analysis, longer), (longer, analysis)]
+    found = [
+        (look_ahead(a, output, mine), a, mine)
+        for a, other in pairs
+        for mine in [replace(way, longer=other)]
+    ]
+    return max(found, key=lambda item: -1 if item[0] is None else item[0].steps)
 
 
 @dataclass(frozen=True)
@@ -133,71 +215,126 @@ class Ahead:
         return self.sees - self.at == self.steps
 
 
-def look_ahead(
-    analysis: Analysis, tensor: str, given: str, axis: int, output_axis: int | None = None
-) -> Ahead | None:
-    """How far a value sees ahead along an axis of an input; None if it sees nothing.
-
-    The ends of the axes are aligned, each unit before the last lies one stride earlier; of a value
-    that is longer than the input it is the beginnings.
-    """
-    shape = analysis.shape(tensor)
+def look_ahead(analysis: Analysis, tensor: str, way: Steps) -> Ahead | None:
+    """How far a value sees ahead; None if it sees nothing, or has no steps."""
+    shape, given, axis = analysis.shape(tensor), way.given, way.axis
     if shape is None or not analysis.depends(tensor, given):
         return None
     size = (analysis.shape(given) or ())[axis]
     lo, hi = analysis.bounds(tensor, given, axis=axis)
     last = every = np.where(lo <= hi, hi, -1)
-    along = _followed(last, shape, size, axis) if output_axis is None else output_axis
-    units = shape[along] if along is not None and along < len(shape) else 1
-    if along is not None and along < len(shape):
-        other = tuple(a for a in range(last.ndim) if a != along)
-        last = np.broadcast_to(last.max(axis=other), (units,))
-    else:
-        last = last.max(keepdims=False).reshape(1)
-    side = analysis.field(tensor, given, local=False)[axis]
-    regular = isinstance(side.stride, (int, Fraction)) and side.stride > 0 and not side.irregular
-    stride = Fraction(side.stride) if regular else Fraction(size, units)
-    # What is longer than the input, as of a convolution with full padding, begins with it.
-    late = Fraction(size - units * stride if units * stride < size + stride else 0)
-    denominator = lcm(stride.denominator, late.denominator)
-    ends = np.arange(1, units + 1) * int(stride * denominator) + int(late * denominator)
-    own = -(-ends // denominator) - 1
-    ahead = np.where(last >= 0, last - own, np.iinfo(np.int64).min)
-    if not (last >= 0).any():
+    moves = analysis.field(tensor, given, local=False)[axis].stride > 0
+    other = None if way.longer is None else way.longer.shape(tensor)
+    along = _followed(last, shape, other, size, way, moves=moves)
+    if along is None or not (last >= 0).any():
+        # Without steps it is a summary, which is made when the last step is known.
         return None
+    units = shape[along]
+    apart = tuple(a for a in range(last.ndim) if a != along)
+    last = np.broadcast_to(last.max(axis=apart), (units,))
+    own = _own(units, size, _stride(analysis, tensor, way, units), way.aligned)
+    ahead = np.where(last >= 0, last - own, np.iinfo(np.int64).min)
     steps, at = int(ahead.max()), int(ahead.argmax())
-    if regular and len(side.phases) == 1 and not side.is_global and not side.branches:
-        # What the end of the input hides is in the closed form.
-        steps = max(steps, int(side.start + side.size - 1 - own[0]))
+    steps = max([steps, *_hidden(analysis, tensor, way, along, last, own)])
     alike = np.flatnonzero(ahead == ahead.max())
     middle = int(alike[len(alike) // 2])
-    if along is not None and along < every.ndim and every.shape[along] > 1:
-        every = np.where(np.arange(units).reshape(_along(along, every.ndim)) == middle, every, -1)
+    if every.shape[along] > 1:
+        places = np.arange(units).reshape([-1 if a == along else 1 for a in range(every.ndim)])
+        every = np.where(places == middle, every, -1)
     unit = [int(c) for c in np.unravel_index(int(every.argmax()), every.shape)]
-    if along is not None and along < len(unit):
-        unit[along] = middle
+    unit[along] = middle
     return Ahead(steps, int(own[at]), int(last[at]), tuple(unit))
 
 
-def _along(axis: int, rank: int) -> list[int]:
-    return [-1 if a == axis else 1 for a in range(rank)]
+def _own(units: int, size: int, stride: Fraction, aligned: str | int) -> np.ndarray:
+    """The newest step that each unit may see.
+
+    >>> _own(4, 8, Fraction(2), "begin"), _own(4, 2, Fraction(1, 2), "begin")
+    (array([1, 3, 5, 7]), array([0, 0, 1, 1]))
+    >>> _own(3, 8, Fraction(2), 4), _own(3, 8, Fraction(2), "end")
+    (array([4, 6, 8]), array([3, 5, 7]))
+    """
+    if aligned == "end":
+        # What is longer than the input, as of a convolution with full padding, begins with it.
+        offset = stride - 1
+        if units * stride < size + stride:
+            offset += size - units * stride
+    else:
+        offset = Fraction(aligned) if isinstance(aligned, int) else max(stride - 1, Fraction(0))
+    over = lcm(stride.denominator, offset.denominator)
+    newest: np.ndarray = (np.arange(units) * int(stride * over) + int(offset * over)) // over
+    return newest
 
 
-def _followed(last: np.ndarray, shape: tuple[int, ...], size: int, axis: int) -> int | None:
-    """The axis of a value that goes along with an axis of an input."""
-    moving = [a for a in range(last.ndim) if last.shape[a] > 1]
-    if len(moving) == 1:
-        return moving[0]
-    same = [a for a in moving or range(len(shape)) if shape[a] == size]
-    if axis in same:
-        return axis
+def _stride(analysis: Analysis, tensor: str, way: Steps, units: int) -> Fraction:
+    """The steps of the input between neighbouring units.
+
+    Of a value without a closed form, as behind attention, it is that of the nearest one before it
+    that has one, and as many units.
+    """
+    before: set[str] = set()
+    for name in (tensor, *reversed(analysis.tensors)):
+        if name != tensor:
+            before = before or analysis.ancestors(tensor)
+            if name not in before or units not in (analysis.shape(name) or ()):
+                continue
+        for local in (False, True):
+            side = analysis.field(name, way.given, local=local)[way.axis]
+            if not side.irregular and side.stride > 0:
+                return Fraction(side.stride)
+    return Fraction((analysis.shape(way.given) or ())[way.axis], units)
+
+
+def _hidden(
+    analysis: Analysis, tensor: str, way: Steps, along: int, last: np.ndarray, own: np.ndarray
+) -> Iterator[int]:
+    """How far units would see ahead if the input did not end: what its end hides."""
+    period = max(len(analysis.field(tensor, way.given, local=False)[way.axis].phases), 1)
+    seeing = np.flatnonzero(last >= 0)
+    # Units of one phase see equally far ahead, but where something else begins or ends.
+    for unit in {*seeing[:period].tolist(), *seeing[-period:].tolist()}:
+        side = analysis.field(tensor, way.given, local=False, at={along: unit})[way.axis]
+        if side.size and not (side.irregular or side.is_global):
+            yield int(side.start + side.size - 1 - own[unit])
+
+
+def _followed(
+    last: np.ndarray,
+    shape: tuple[int, ...],
+    other: tuple[int, ...] | None,
+    size: int,
+    way: Steps,
+    *,
+    moves: bool,
+) -> int | None:
+    """The axis of a value that goes along with the axis of the input."""
+    if way.along is not None:
+        return way.along
+    axes = list(range(len(shape)))
+    if other is not None and len(other) == len(shape):
+        axes = [a for a in axes if shape[a] != other[a]]
+        if len(axes) < 2:
+            return axes[0] if axes else None
+    moving = [a for a in axes if last.shape[a] > 1]
+    if moving:
+        # Channels may see further than others, but none as far as the steps go.
+        return max(moving, key=lambda a: (_spread(last, a), a == way.axis, shape[a] == size, -a))
+    same = [a for a in axes if shape[a] == size]
     if same:
-        return same[0]
-    # One of another length has steps too if they are a part, or a multiple, of the input's.
-    steps = axis < len(shape) and shape[axis] > 1 and (axis in moving or not moving)
-    return axis if steps and 0 in (size % shape[axis], shape[axis] % size) else None
+        return way.axis if way.axis in same else same[0]
+    # Where the input is so short that all see the same, what moves along a longer one has steps,
+    # and what has a part of the input's, or a multiple.
+    units = shape[way.axis] if way.axis in axes else 0
+    steps = units > 1 and 0 in (size % units, units % size)
+    return way.axis if steps or (units and moves) else None
 
 
-def _too_far(analysis: Analysis, given: str, axis: int, allowed: int, tensor: str) -> bool:
-    seen = look_ahead(analysis, tensor, given, axis)
+def _spread(last: np.ndarray, axis: int) -> int:
+    """How much the last coordinate that is seen varies along an axis."""
+    first = np.where(last < 0, last.max(), last).min(axis=axis)
+    return int((last.max(axis=axis) - first).max())
+
+
+def _too_far(analysis: Analysis, way: Steps, allowed: int, tensor: str) -> bool:
+    seen = look_ahead(analysis, tensor, way)
     return seen is not None and seen.steps > allowed

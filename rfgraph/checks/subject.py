@@ -18,7 +18,7 @@ from rfgraph.checks.options import Limits
 from rfgraph.checks.registry import Check
 from rfgraph.checks.settings import Settings, array
 from rfgraph.closed_form import Number
-from rfgraph.errors import QueryError
+from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.graph import read
 
 # Settings by input.
@@ -61,6 +61,7 @@ class Subject:
     only: Sequence[str] | None = None
     held: Mapping[str, Any] | None = None
     _moving: dict[str, list[int]] = field(default_factory=dict, init=False)
+    _longer: dict[tuple[str, int], Analysis | None] = field(default_factory=dict, init=False)
 
     # ------------------------------------------------ analyses
 
@@ -93,6 +94,33 @@ class Subject:
             strict=settings.get("strict"),
             assume=True,
         )
+
+    def resized(self, axes: Mapping[tuple[str, int], int]) -> dict[str, tuple[int, ...]]:
+        """The shapes of the inputs with other lengths of some axes, by input and axis.
+
+        Axes of one name have one length, wherever they stand.
+        """
+        named = {self.analysis.dims(name)[axis]: size for (name, axis), size in axes.items()}
+        named = {dim: size for dim, size in named.items() if isinstance(dim, str)}
+        made = {}
+        for name, shape in self.sizes.items():
+            dims = self.analysis.dims(name)
+            made[name] = tuple(
+                axes.get((name, axis), named.get(dims[axis], size))
+                for axis, size in enumerate(shape)
+            )
+        return made
+
+    def longer(self, name: str, axis: int) -> Analysis | None:
+        """The pruned analysis with an axis twice as long; None if the model fits no such input."""
+        if (name, axis) not in self._longer:
+            size = self.sizes[name][axis]
+            try:
+                made = self.at(self.resized({(name, axis): 2 * size}), prune=True)
+            except RFGraphError:
+                made = None
+            self._longer[name, axis] = made
+        return self._longer[name, axis]
 
     @cached_property
     def _values(self) -> dict[str, np.ndarray]:

@@ -296,14 +296,51 @@ def test_causal() -> None:
     assert found("RF202", conv(3, (1, 1), times=2), causal=False) == []
 
 
-def test_causal_with_strides_and_without_padding() -> None:
-    # The ends are aligned: each unit may see what lies before the next one's first new element.
-    assert found("RF202", conv(3, (1, 0), stride=2), causal=2) == []
-    assert found("RF202", conv(3, (0, 0)), causal=2) == []
-    ahead = found("RF202", conv(3, (1, 1), stride=2, inputs="float[1,1,31] x"), causal=2)
-    assert ahead == [
-        "output 'y' sees 1 step ahead along axis 2 of input 'x': at step 0 it sees step 1"
+def test_causal_with_strides() -> None:
+    """Unit o has the steps 2 * o and 2 * o + 1, whatever the length."""
+    for length in (15, 16, 17, 31):
+        signal = f"float[1,1,{length}] x"
+        assert found("RF202", conv(3, (1, 1), stride=2, inputs=signal), causal=2) == []
+        assert found("RF202", conv(5, (3, 1), stride=2, inputs=signal), causal=2) == []
+        assert found("RF202", conv(5, (2, 2), stride=2, inputs=signal), causal=2) == [
+            "output 'y' sees 1 step ahead along axis 2 of input 'x': at step 1 it sees step 2"
+        ]
+
+
+def test_causal_without_padding() -> None:
+    """The first unit sees steps 0 to 4: which of them is its own is to be said."""
+    made = conv(5, (0, 0))
+    assert found("RF202", made, causal=2) == [
+        "output 'y' sees 4 steps ahead along axis 2 of input 'x': at step 0 it sees step 4"
     ]
+    assert found("RF202", made, causal=2, aligned=4) == []
+    assert found("RF202", made, causal=2, aligned=3) == [
+        "output 'y' sees 1 step ahead along axis 2 of input 'x': at step 3 it sees step 4"
+    ]
+    assert found("RF202", made, causal=2, aligned="end") == []
+    # Of ends that are aligned the length decides what a stride leaves over.
+    for length, ahead in ((16, 0), (17, 1)):
+        made = conv(5, (3, 1), stride=2, inputs=f"float[1,1,{length}] x")
+        assert len(found("RF202", made, causal=2, aligned="end")) == ahead
+
+
+def test_a_causal_axis_of_any_length() -> None:
+    """What gets longer with the input are its steps, and not what has an assumed length."""
+    for pads, ahead in (((3, 1), 0), ((2, 2), 1)):
+        made = conv(5, pads, stride=2, inputs="float[1,1,T] x")
+        assert len(found("RF202", made, causal=2)) == ahead
+    (failed,) = rfgraph.check(made, causal=2, aligned="end").errors
+    assert "has no end, as its length is open" in failed.error
+    # The last state has 64 channels, and 64 is what the axis is taken to be long.
+    gru = model(
+        "a, y = GRU<hidden_size=64>(x, w, r)",
+        "float[T,1,3] x",
+        initializers={"w": ones(1, 192, 3), "r": ones(1, 192, 64)},
+    )
+    assert found("RF202", gru, causal=0) == []
+    whole = model("s = ReduceSum<keepdims=1>(x, two) y = Sub(x, s)", "float[1,1,T] x")
+    whole.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2]), "two"))
+    assert len(found("RF202", whole, causal=2)) == 1
 
 
 def test_causal_outputs_that_are_longer_than_the_input() -> None:
