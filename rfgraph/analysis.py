@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -34,6 +34,7 @@ from rfgraph.expansion import expand
 from rfgraph.explain import Explainer, Explanation
 from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
+from rfgraph.held import Filling, parsed
 from rfgraph.influence import Influence
 from rfgraph.paths import Paths, counted, paths, proportions, variation
 from rfgraph.reads import Read
@@ -77,8 +78,10 @@ def analyze(
     shapes : mapping of str to tuple of int, optional
         Shapes of inputs, for the axes that the model leaves open. That of an input that is held
         with `values` follows from its value.
-    values : mapping of str to array, optional
-        Inputs to hold fixed, such as a ``sizes`` input: nothing depends on them.
+    values : mapping of str to array or str, optional
+        Inputs to hold fixed, such as a ``sizes`` input: nothing depends on them. ``"ones"``,
+        ``"zeros"`` and ``"arange"`` (along the last axis) fill the input's shape, whatever it is;
+        other texts are those of ``--value`` on the command line.
     prune : bool, optional
         Whether constants cut reads: taps of a kernel that are exactly zero, what a mask excludes
         from a softmax, what is multiplied by zero. The weights are then read.
@@ -123,9 +126,24 @@ def analyze(
     >>> field.size, field.stride, field.start, field.centre
     (3, 2, -1, 0)
     """
-    graph = read(model, values)
-    sizes, open_axes = _sizes(graph, shapes or {})
+    held = _held(model, values or {}, shapes or {}, assume)
+    graph = read(model, held.arrays)
+    sizes, open_axes = _sizes(graph, held.shapes)
+    answer = _answered(graph, sizes, open_axes, strict, prune, assume, progress)
+    answer.held = held.arrays
+    answer.notes.extend(held.notes)
+    return answer
 
+
+def _answered(
+    graph: Graph,
+    sizes: dict[str, Shape],
+    open_axes: list[_Axis],
+    strict: bool,
+    prune: bool,
+    assume: bool,
+    progress: Callable[[int, int], None] | None,
+) -> Analysis:
     def at(sizes: Mapping[str, Shape]) -> Analysis:
         return _analysis(graph, sizes, strict, prune, progress)
 
@@ -155,13 +173,69 @@ def _analysis(
         raise
 
 
-# ---------------------------------------------------------------- open axes
+# ---------------------------------------------------------------- inputs that are held
 
-# Sizes at which an open axis is probed.
-_PROBES = (2, 61)
+
+@dataclass(frozen=True)
+class _Held:
+    """Inputs that are held, and what was assumed of their shapes.
+
+    Attributes
+    ----------
+    arrays : dict of str to array
+        By input.
+    shapes : dict of str to tuple of int
+        Shapes of inputs, as far as they are given or follow from that.
+    notes : list of Note
+        What was assumed.
+    """
+
+    arrays: dict[str, Any]
+    shapes: dict[str, Sequence[int]]
+    notes: list[Note]
+
+
+def _held(
+    model: Model, values: Mapping[str, Any], shapes: Mapping[str, Sequence[int]], assume: bool
+) -> _Held:
+    """The inputs to hold; what fills one takes the shape that it has where it is not held."""
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        try:
+            given[name] = parsed(value)
+        except ValueError as error:
+            raise QueryError(f"values: {value!r} for '{name}' is {error}") from None
+    filling = {name: value for name, value in given.items() if isinstance(value, Filling)}
+    arrays = {name: value for name, value in given.items() if name not in filling}
+    if not filling:
+        return _Held(arrays, dict(shapes), [])
+    graph = read(model, arrays)
+    notes: list[Note] = []
+    fitting, open_axes = _sizes(graph, shapes)
+    if any(name in filling for name, _ in open_axes):
+        free = analyze(model, shapes=shapes, values=arrays, assume=assume)
+        fitting = {n: s for n in free.inputs if (s := free.shape(n)) is not None}
+        shapes = {**shapes, **fitting}
+        notes = [note for note in free.notes if note.kind == "size"]
+    for name, how in filling.items():
+        if name not in fitting and any(i.name == name for i in graph.inputs):
+            raise ShapeError(
+                f"values: the shape of input '{name}' is not known, which {how.kind} are to fill",
+                file=graph.file,
+                remedy=f"give it with them: '2x3:{how.kind}'",
+            )
+        # One that the model does not have is told with all others.
+        arrays[name] = how.array(fitting.get(name, ()))
+    return _Held(arrays, dict(shapes), notes)
+
+
+# ---------------------------------------------------------------- open axes
 
 # An input's name and the axis whose size the model leaves open.
 _Axis = tuple[str, int]
+
+# Sizes at which an open axis is probed.
+_PROBES = (2, 61)
 
 # The analysis at given sizes of the inputs.
 _At = Callable[[Mapping[str, Shape]], "Analysis"]
@@ -358,6 +432,8 @@ class Analysis:
         Names of all values in topological order, inputs first; initializers are left out.
     notes : list of Note
         What was assumed: an operator that is not known, a size, indices that are computed.
+    held : mapping of str to array
+        The inputs that are held fixed, and at what.
     """
 
     def __init__(self, graph: Graph, flow: Flow, views: dict[str, dict[str, Terms]]) -> None:
@@ -367,6 +443,7 @@ class Analysis:
         self._answers: dict[tuple[int, str, bool], Field] = {}
         self._reads_of: dict[str, list[Read]] | None = None
         self._last: tuple[object, dict[str, Region]] | None = None
+        self.held: Mapping[str, Any] = {}
         self.inputs = list(flow.inputs)
         self.outputs = list(graph.outputs)
         self.notes = list(flow.notes)

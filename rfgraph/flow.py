@@ -66,8 +66,9 @@ class Note:
     kind : str
         ``unknown``: all of an operator's inputs are taken to be read, as nothing is known of it;
         ``computed``: the data decide what it reads; ``coarse``: pruning cuts less than it could;
-        ``runtime``: runtimes depart from the specification, and the answer is for what runs;
-        ``size``: an open axis was given one; ``merge``: branches meet unequally.
+        ``mask``: it cuts nothing, as the data may mask a whole row; ``runtime``: runtimes depart
+        from the specification, and the answer is for what runs; ``size``: an open axis was given
+        one; ``merge``: branches meet unequally.
     """
 
     node: str

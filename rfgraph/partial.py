@@ -472,11 +472,14 @@ class Rows(NamedTuple):
     alone : ndarray of bool or None
         The rows in which one element is left beside masked ones: its softmax is 1. They are
         among the constant ones.
+    spared : bool
+        Whether a constant would mask more elements, if the data could not mask the others.
     """
 
     constant: np.ndarray | None
     masked: np.ndarray | None
     alone: np.ndarray | None
+    spared: bool = False
 
 
 def rows(fact: Partial, axis: int) -> Rows:
@@ -496,12 +499,17 @@ def rows(fact: Partial, axis: int) -> Rows:
         masked = low & (sure.max(axis=axis, keepdims=True) - height >= -LOW)
     if fact.lost is not None:
         masked = masked | (fact.lost & ~fact.lost.all(axis=axis, keepdims=True))
+    spared = False
+    if fact.maybe is not None:
+        with np.errstate(invalid="ignore"):
+            else_masked = low & (height.max(axis=axis, keepdims=True) - height >= -LOW)
+        spared = bool((else_masked & ~masked).any())
     if masked.shape[axis] == 1:
-        return Rows(_some(constant), _some(masked), None)
+        return Rows(_some(constant), _some(masked), None, spared)
     alone = (masked.sum(axis=axis, keepdims=True) == masked.shape[axis] - 1) & ~constant
     if fact.maybe is not None:
         alone = alone & ~(fact.maybe & ~masked).any(axis=axis, keepdims=True)
-    return Rows(_some(constant | alone), _some(masked), _some(alone))
+    return Rows(_some(constant | alone), _some(masked), _some(alone), spared)
 
 
 def set_in_relation(facts: Sequence[Partial | None], rank: int) -> Partial | None:

@@ -17,6 +17,7 @@ from rfgraph.checks.options import Option, causal, whole
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject, first
 from rfgraph.errors import QueryError, ShapeError
+from rfgraph.masks import hint
 
 
 def _aligned(given: object) -> str | int:
@@ -69,6 +70,11 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
 
         RF202 output 'y' sees 1 step ahead along axis 2 of input 'x': at step 0 it sees step 1
 
+    Language models take a mask of padding as an input. Where it may exclude all that the causal
+    mask leaves of a row, a finite mask (-3.4e38) makes the softmax uniform, over later steps too.
+    The finding names that input; where no token is padding it can be held at ones, by
+    `values = { attention_mask = "ones" }` or `--value attention_mask=ones`.
+
     What to do: pad before and not after; mask what is later; export with the mask. `rfgraph why`
     shows the way by which the future gets in. If a look-ahead is wanted, allow for it by
     `look-ahead`, in steps of the input.
@@ -103,13 +109,15 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
                 continue
             far = f"{seen.steps} step{'s' if seen.steps != 1 else ''} ahead"
             budget = f", and {allowed} {'is' if allowed == 1 else 'are'} allowed" * bool(allowed)
+            masks = _masks(subject, output, way, seen.steps)
             way = replace(way, along=None)
             where = first(at, output, partial(_too_far, at, way, allowed))
             yield subject.finding(
                 f"output '{output}' sees {far} along axis {axis} of input '{given}'"
                 f"{budget}"
-                + (f": at step {seen.at} it sees step {seen.sees}" if seen.shows else ""),
-                "pad before and not after, mask what is later, or allow for it by 'look-ahead'",
+                + (f": at step {seen.at} it sees step {seen.sees}" if seen.shows else "")
+                + (f", as {_listed(masks)} may mask whole rows" if masks else ""),
+                hint(masks) if masks else _REMEDY,
                 value=output,
                 made_by=where,
                 input=given,
@@ -117,6 +125,24 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
                 steps=seen.steps,
                 look_ahead=allowed,
             )
+
+
+_REMEDY = "pad before and not after, mask what is later, or allow for it by 'look-ahead'"
+
+
+def _masks(subject: Subject, output: str, way: Steps, steps: int) -> list[str]:
+    """The inputs that make an output see so far ahead by what they may mask."""
+    way = replace(way, longer=None)
+    found = []
+    for name, held in subject.masks.items():
+        seen = look_ahead(held, output, way) if way.given in held.inputs else None
+        if seen is None or seen.steps < steps:
+            found.append(name)
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    return f"input{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
 
 
 def _axis(subject: Subject, given: str) -> int:

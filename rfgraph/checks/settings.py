@@ -17,6 +17,7 @@ from rfgraph.checks import options as parse
 from rfgraph.checks.options import Option
 from rfgraph.checks.registry import CHECKS, options
 from rfgraph.errors import QueryError
+from rfgraph.held import FORMS, Filling, parsed
 
 FILES = ("rfgraph.toml", "pyproject.toml")
 
@@ -29,12 +30,17 @@ def _shapes(given: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _values(given: Any) -> dict[str, Any]:
-    wanted = "a table of input to numbers or a .npy file, such as { sizes = [1, 3, 64, 64] }"
     if not isinstance(given, dict):
-        raise ValueError(wanted)
-    for value in given.values():
-        if not isinstance(value, (int, float, str, list)):
-            raise ValueError(wanted)
+        raise ValueError('a table of input to value, such as { mask = "ones", sizes = [1, 3] }')
+    for name, value in given.items():
+        if not isinstance(value, (int, float, str, list, np.ndarray, Filling)):
+            raise ValueError(f"for '{name}' {FORMS}")
+        # Where files are is known only later.
+        if isinstance(value, str) and not value.endswith(".npy"):
+            try:
+                parsed(value)
+            except ValueError as error:
+                raise ValueError(f"for '{name}' {FORMS}: {value!r} is {error}") from None
     return dict(given)
 
 
@@ -309,13 +315,11 @@ def _dotted(key: tuple[str, ...]) -> str:
     return ".".join(plain)
 
 
-def array(name: str, given: Any, root: Path) -> np.ndarray:
-    """A value to hold an input fixed at."""
+def value(name: str, given: Any, root: Path) -> Any:
+    """What an input is held at: an array, or what fills it."""
     try:
-        if not isinstance(given, str):
-            return np.array(given)
-        return np.asarray(np.load(root / given, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+        return np.array(given) if isinstance(given, (int, float, list)) else parsed(given, root)
+    except ValueError as error:
         raise QueryError(f"values.{name}: {given!r}: {error}") from None
 
 

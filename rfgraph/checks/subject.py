@@ -10,16 +10,15 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rfgraph.analysis import Analysis, Model, analyze
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Limits
 from rfgraph.checks.registry import Check
-from rfgraph.checks.settings import Settings, array
+from rfgraph.checks.settings import Settings, value
 from rfgraph.closed_form import Number
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.graph import read
+from rfgraph.masks import to_hold
 
 # Settings by input.
 _TABLES = ("shapes", "values")
@@ -83,13 +82,19 @@ class Subject:
         shapes = {name: self.analysis.shape(name) for name in self.analysis.inputs}
         return {name: shape for name, shape in shapes.items() if shape is not None}
 
-    def at(self, sizes: Mapping[str, Sequence[int]], *, prune: bool | None = None) -> Analysis:
-        """The analysis at other shapes of the inputs."""
+    def at(
+        self,
+        sizes: Mapping[str, Sequence[int]],
+        *,
+        prune: bool | None = None,
+        held: Mapping[str, Any] | None = None,
+    ) -> Analysis:
+        """The analysis at other shapes of the inputs, or with more of them held."""
         settings = self.settings
         return analyze(
             self.model,
             shapes=self.shapes | dict(sizes),
-            values=self._values,
+            values=self._values | dict(held or {}),
             prune=settings.get("prune") if prune is None else prune,
             strict=settings.get("strict"),
             assume=True,
@@ -123,9 +128,14 @@ class Subject:
         return self._longer[name, axis]
 
     @cached_property
-    def _values(self) -> dict[str, np.ndarray]:
+    def masks(self) -> dict[str, Analysis]:
+        """The inputs that keep constant masks from cutting anything, and the answers without."""
+        return to_hold(self.pruned, lambda held: self.at(self.sizes, prune=True, held=held))
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
         given = self.settings.table("values", self._inputs)
-        found = {name: array(name, value, self.root) for name, value in given.items()}
+        found = {name: value(name, written, self.root) for name, written in given.items()}
         return found | dict(self.held or {})
 
     @cached_property

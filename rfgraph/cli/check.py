@@ -145,7 +145,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     if options.shape:
         given["shapes"] = {n: list(s) for n, s in shapes(options.shape, only, held).items()}
     if held:
-        given["values"] = {n: v.tolist() for n, v in held.items()}
+        given["values"] = held
     if options.ops:
         given["ops"] = [str(Path(file).resolve()) for file in options.ops]
     for name in ("prune", "strict"):

@@ -9,9 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
-from rfgraph import ops
+from rfgraph import held, ops
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.graph import read
@@ -45,8 +43,8 @@ def add_analysis(command: argparse.ArgumentParser) -> None:
         "--value",
         action="append",
         default=[],
-        metavar="NAME=N,N,...|FILE.npy",
-        help="hold an input fixed",
+        metavar="NAME=VALUE",
+        help=f"hold an input fixed: {held.FORMS}",
     )
     command.add_argument(
         "--prune",
@@ -197,19 +195,12 @@ def _only_input(model: str | None, held: Collection[str]) -> str:
 
 def _value(item: str) -> tuple[str, Any]:
     name, _, value = item.partition("=")
-    if value.endswith(".npy"):
-        try:
-            return name, np.load(value, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise QueryError(f"--value {item}: {error}") from None
     try:
-        numbers = [float(n) for n in value.split(",")]
-    except ValueError:
+        return name, held.parsed(value)
+    except ValueError as error:
         raise QueryError(
-            f"--value {item}: neither numbers nor a .npy file for '{name}'",
-            remedy="--value sizes=1,3,64,64",
+            f"--value {item}: {error}", remedy=f"--value {name or 'mask'}=1,3,64,64, or =ones"
         ) from None
-    return name, np.array(numbers)
 
 
 def index_of(given: str) -> tuple[int | slice, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfgraph.cli.common import add_common, analysis_of
+from rfgraph.analysis import analyze
+from rfgraph.cli.common import add_common, analysis_of, arguments
 from rfgraph.errors import QueryError
+from rfgraph.masks import hint, to_hold
 from rfgraph.render import json as json_format
 from rfgraph.render import text
 from rfgraph.render.rows import densities, rows
@@ -67,7 +69,16 @@ def run(options: argparse.Namespace) -> str:
         values = "value" if left_out == 1 else "values"
         parts.append(f"note: no density of {left_out} {values}: choose fewer with --select")
     parts += [f"note: {text.plain(note)}" for note in _summed([*analysis.notes, *analysis.unequal])]
+    masks = to_hold(analysis, lambda held: analyze(options.model, **_with(options, held)))
+    if masks:
+        parts.append(f"note: {text.plain(hint(list(masks)))}")
     return "\n".join(parts)
+
+
+def _with(options: argparse.Namespace, held: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked of the analysis, with more inputs held."""
+    given = arguments(options)
+    return given | {"values": given["values"] | held}
 
 
 def _summed(notes: Sequence[Any], most: int = 8) -> list[str]:

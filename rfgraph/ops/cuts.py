@@ -38,6 +38,11 @@ _TABLE = 1 << 18
 _MERGED = (
     f"what its zeros leave are more than {_MANY} pieces: some of what lies between is read too"
 )
+SPARED = (
+    "the data may mask all that a constant mask leaves of a row, so that the constant cuts nothing "
+    "of it"
+)
+
 WEAK = (
     "what a finite number masks is taken to get a weight of exactly 0: no score is larger "
     "than 2,000"
@@ -276,7 +281,9 @@ def unmasked(op: Operation, inputs: Sequence[int], axis: int) -> np.ndarray | No
     fact = set_in_relation([op.known(k) for k in inputs], len(op.shape(inputs[0])))
     if fact is None:
         return None
-    constant, masked, _ = rows(fact, axis)
+    constant, masked, _, spared = rows(fact, axis)
+    if spared:
+        op.note(SPARED, "mask")
     if masked is not None and fact.assumes:
         op.note(WEAK, "coarse")
     kept = [~m for m in (constant, masked) if m is not None]
@@ -379,6 +386,7 @@ def _most_runs(held: np.ndarray) -> int:
 
 
 __all__ = [
+    "SPARED",
     "WEAK",
     "Run",
     "boxes",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rfgraph.ops.cuts import WEAK, kept_along
+from rfgraph.ops.cuts import SPARED, WEAK, kept_along
 from rfgraph.ops.registry import Operation
 from rfgraph.partial import Partial, masked_scores, rows
 from rfgraph.reads import STATISTIC, Along, AxisRead, Fixed, Table, same
@@ -171,6 +171,8 @@ def left(
         if leaking.any():
             op.note(_LEAK, "coarse")
             kept = kept | leaking
+    if found.spared:
+        op.note(SPARED, "mask")
     if fact.assumes:
         op.note(WEAK, "coarse")
     kept = np.broadcast_to(kept, (*kept.shape[:3], keys.total))

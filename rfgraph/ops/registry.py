@@ -27,7 +27,7 @@ ShapeRule: TypeAlias = "Callable[[Operation], Shape | list[Shape] | list[Shape |
 
 
 # What a note is about, see `rfgraph.flow.Note`.
-NoteKind: TypeAlias = Literal["unknown", "computed", "coarse", "runtime", "size", "merge"]
+NoteKind: TypeAlias = Literal["unknown", "computed", "coarse", "mask", "runtime", "size", "merge"]
 
 
 class Undetermined(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph

@@ -107,11 +107,12 @@ def subject(
     def ready(analysis: Analysis, rows: int) -> Subject:
         untested: dict[str, str] = {}
         candidates = _candidates(analysis, proto, tensors, untested)
-        shown, models = _models(analysis, proto, candidates, values, untested, poison=poison)
+        held = analysis.held
+        shown, models = _models(analysis, proto, candidates, held, untested, poison=poison)
         if tensors is None:
             untested = {t: why for t, why in untested.items() if t in analysis.outputs}
             shown = _spread(analysis, shown)
-        feeds, limit = _feeds(analysis, proto, folder, inputs, values, seed, providers)
+        feeds, limit = _feeds(analysis, proto, folder, inputs, held, seed, providers)
         program = Program(
             uuid.uuid4().hex,
             tuple(m.SerializeToString() for m in models),
