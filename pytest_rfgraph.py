@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rfgraph.checks import Checked, Config
+    from rfgraph.checks import Config, Report
     from rfgraph.checks.baseline import Baseline
 
 
@@ -58,13 +58,12 @@ class Model(pytest.File):
             yield Item.from_parent(self, name=code, check=checks.CHECKS[code].name)
 
     @cached_property
-    def checked(self) -> Checked:
+    def report(self) -> Report:
         """What is found in it."""
         from rfgraph import checks
 
         config, baseline = settings_of(self.config)
-        report = checks.check(str(self.path), config=config, baseline=baseline)
-        return report.models[0]
+        return checks.check(str(self.path), config=config, baseline=baseline)
 
 
 class Item(pytest.Item):
@@ -78,10 +77,14 @@ class Item(pytest.Item):
     def runtest(self) -> None:
         """Fail if the check has found something, or could not be made."""
         assert isinstance(self.parent, Model)
-        checked = self.parent.checked
-        found = [finding for finding in checked.findings if finding.code == self.name]
+        (checked,) = self.parent.report.models
+        found = [f for f in checked.findings if f.code == self.name and self.parent.report.fails(f)]
         if found:
-            lines = [f"{finding.message}\n  what to do: {finding.remedy}" for finding in found]
+            lines = [
+                f"{place.message}\n  what to do: {place.remedy}"
+                for finding in found
+                for place in finding.each
+            ]
             raise CheckError("\n".join([*lines, f"rfgraph explain {self.name} says more"]))
         # It could not be read, or this check of it could not be made.
         if checked.error and (not checked.codes or checked.error.startswith(f"{self.name}: ")):

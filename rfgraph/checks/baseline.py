@@ -137,7 +137,8 @@ def written(report: Report, before: Baseline) -> str:
     models = {name: dict(known) for name, known in before.models.items()}
     for checked in report.models:
         if not checked.error:
-            found = [*checked.findings, *checked.known]
+            told = [*checked.findings, *checked.known]
+            found = [place for finding in told for place in finding.each]
             models[checked.model] = {"findings": _entries(found), "fields": checked.fields}
     document = {"version": VERSION, "models": models}
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)

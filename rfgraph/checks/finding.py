@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias, get_args
 
-# How bad a finding is: SARIF's levels. All of them are findings, and end with exit code 1.
+# How bad a finding is: SARIF's levels, the worst first.
 Severity: TypeAlias = Literal["error", "warning", "note"]
+GRAVITY: tuple[Severity, ...] = get_args(Severity)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Finding:
         The option whose limit is not kept, where a check has several.
     figures : mapping of str to number, str or None
         What was measured, and what is allowed.
+    places : tuple of Finding
+        The findings that it stands for, if these are several: what it says of where is then that
+        of the first.
     """
 
     code: str
@@ -49,6 +53,12 @@ class Finding:
     axis: int | None = None
     option: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
+    places: tuple[Finding, ...] = ()
+
+    @property
+    def each(self) -> tuple[Finding, ...]:
+        """The findings that it stands for, which may be itself."""
+        return self.places or (self,)
 
     @property
     def place(self) -> str:
@@ -67,14 +77,15 @@ class Finding:
         if self.input:
             axis = "" if self.axis is None else f"axis {self.axis} of "
             where.append(f"{axis}input '{self.input}'")
-        return ", ".join(where)
+        more = f" and {len(self.places) - 1:,} more" if self.places else ""
+        return ", ".join(where) + more
 
     @property
     def fingerprint(self) -> str:
         """Tells the finding from others, and stays while only its figures change.
 
         A value tells where it is, and a node without a value does: nodes may have no names of
-        their own.
+        their own. One that stands for several is told by its kind: they have their own.
 
         Examples
         --------
@@ -84,9 +95,54 @@ class Finding:
         (True, 16)
         """
         axis = "" if self.axis is None else str(self.axis)
-        place = self.value or self.node
-        parts = (self.code, self.option, self.model, place, self.input, axis)
+        where = ("", "", "") if self.places else (self.value or self.node, self.input, axis)
+        parts = (self.code, self.option, self.model, *where)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def folded(findings: Iterable[Finding], codes: Iterable[str]) -> list[Finding]:
+    """The findings, those of one kind in one where the check is among `codes`.
+
+    Examples
+    --------
+    >>> layers = [Finding("RF104", "m.onnx", "…", "…", "note", f"conv{k}", "Conv") for k in (1, 2)]
+    >>> one, = folded(layers, ["RF104"])
+    >>> one.message, one.place, len(one.places)
+    ("… (and 1 more like it: Conv 'conv2')", "Conv 'conv1' and 1 more", 2)
+    """
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    kinds = set(codes)
+    for finding in findings:
+        alone = () if finding.code in kinds else (finding.fingerprint, str(len(groups)))
+        groups.setdefault((finding.code, finding.option, *alone), []).append(finding)
+    return [_one(group) for group in groups.values()]
+
+
+def _one(group: list[Finding]) -> Finding:
+    first = group[0]
+    if len(group) == 1:
+        return first
+    names = list(dict.fromkeys(_name(finding) for finding in group))
+    shown = [name for name in names if name != _name(first)][:_NAMED]
+    others = f": {', '.join(shown)}" if shown else ""
+    others += ", …" if len(names) > len(shown) + 1 else ""
+    return replace(
+        first,
+        message=f"{first.message} (and {len(group) - 1:,} more like it{others})",
+        figures={"places": len(group)},
+        places=tuple(group),
+    )
+
+
+# So many places are named in the message of a finding that stands for more.
+_NAMED = 3
+
+
+def _name(finding: Finding) -> str:
+    """Where a finding is, in short."""
+    if finding.node:
+        return f"{finding.operator} '{finding.node}'".strip()
+    return f"'{finding.value or finding.input}'"
 
 
 @dataclass
@@ -138,11 +194,14 @@ class Report:
         Entries of the baseline that nothing matches any more.
     seconds : float
         How long it took.
+    fail_on : str
+        The least severity of findings that fail.
     """
 
     models: list[Checked]
     stale: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    fail_on: Severity = "warning"
 
     @property
     def findings(self) -> list[Finding]:
@@ -156,5 +215,14 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether all models were checked, and nothing was found."""
+        """Whether all models were checked, and nothing was found, not even a note."""
         return not self.errors and not self.findings
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether a finding is as grave as `fail_on`, or graver."""
+        return GRAVITY.index(finding.severity) <= GRAVITY.index(self.fail_on)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all models were checked, and no finding fails."""
+        return not self.errors and not any(map(self.fails, self.findings))

@@ -79,6 +79,13 @@ def name(given: Any) -> str:
     return given
 
 
+def severity(given: Any) -> str:
+    """A severity."""
+    if given not in ("error", "warning", "note"):
+        raise ValueError('"error", "warning" or "note"')
+    return name(given)
+
+
 def names(given: Any) -> list[str]:
     """Names or patterns, or one of them."""
     given = [given] if isinstance(given, str) else given

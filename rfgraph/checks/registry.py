@@ -34,6 +34,8 @@ class Check:
         What it can be told.
     run : callable
         Subject in, findings out.
+    folds : bool
+        Whether it looks at layer after layer, so that its findings in a model are told as one.
     """
 
     code: str
@@ -41,6 +43,7 @@ class Check:
     severity: Severity
     options: tuple[Option, ...]
     run: Run
+    folds: bool = False
 
     @property
     def summary(self) -> str:
@@ -57,12 +60,17 @@ CHECKS: dict[str, Check] = {}
 
 
 def check(
-    code: str, name: str, severity: Severity, options: Sequence[Option] = ()
+    code: str,
+    name: str,
+    severity: Severity,
+    options: Sequence[Option] = (),
+    *,
+    folds: bool = False,
 ) -> Callable[[Run], Run]:
     """Register a check."""
 
     def register(run: Run) -> Run:
-        CHECKS[code] = Check(code, name, severity, tuple(options), run)
+        CHECKS[code] = Check(code, name, severity, tuple(options), run, folds)
         return run
 
     return register

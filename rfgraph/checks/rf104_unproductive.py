@@ -29,7 +29,7 @@ SATURATED = Option(
 )
 
 
-@check("RF104", "unproductive-layer", "note", (SATURATED,))
+@check("RF104", "unproductive-layer", "note", (SATURATED,), folds=True)
 def unproductive_layer(subject: Subject) -> Iterator[Finding]:
     """A layer can add no context, as its input already sees everything.
 

@@ -19,7 +19,7 @@ MISALIGNMENT = Option(
 )
 
 
-@check("RF301", "unequal-branches", "warning", (MISALIGNMENT,))
+@check("RF301", "unequal-branches", "warning", (MISALIGNMENT,), folds=True)
 def unequal_branches(subject: Subject) -> Iterator[Finding]:
     """Branches that meet move with different strides, or look at different places.
 

@@ -14,7 +14,7 @@ HOLES = Option(
 )
 
 
-@check("RF302", "holes", "warning", (HOLES,))
+@check("RF302", "holes", "warning", (HOLES,), folds=True)
 def holes(subject: Subject) -> Iterator[Finding]:
     """A field has holes: a unit does not see all that lies between its ends.
 

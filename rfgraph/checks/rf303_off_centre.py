@@ -19,7 +19,7 @@ OFF_CENTRE = Option(
 )
 
 
-@check("RF303", "off-centre", "warning", (OFF_CENTRE,))
+@check("RF303", "off-centre", "warning", (OFF_CENTRE,), folds=True)
 def off_centre(subject: Subject) -> Iterator[Finding]:
     """The fields of an output's units lie off the middle of the input.
 

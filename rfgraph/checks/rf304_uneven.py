@@ -21,7 +21,7 @@ UNEVEN = Option(
 )
 
 
-@check("RF304", "uneven-coverage", "warning", (UNEVEN,))
+@check("RF304", "uneven-coverage", "warning", (UNEVEN,), folds=True)
 def uneven_coverage(subject: Subject) -> Iterator[Finding]:
     """Neighbouring units of a value add up different numbers of elements.
 

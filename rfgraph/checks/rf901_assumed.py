@@ -9,7 +9,7 @@ from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
 
 
-@check("RF901", "assumed-operator", "warning")
+@check("RF901", "assumed-operator", "warning", folds=True)
 def assumed_operator(subject: Subject) -> Iterator[Finding]:
     """An operator is not known: all of its inputs are taken to be read.
 

@@ -9,7 +9,7 @@ from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
 
 
-@check("RF902", "data-dependent-reads", "note")
+@check("RF902", "data-dependent-reads", "note", folds=True)
 def data_dependent_reads(subject: Subject) -> Iterator[Finding]:
     """What an operator reads is decided by the data: all that it may read is assumed.
 

@@ -56,7 +56,17 @@ _GENERAL = (
 )
 
 # What holds for all models.
-_RUN = (Option("baseline", parse.name, None, "the file of a baseline", "model"),)
+_RUN = (
+    Option("baseline", parse.name, None, "the file of a baseline", "model"),
+    Option(
+        "fail-on",
+        parse.severity,
+        "warning",
+        "the least severity with which findings fail: error, warning or note",
+        "model",
+    ),
+    Option("exit-zero", parse.flag, False, "findings never fail the command", "model"),
+)
 
 # Tables of a pattern to more of the same.
 _TABLES = ("models", "outputs")
@@ -270,7 +280,7 @@ def _parsed(
         name: option
         for name, option in known_options().items()
         if (output is None or option.scope == "output" or name == "ignore")
-        and (model is None or name != "baseline")
+        and (model is None or option not in _RUN)
     }
     found = {}
     for name, value in values.items():

@@ -18,7 +18,7 @@ from rfgraph.analysis import Model
 from rfgraph.changes import snapshot
 from rfgraph.checks.baseline import Baseline
 from rfgraph.checks.baseline import read as read_baseline
-from rfgraph.checks.finding import Checked, Report
+from rfgraph.checks.finding import Checked, Report, folded
 from rfgraph.checks.registry import CHECKS
 from rfgraph.checks.settings import Config, shown_path
 from rfgraph.checks.subject import Subject
@@ -56,7 +56,8 @@ def check(
     Returns
     -------
     Report
-        What was found; ``ok`` if that is nothing. A model that can't be checked is told by its
+        What was found; ``ok`` if that is nothing, ``passed`` if it is nothing that fails
+        (``fail_on``: by default notes don't). A model that can't be checked is told by its
         ``error``, and does not stop the others.
 
     Raises
@@ -76,8 +77,9 @@ def check(
     config = (config or Config()).with_values(
         {name.replace("_", "-"): value for name, value in settings.items()}, "check()"
     )
+    general = config.settings(None)
     if baseline is None:
-        named = config.settings(None).get("baseline")
+        named = general.get("baseline")
         baseline = config.root / named if named else Baseline()
     if not isinstance(baseline, (str, os.PathLike, Baseline)):
         raise QueryError(f"baseline: {baseline!r} is no path")
@@ -88,9 +90,13 @@ def check(
         found[k] = checked
         if progress is not None:
             progress(len(found), len(work))
-    report = Report([found[k] for k in range(len(work))])
+    report = Report([found[k] for k in range(len(work))], fail_on=general.get("fail-on"))
+    kinds = [code for code, one in CHECKS.items() if one.folds]
     for checked in report.models:
+        # A baseline tells a layer that is new from those that are known: they are folded later.
         report.stale.extend(known.apply(checked))
+        checked.findings = folded(checked.findings, kinds)
+        checked.known = folded(checked.known, kinds)
     report.seconds = time.monotonic() - begin
     return report
 

@@ -11,7 +11,7 @@ from typing import Any
 from rfgraph import checks
 from rfgraph.checks import baseline as baselines
 from rfgraph.checks.baseline import Baseline
-from rfgraph.checks.finding import Report
+from rfgraph.checks.finding import GRAVITY, Report
 from rfgraph.checks.settings import Config
 from rfgraph.cli.common import (
     CLEAN,
@@ -36,9 +36,9 @@ def add(commands: Any) -> None:
         "check",
         help="findings: what is wrong with the receptive fields of models",
         description="Hold models against what is asked of them, by the options and by "
-        "[tool.rfgraph] of pyproject.toml or rfgraph.toml. Ends with 0 if nothing is found, with 1 "
-        "if something is, and with 2 if a model can't be checked. 'rfgraph explain' lists the "
-        "checks and their options.",
+        "[tool.rfgraph] of pyproject.toml or rfgraph.toml. Ends with 0 if nothing is found but "
+        "notes, with 1 if errors or warnings are, and with 2 if a model can't be checked. 'rfgraph "
+        "explain' lists the checks and their options.",
     )
     command.add_argument(
         "models", metavar="MODEL", nargs="+", help="ONNX files, folders of them, or patterns"
@@ -77,6 +77,16 @@ def add(commands: Any) -> None:
         "the configuration",
     )
     command.add_argument(
+        "--fail-on",
+        choices=GRAVITY,
+        help="the least severity with which findings end with 1 (default: warning)",
+    )
+    command.add_argument(
+        "--exit-zero",
+        action="store_true",
+        help="end with 0 whatever is found; a model that can't be checked still ends with 2",
+    )
+    command.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="models at a time, in processes"
     )
     add_outputs(command)
@@ -104,7 +114,8 @@ def run(options: argparse.Namespace) -> str:
     report = _report(options, config, known)
     for checked in report.errors if options.debug else ():
         print(checked.trace, end="", file=sys.stderr)
-    code = ERROR if report.errors else FINDINGS if report.findings else CLEAN
+    lenient = config.settings(None).get("exit-zero")
+    code = ERROR if report.errors else CLEAN if report.passed or lenient else FINDINGS
     return in_formats(options, lambda form: form.report(report), code)
 
 
@@ -148,8 +159,10 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
         given["values"] = held
     if options.ops:
         given["ops"] = [str(Path(file).resolve()) for file in options.ops]
-    for name in ("prune", "strict"):
-        if getattr(options, name):
+    if options.fail_on:
+        given["fail-on"] = options.fail_on
+    for name in ("prune", "strict", "exit-zero"):
+        if getattr(options, name.replace("-", "_")):
             given[name] = True
     return given
 

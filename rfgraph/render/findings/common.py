@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from rfgraph.changes import Change, Comparison
 from rfgraph.checks import Finding, Report
+from rfgraph.checks.finding import GRAVITY
 from rfgraph.render.text import plain, shape
 
 # So many findings of one code in one model are told one by one.
@@ -20,8 +21,6 @@ MOST = 3
 
 # What a change of a field is a finding of.
 CHANGED = "RF401"
-
-_GRAVITY = ("error", "warning", "note")
 
 
 def counted(number: int, noun: str) -> str:
@@ -62,16 +61,16 @@ def sentences(finding: Finding) -> str:
 
 
 def grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Those of one code together, the gravest codes first."""
+    """Those of one code together, each place by itself, the gravest codes first."""
     groups: dict[str, list[Finding]] = {}
     for finding in gravest_first(findings):
-        groups.setdefault(finding.code, []).append(finding)
+        groups.setdefault(finding.code, []).extend(finding.each)
     return list(groups.values())
 
 
 def gravest_first(findings: Iterable[Finding]) -> list[Finding]:
     """Errors, warnings, notes; else in the order in which they were found."""
-    return sorted(findings, key=lambda finding: _GRAVITY.index(finding.severity))
+    return sorted(findings, key=lambda finding: GRAVITY.index(finding.severity))
 
 
 def totals(report: Report) -> str:

@@ -18,6 +18,8 @@ def report(report: Report) -> str:
         {
             "version": VERSION,
             "ok": report.ok,
+            "passed": report.passed,
+            "fail_on": report.fail_on,
             "counts": {
                 "models": len(report.models),
                 "findings": len(report.findings),
@@ -49,15 +51,22 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "check": CHECKS[finding.code].name,
         "severity": finding.severity,
         "model": finding.model,
-        "message": finding.message,
         "remedy": finding.remedy,
+        "option": finding.option or None,
+        **_place(finding),
+        "places": [_place(place) for place in finding.places],
+    }
+
+
+def _place(finding: Finding) -> dict[str, Any]:
+    return {
+        "message": finding.message,
         "place": finding.place,
         "node": finding.node or None,
         "operator": finding.operator or None,
         "value": finding.value or None,
         "input": finding.input or None,
         "axis": finding.axis,
-        "option": finding.option or None,
         "figures": finding.figures,
         "fingerprint": finding.fingerprint,
     }

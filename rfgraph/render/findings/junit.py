@@ -21,24 +21,30 @@ def report(report: Report) -> str:
     """A suite for each model."""
     root = ET.Element("testsuites")
     for checked in report.models:
-        _model(root, checked)
+        _model(root, checked, report)
     return _written(root)
 
 
-def _model(root: ET.Element, checked: Checked) -> None:
+def _model(root: ET.Element, checked: Checked, report: Report) -> None:
     suite = _suite(root, checked.model)
     # The time is that of the analysis: what the checks ask of it, it works out once.
     case = _case(suite, checked.model, "analysis", checked.seconds)
     if checked.error:
         _told(case, "error", "error", reason(checked.model, checked.error), checked.error)
-    found = {findings[0].code: findings for findings in grouped(checked.findings)}
+    failing = [finding for finding in checked.findings if report.fails(finding)]
+    found = {findings[0].code: findings for findings in grouped(failing)}
     # A check is named once, whether or not it says what it was asked for.
     for code in dict.fromkeys([*checked.codes, *found]):
         case = _case(suite, checked.model, f"{code} {CHECKS[code].name}")
         if code in found:
             _failed(case, found[code])
-    known = [f"known: {finding.code} {finding.message}" for finding in checked.known]
-    _closed(suite, [*known, *(f"note: {remark}" for remark in checked.remarks)], checked.seconds)
+    said = [f"known: {finding.code} {finding.message}" for finding in checked.known]
+    said += [
+        f"{finding.severity}: {finding.code} {finding.message}"
+        for finding in checked.findings
+        if not report.fails(finding)
+    ]
+    _closed(suite, [*said, *(f"note: {remark}" for remark in checked.remarks)], checked.seconds)
 
 
 def _failed(case: ET.Element, findings: Sequence[Finding]) -> None:

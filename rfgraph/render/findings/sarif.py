@@ -117,6 +117,11 @@ def _results(
             },
             "properties": {"place": finding.place, "figures": finding.figures},
         }
+        if finding.places:
+            result["relatedLocations"] = [
+                {**_location(place, index[place.model]), "message": {"text": place.message}}
+                for place in finding.places
+            ]
         if suppressing:
             result["suppressions"] = [_SUPPRESSION] if known else []
         results.append(result)
