@@ -31,9 +31,10 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
     of the batch), and by a reshape or transposition that takes batch and tokens for each other.
 
     An open batch axis is given a size that no other axis has. One of a fixed size larger than 1 is
-    taken as it is, if all inputs and outputs have it or `batch-axis` is set; of a batch of 1
-    nothing can be said. A unit may depend on one sample only, and at place b of the batch axis of
-    an output that is as long as the batch, on sample b.
+    taken as it is, if all outputs have it, if a layer whose windows move along other axes takes it
+    for the batch, or if `batch-axis` is set; of a batch of 1 nothing can be said. A unit may depend
+    on one sample only, and at place b of the batch axis of an output that is as long as the batch,
+    on sample b. Where an output has no such axis, one of its axes goes through the samples in turn.
 
     Example: after BatchNormalization with training_mode=1,
 
@@ -90,6 +91,74 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
                     input=given,
                     axis=axis,
                 )
+        elif not _in_turn(lo, hi, shape, size):
+            where = first(analysis, output, partial(_folded, analysis, given, axis))
+            yield subject.finding(
+                f"output '{output}' of shape {shape} puts together samples {int(lo.min())} to "
+                f"{int(hi.max())} of input '{given}', and none of its axes goes through them in "
+                f"turn" + (f", first at {node}" if (node := analysis.node(where)) else ""),
+                "let reshapes keep the batch, and permute axes by transpositions",
+                value=output,
+                made_by=where,
+                input=given,
+                axis=axis,
+            )
+
+
+def _in_turn(lo: np.ndarray, hi: np.ndarray, shape: tuple[int, ...], size: int) -> bool:
+    """Whether the samples lie one after the other along an axis, or only one is seen at all."""
+    seen = lo <= hi
+    if not seen.any() or lo[seen].min() == hi[seen].max():
+        return True
+    for axis, length in enumerate(shape):
+        if length % size == 0:
+            own = np.arange(length) // (length // size)
+            own = own.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+            if (~seen | (lo == own)).all():
+                return True
+    return False
+
+
+def _folded(analysis: Analysis, given: str, axis: int, tensor: str) -> bool:
+    shape = analysis.shape(tensor)
+    if not shape or not analysis.depends(tensor, given):
+        return False
+    lo, hi = analysis.bounds(tensor, given, axis=axis)
+    return not _in_turn(lo, hi, shape, (analysis.shape(given) or ())[axis])
+
+
+def is_batch(subject: Subject, given: str, axis: int) -> bool:
+    """Whether an axis of an input, of a fixed size, is taken for the batch."""
+    if axis != subject.settings.get(BATCH_AXIS.name):
+        return False
+    return (
+        subject.settings.has(BATCH_AXIS.name)
+        or _through(subject.analysis, given, axis)
+        or _taken_for_batch(subject.analysis, given, axis)
+    )
+
+
+def _through(analysis: Analysis, given: str, axis: int) -> bool:
+    """Whether all outputs are as long as an input along its batch axis."""
+    size = (analysis.shape(given) or ())[axis]
+    outputs = [shape for o in analysis.outputs if (shape := analysis.shape(o)) is not None]
+    return {shape[axis : axis + 1] for shape in outputs} == {(size,)}
+
+
+def _taken_for_batch(analysis: Analysis, given: str, axis: int) -> bool:
+    """Whether a layer whose windows move along other axes keeps the samples apart."""
+    size = (analysis.shape(given) or ())[axis]
+    for tensor in analysis.tensors:
+        shape = analysis.shape(tensor) or ()
+        if tensor == given or shape[axis : axis + 1] != (size,):
+            continue
+        if not analysis.depends(tensor, given):
+            continue
+        sides = analysis.field(tensor, given)
+        moves = any(s.size > 1 and s.stride > 0 for a, s in enumerate(sides) if a != axis)
+        if moves and (sides[axis].size, sides[axis].stride) == (1, 1):
+            return True
+    return False
 
 
 def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Finding | None:
@@ -101,12 +170,9 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
         raise QueryError(f"batch-axis: no input has an axis {axis}")
     open_axes = _open_batch(subject, inputs, axis)
     if not open_axes:
-        found = {sizes[name][axis] for name in inputs} - {0, 1}
-        if not chosen:
-            # Channels or tokens come first too; what is a batch goes through to the outputs.
-            outputs = [shape for o in analysis.outputs if (shape := analysis.shape(o)) is not None]
-            through = {shape[axis : axis + 1] for shape in outputs}
-            found = {size for size in found if through == {(size,)}}
+        # Channels or tokens come first too.
+        several = [name for name in inputs if sizes[name][axis] > 1]
+        found = {sizes[name][axis] for name in several if is_batch(subject, name, axis)}
         if len(found) > 1:
             subject.remark(f"batch-axis: inputs have {sorted(found)} samples: RF201 was not made")
         if len(found) != 1:

@@ -248,6 +248,41 @@ def test_a_batch_of_which_one_sample_is_given() -> None:
     assert found("RF201", normalised(0), shapes={"x": [1, 1, 4, 4]}) == []
 
 
+def test_a_fixed_batch_that_a_reshape_folds() -> None:
+    """Row c of the output has channels of several samples: 4 x 3 x 2 x 2 elements, 16 a row."""
+    weights = {"w": ones(3, 1, 3, 3), "s": np.array([1, 3, -1])}
+    folded = "a = Conv(x, w) y = Reshape(a, s)"
+    for inputs in ("float[4,1,4,4] x", "float[N,1,4,4] x"):
+        (message,) = found("RF201", model(folded, inputs, initializers=weights))
+        assert "none of its axes goes through them in turn, first at Reshape" in message
+        # Nor is it a hole, whatever follows.
+        more = model(
+            folded.replace("y =", "b =") + " y = Conv(b, v)",
+            inputs,
+            initializers=weights | {"v": ones(1, 3, 3)},
+        )
+        assert found("RF302", more) == []
+        (message,) = found("RF201", more)
+        assert message.startswith("output 'y' at 0,0,")
+    # One after the other they stay what they are, as the rows of tokens.
+    weights["s"] = np.array([-1, 4])
+    assert found("RF201", model(folded, "float[4,1,4,4] x", initializers=weights)) == []
+    # The last axis of the output has the samples.
+    turned = "a = Conv(x, w) y = Transpose<perm=[1,2,3,0]>(a)"
+    assert found("RF201", model(turned, "float[4,1,4,4] x", initializers=weights)) == []
+    # No window takes the first axis of these for a batch: a picture, tokens, time.
+    picture = model(
+        "b = Unsqueeze(x, z) y = Conv(b, w)",
+        "float[3,8,8] x",
+        initializers={"w": ones(1, 3, 3, 3), "z": np.array([0])},
+    )
+    assert found("RF201", picture) == []
+    attention = "t = Transpose(x) s = MatMul(x, t) p = Softmax(s) y = MatMul(p, x)"
+    assert (
+        found("RF201", model(attention + " z = ReduceMean<axes=[0]>(y)", "float[6,4] x", "z")) == []
+    )
+
+
 def test_inputs_without_a_batch() -> None:
     scaled = model("y = Mul(x, t)", "float[4,3] x, float[1] t")
     assert found("RF201", scaled) == []
