@@ -75,6 +75,12 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
     The finding names that input; where no token is padding it can be held at ones, by
     `values = { attention_mask = "ones" }` or `--value attention_mask=ones`.
 
+    It is the structure that counts. A convolution by FFT reads all steps at once; padded to twice
+    the length it is causal by its values only, as what is later cancels out. The finding says 'by
+    structure' then. `rfgraph validate` sees any change, and that of rounding too, which a FFT
+    spreads over all steps: what tells is how far a step moves if a later one is changed, by 1e-6
+    or by as much as by its own.
+
     What to do: pad before and not after; mask what is later; export with the mask. `rfgraph why`
     shows the way by which the future gets in. If a look-ahead is wanted, allow for it by
     `look-ahead`, in steps of the input.
@@ -110,14 +116,16 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
             far = f"{seen.steps} step{'s' if seen.steps != 1 else ''} ahead"
             budget = f", and {allowed} {'is' if allowed == 1 else 'are'} allowed" * bool(allowed)
             masks = _masks(subject, output, way, seen.steps)
+            contracted = _contracted(at, output, way)
             way = replace(way, along=None)
             where = first(at, output, partial(_too_far, at, way, allowed))
             yield subject.finding(
                 f"output '{output}' sees {far} along axis {axis} of input '{given}'"
                 f"{budget}"
                 + (f": at step {seen.at} it sees step {seen.sees}" if seen.shows else "")
-                + (f", as {_listed(masks)} may mask whole rows" if masks else ""),
-                hint(masks) if masks else _REMEDY,
+                + (f", as {_listed(masks)} may mask whole rows" if masks else "")
+                + (", by structure" if contracted else ""),
+                hint(masks) if masks else _STRUCTURE if contracted else _REMEDY,
                 value=output,
                 made_by=where,
                 input=given,
@@ -127,7 +135,18 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
             )
 
 
+_STRUCTURE = (
+    "if the values cancel out what is later, as in a convolution by FFT, allow for it by "
+    "'look-ahead'; rfgraph validate counts rounding as seen: change a later step, and look whether "
+    "the output moves by more than that"
+)
 _REMEDY = "pad before and not after, mask what is later, or allow for it by 'look-ahead'"
+
+
+def _contracted(analysis: Analysis, output: str, way: Steps) -> bool:
+    """Whether the steps of an output all read the same ones, with weights that are constants."""
+    side = analysis.field(output, way.given, local=False)[way.axis]
+    return side.size > 0 and side.stride == 0 and not side.is_global
 
 
 def _masks(subject: Subject, output: str, way: Steps, steps: int) -> list[str]:
@@ -315,7 +334,11 @@ def _hidden(
     analysis: Analysis, tensor: str, way: Steps, along: int, last: np.ndarray, own: np.ndarray
 ) -> Iterator[int]:
     """How far units would see ahead if the input did not end: what its end hides."""
-    period = max(len(analysis.field(tensor, way.given, local=False)[way.axis].phases), 1)
+    whole = analysis.field(tensor, way.given, local=False)[way.axis]
+    if not whole.stride > 0:
+        # What does not move along the input sees no more of a longer one.
+        return
+    period = max(len(whole.phases), 1)
     seeing = np.flatnonzero(last >= 0)
     # Units of one phase see equally far ahead, but where something else begins or ends.
     for unit in {*seeing[:period].tolist(), *seeing[-period:].tolist()}:

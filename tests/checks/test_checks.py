@@ -436,6 +436,45 @@ def test_a_mask_that_got_lost() -> None:
     ]
 
 
+def test_a_convolution_by_fft() -> None:
+    """Causal by its values only; onnxruntime shows that what is later moves it by rounding."""
+    ort = pytest.importorskip("onnxruntime")
+    steps = 16
+    rng = np.random.default_rng(0)
+    kernel = np.fft.fft(np.pad(rng.uniform(0.5, 1, steps), (0, steps))).reshape(1, -1, 1)
+    made = model(
+        """
+        p = Pad(x, pads) X = DFT<axis=1>(p) re, im = Split<axis=2>(X, each)
+        a = Mul(re, kr) b = Mul(im, ki) c = Mul(re, ki) d = Mul(im, kr)
+        f = Sub(a, b) g = Add(c, d) Y = Concat<axis=2>(f, g)
+        t = DFT<axis=1, inverse=1>(Y) y = Slice(t, begin, end, axes)
+        """,
+        f"float[1,{steps},1] x",
+        initializers={
+            "pads": np.array([0, 0, 0, 0, steps, 0]),
+            "each": np.array([1, 1]),
+            "kr": kernel.real.astype(np.float32),
+            "ki": kernel.imag.astype(np.float32),
+            "begin": np.array([0, 0]),
+            "end": np.array([steps, 1]),
+            "axes": np.array([1, 2]),
+        },
+    )
+    report = rfgraph.check(made, select=["RF202"], causal=1)
+    (one,) = report.findings
+    assert one.message == (
+        "output 'y' sees 15 steps ahead along axis 1 of input 'x': at step 0 it sees step 15, by "
+        "structure"
+    )
+    assert "look whether the output moves by more than" in one.remedy
+    session = ort.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    x = rng.uniform(1, 2, (1, steps, 1)).astype(np.float32)
+    later = x.copy()
+    later[0, -1] += 1
+    moved = np.abs(session.run(None, {"x": later})[0] - session.run(None, {"x": x})[0])[0, :, 0]
+    assert moved[:-1].max() < 1e-4 < 0.1 < moved[-1]
+
+
 @pytest.mark.parametrize("name", ["tcn", "wavenet", "wavenet.dynamo"])
 def test_causal_exports(name: str) -> None:
     assert found("RF202", MODELS / f"{name}.onnx", causal=2) == []
