@@ -108,14 +108,17 @@ def test_what_fills_an_open_shape() -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "another shape": ({"values": {"z": "2x3:1"}, "shapes": {"z": (3, 2)}}, "(3, 2) is given"),
+    "another shape": (
+        {"values": {"z": "2x3:1"}, "shapes": {"z": (3, 2)}},
+        "given the shape (3, 2)",
+    ),
     "another name": ({"values": {"w": "ones"}}, "no input 'w'"),
     "a word": ({"values": {"z": "twos"}}, "none of numbers"),
     "too few": ({"values": {"z": "2x3:1,2"}}, "2 numbers for 6 elements"),
     "a ragged literal": ({"values": {"z": "[[1], [1, 2]]"}}, "no literal"),
     "half a literal": ({"values": {"z": "[[1"}}, "no literal"),
     "no file": ({"values": {"z": "none.npy"}}, "none.npy"),
-    "two lengths": ({"values": {"z": "2x3:1"}, "shapes": {"x": (2, 4)}}, "given as 3 and as 4"),
+    "two lengths": ({"values": {"z": "2x3:1"}, "shapes": {"x": (2, 4)}}, "given as 4 and as 3"),
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import partial
-from math import lcm
+from math import inf, lcm
 
 import numpy as np
 
@@ -144,9 +144,8 @@ _REMEDY = "pad before and not after, mask what is later, or allow for it by 'loo
 
 
 def _contracted(analysis: Analysis, output: str, way: Steps) -> bool:
-    """Whether the steps of an output all read the same ones, with weights that are constants."""
-    side = analysis.field(output, way.given, local=False)[way.axis]
-    return side.size > 0 and side.stride == 0 and not side.is_global
+    """Whether the steps of an output all read the same ones, and none of its own beside them."""
+    return analysis.field(output, way.given)[way.axis].is_global
 
 
 def _masks(subject: Subject, output: str, way: Steps, steps: int) -> list[str]:
@@ -343,8 +342,10 @@ def _hidden(
     # Units of one phase see equally far ahead, but where something else begins or ends.
     for unit in {*seeing[:period].tolist(), *seeing[-period:].tolist()}:
         side = analysis.field(tensor, way.given, local=False, at={along: unit})[way.axis]
-        if side.size and not (side.irregular or side.is_global):
-            yield int(side.start + side.size - 1 - own[unit])
+        phases = [phase for part in side.branches or (side,) for phase in part.phases]
+        ends = [end for begin, end in phases if begin <= end < inf]
+        if ends and not (side.irregular or side.is_global):
+            yield int(max(ends) - own[unit])
 
 
 def _followed(

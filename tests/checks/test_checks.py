@@ -653,7 +653,8 @@ def test_changed(tmp_path: Path) -> None:
     assert found("RF401", conv(times=4), baseline=before, tolerance=2) == []
     assert len(found("RF401", conv(times=4), baseline=before, tolerance=1)) == 1
     assert found("RF401", conv(3, (2, 0), times=3), baseline=before) == [
-        "'y' sees axis 2 of input 'x' with stride 1 from -6 on, and saw it with stride 1 from -3 on"
+        "'y' sees axis 2 of input 'x' with stride 1 from -6 on (reach 6 back, 0 ahead), and saw it "
+        "with stride 1 from -3 on (reach 3 back, 3 ahead)"
     ]
     assert found("RF401", conv(times=3)) == []
     tracked = baseline_of(conv(times=3), track=["a*"])
