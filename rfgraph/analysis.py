@@ -25,8 +25,8 @@ from rfgraph.closed_form import (
     Number,
     View,
     axis_field,
-    extent,
     measured,
+    span,
     units_along,
 )
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
@@ -1170,7 +1170,7 @@ class Analysis:
             }
         return list(self._reads_of.get(tensor, ()))
 
-    def extent(
+    def span(
         self, tensor: str, input: str | None = None, axis: int = 0, local: bool = False
     ) -> tuple[Number, Number] | None:
         """The first and the last coordinate that the units of a value see, borders not clipped.
@@ -1202,7 +1202,7 @@ class Analysis:
         Examples
         --------
         >>> a = analyze("models/resnet50.onnx")
-        >>> a.extent("features", axis=2), a.shape("x")
+        >>> a.span("features", axis=2), a.shape("x")
         ((-213, 405), (1, 3, 224, 224))
         """
         name = self._input(input)
@@ -1211,7 +1211,7 @@ class Analysis:
         if view is None:
             return None
         axis = self._axis(axis, name)
-        return extent(view, axis, (self._flow.inputs[name] or ())[axis], local=local)
+        return span(view, axis, (self._flow.inputs[name] or ())[axis], local=local)
 
     def halo(
         self, tensor: str, input: str | None = None, axis: int = 0, local: bool = False

@@ -712,7 +712,7 @@ def measured(
     return replace(known, size=largest, smallest=smallest, back=back, ahead=ahead)
 
 
-def extent(view: View, axis: int, size: int, *, local: bool) -> tuple[Number, Number] | None:
+def span(view: View, axis: int, size: int, *, local: bool) -> tuple[Number, Number] | None:
     """The first and the last coordinate that the units of a value see, borders not clipped.
 
     Units that see nothing of the axis, of length `size`, don't count, unless there are very many.
@@ -1036,7 +1036,7 @@ __all__ = [
     "Pace",
     "View",
     "axis_field",
-    "extent",
     "measured",
+    "span",
     "units_along",
 ]

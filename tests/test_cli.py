@@ -77,9 +77,9 @@ def test_the_table(rf: Rfgraph) -> None:
     assert (code, err) == (0, "")
     assert out == (
         "   value  operator     shape      sees x 1x1x30x30 axes 2,3\n"
-        "   x      input        1x1x30x30  1x1 /1 @0\n"
-        "   c      Conv         1x1x26x26  5x5 /1 @0\n"
-        "*  y      AveragePool  1x1x13x13  6x6 /2 @0\n"
+        "   x      input        1x1x30x30  1x1 /1 @0 reach 0/0\n"
+        "   c      Conv         1x1x26x26  5x5 /1 @0 reach 0/4\n"
+        "*  y      AveragePool  1x1x13x13  6x6 /2 @0 reach 0/4\n"
     )
 
 
@@ -96,16 +96,16 @@ def test_the_table_of_the_readme(rf: Rfgraph) -> None:
 def test_all_axes(rf: Rfgraph) -> None:
     _, out, _ = rf("show", LENET, "--all-axes")
     assert cells(out)[0][-1] == "sees x 1x1x30x30"
-    assert cells(out)[-1][-1] == "1x1x6x6 /1,0,2,2 @0"
+    assert cells(out)[-1][-1] == "1x1x6x6 /1,0,2,2 @0 reach 0/0,-,0/4,0/4"
 
 
 def test_density(rf: Rfgraph, dilated: Path) -> None:
     _, out, _ = rf("show", dilated, "--density")
     assert [row[-2:] for row in cells(out)] == [
         ["sees x 1x1x12x14 axes 2,3", "density"],
-        ["1x1 /1 @0", "100%"],
-        ["5x5 /1 @0", "36%"],
-        ["9x9 /1 @0", "31%"],
+        ["1x1 /1 @0 reach 0/0", "100%"],
+        ["5x5 /1 @0 reach 0/4", "36%"],
+        ["9x9 /1 @0 reach 0/8", "31%"],
     ]
     _, out, _ = rf("show", dilated, "--density", "--output-format", "json")
     assert [v["density"]["x"] for v in json.loads(out)["values"]] == [1.0, 9 / 25, 25 / 81]
@@ -314,7 +314,7 @@ def test_the_document(rf: Rfgraph) -> None:
     code, out, err = rf("show", LENET, "--output-format", "json")
     assert (code, err) == (0, "")
     document = json.loads(out)
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert document["model"] == str(LENET)
     assert document["inputs"] == {"x": [1, 1, 30, 30]}
     assert document["outputs"] == ["y"]
@@ -327,7 +327,8 @@ def test_the_document(rf: Rfgraph) -> None:
         True,
     )
     rows = last["fields"]["x"]["local"][2]
-    assert (rows["size"], rows["stride"], rows["start"]) == (6, 2, 0)
+    assert (rows["smallest"], rows["size"], rows["stride"], rows["start"]) == (6, 6, 2, 0)
+    assert (rows["back"], rows["ahead"], rows["past"], rows["future"]) == (0, 4, False, False)
     assert not rows["global"]
 
 
@@ -611,8 +612,7 @@ def test_why_it_is_the_whole_input(rf: Rfgraph) -> None:
     _, out, _ = rf("why", RESNET)
     lines = out.splitlines()
     assert lines[0] == (
-        "features[0,64,3,3] sees 224 of 224 along axes 2,3 of x: 0..223 "
-        "(427 if the input had no border)"
+        "features[0,64,3,3] sees 224 of 224 along axes 2,3 of x: 0..223 (427 away from the borders)"
     )
     assert lines[1] == (
         "first to see the whole axis: /trunk/layer3/layer3.4/conv2/conv2.0/Conv_output_0 (Conv)"
@@ -627,11 +627,12 @@ def test_why_it_is_the_whole_input(rf: Rfgraph) -> None:
 
 def test_why_by_a_statistic(rf: Rfgraph) -> None:
     vit = MODELS / "vit.onnx"
-    _, out, _ = rf("why", vit)
+    _, out, _ = rf("why", vit, "--local")
     assert "with statistics and attention: 0..223, by /blocks/blocks.0/attn" in out
     assert "sees 16 of 224" in out
-    _, out, _ = rf("why", vit, "--all")
+    _, out, _ = rf("why", vit)
     assert "sees 224 of 224" in out
+    assert "without what is global: 96..111; see --local" in out
     assert "first to see the whole axis: /blocks/blocks.0/attn" in out
     _, out, _ = rf("why", MODELS / "efficientnet_b0.onnx", "logits")
     assert "(GlobalAveragePool), by what it reads of the whole axis at once" in out
@@ -649,7 +650,7 @@ def test_why_as_json(rf: Rfgraph) -> None:
     code, out, _ = rf("why", LENET, "--at", "0,0,4,5", "--output-format", "json")
     assert code == 0
     document = json.loads(out)
-    assert (document["tensor"], document["unit"], document["local"]) == ("y", [0, 0, 4, 5], True)
+    assert (document["tensor"], document["unit"], document["local"]) == ("y", [0, 0, 4, 5], False)
     rows = document["explanations"]["x"][0]
     assert {k: rows[k] for k in ("axis", "size", "bounds", "whole")} == {
         "axis": 2,

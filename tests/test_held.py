@@ -108,7 +108,7 @@ def test_what_fills_an_open_shape() -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "another shape": (
+    "another shape": ({"values": {"z": "2x3:1"}, "shapes": {"z": (3, 2)}}, "the shape (3, 2)"),
         {"values": {"z": "2x3:1"}, "shapes": {"z": (3, 2)}},
         "given the shape (3, 2)",
     ),

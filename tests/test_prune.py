@@ -729,6 +729,7 @@ def test_layers_of_windows() -> None:
         )
     field = analysis.field(f"x{layers}").axes[1]
     assert (field.size, field.start, field.is_global) == (layers * (w - 1) + 1, -9, False)
+    assert (field.smallest, field.back, field.ahead) == (10, 9, 0)
 
 
 def test_large_masks_are_cut_where_they_are_used() -> None:

@@ -179,7 +179,8 @@ def test_what_sees_the_past_is_called_so(layer: Callable[[Net, str], str]) -> No
     assert (field.size, field.smallest, field.start) == (inf, inf, -inf)
     assert (field.back, field.ahead, field.stride) == (inf, 1, 1)
     assert field.is_past
-    assert not (field.is_global or field.is_future)
+    assert not field.is_global
+    assert not field.is_future
     a = net.analysis(v)
     assert shown(a, v) == "past /1 reach all/1"
     assert not a.field(v).is_global

@@ -47,11 +47,11 @@ def off_centre(subject: Subject) -> Iterator[Finding]:
                 continue
             if subject.is_causal(output, given, axis):
                 continue
-            extent = analysis.extent(output, given, axis, local=True)
+            span = analysis.span(output, given, axis, local=True)
             size = (analysis.shape(given) or ())[axis]
-            if extent is None or not size:
+            if span is None or not size:
                 continue
-            offset = Fraction(extent[0]) + Fraction(extent[1]) - (size - 1)
+            offset = Fraction(span[0]) + Fraction(span[1]) - (size - 1)
             offset = offset / 2
             period = max(len(side.phases), 1) * abs(Fraction(side.stride))
             allowed = subject.settings.get("off-centre", output)

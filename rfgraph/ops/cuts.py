@@ -229,12 +229,18 @@ def _table(
 def _interior(
     starts: np.ndarray, counts: np.ndarray, size: int, axis: int
 ) -> tuple[Along | None, int]:
-    """The pattern of a window that is clipped at the borders, or of all before or after a place."""
-    if len(starts) < 3 or not counts.all():
+    """The pattern of a window that is clipped at the borders, or of all before or after a place.
+
+    At the borders it may be clipped to nothing.
+    """
+    o = np.flatnonzero(counts)
+    if len(o) < 3 or len(o) != o[-1] - o[0] + 1:
         return None, 0
-    o = np.arange(len(starts))
-    ends = starts + counts
+    cut = len(counts) - len(o)
+    starts, ends = starts[o], starts[o] + counts[o]
     behind, ahead = int((o - starts).max()), int((ends - o).max())
+    if cut > max(behind + ahead, 1):
+        return None, 0
     follows = (starts == np.maximum(o - behind, 0)).all()
     leads = (ends == np.minimum(o + ahead, size)).all()
     moves_behind, moves_ahead = len(np.unique(starts)) > 1, len(np.unique(ends)) > 1

@@ -90,9 +90,8 @@ def field(local: Field, full: Field, axes: Sequence[int]) -> str:
     text += f" /{_each([number(a.stride) for a in moving])}"
     starts = [number(a.start) for a in moving if not isinf(a.start)]
     text += f" @{_each(starts)}" if starts else ""
-    reaches = [f"{number(a.back)}/{number(a.ahead)}" for a in moving if not isnan(a.back)]
-    if reaches:
-        text += f" reach {_each(reaches)}"
+    if not all(isnan(a.back) for a in moving):
+        text += f" reach {_each([_reach(a) for a in moving])}"
     if any(a.irregular or a.branches for a in chosen):
         text += " ~"
     wider = [full[axis].is_global and not local[axis].is_global for axis in axes]
@@ -112,6 +111,10 @@ def sizes(axis: AxisField) -> str:
     if axis.smallest == axis.size:
         return number(axis.size)
     return f"{number(axis.smallest)}-{number(axis.size)}"
+
+
+def _reach(axis: AxisField) -> str:
+    return "-" if isnan(axis.back) else f"{number(axis.back)}/{number(axis.ahead)}"
 
 
 def _each(texts: Sequence[str]) -> str:
