@@ -38,7 +38,8 @@ from rfgraph.held import Filling, parsed
 from rfgraph.influence import Influence
 from rfgraph.paths import Paths, counted, paths, proportions, variation
 from rfgraph.reads import Read
-from rfgraph.shapes import MAX_AXIS, MAX_STATIC, Shape
+from rfgraph.shapes import MAX_AXIS, MAX_STATIC
+from rfgraph.sizes import Shape, is_unknown, nominal
 from rfgraph.support import Region, Support, backward, compressed, region_of
 
 Model = str | os.PathLike[str] | bytes | onnx.ModelProto
@@ -515,8 +516,53 @@ class Analysis:
         name = self._input(input)
         return next(i.dims for i in self._graph.inputs if i.name == name) or ()
 
-    def shape(self, tensor: str) -> Shape | None:
-        """Shape of `tensor`; None where it depends on the data or on an unknown operator.
+    def shape(self, tensor: str) -> tuple[int | None, ...] | None:
+        """Shape of `tensor`, with None for a size that the data decide; None in its place where
+        not even the number of axes is known.
+
+        Bounds, and what else is asked of the value, have one place along an axis of unknown size:
+        it stands for all there are. Any coordinate along it means that place.
+
+        Raises
+        ------
+        QueryError
+            No such tensor.
+
+        Examples
+        --------
+        The largest values of a row are as many as lie above a threshold.
+
+        >>> import onnx.parser
+        >>> model = onnx.parser.parse_model('''
+        ...     <ir_version: 8, opset_import: ["" : 17]>
+        ...     net (float[2, 9] x) => (float[2, N] y)
+        ...     <float t = {0}, int64[1] zero = {0}, int64[1] one = {1}, int64[1] last = {1}> {
+        ...       above = Greater (x, t)
+        ...       places = NonZero (above)
+        ...       sizes = Shape (places)
+        ...       many = Slice (sizes, one, sizes, zero)
+        ...       y = Slice (x, zero, many, last)
+        ...     }
+        ... ''')
+        >>> a = analyze(model)
+        >>> a.shape("y")
+        (2, None)
+        >>> lo, hi = a.bounds("y", axis=1)
+        >>> lo.tolist(), hi.tolist()
+        ([[0], [0]], [[8], [8]])
+        """
+        shape = self._sized(tensor)
+        if shape is None:
+            return None
+        return tuple([None if is_unknown(size) else size for size in shape])
+
+    def _sized(self, tensor: str) -> Shape | None:
+        """Shape of `tensor` with unknown sizes."""
+        self._known(tensor)
+        return self._flow.shapes.shape(tensor)
+
+    def extent(self, tensor: str) -> tuple[int, ...] | None:
+        """Shape of `tensor` with 1 for sizes that the data decide: the units that are told apart.
 
         Raises
         ------
@@ -524,7 +570,7 @@ class Analysis:
             No such tensor.
         """
         self._known(tensor)
-        return self._flow.shapes.shape(tensor)
+        return self._flow.shape(tensor)
 
     def depends(self, tensor: str, input: str | None = None) -> bool:
         """Whether any unit of `tensor` depends on `input`; without one, on any of the inputs.
@@ -570,7 +616,7 @@ class Analysis:
         name = self._input(input)
         terms = self._terms(tensor, name)
         shape = self._flow.inputs[name] or ()
-        rank = len(self.shape(tensor) or ())
+        rank = len(self.extent(tensor) or ())
         axes = range(len(shape)) if axis is None else [self._axis(axis, name)]
         parts = []
         for a in axes:
@@ -610,7 +656,8 @@ class Analysis:
         tensor : str
             The value.
         index : sequence of int
-            The unit: one coordinate an axis; negative ones count from the end.
+            The unit: one coordinate an axis; negative ones count from the end, and any will do
+            along an axis of unknown size.
         input : str, optional
             The input; may be left out where there is only one.
         local : bool, optional
@@ -990,7 +1037,7 @@ class Analysis:
         """
         reached = self._reached(tensor, index)
         return {
-            value: compressed(region, self.shape(value))
+            value: compressed(region, self.extent(value))
             for value, region in reached.items()
             if values is None or value in values
         }
@@ -1044,9 +1091,12 @@ class Analysis:
             No such tensor, input, axis or coordinate.
         """
         name = self._input(input)
-        shape = self.shape(tensor) or ()
+        shape = self._sized(tensor) or ()
         held = {}
         for a, coordinate in (at or {}).items():
+            if 0 <= a < len(shape) and is_unknown(shape[a]):
+                # One place stands for all there may be.
+                continue
             if not (0 <= a < len(shape) and -shape[a] <= coordinate < shape[a]):
                 raise QueryError(
                     f"'{tensor}' of shape {shape} has no coordinate {coordinate} on axis {a}",
@@ -1108,7 +1158,7 @@ class Analysis:
         list of (range, Field)
             Runs of coordinates along `axis`, in order.
         """
-        shape = self.shape(tensor)
+        shape = self.extent(tensor)
         if shape is None or not -len(shape) <= axis < len(shape):
             raise QueryError(f"'{tensor}' of shape {shape} has no axis {axis}", file=self.file)
         axis %= len(shape)
@@ -1280,7 +1330,7 @@ class Analysis:
         [2, 3]
         """
         name = self._input(input)
-        rank = len(self.shape(name) or ())
+        rank = len(self.extent(name) or ())
         found: set[int] = set()
         for tensor in self.tensors:
             if self.depends(tensor, name):
@@ -1316,7 +1366,7 @@ class Analysis:
         return forward(self._flow, ClosedForm())
 
     def _shape_of(self, tensor: str) -> Shape:
-        shape = self.shape(tensor)
+        shape = self.extent(tensor)
         if shape is None:
             raise ShapeError(f"the shape of '{tensor}' is not known", file=self.file)
         return shape
@@ -1328,12 +1378,15 @@ class Analysis:
         shape = self._shape_of(tensor)
         if len(index) != len(shape):
             raise QueryError(
-                f"'{tensor}' has the shape {shape}: a unit has {len(shape)} coordinates, and "
-                f"{len(index)} are given",
+                f"'{tensor}' has the shape {self._sized(tensor)}: a unit has {len(shape)} "
+                f"coordinates, and {len(index)} are given",
                 file=self.file,
             )
         places = []
-        for axis, (at, size) in enumerate(zip(index, shape, strict=True)):
+        for axis, (at, size) in enumerate(zip(index, self._sized(tensor) or (), strict=True)):
+            if is_unknown(size):
+                # One place stands for all there may be.
+                at, size = slice(None), 1
             mask = np.zeros(size, dtype=bool)
             if not isinstance(at, slice):
                 given = np.asarray(at)
@@ -1345,7 +1398,8 @@ class Analysis:
                 beyond = given[(given < -size) | (given >= size)]
                 if beyond.size:
                     raise QueryError(
-                        f"'{tensor}' of shape {shape} has no coordinate {beyond[0]} on axis {axis}",
+                        f"'{tensor}' of shape {self._sized(tensor)} has no coordinate {beyond[0]} "
+                        f"on axis {axis}",
                         file=self.file,
                     )
             mask[at] = True
@@ -1392,7 +1446,7 @@ class Analysis:
         return self._views.get(tensor, {}).get(name, ())
 
     def _unit(self, tensor: str, index: Sequence[int]) -> tuple[int, ...]:
-        shape = self.shape(tensor)
+        shape = self._sized(tensor)
         if shape is None:
             raise QueryError(f"the shape of '{tensor}' is not known", file=self.file)
         try:
@@ -1407,6 +1461,9 @@ class Analysis:
                 file=self.file,
                 remedy=f"its shape is {shape}",
             )
+        # Along an axis of unknown size one place stands for all there may be.
+        index = [0 if is_unknown(n) else i for i, n in zip(index, shape, strict=True)]
+        shape = nominal(shape)
         if not all(-n <= i < n for i, n in zip(index, shape, strict=True)):
             raise QueryError(
                 f"'{tensor}' has no unit {tuple(index)}",

@@ -241,8 +241,10 @@ def _place(side: Mapping[str, Any]) -> str:
     return f"{said} (reach {back} back, {ahead} ahead)"
 
 
-def _dims(shape: Sequence[int] | None) -> str:
-    return "not known" if shape is None else "x".join(map(str, shape)) or "of a scalar"
+def _dims(shape: Sequence[int | None] | None) -> str:
+    if shape is None:
+        return "not known"
+    return "x".join("?" if size is None else str(size) for size in shape) or "of a scalar"
 
 
 def matched(before: Analysis, after: Analysis) -> dict[str, str]:
@@ -275,7 +277,7 @@ def matched(before: Analysis, after: Analysis) -> dict[str, str]:
 
 def _kind(analysis: Analysis, tensor: str) -> tuple[str, int]:
     node = analysis.node(tensor)
-    shape = analysis.shape(tensor)
+    shape = analysis.extent(tensor)
     return node.op_type if node else "input", -1 if shape is None else len(shape)
 
 

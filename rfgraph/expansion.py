@@ -34,7 +34,8 @@ from rfgraph.graph import (
     opsets_of,
 )
 from rfgraph.ops import lookup_rule, output_shapes
-from rfgraph.shapes import MAX_STATIC, Shape, Shapes, schema_of
+from rfgraph.shapes import MAX_STATIC, Shapes, schema_of
+from rfgraph.sizes import Shape, is_unknown
 
 # Loops are unrolled into at most so many nodes.
 _MAX_UNROLLED = 1 << 13
@@ -436,8 +437,8 @@ class _Expansion:
             after, rows, condition = round_(state)
             body, self._target = self._target, outside
             stays = [
-                s if s is not None and shapes.shape(a) == s else None
-                for s, a in zip(kept, after, strict=True)
+                self._kept(f"{node.name}, state {k}", s, shapes.shape(a))
+                for k, (s, a) in enumerate(zip(kept, after, strict=True))
             ]
             if stays == kept:
                 break
@@ -454,16 +455,27 @@ class _Expansion:
             body=Body(body, carried, at_least_once),
         )
         for k, name in enumerate(node.outputs[: len(state)]):
-            if name and kept[k] is not None:
-                shapes.give(name, shapes.element_type(first[k]), kept[k])
+            shape = kept[k]
+            if name and shape is not None:
+                # The size of one round is not that of another one.
+                left = tuple([None if is_unknown(n) else n for n in shape])
+                shapes.give(name, shapes.element_type(first[k]), shapes.named(name, left))
         axes = given.get("scan_output_axes") or [0] * len(rows)
         for name, row, axis in zip(node.outputs[len(state) :], rows, axes, strict=False):
             shape = shapes.shape(row)
-            if name and shape is not None and length is not None:
+            if name and shape is not None:
                 axis %= len(shape) + 1
-                stacked = (*shape[:axis], length, *shape[axis:])
+                sizes = [None if is_unknown(n) else n for n in shape]
+                stacked = shapes.named(name, (*sizes[:axis], length, *sizes[axis:]))
                 shapes.give(name, shapes.element_type(row), stacked)
         self._emit(repeated)
+
+    def _kept(self, name: str, before: Shape | None, after: Shape | None) -> Shape | None:
+        """What a state's shape before and after a round have in common; what changes is unknown."""
+        if before is None or after is None or len(before) != len(after):
+            return None
+        pairs = zip(before, after, strict=True)
+        return self._shapes.named(name, tuple([n if n == m else None for n, m in pairs]))
 
     def _inside(self, name: str, node: Node, element_type: int, shape: Shape | None) -> str:
         """A value inside of a body that no node makes."""

@@ -220,7 +220,7 @@ class Explainer:
                     far = self._next(names, source.reads, found, source.shape, goal, passed)
             else:
                 name = names[source]
-                shape = self._flow.shapes.shape(name)
+                shape = self._flow.shape(name)
                 found = pulled_back(region, read, shape, extent)
                 far = None
                 if found and shape is not None:
@@ -230,7 +230,7 @@ class Explainer:
         return best
 
     def _shape(self, name: str) -> Shape:
-        return self._flow.shapes.shape(name) or ()
+        return self._flow.shape(name) or ()
 
     def _single(self, place: _Place) -> Region:
         tensor, unit = place

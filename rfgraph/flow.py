@@ -7,7 +7,7 @@ interprets the resulting steps. `forward` is the walk that bounds and closed for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from math import prod
 from typing import Generic, Protocol, TypeVar
@@ -20,6 +20,7 @@ from rfgraph.ops import (
     Operation,
     Reads,
     Undetermined,
+    Unsized,
     blamed,
     check_answer,
     lookup_rule,
@@ -38,6 +39,8 @@ from rfgraph.reads import (
     followed,
 )
 from rfgraph.shapes import Shapes
+from rfgraph.sizes import UnknownSizeError, nominal
+from rfgraph.widening import carrying, widened
 
 T = TypeVar("T")
 
@@ -65,10 +68,11 @@ class Note:
         What was assumed, and why.
     kind : str
         ``unknown``: all of an operator's inputs are taken to be read, as nothing is known of it;
-        ``computed``: the data decide what it reads; ``coarse``: pruning cuts less than it could;
-        ``mask``: it cuts nothing, as the data may mask a whole row; ``runtime``: runtimes depart
-        from the specification, and the answer is for what runs; ``size``: an open axis was given
-        one; ``merge``: branches meet unequally.
+        ``computed``: the data decide what it reads; ``shape``: more is taken to be read than is,
+        as a shape or a size is not known; ``coarse``: pruning cuts less than it could; ``mask``: it
+        cuts nothing, as the data may mask a whole row; ``runtime``: runtimes depart from the
+        specification, and the answer is for what runs; ``size``: an open axis was given one;
+        ``merge``: branches meet unequally.
     """
 
     node: str
@@ -137,6 +141,11 @@ class Flow:
     steps: list[Step]
     shapes: Shapes
     notes: list[Note]
+
+    def shape(self, name: str) -> Shape | None:
+        """Shape of the value `name` as the steps read it: 1 for a size that the data decide."""
+        shape = self.shapes.shape(name)
+        return shape if shape is None or not self.shapes.unsized else nominal(shape)
 
 
 def trace(graph: Graph, shapes: Shapes, *, strict: bool = False, prune: bool = False) -> Flow:
@@ -235,14 +244,15 @@ class _Tracer:
                     )
             return self._per_output(operation, answer)
         except Undetermined as reason:
-            operation.note(
-                f"{reason}: every output is taken to read all of every input",
-                "computed" if isinstance(reason, Computed) else "unknown",
-            )
-            return self._per_output(operation, _everything(operation))
+            return self._whole(operation, str(reason), _kind(reason))
+        except UnknownSizeError as reason:
+            return self._whole(operation, str(reason), "shape")
         except RFGraphError:
             raise
         except Exception as error:
+            if operation.unsized:
+                # What a transfer trips over is a size that it can't compute with.
+                return self._whole(operation, str(UnknownSizeError()), "shape")
             if not rule.own:
                 raise blamed(rule, error, operation) from error
             # A transfer trusts its node: what it trips over is a node that breaks the rules.
@@ -253,15 +263,30 @@ class _Tracer:
                 remedy="check the model with onnx.checker",
             ) from error
 
+    def _whole(self, operation: Operation, reason: str, kind: NoteKind) -> list[list[Read]]:
+        operation.note(f"{reason}: every output is taken to read all of every input", kind)
+        return self._per_output(operation, _everything(operation))
+
     def _per_output(self, operation: Operation, answer: Reads) -> list[list[Read]]:
         """The reads of each output that an input reaches."""
         outputs, names = operation.node.outputs, operation.names
         per_output = answer if isinstance(answer, tuple) else [answer] * len(outputs)
         if self._knowledge is not None:
             per_output = self._cut(operation, self._knowledge, per_output)
+        if self._shapes.unsized:
+            per_output = self._carrying(operation, per_output)
         return [
             _live_reads(found, names, self._live, self._shapes, self._shapes.shape(name))
             for name, found in zip(outputs, per_output, strict=False)
+        ]
+
+    def _carrying(self, operation: Operation, per_output: Sequence[list[Read]]) -> list[list[Read]]:
+        """The reads of each output, of which every element depends on what decides its size."""
+        shapes = [self._shapes.shape(name) for name in operation.names]
+        extents = [self._shapes.shape(name) for name in operation.node.outputs]
+        return [
+            reads if extent is None else carrying(reads, shapes, extent)
+            for reads, extent in zip(per_output, extents, strict=False)
         ]
 
     def _cut(
@@ -297,6 +322,12 @@ class _Tracer:
         return Cycle(steps, carried)
 
 
+def _kind(reason: Undetermined) -> NoteKind:
+    if isinstance(reason, Unsized):
+        return "shape"
+    return "computed" if isinstance(reason, Computed) else "unknown"
+
+
 def _everything(operation: Operation) -> list[Read]:
     return [Everything(k) for k in range(len(operation.names))]
 
@@ -304,7 +335,9 @@ def _everything(operation: Operation) -> list[Read]:
 def _live_reads(
     reads: list[Read], names: list[str], live: set[str], shapes: Shapes, shape: Shape | None
 ) -> list[Read]:
-    """The reads that an input reaches; all of a source where the output's shape is unknown."""
+    """The reads that an input reaches; all of a source where its shape or the output's is unknown,
+    and all along an axis whose size is.
+    """
     kept = []
     for read in reads:
         source = read.source
@@ -313,26 +346,37 @@ def _live_reads(
             if not inner:
                 continue
             source.reads[:] = inner
+            given: Shape | None = source.shape
         elif source >= len(names) or names[source] not in live:
             continue
+        else:
+            given = shapes.shape(names[source])
         if shape is None:
             read = Everything(source)
-        elif not isinstance(read, Everything):
-            size = source.shape if isinstance(source, Stage) else shapes.shape(names[source])
-            _check(read, size, shape)
+            if isinstance(source, Stage):
+                read = Everything(replace(source, shape=nominal(source.shape)))
+        elif given is None and isinstance(read, (PerAxis, Rearrange)):
+            read = Everything(source)
+        else:
+            extent = shape
+            if shapes.unsized and given is not None:
+                read = widened(read, given, shape)
+                given, extent = nominal(given), nominal(shape)
+                if isinstance(read.source, Stage):
+                    given = read.source.shape
+            if given is not None and not isinstance(read, Everything):
+                _check(read, given, extent)
         kept.append(read)
     return kept
 
 
-def _check(read: Elementwise | PerAxis | Rearrange, source: Shape | None, extent: Shape) -> None:
+def _check(read: Elementwise | PerAxis | Rearrange, source: Shape, extent: Shape) -> None:
     """Whether a read fits the shapes; what does not comes from a node that breaks the rules."""
     if isinstance(read, Elementwise):
-        pairs = zip(reversed(source or ()), reversed(extent), strict=False)
-        if source is not None and not all(n in (1, m) for n, m in pairs):
+        pairs = zip(reversed(source), reversed(extent), strict=False)
+        if not all(n in (1, m) for n, m in pairs):
             raise ValueError(f"{source} can't be broadcast to {extent}")
         return
-    if source is None:
-        raise ValueError("its input has no known shape")
     if isinstance(read, Rearrange):
         elements = prod(source)
         if prod(read.view) != elements or prod(extent) != elements:
@@ -406,7 +450,7 @@ def forward(
         inputs = flow.inputs.items()
         seeds = {n: meaning.seed(shape or ()) for n, shape in inputs if 0 not in (shape or ())}
     views: dict[str, dict[str, T]] = {name: {name: view} for name, view in seeds.items()}
-    shape_of = flow.shapes.shape
+    shape_of = flow.shape
 
     def gather(names: list[str], reads: list[Read], extent: Shape | None) -> dict[str, T]:
         found: dict[str, dict[object, list[T]]] = {}

@@ -34,6 +34,7 @@ from rfgraph.reads import (
     reads_everywhere,
 )
 from rfgraph.shapes import Shapes, evaluate
+from rfgraph.sizes import all_known
 
 T = TypeVar("T")
 
@@ -225,7 +226,7 @@ class Knowledge:
         for name in names:
             self._facts.pop(name, None)
         fused = (node.domain, node.op_type) == ("com.microsoft", "BiasSoftmax")
-        if node.domain and not fused:
+        if (node.domain and not fused) or not self._sized(node):
             return [None] * len(node.outputs)
         learnt: list[Learnt | None] = [None] * len(node.outputs)
         if node.op_type in _MOVING:
@@ -243,6 +244,13 @@ class Knowledge:
             if name and found is not None:
                 self._facts[name] = found.fact
         return learnt
+
+    def _sized(self, node: Node) -> bool:
+        """Whether the data decide no size of what a node reads and makes."""
+        if not self._shapes.unsized:
+            return True
+        shapes = map(self._shapes.shape, (*node.inputs, *node.outputs))
+        return all(shape is None or all_known(shape) for shape in shapes)
 
     def _dropped(self, node: Node) -> Learnt | None:
         """Of a dropout: what is 0 stays so, dropped or scaled."""

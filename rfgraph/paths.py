@@ -40,6 +40,7 @@ from rfgraph.reads import (
     followed,
     is_same,
 )
+from rfgraph.sizes import all_known
 
 # Terms are joined where that makes an array of at most so many elements; and, however large it
 # is, where there are more of them than this.
@@ -260,7 +261,7 @@ def paths(flow: Flow, wanted: Mapping[str, Terms]) -> dict[str, Terms]:
     ShapeError
         The shape of a value on the way is not known, or the counts vary over too many elements.
     """
-    shape_of = flow.shapes.shape
+    shape_of = flow.shape
     known = {name: terms for name, terms in wanted.items() if terms}
 
     def follow(names: Sequence[str], reads: list[Read], terms: Terms, extent: Shape) -> None:
@@ -289,6 +290,11 @@ def paths(flow: Flow, wanted: Mapping[str, Terms]) -> dict[str, Terms]:
                 continue
             # Every path to this value is known by now, and followed but once.
             terms, extent = known.pop(name), shape_of(name)
+            for value in (name, *filter(None, names)):
+                if not all_known(flow.shapes.shape(value) or ()):
+                    raise ShapeError(
+                        f"paths can't be counted: the data decide how many elements '{value}' has"
+                    )
             if step.cycle is not None:
                 raise QueryError(
                     "paths through a loop can't be counted: the data decide how often it repeats",

@@ -67,7 +67,7 @@ def layers(
     available()
     panels: list[_Panel] = []
     for tensor in tensors:
-        shape = analysis.shape(tensor)
+        shape = analysis.extent(tensor)
         if shape is None or len(shape) < len(at) or not _there(at, shape[len(shape) - len(at) :]):
             continue
         index = (0,) * (len(shape) - len(at)) + tuple(at)

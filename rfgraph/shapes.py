@@ -1,16 +1,17 @@
-"""Concrete shapes of every value, and the values that don't depend on the input's data.
+"""Shapes of every value, and the values that don't depend on the input's data.
 
 ONNX's own whole-graph inference gives the bulk; what it leaves open (a Reshape to a computed
 shape, as exporters write them) is walked node by node, with static values evaluated by ONNX's
-reference implementation. Nothing here knows what a receptive field is.
+reference implementation. A size that the data decide stands in a shape as an
+`rfgraph.sizes.UnknownSize`. Nothing here knows what a receptive field is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
-from math import prod
-from typing import Any, TypeAlias
+from functools import cache, reduce
+from math import inf, prod
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import onnx
@@ -19,8 +20,15 @@ from onnx import TensorProto, TypeProto, numpy_helper, shape_inference
 from rfgraph.errors import MissingDataError, ModelError, RFGraphError, ShapeError
 from rfgraph.graph import Graph, Node
 from rfgraph.shape_rules import RULED, rule
-
-Shape = tuple[int, ...]
+from rfgraph.sizes import (
+    Shape,
+    UnknownSizeError,
+    all_known,
+    is_unknown,
+    name_of,
+    nominal,
+    unknown,
+)
 
 # The longest axis that is worked with; beyond it a bound's array alone would fill the memory.
 MAX_AXIS = 1 << 24
@@ -60,6 +68,31 @@ _CONSTANT_TYPES: dict[str, Any] = {
     "value_strings": np.object_,
 }
 
+# What stands for a size that the data decide among the others of a rule's answer.
+Sized: TypeAlias = tuple[int | None, ...]
+
+# They move the elements of input 0, of all inputs Concat, and don't look at them.
+_MOVING = frozenset(
+    ["Cast", "Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze"]
+)
+
+# They work on numbers place by place.
+_ARITHMETIC = frozenset(
+    [
+        *("Abs", "Add", "Ceil", "Div", "Equal", "Floor", "Greater", "Less", "Max", "Min", "Mod"),
+        *("Mul", "Neg", "Sub", "Where"),
+    ]
+)
+
+# The last input of each says what shape the output has.
+_TOLD = frozenset({"ConstantOfShape", "Expand", "Reshape"})
+
+# Nodes that make a size of others, one behind the other, are followed so far.
+_MAX_CHAIN = 50
+
+# Numbers that are tried for unknown sizes.
+_NUMBERS = (24, 48)
+
 # Their outputs can be huge though their inputs are small.
 _GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
 
@@ -74,7 +107,23 @@ _FRAGILE = frozenset(
 )
 
 # Element type and shape of each output of a node; None if no rule is registered for it.
-Rules: TypeAlias = "Callable[[Node, Shapes], list[tuple[int, Shape | None]] | None]"
+Rules: TypeAlias = "Callable[[Node, Shapes], list[tuple[int, Sized | None]] | None]"
+
+
+class _Part(NamedTuple):
+    """A value that is known in parts.
+
+    Attributes
+    ----------
+    value : ndarray
+        What is known; means nothing elsewhere.
+    which : ndarray of int64, of the same shape
+        0 where it is known, ``k`` where it is the k-th unknown size, -1 where it is something else
+        that the data decide.
+    """
+
+    value: np.ndarray
+    which: np.ndarray
 
 
 class Shapes:
@@ -114,11 +163,19 @@ class Shapes:
         self._shapes: dict[str, Shape | None] = {}
         self._types: dict[str, TypeProto] = {}
         self._statics: dict[str, np.ndarray | None] = {}
+        # Sizes that the data decide, by name, and what is known of values made of them.
+        self._unknown: dict[str, int] = {}
+        self._parts: dict[str, _Part | None] = {}
         self._infer(sizes)
 
     def shape(self, name: str) -> Shape | None:
-        """Shape of the value `name`; None where it isn't known."""
+        """Shape of the value `name`; None where it isn't known, not even how many axes."""
         return self._shapes.get(name)
+
+    @property
+    def unsized(self) -> bool:
+        """Whether the data decide a size of some value."""
+        return bool(self._unknown)
 
     def element_type(self, name: str) -> int:
         """``TensorProto.DataType`` of the value `name`; 0 where it isn't known."""
@@ -153,6 +210,24 @@ class Shapes:
         shapes.update((name, tuple(given)) for name, given in sizes.items())
         self.check()
         self._collect(_whole_graph(graph))
+        self._doubt()
+
+    def _doubt(self) -> None:
+        """Leave to the walk what inference found of a node whose inputs it does not know: some
+        rules take what is open for 0.
+        """
+        shapes = self._shapes
+        for node in self.graph.nodes:
+            if not any(self._is_open(name) for name in node.inputs):
+                continue
+            for name in filter(None, node.outputs):
+                if shapes.pop(name, None) is not None:
+                    self._types[name] = _type_of(self.element_type(name), None)
+
+    def _is_open(self, name: str) -> bool:
+        """Whether a value is a tensor of whose shape something is not known."""
+        kind = self._types.get(name)
+        return name not in self._shapes and kind is not None and kind.HasField("tensor_type")
 
     def walk(self, nodes: Iterable[Node]) -> None:
         """Add what is still missing of the outputs of `nodes`, which are in topological order.
@@ -172,12 +247,21 @@ class Shapes:
     def give(self, name: str, element_type: int, shape: Shape | None) -> None:
         """Say what the value `name` is, which no node makes."""
         self._shapes[name] = shape
-        self._types[name] = onnx.helper.make_tensor_type_proto(element_type, shape)
+        self._types[name] = _type_of(element_type, shape)
+
+    def named(self, name: str, shape: Sized) -> Shape:
+        """`shape`, of the value `name`, with an unknown size for each None."""
+        return tuple(
+            [self._size(f"{name}, axis {k}") if n is None else n for k, n in enumerate(shape)]
+        )
+
+    def _size(self, name: str) -> int:
+        return self._unknown.setdefault(name, unknown(name))
 
     def forget(self, names: Iterable[str]) -> None:
         """Drop what is known of the values `names`."""
         for name in names:
-            for known in (self._shapes, self._types, self._statics):
+            for known in (self._shapes, self._types, self._statics, self._parts):
                 known.pop(name, None)
 
     def check(self) -> None:
@@ -189,9 +273,10 @@ class Shapes:
             An axis is longer than `MAX_AXIS`, or a value has more axes than `MAX_RANK`.
         """
         for name, shape in self._shapes.items():
-            if not shape or (max(shape) <= MAX_AXIS and len(shape) <= MAX_RANK):
+            most = max(nominal(shape)) if shape else 0
+            if not shape or (most <= MAX_AXIS and len(shape) <= MAX_RANK):
                 continue
-            excess = f"an axis of {max(shape)}: more than {MAX_AXIS}"
+            excess = f"an axis of {most}: more than {MAX_AXIS}"
             if len(shape) > MAX_RANK:
                 excess = f"{len(shape)} axes: more than {MAX_RANK}"
             made = self.graph.producer.get(name)
@@ -237,6 +322,8 @@ class Shapes:
                 kind = self.element_type(node.inputs[0])
                 try:
                     ruled = known_rule(inputs[0], inputs)
+                except UnknownSizeError:
+                    return
                 except Exception as error:
                     raise self._misfit(node, f"{type(error).__name__}: {error}") from error
                 for k, name in enumerate(node.outputs):
@@ -255,13 +342,16 @@ class Shapes:
                     name = node.outputs[k]
                     if name and shape is not None:
                         kind = self.element_type(name) or _only_type(node, k) or kind
-                        self._set(name, kind, shape, node)
+                        self._set(name, kind, self.named(name, shape), node)
                 return
+        if not node.domain and node.op_type in _TOLD and self._tell(node):
+            return
         schema = schema_of(node.domain, node.op_type, node.version)
         if schema is None:
             self._declared(node)
             return
-        types, data = {}, {}
+        types: dict[str, TypeProto] = {}
+        data: dict[str, TensorProto] = {}
         for name in node.inputs:
             if not name:
                 continue
@@ -274,12 +364,15 @@ class Shapes:
                 if value is not None:
                     data[name] = numpy_helper.from_array(value)
         imports = [onnx.helper.make_opsetid(node.domain, schema.since_version)]
+        open_ = any(not all_known(self._shapes.get(name) or ()) for name in types)
         try:
             found = shape_inference.infer_node_outputs(
                 schema, node.proto, types, data, opset_imports=imports
             )
         except shape_inference.InferenceError as error:
-            raise self._misfit(node, str(error).rpartition("]")[2].strip()) from None
+            if not open_:
+                raise self._misfit(node, str(error).rpartition("]")[2].strip()) from None
+            found = {}
         except onnx.checker.ValidationError as error:
             if "Unrecognized attribute" not in str(error):
                 raise self._misfit(node, str(error)) from None
@@ -289,11 +382,13 @@ class Shapes:
             found = {}
         if not all(kind.tensor_type.HasField("shape") for kind in found.values()) or not found:
             found = _alone(node, types, imports)
+        if open_:
+            found = _doubted(found, schema, node, types, data, imports)
         for name, kind in found.items():
             tensor = kind.tensor_type
             self._types.setdefault(name, kind)
-            if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
-                dims = tuple(d.dim_value for d in tensor.shape.dim)
+            if tensor.HasField("shape"):
+                dims = self.named(name, _dims(tensor, self._unknown))
                 self._set(name, tensor.elem_type, dims, node)
 
     def _declared(self, node: Node) -> None:
@@ -312,9 +407,10 @@ class Shapes:
         except MissingDataError:
             return None
 
-    def _elements(self, name: str) -> int:
-        """How many elements a value has; 0 where that is not known."""
-        return prod(self._shapes.get(name) or (0,))
+    def _elements(self, name: str) -> float:
+        """How many elements a value has, endless where the data decide; 0 where it is not known."""
+        shape = self._shapes.get(name) or (0,)
+        return prod(shape) if all_known(shape) else inf
 
     def _misfit(self, node: Node, reason: str) -> ShapeError:
         return ShapeError(
@@ -325,22 +421,129 @@ class Shapes:
         )
 
     def _set(self, name: str, element_type: int, shape: Shape, node: Node) -> None:
-        if any(size < 0 for size in shape):
+        if any(size < 0 for size in nominal(shape)):
             raise self._misfit(node, f"its output would have the shape {tuple(shape)}")
         if self._shapes.get(name) is None:
             self._shapes[name] = tuple(shape)
-            self._types[name] = onnx.helper.make_tensor_type_proto(element_type, shape)
+            self._types[name] = _type_of(element_type, shape)
+
+    def _tell(self, node: Node) -> bool:
+        """The shape of what has it from another value, which may be known in parts; whether that
+        is anything.
+        """
+        name = node.outputs[0]
+        given = self.sizes(node.inputs[-1])
+        wanted = self._shapes.get(node.inputs[-1])
+        source = self._shapes.get(node.inputs[0])
+        if wanted is None or len(wanted) != 1 or is_unknown(wanted[0]):
+            return False
+        if given is None:
+            given = self.named(f"{name}, given", (None,) * wanted[0])
+        elif all_known(given) and (source is None or all_known(source)):
+            return False
+        if node.op_type == "ConstantOfShape":
+            value = node.attribute("value")
+            kind = value.data_type if value is not None else TensorProto.FLOAT
+            self._set(name, kind, given, node)
+            return True
+        if source is None:
+            return False
+        told: Sized = (
+            _reshaped(source, given, bool(node.attribute("allowzero", 0)))
+            if node.op_type == "Reshape"
+            else _expanded(source, given)
+        )
+        self._set(name, self.element_type(node.inputs[0]), self.named(name, told), node)
+        return True
 
     def type(self, name: str) -> TypeProto | None:
         """Type of the value `name`; None where it isn't known."""
         known = self._types.get(name)
         if known is None and name in self.graph.weights:
             weights = self.graph.weights
-            known = onnx.helper.make_tensor_type_proto(
-                weights.element_type(name), weights.shape(name)
-            )
+            known = _type_of(weights.element_type(name), weights.shape(name))
             self._types[name] = known
         return known
+
+    # values that are known in parts
+
+    def sizes(self, name: str) -> Shape | None:
+        """The value `name` as sizes, with an unknown one where the data decide; None if nothing is
+        known of it.
+
+        A shape that is put together from parts of others, as exporters write it, is known where
+        these are.
+        """
+        found = self._part(name)
+        if found is None or found.value.dtype.kind not in "iu":
+            return None
+        known = list(self._unknown.values())
+        pairs = zip(found.value.reshape(-1), found.which.reshape(-1), strict=True)
+        sizes = [None if k < 0 else known[k - 1] if k else int(v) for v, k in pairs]
+        return self.named(f"{name}, as sizes", tuple(sizes))
+
+    def _part(self, name: str, chain: int = 0) -> _Part | None:
+        if name in self._parts:
+            return self._parts[name]
+        static = self._if_there(name)
+        if static is not None:
+            return _Part(static, np.zeros(static.shape, dtype=np.int64))
+        if not self._unknown or chain > _MAX_CHAIN or name not in self.graph.producer:
+            return None
+        self._parts[name] = found = self._learnt(self.graph.producer[name][0], chain)
+        return found
+
+    def _settled(self, name: str) -> np.ndarray | None:
+        """A value that is made of the parts of a shape that don't depend on the data."""
+        if not self._unknown:
+            return None
+        self._statics[name] = None
+        part = self._part(name)
+        return part.value if part is not None and not part.which.any() else None
+
+    def _learnt(self, node: Node, chain: int) -> _Part | None:
+        """What a node makes of values that are known in parts."""
+        if node.domain or len(node.outputs) != 1:
+            return None
+        if node.op_type == "Shape":
+            shape = self._shapes.get(node.inputs[0])
+            if shape is None:
+                return None
+            told = shape[node.attribute("start", 0) : node.attribute("end")]
+            order = list(self._unknown)
+            which = [1 + order.index(name_of(n)) if is_unknown(n) else 0 for n in told]
+            return _Part(np.array(nominal(told), dtype=np.int64), np.array(which, dtype=np.int64))
+        if node.op_type not in _MOVING | _ARITHMETIC:
+            return None
+        names = [name for name in node.inputs if name]
+        parts = []
+        for name in names:
+            part = self._part(name, chain + 1)
+            if part is None:
+                return None
+            parts.append(part)
+        try:
+            (value,) = evaluate(node, {n: p.value for n, p in zip(names, parts, strict=True)})
+            value = np.asarray(value)
+            if node.op_type in _ARITHMETIC or (
+                node.op_type == "Cast" and value.dtype.kind not in "iu"
+            ):
+                open_ = reduce(np.logical_or, [p.which != 0 for p in parts])
+                return _Part(value, np.broadcast_to(np.where(open_, -1, 0), value.shape))
+            if node.op_type == "Cast":
+                return _Part(value, parts[0].which)
+            # Where elements are only moved, so is what is told of them.
+            moved = parts if node.op_type == "Concat" else parts[:1]
+            if any(part.which.any() for part in parts[len(moved) :]):
+                return None
+            feeds = {n: p.value for n, p in zip(names, parts, strict=True)}
+            feeds.update((n, p.which) for n, p in zip(names, moved, strict=False))
+            (which,) = evaluate(node, feeds)
+            return _Part(value, np.asarray(which))
+        except Exception:
+            # The reference lacks this use of an operator, or the number that stands for an
+            # unknown one does not fit.
+            return None
 
     # static values
 
@@ -373,15 +576,20 @@ class Shapes:
             elif needed not in statics:
                 stack.append(needed)
                 continue
-            statics.setdefault(top, None)
+            if top not in statics:
+                statics[top] = self._settled(top)
 
     def _shape_value(self, node: Node) -> np.ndarray | None:
         shape = self._shapes.get(node.inputs[0])
         if shape is None:
             return None
+        if node.op_type == "Shape":
+            shape = shape[node.attribute("start", 0) : node.attribute("end")]
+        if not all_known(shape):
+            return None
         if node.op_type == "Size":
             return np.array(np.prod(shape, dtype=np.int64))
-        return np.array(shape[node.attribute("start", 0) : node.attribute("end")], dtype=np.int64)
+        return np.array(shape, dtype=np.int64)
 
     def _run(self, node: Node) -> None:
         """Evaluate one node if all of its inputs are static, with ONNX's reference operators."""
@@ -408,7 +616,7 @@ class Shapes:
             return
         for name in node.outputs:
             shape = self._shapes.get(name)
-            if shape is not None and np.prod(shape, dtype=object) > self._most:
+            if shape is not None and np.prod(nominal(shape), dtype=object) > self._most:
                 return
         # Outputs that can be huge though the inputs are small are made only at a known size.
         sized = all(not name or name in self._shapes for name in node.outputs)
@@ -503,8 +711,8 @@ def _modest(node: Node, inputs: list[np.ndarray], most: int) -> bool:
 
 def infer(
     node: Node, inputs: Sequence[tuple[int, Shape] | None], data: Mapping[int, np.ndarray]
-) -> list[Shape | None]:
-    """Shapes of the outputs of a node that stands in no graph; None for one that is open.
+) -> list[Sized | None]:
+    """Shapes of the outputs of a node that stands in no graph; None for what is open.
 
     Parameters
     ----------
@@ -527,16 +735,77 @@ def infer(
     found = shape_inference.infer_node_outputs(
         schema,
         node.proto,
-        {name: onnx.helper.make_tensor_type_proto(*given) for name, given in pairs if given},
+        {name: _type_of(*given) for name, given in pairs if given},
         {node.inputs[k]: numpy_helper.from_array(value) for k, value in data.items()},
         opset_imports=[onnx.helper.make_opsetid(node.domain, schema.since_version)],
     )
-    made: list[Shape | None] = []
+    passed = {name_of(n): n for given in inputs if given for n in given[1] if is_unknown(n)}
+    made: list[Sized | None] = []
     for name in node.outputs:
-        dims = found[name].tensor_type.shape.dim if name in found else ()
-        known = all(d.HasField("dim_value") for d in dims)
-        made.append(tuple(d.dim_value for d in dims) if known else None)
+        kind = found[name].tensor_type if name in found else TypeProto.Tensor()
+        made.append(_dims(kind, passed) if kind.HasField("shape") else None)
     return made
+
+
+def _type_of(element_type: int, shape: Shape | None) -> TypeProto:
+    """A tensor's type; ONNX's inference passes the names of unknown sizes on."""
+    dims = None if shape is None else [name_of(n) if is_unknown(n) else n for n in shape]
+    return onnx.helper.make_tensor_type_proto(element_type, dims)
+
+
+def _dims(kind: TypeProto.Tensor, unknown: Mapping[str, Any]) -> Sized:
+    """The sizes in a type, those that are `unknown` by their names; None for what is open."""
+    return tuple(
+        [
+            d.dim_value if d.HasField("dim_value") else unknown.get(d.dim_param)
+            for d in kind.shape.dim
+        ]
+    )
+
+
+def _reshaped(source: Shape, given: Shape, allowzero: bool) -> Sized:
+    """What a reshape makes of `source`: the sizes that are `given`, 0 and -1 as they are meant."""
+    wanted: list[int | None] = []
+    for axis, size in enumerate(given):
+        if is_unknown(size):
+            # Of any other number nobody knows whether it is 0 or -1.
+            wanted.append(size if size in source else None)
+        elif size == 0 and not allowzero:
+            wanted.append(source[axis])
+        else:
+            wanted.append(None if size == -1 else size)
+    if wanted.count(None) != 1:
+        return tuple(wanted)
+    # The elements that the others leave.
+    left = [n for n in source if is_unknown(n)]
+    for known in wanted:
+        if known is not None and is_unknown(known):
+            if known not in left:
+                return tuple(wanted)
+            left.remove(known)
+    whole = prod(n for n in source if not is_unknown(n))
+    others = prod(n for n in wanted if n is not None and not is_unknown(n))
+    if others == 0 or whole % others or len(left) > 1 or (left and whole != others):
+        return tuple(wanted)
+    size = left[0] if left else whole // others
+    return tuple([size if n is None else n for n in wanted])
+
+
+def _expanded(source: Shape, given: Shape) -> Sized:
+    """`source` broadcast with a shape that is `given`."""
+    rank = max(len(source), len(given))
+    pairs = zip(*((1,) * (rank - len(s)) + s for s in (source, given)), strict=True)
+    return tuple([_broadcast(n, m) for n, m in pairs])
+
+
+def _broadcast(n: int, m: int) -> int | None:
+    if n == m or m == 1:
+        return n
+    if n == 1:
+        return m
+    if is_unknown(n):
+        return None if is_unknown(m) else m
+    return n
 
 
 def attributes_of(op_type: str, version: int, domain: str) -> frozenset[str]:
@@ -566,6 +835,43 @@ def _only_type(node: Node, position: int) -> int:
     if len(types) > 1 or not types[0].startswith("tensor("):
         return 0
     return int(TensorProto.DataType.Value(types[0][len("tensor(") : -1].upper()))
+
+
+def _doubted(
+    found: Mapping[str, TypeProto],
+    schema: Any,
+    node: Node,
+    types: Mapping[str, TypeProto],
+    data: dict[str, TensorProto],
+    imports: list[onnx.OperatorSetIdProto],
+) -> dict[str, TypeProto]:
+    """The types that inference finds for a node some of whose inputs have unknown sizes, without
+    the sizes that are others once these have numbers: some rules take what is open for 0.
+    """
+    doubted = dict(found)
+    for size in _NUMBERS:
+        given = {}
+        for name, kind in types.items():
+            given[name] = TypeProto()
+            given[name].CopyFrom(kind)
+            for dim in given[name].tensor_type.shape.dim:
+                if dim.HasField("dim_param"):
+                    dim.dim_value = size
+        try:
+            sure = shape_inference.infer_node_outputs(
+                schema, node.proto, given, data, opset_imports=imports
+            )
+        except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+            # Not every number fits.
+            continue
+        for name, kind in sure.items():
+            if name not in doubted:
+                continue
+            pairs = zip(doubted[name].tensor_type.shape.dim, kind.tensor_type.shape.dim)  # noqa: B905
+            for dim, other in pairs:
+                if dim.HasField("dim_value") and dim.dim_value != other.dim_value:
+                    dim.Clear()
+    return doubted
 
 
 def _alone(

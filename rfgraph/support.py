@@ -245,7 +245,7 @@ def backward(flow: Flow, wanted: Mapping[str, Region]) -> dict[str, Region]:
 
 class _Pass:
     def __init__(self, flow: Flow, wanted: Mapping[str, Region]) -> None:
-        self._shape = flow.shapes.shape
+        self._shape = flow.shape
         self.regions: dict[str, Region] = {n: r for n, r in wanted.items() if r}
         for step in reversed(flow.steps):
             self._step(step)

@@ -134,7 +134,7 @@ def assert_receptive_field(
     subject.only = None if output is None else [output]
     # Of what is not there everything would hold.
     for value in filter(None, (output, input)):
-        subject.analysis.shape(value)
+        subject.analysis.extent(value)
     if input is not None:
         subject.there(subject.analysis, "input", input)
     failed = []
@@ -172,7 +172,7 @@ def _told(subject: Subject, found: Finding) -> str:
     if found.code == "RF202":
         seen, analysis, _ = furthest(subject, found.value, found.input, found.axis)
         unit = None if seen is None else seen.unit
-    shape = analysis.shape(found.value)
+    shape = analysis.extent(found.value)
     if shape is None:
         return "\n".join(lines)
     unit = unit or tuple(n // 2 for n in shape)

@@ -72,7 +72,7 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
             if not analysis.depends(output, name):
                 continue
             for axis, least in subject.limits("covers", output, name).items():
-                size = (analysis.shape(name) or ())[axis]
+                size = (analysis.extent(name) or ())[axis]
                 lo, hi = analysis.bounds(output, name, local=local, axis=axis)
                 widest = int(np.maximum(hi - lo + 1, 0).max(initial=0))
                 if widest + slack < least * size:

@@ -44,11 +44,11 @@ def unread_input(subject: Subject) -> Iterator[Finding]:
     """
     analysis = subject.analysis
     for name in analysis.inputs:
-        shape = analysis.shape(name)
+        shape = analysis.extent(name)
         if not shape or 0 in shape:
             continue
         readers = [output for output in analysis.outputs if analysis.depends(output, name)]
-        if any(analysis.shape(output) is None for output in readers):
+        if any(analysis.extent(output) is None for output in readers):
             # All of it is taken to be read.
             continue
         if not readers:
@@ -98,7 +98,7 @@ def _read_by(analysis: Analysis, outputs: list[str], name: str) -> Support:
     """What outputs see of an input, all of their units together."""
     found = []
     for output in outputs:
-        everywhere = tuple(slice(None) for _ in analysis.shape(output) or ())
+        everywhere = tuple(slice(None) for _ in analysis.extent(output) or ())
         found.append(analysis.support(output, everywhere, name))
     return reduce(or_, found)
 

@@ -63,7 +63,7 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
         for given in analysis.inputs:
             if not analysis.depends(tensor, given):
                 continue
-            shape = analysis.shape(given) or ()
+            shape = analysis.extent(given) or ()
             axes = [axis for axis in subject.moving_axes(given) if shape[axis] > 1]
             sources = [name for name in node.inputs if name in known]
             source = _widened(analysis, sources, tensor, given, axes)
@@ -102,7 +102,7 @@ def _widened(
 
 def _sees_all(analysis: Analysis, tensor: str, given: str, axis: int, *, every: bool) -> bool:
     """Whether some units of a value, or all of them, see an axis from end to end."""
-    size = (analysis.shape(given) or ())[axis]
+    size = (analysis.extent(given) or ())[axis]
     if analysis.field(tensor, given)[axis].size < size:
         return False
     lo, hi = analysis.bounds(tensor, given, local=True, axis=axis)

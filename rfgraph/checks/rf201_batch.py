@@ -58,7 +58,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
     for output, given in subject.pairs(analysis):
         if given not in inputs:
             continue
-        size = (analysis.shape(given) or ())[axis]
+        size = (analysis.extent(given) or ())[axis]
         lo, hi = analysis.bounds(output, given, axis=axis)
         mixed = lo < hi
         if mixed.any():
@@ -179,7 +179,7 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
             return None
         return analysis, [name for name in inputs if sizes[name][axis] in found]
     taken = {size for shape in sizes.values() for size in shape}
-    taken |= {size for output in analysis.outputs for size in analysis.shape(output) or ()}
+    taken |= {size for output in analysis.outputs for size in analysis.extent(output) or ()}
     batch = next(size for size in range(2, len(taken) + 4) if size not in taken)
     sizes = subject.resized({(name, axis): batch for name in open_axes})
     try:

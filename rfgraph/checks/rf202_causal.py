@@ -96,12 +96,13 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
             if not fnmatchcase(given, declared.input) or not analysis.depends(output, given):
                 continue
             axis = _axis(subject, given) if declared.axis is None else declared.axis
-            if axis >= len(analysis.shape(given) or ()):
+            if axis >= len(analysis.extent(given) or ()):
                 continue
             shape = analysis.shape(output)
-            if shape is None:
+            if shape is None or None in shape:
+                what = "the shape" if shape is None else "a size"
                 raise ShapeError(
-                    f"the shape of output '{output}' is not known, so that it can't be told what "
+                    f"{what} of output '{output}' is not known, so that it can't be told what "
                     "its steps see",
                     remedy="name a value before it, by a table of outputs, and ignore RF202 here",
                 )
@@ -261,14 +262,14 @@ class Ahead:
 
 def look_ahead(analysis: Analysis, tensor: str, way: Steps) -> Ahead | None:
     """How far a value sees ahead; None if it sees nothing, or has no steps."""
-    shape, given, axis = analysis.shape(tensor), way.given, way.axis
+    shape, given, axis = analysis.extent(tensor), way.given, way.axis
     if shape is None or not analysis.depends(tensor, given):
         return None
-    size = (analysis.shape(given) or ())[axis]
+    size = (analysis.extent(given) or ())[axis]
     lo, hi = analysis.bounds(tensor, given, axis=axis)
     last = every = np.where(lo <= hi, hi, -1)
     moves = analysis.field(tensor, given, local=False)[axis].stride > 0
-    other = None if way.longer is None else way.longer.shape(tensor)
+    other = None if way.longer is None else way.longer.extent(tensor)
     along = _followed(last, shape, other, size, way, moves=moves)
     if along is None or not (last >= 0).any():
         # Without steps it is a summary, which is made when the last step is known.

@@ -68,7 +68,7 @@ def mixes_independent(subject: Subject) -> Iterator[Finding]:
         for group in subject.settings.get("independent-groups", output) or []:
             subject.there(analysis, "independent-groups", group.input, group.axis)
             for given in analysis.inputs:
-                rank = len(analysis.shape(given) or ())
+                rank = len(analysis.extent(given) or ())
                 if (
                     fnmatchcase(given, group.input)
                     and group.axis < rank
@@ -79,7 +79,7 @@ def mixes_independent(subject: Subject) -> Iterator[Finding]:
 
 def _mixed(subject: Subject, output: str, given: str, group: Groups) -> Iterator[Finding]:
     analysis = subject.analysis
-    size = (analysis.shape(given) or ())[group.axis]
+    size = (analysis.extent(given) or ())[group.axis]
     if sum(group.sizes) != size:
         raise QueryError(
             f"independent-groups: axis {group.axis} of input '{given}' has {size} coordinates, and "

@@ -38,8 +38,8 @@ def holes(subject: Subject) -> Iterator[Finding]:
     """
     analysis = subject.analysis
     for output, given in subject.pairs():
-        shape = analysis.shape(output)
-        if shape is None or analysis.shape(given) is None:
+        shape = analysis.extent(output)
+        if shape is None or analysis.extent(given) is None:
             continue
         unit = tuple(n // 2 for n in shape)
         support = analysis.support(output, unit, given)

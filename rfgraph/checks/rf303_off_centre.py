@@ -48,7 +48,7 @@ def off_centre(subject: Subject) -> Iterator[Finding]:
             if subject.is_causal(output, given, axis):
                 continue
             span = analysis.span(output, given, axis, local=True)
-            size = (analysis.shape(given) or ())[axis]
+            size = (analysis.extent(given) or ())[axis]
             if span is None or not size:
                 continue
             offset = Fraction(span[0]) + Fraction(span[1]) - (size - 1)

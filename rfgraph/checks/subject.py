@@ -79,7 +79,7 @@ class Subject:
     @cached_property
     def sizes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the inputs."""
-        shapes = {name: self.analysis.shape(name) for name in self.analysis.inputs}
+        shapes = {name: self.analysis.extent(name) for name in self.analysis.inputs}
         return {name: shape for name, shape in shapes.items() if shape is not None}
 
     def at(
@@ -176,7 +176,7 @@ class Subject:
         named = [name for name in plain if name not in analysis.outputs]
         known = set(analysis.tensors)
         for output in (*analysis.outputs, *(name for name in named if name in known)):
-            shape = analysis.shape(output)
+            shape = analysis.extent(output)
             if shape is not None and 0 in shape:
                 continue
             if self.check is None or not self.settings.ignored(self.check.code, output):
@@ -214,8 +214,8 @@ class Subject:
                 f"{option}: the model has no input '{name}'",
                 remedy=f"its inputs are {', '.join(analysis.inputs)}",
             )
-        if axis is not None and not any(axis < len(analysis.shape(i) or ()) for i in inputs):
-            shapes = ", ".join(f"'{i}' of shape {analysis.shape(i)}" for i in inputs)
+        if axis is not None and not any(axis < len(analysis.extent(i) or ()) for i in inputs):
+            shapes = ", ".join(f"'{i}' of shape {analysis.extent(i)}" for i in inputs)
             raise QueryError(
                 f"{option}: no input has an axis {axis}",
                 remedy=f"axes are counted from 0; there is {shapes}",
@@ -226,7 +226,7 @@ class Subject:
         given: Limits | None = self.settings.get(option, output)
         if given is None:
             return {}
-        shape = self.analysis.shape(name) or ()
+        shape = self.analysis.extent(name) or ()
         if None in given:
             # Of a single channel there is no more to be seen.
             axes = [axis for axis in self.moving_axes(name) if shape[axis] != 1]

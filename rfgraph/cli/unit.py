@@ -107,7 +107,7 @@ def _units(analysis: Analysis, options: argparse.Namespace, index: Index) -> lis
         return [(options.tensor, node.op_type if node else "input", index)]
     units = []
     for row in rows(analysis, options.every.split(",")):
-        padded = _padded(index, row.shape)
+        padded = _padded(index, analysis.shape(row.tensor))
         if padded is not None:
             units.append((row.name, row.operator, padded))
     if not units:
@@ -120,23 +120,28 @@ def _check(analysis: Analysis, tensor: str, index: Index) -> None:
     shape = analysis.shape(tensor)
     if shape is not None and len(shape) == len(index):
         for axis, (at, size) in enumerate(zip(index, shape, strict=True)):
-            if isinstance(at, slice) and not range(size)[at]:
+            if isinstance(at, slice) and size is not None and not range(size)[at]:
+                dims = text.shape(shape)
                 raise QueryError(
-                    f"'{tensor}' of shape {shape} has nothing at {coordinate(at)} on axis {axis}",
+                    f"'{tensor}' of shape {dims} has nothing at {coordinate(at)} on axis {axis}",
                     file=analysis.file,
                 )
 
 
-def _padded(place: Index, shape: tuple[int, ...] | None) -> Index | None:
+def _padded(place: Index, shape: tuple[int | None, ...] | None) -> Index | None:
     """The unit whose last coordinates are `place`; None where the value has no such unit."""
     if shape is None or len(shape) < len(place):
         return None
     index = (0,) * (len(shape) - len(place)) + place
-    there = (
-        bool(range(n)[i]) if isinstance(i, slice) else -n <= i < n
-        for i, n in zip(index, shape, strict=True)
-    )
+    there = (_within(i, n) for i, n in zip(index, shape, strict=True))
     return index if all(there) else None
+
+
+def _within(at: int | slice, size: int | None) -> bool:
+    """Whether there is anything at a coordinate: anything may be along an axis of unknown size."""
+    if size is None:
+        return True
+    return bool(range(size)[at]) if isinstance(at, slice) else -size <= at < size
 
 
 def _found(

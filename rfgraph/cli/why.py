@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> str:
     analysis = analysis_of(options)
     tensor = options.tensor or analysis.outputs[0]
     if options.at is None:
-        unit = tuple(n // 2 for n in analysis.shape(tensor) or ())
+        unit = tuple(n // 2 for n in analysis.extent(tensor) or ())
     else:
         given = whole_units(index_of(options.at))
         if given is None:

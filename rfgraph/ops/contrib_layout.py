@@ -20,6 +20,7 @@ from rfgraph.ops.recast import Recast, channels_first, inferred, last
 from rfgraph.ops.registry import Operation, Reads, lookup_rule, transfer
 from rfgraph.ops.resizing import resize, resized
 from rfgraph.reads import PerAxis, Read, Rearrange, Shape, Stage, same
+from rfgraph.shapes import Sized
 
 NHWC = "com.ms.internal.nhwc"
 NCHWC = "com.microsoft.nchwc"
@@ -162,7 +163,7 @@ def _padded(op: Operation) -> _Padded:
     return _Padded(op.node, op.names, op._shapes, op._live)
 
 
-def _nchwc_conv_shape(op: Operation) -> list[Shape | None]:
+def _nchwc_conv_shape(op: Operation) -> list[Sized | None]:
     return Recast(_padded(op), "Conv", (0, 1, 2)).inferred()
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rfgraph.ops.moving import along_axis
 from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
 from rfgraph.reads import (
+    WHOLE,
     Elementwise,
     Everything,
     PerAxis,
@@ -15,6 +18,8 @@ from rfgraph.reads import (
     part,
     same,
 )
+from rfgraph.shapes import Sized
+from rfgraph.sizes import all_known, is_unknown
 
 
 def _alternatives(op: Operation, k: int) -> list[int]:
@@ -22,17 +27,24 @@ def _alternatives(op: Operation, k: int) -> list[int]:
     return list(range(1 + k, len(op.node.inputs), len(op.node.outputs)))
 
 
-def _common_shapes(op: Operation) -> list[Shape | None]:
+def _common_shapes(op: Operation) -> list[Sized | None]:
     # What chooses is a tensor: a sequence in its place has no shape, and unknown elements.
     op.shape(0)
-    shapes = []
-    for k in range(len(op.node.outputs)):
-        found = {op.shape(j) for j in _alternatives(op, k)}
-        shapes.append(found.pop() if len(found) == 1 else None)
-    return shapes
+    return [
+        _common([op.shape(j) for j in _alternatives(op, k)]) for k in range(len(op.node.outputs))
+    ]
 
 
-_UNKNOWN_SIZE = "values of different shapes, or a sequence of unknown length: all is read"
+def _common(shapes: Sequence[Shape]) -> Sized | None:
+    """One shape for several: what they have in common, None for the rest."""
+    if len(set(map(len, shapes))) != 1:
+        return None
+    return tuple(
+        [sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True)]
+    )
+
+
+_UNKNOWN_SIZE = "a sequence of unknown length, or values of different ranks: all is read"
 
 
 @transfer("If", shape=_common_shapes, like=1, computed=_UNKNOWN_SIZE)
@@ -97,16 +109,20 @@ def repeated(op: Operation) -> Reads:
     return tuple(outputs)
 
 
-def _joined_shape(op: Operation) -> Shape | None:
+def _joined_shape(op: Operation) -> Sized | None:
     shapes = [op.shape(k) for k in op.inputs]
     if not shapes:
         return None
+    common = _common(shapes)
+    if common is None:
+        return None
     if op.attribute("new_axis", 0):
         axis = axis_of(op.attribute("axis"), len(shapes[0]) + 1)
-        return (*shapes[0][:axis], len(shapes), *shapes[0][axis:])
+        return (*common[:axis], len(shapes), *common[axis:])
     axis = axis_of(op.attribute("axis"), len(shapes[0]))
-    total = sum(shape[axis] for shape in shapes)
-    return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
+    sizes = [shape[axis] for shape in shapes]
+    total = sum(sizes) if all_known(sizes) else None
+    return (*common[:axis], total, *common[axis + 1 :])
 
 
 @transfer("ConcatFromSequence", shape=_joined_shape, computed=_UNKNOWN_SIZE)
@@ -130,6 +146,10 @@ def concat_from_sequence(op: Operation) -> Reads:
             source = Stage((*shape[:axis], 1, *shape[axis:]))
             source.reads.append(Rearrange(k, shape, tuple(range(len(shape)))))
             shape = source.shape
+        if is_unknown(op.out()[axis]):
+            # Nor is it known where the parts begin.
+            reads.append(PerAxis(source, along_axis(rank, axis, WHOLE)))
+            continue
         reads.append(PerAxis(source, along_axis(rank, axis, part(axis, begin, shape[axis]))))
         begin += shape[axis]
     return reads

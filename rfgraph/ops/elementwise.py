@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rfgraph.ops.cuts import confined
-from rfgraph.ops.registry import Computed, Operation, Reads, transfer
-from rfgraph.reads import Elementwise, Read
+from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.reads import Elementwise, Everything, Read
 
 # One input, or several that are broadcast as in numpy
 # (https://onnx.ai/onnx/repo-docs/Broadcasting.html).
@@ -33,7 +33,10 @@ for _name in _NAMES.split():
     transfer(_name)(elementwise)
 
 
-@transfer("Expand", since=8, computed="its shape is computed: all of every input is read")
+_COMPUTED_SHAPE = "its shape is computed: all along the axes of unknown size is assumed"
+
+
+@transfer("Expand", since=8, computed=_COMPUTED_SHAPE)
 def expand(op: Operation) -> Reads:
     """The input is repeated along axes of size 1, by numpy's broadcasting.
 
@@ -41,8 +44,9 @@ def expand(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Expand.html
     """
-    if op.live(1):
-        raise Computed("its 'shape' is computed from the data")
+    if op.live(1) and not op.has_sizes_of_its_own(1):
+        op.note(_COMPUTED_SHAPE)
+        return [Elementwise(0), Everything(1)]
     return [Elementwise(0)]
 
 

@@ -13,19 +13,23 @@ from rfgraph.reads import (
     WHOLE,
     AxisRead,
     Elementwise,
+    Everything,
     Fixed,
     PerAxis,
     Read,
     Rearrange,
-    Shape,
     Source,
     Stage,
     Table,
     same,
     shifted,
 )
+from rfgraph.shapes import Sized
+from rfgraph.sizes import is_unknown
 
 _COMPUTED = "its 'indices' are computed: the whole axis of 'data' is assumed"
+_COMPUTED_CROP = "its 'shape' is computed: all along the axes of unknown size is assumed"
+_COMPUTED_CONDITION = "its 'condition' is computed: the whole axis is assumed"
 _COMPUTED_K = "its 'k' is computed: no element is taken to be cut off"
 _COMPUTED_LENGTHS = "its 'sequence_lens' are computed: any length is assumed"
 
@@ -248,10 +252,10 @@ def reverse_sequence(op: Operation) -> Reads:
     ]
 
 
-def _compressed_shape(op: Operation) -> Shape:
-    shape, condition = op.shape(0), op.constant(1, "condition")
+def _compressed_shape(op: Operation) -> Sized:
+    shape, condition = op.shape(0), op.static(1)
     axis = op.attribute("axis")
-    kept = int(np.count_nonzero(condition))
+    kept = int(np.count_nonzero(condition)) if condition is not None else None
     if axis is None:
         return (kept,)
     axis = axis_of(axis, len(shape))
@@ -262,7 +266,7 @@ def _compressed_shape(op: Operation) -> Shape:
     "Compress",
     since=9,
     shape=_compressed_shape,
-    computed="how many elements are kept depends on the data",
+    computed=_COMPUTED_CONDITION,
 )
 def compress(op: Operation) -> Reads:
     """The slices along one axis where `condition` holds, or such elements of the flat input.
@@ -273,9 +277,13 @@ def compress(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Compress.html
     """
-    if op.live(1):
-        raise Computed("how many elements are kept depends on the data")
     shape, axis = op.shape(0), op.attribute("axis")
+    if op.live(1) or op.static(1) is None:
+        op.note(_COMPUTED_CONDITION)
+        if axis is None:
+            return [Everything(0), Everything(1)]
+        axis = axis_of(axis, len(shape))
+        return [PerAxis(0, along_axis(len(shape), axis, WHOLE)), Everything(1)]
     places = np.flatnonzero(op.constant(1, "condition"))
     source: Source = 0
     if axis is None:
@@ -285,7 +293,7 @@ def compress(op: Operation) -> Reads:
     return [PerAxis(source, along_axis(len(shape), axis, _picked([axis], places)))]
 
 
-@transfer("CenterCropPad", since=18)
+@transfer("CenterCropPad", since=18, computed=_COMPUTED_CROP)
 def center_crop_pad(op: Operation) -> Reads:
     """Each of `axes` is cropped or padded at both ends, an odd element more at its end.
 
@@ -296,9 +304,14 @@ def center_crop_pad(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__CenterCropPad.html
     """
-    if op.live(1):
-        raise Computed("its 'shape' is computed from the data")
-    along = []
+    along: list[AxisRead] = []
     for axis, (n, m) in enumerate(zip(op.shape(0), op.out(), strict=True)):
+        if is_unknown(n) or is_unknown(m):
+            along.append(WHOLE)
+            continue
         along.append(shifted(axis, (n - m) // 2 if n > m else -((m - n) // 2)))
-    return [PerAxis(0, tuple(along))]
+    reads: list[Read] = [PerAxis(0, tuple(along))]
+    if op.live(1):
+        op.note(_COMPUTED_CROP)
+        reads.append(Everything(1))
+    return reads

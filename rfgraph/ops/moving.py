@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rfgraph.ops.registry import Computed, Operation, Reads, Undetermined, axis_of, transfer
+from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
 from rfgraph.reads import (
+    WHOLE,
     Along,
     AxisRead,
     Elementwise,
+    Everything,
     PerAxis,
     Read,
     Rearrange,
@@ -23,11 +25,12 @@ from rfgraph.reads import (
     strided,
     tiled,
 )
+from rfgraph.sizes import is_unknown
 
-_COMPUTED_SHAPE = "its new shape is computed: all of every input is read"
-_COMPUTED_PLACES = "where it cuts is computed: all of every input is read"
-_COMPUTED_REPEATS = "its 'repeats' are computed: all of every input is read"
-_COMPUTED_PADS = "its 'pads' or 'axes' are computed: all of every input is read"
+_COMPUTED_SHAPE = "its new shape is computed: all along the axes of unknown size is assumed"
+_COMPUTED_PLACES = "where it cuts is computed: all along the axes that are cut is assumed"
+_COMPUTED_REPEATS = "its 'repeats' are computed: all along the axes of unknown size is assumed"
+_COMPUTED_PADS = "its 'pads' or 'axes' are computed: all along the axes that are padded is assumed"
 
 
 @transfer("Flatten", since=1)
@@ -41,9 +44,10 @@ def reshape(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Reshape.html
     """
-    if op.live(1):
-        raise Computed("its new shape is computed from the data")
     shape = op.shape(0)
+    if op.live(1) and not op.has_sizes_of_its_own(1):
+        op.note(_COMPUTED_SHAPE)
+        return [Rearrange(0, shape, tuple(range(len(shape)))), Everything(1)]
     if op.node.op_type == "Squeeze":
         for axis in op.attribute("axes") or ():
             axis_of(axis, len(shape))
@@ -116,6 +120,10 @@ def concat(op: Operation) -> Reads:
     begin = 0
     for k in op.inputs:
         size = op.shape(k)[axis]
+        if is_unknown(op.out()[axis]):
+            # Nor is it known where the parts begin.
+            reads.append(PerAxis(k, along_axis(rank, axis, WHOLE)))
+            continue
         reads.append(PerAxis(k, along_axis(rank, axis, part(axis, begin, size))))
         begin += size
     return reads
@@ -133,6 +141,12 @@ def split(op: Operation) -> Reads:
     rank = len(shape)
     axis = axis_of(op.attribute("axis", 0), rank)
     count = len(op.node.outputs)
+    if is_unknown(shape[axis]) or op.live(1):
+        steering: list[Read] = []
+        if op.live(1):
+            op.note(_COMPUTED_PLACES)
+            steering.append(Everything(1))
+        return [PerAxis(0, along_axis(rank, axis, WHOLE)), *steering]
     sizes = op.integers(1, "split") or [-(-shape[axis] // count)] * count
     begins = [sum(sizes[:k]) for k in range(count)]
     return tuple([PerAxis(0, along_axis(rank, axis, shifted(axis, begin)))] for begin in begins)
@@ -151,17 +165,36 @@ def slice_(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Slice.html
     """
     shape = op.shape(0)
+    reads: list[AxisRead] = [same(axis) for axis in range(len(shape))]
+    computed = [k for k in (1, 2, 3, 4) if op.live(k)]
+    if computed:
+        return _sliced_somewhere(op, computed)
     starts = op.integers(1, "starts") or []
     axes = op.integers(3, "axes") or list(range(len(starts)))
     steps = op.integers(4, "steps") or [1] * len(starts)
-    reads: list[AxisRead] = [same(axis) for axis in range(len(shape))]
     for start, axis, step in zip(starts, axes, steps, strict=True):
         axis = axis_of(axis, len(shape))
         size = shape[axis]
+        if is_unknown(size):
+            reads[axis] = WHOLE
+            continue
         start = start + size if start < 0 else start
         start = min(max(start, 0), size - 1 if step < 0 else size)
         reads[axis] = strided(axis, start, step)
     return [PerAxis(0, tuple(reads))]
+
+
+def _sliced_somewhere(op: Operation, computed: Sequence[int]) -> Reads:
+    """A slice of which some inputs are computed."""
+    op.note(_COMPUTED_PLACES)
+    shape = op.shape(0)
+    along: list[AxisRead] = [WHOLE] * len(shape)
+    if not op.live(3):
+        starts = op.shape(1)
+        cut = op.integers(3, "axes") or list(range(starts[0]))
+        cut = [axis_of(axis, len(shape)) for axis in cut]
+        along = [WHOLE if axis in cut else same(axis) for axis in range(len(shape))]
+    return [PerAxis(0, tuple(along)), *map(Everything, computed)]
 
 
 @transfer("Tile", since=6, computed=_COMPUTED_REPEATS)
@@ -174,10 +207,17 @@ def tile(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Tile.html
     """
+    along: list[AxisRead] = []
+    for axis, (n, m) in enumerate(zip(op.shape(0), op.out(), strict=True)):
+        if is_unknown(n) or is_unknown(m):
+            along.append(WHOLE)
+        else:
+            along.append(same(axis) if n == m else tiled(axis, n))
+    reads: list[Read] = [PerAxis(0, tuple(along))]
     if op.live(1):
-        raise Computed("its 'repeats' are computed from the data")
-    pairs = enumerate(zip(op.shape(0), op.out(), strict=True))
-    return [PerAxis(0, tuple(same(a) if n == m else tiled(a, n) for a, (n, m) in pairs))]
+        op.note(_COMPUTED_REPEATS)
+        reads.append(Everything(1))
+    return reads
 
 
 @transfer("Pad", since=2, computed=_COMPUTED_PADS)
@@ -193,8 +233,12 @@ def pad(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Pad.html
     """
-    shape, Y = op.shape(0), op.out()
+    shape = op.shape(0)
     rank = len(shape)
+    computed = [k for k in (1, 3) if op.live(k)]
+    if computed:
+        return _padded_somewhere(op, computed)
+    Y = op.out()
     pads = op.integers(1, "pads") or op.attribute("paddings") or []
     axes = op.integers(3, "axes") or list(range(rank))
     begins, ends = [0] * rank, [0] * rank
@@ -203,16 +247,33 @@ def pad(op: Operation) -> Reads:
         begins[axis], ends[axis] = begin, end
     mode = op.attribute("mode", "constant")
     along = [
-        _padded(axis, shape[axis], Y[axis], begins[axis], ends[axis], mode) for axis in range(rank)
+        WHOLE
+        if is_unknown(shape[axis])
+        else _padded(axis, shape[axis], Y[axis], begins[axis], ends[axis], mode)
+        for axis in range(rank)
     ]
     reads: list[Read] = [PerAxis(0, tuple(along))]
     if mode == "constant" and op.live(2):
         for axis in range(rank):
+            if is_unknown(Y[axis]):
+                return [*reads, Everything(2)]
             value = Stage((Y[axis],), [Elementwise(2)])
             for first, last in ((0, begins[axis]), (Y[axis] - ends[axis], Y[axis])):
                 if last > first:
                     reads.append(PerAxis(value, (Along(axis, part=(first, last)),)))
     return reads
+
+
+def _padded_somewhere(op: Operation, computed: Sequence[int]) -> Reads:
+    """A padding of which some inputs are computed."""
+    op.note(_COMPUTED_PADS)
+    rank = len(op.shape(0))
+    along: list[AxisRead] = [WHOLE] * rank
+    if op.has(3) and not op.live(3):
+        padded = [axis_of(axis, rank) for axis in op.integers(3, "axes") or ()]
+        along = [WHOLE if axis in padded else same(axis) for axis in range(rank)]
+    steering = [*computed, 2] if op.live(2) else computed
+    return [PerAxis(0, tuple(along)), *map(Everything, steering)]
 
 
 def _padded(axis: int, size: int, outputs: int, begin: int, end: int, mode: str) -> AxisRead:

@@ -14,10 +14,10 @@ import numpy as np
 import onnx
 
 from rfgraph.graph import Node
-from rfgraph.ops.registry import Operation, Reads, ShapeRule, Undetermined, lookup_rule
+from rfgraph.ops.registry import Operation, Reads, ShapeRule, Undetermined, by_output, lookup_rule
 from rfgraph.partial import Partial
 from rfgraph.reads import Elementwise, PerAxis, Read, Rearrange, Shape, Source, Stage, point, same
-from rfgraph.shapes import attributes_of, infer
+from rfgraph.shapes import Sized, attributes_of, infer
 
 # An input of the operator that is shown: a position in the node, or a position and those of the
 # parameters (scale, zero point) that make its value of what is stored; None if it is left out.
@@ -174,12 +174,12 @@ class Recast(Operation):
             return tuple(self._outward(found, k) for k, found in enumerate(answer))
         return self._outward(answer, 0)
 
-    def inferred(self) -> list[Shape | None]:
+    def inferred(self) -> list[Sized | None]:
         """Shapes of the node's outputs."""
         rule = lookup_rule(self.node.domain, self.node.op_type, self.node.version)
         if rule is not None and rule.shape is not None:
             made = rule.shape(self)
-            found = list(made) if isinstance(made, list) else [made] * len(self.node.outputs)
+            found = list(by_output(made, len(self.node.outputs)))
         else:
             inputs = [
                 (self._type(k), self.shape(k)) if name else None

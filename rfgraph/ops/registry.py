@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from operator import index
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -15,19 +15,22 @@ from rfgraph.errors import RFGraphError, TransferError
 from rfgraph.graph import Node
 from rfgraph.partial import Knowledge, Partial
 from rfgraph.reads import Read, Shape
-from rfgraph.shapes import Shapes
+from rfgraph.shapes import Shapes, Sized
+from rfgraph.sizes import UnknownSizeError, all_known, is_unknown
 
 T = TypeVar("T")
 
 # The reads of an element: one list for all outputs, or a tuple of one list an output.
 Reads: TypeAlias = "list[Read] | tuple[list[Read], ...]"
 Transfer: TypeAlias = "Callable[[Operation], Reads]"
-# The shape of the output, or of each output.
-ShapeRule: TypeAlias = "Callable[[Operation], Shape | list[Shape] | list[Shape | None] | None]"
+# The shape of the output, or of each output; None for a size that the data decide.
+ShapeRule: TypeAlias = "Callable[[Operation], Sized | Sequence[Sized | None] | None]"
 
 
 # What a note is about, see `rfgraph.flow.Note`.
-NoteKind: TypeAlias = Literal["unknown", "computed", "coarse", "mask", "runtime", "size", "merge"]
+NoteKind: TypeAlias = Literal[
+    "unknown", "computed", "shape", "coarse", "mask", "runtime", "size", "merge"
+]
 
 
 class Undetermined(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph
@@ -39,6 +42,10 @@ class Undetermined(Exception):  # noqa: N818 - an answer, not an error: it never
 
 class Computed(Undetermined):
     """`Undetermined`, as the data decide it."""
+
+
+class Unsized(Undetermined):
+    """`Undetermined`, as a shape or a size is not known."""
 
 
 class Nonsense(ValueError):  # noqa: N818 - what a transfer answers, told by `blamed`
@@ -106,20 +113,23 @@ class Operation:
 
     def live(self, k: int) -> bool:
         """Whether input `k` is given and depends on an input of the model."""
-        return k < len(self.names) and self.names[k] in self._live
+        if k >= len(self.names) or self.names[k] not in self._live:
+            return False
+        # Of a shape that the data decide in part, other parts may be static.
+        return not self._shapes.unsized or self._shapes.static(self.names[k]) is None
 
     def shape(self, k: int = 0) -> Shape:
         """Shape of input `k`."""
         shape = self._shapes.shape(self.names[k]) if self.has(k) else None
         if shape is None:
-            raise Undetermined(f"the shape of its input {k} is not known")
+            raise Unsized(f"the shape of its input {k} is not known")
         return shape
 
     def out(self, k: int = 0) -> Shape:
         """Shape of output `k`."""
         shape = self._shapes.shape(self.node.outputs[k])
         if shape is None:
-            raise Undetermined(f"the shape of its output {k} is not known")
+            raise Unsized(f"the shape of its output {k} is not known")
         return shape
 
     def static(self, k: int) -> np.ndarray | None:
@@ -151,7 +161,7 @@ class Operation:
 
     def known(self, k: int) -> Partial | None:
         """What is known of the elements of input `k`, if constants cut reads."""
-        if self._knowledge is None or not self.has(k):
+        if self._knowledge is None or not self.has(k) or self.unsized:
             return None
         return self._knowledge.of(self.names[k])
 
@@ -189,9 +199,22 @@ class Operation:
         found = stored == zero
         return found if found.any() else None
 
+    @property
+    def unsized(self) -> bool:
+        """Whether the data decide a size of an input or an output."""
+        if not self._shapes.unsized:
+            return False
+        shapes = map(self._shapes.shape, (*self.names, *self.node.outputs))
+        return not all(shape is None or all_known(shape) for shape in shapes)
+
     def once(self, what: Hashable, make: Callable[[], T]) -> T:
         """`make`, unless another node of the model asked for the same."""
         return make() if self._knowledge is None else self._knowledge.once(what, (), make)
+
+    def has_sizes_of_its_own(self, k: int) -> bool:
+        """Whether input `k`, a shape, is made of numbers and of sizes of input 0 alone."""
+        given = self._shapes.sizes(self.names[k])
+        return given is not None and all(not is_unknown(n) or n in self.shape(0) for n in given)
 
     def note(self, reason: str, kind: NoteKind = "computed") -> None:
         """Say what is assumed; `kind` is as in `rfgraph.flow.Note`."""
@@ -276,8 +299,8 @@ def transfer(
         The operator's domain; ``""`` for ONNX's own.
     shape : callable, optional
         For an operator that ONNX's own shape inference doesn't know: takes the `Operation` and
-        returns the shape of its output, or a list with one shape an output; None for one that
-        depends on the data.
+        returns the shape of its output, or a list with one shape an output. None stands for a
+        size that depends on the data, or for a shape that does altogether.
     like : int, optional
         With `shape`: the input whose element type the outputs have.
     conservative : str, optional
@@ -352,7 +375,7 @@ def lookup_rule(domain: str, op_type: str, version: int) -> Rule | None:
     return found
 
 
-def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Shape | None]] | None:
+def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Sized | None]] | None:
     """Element type and shape of each output by the registered rule; None if there is none.
 
     An operator whose shapes can't be told gets an empty list.
@@ -369,13 +392,13 @@ def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Shape | None]] 
     try:
         made = rule.shape(operation)
         kind = operation.element_type(rule.like) if operation.has(rule.like) else 0
-        several = made if isinstance(made, list) else [made] * len(node.outputs)
+        several = by_output(made, len(node.outputs))
         if not rule.own and not all(isinstance(shape, tuple | None) for shape in several):
             raise Nonsense(f"{made!r} is neither a tuple of sizes nor a list of one an output")
         if not rule.own and len(several) != len(node.outputs):
             raise Nonsense(f"{len(several)} shapes for {len(node.outputs)} outputs")
-        return [(kind, None if shape is None else tuple(map(index, shape))) for shape in several]
-    except Undetermined:
+        return [(kind, None if shape is None else tuple(map(_size, shape))) for shape in several]
+    except (Undetermined, UnknownSizeError):
         return []
     except RFGraphError:
         raise
@@ -383,6 +406,15 @@ def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Shape | None]] 
         if rule.own:
             raise
         raise blamed(rule, error, operation, "the shape= of ") from error
+
+
+def by_output(made: Sized | Sequence[Sized | None] | None, outputs: int) -> Sequence[Sized | None]:
+    """What a rule for shapes answers, by output."""
+    return made if isinstance(made, list) else [cast(Sized | None, made)] * outputs
+
+
+def _size(given: int | None) -> int | None:
+    return given if given is None or is_unknown(given) else index(given)
 
 
 def blamed(rule: Rule, error: Exception, operation: Operation, what: str = "") -> TransferError:

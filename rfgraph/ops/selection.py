@@ -24,12 +24,15 @@ from rfgraph.reads import (
     running,
     same,
 )
+from rfgraph.shapes import Sized
+from rfgraph.sizes import all_known
 
 _SIZE = "the size of its output depends on the data"
+_COMPUTED_K = "its 'K' is computed: how many there are depends on the data"
 _COMPUTED_TARGET = "its target is computed: any class is assumed"
 
 
-@transfer("TopK", since=1)
+@transfer("TopK", since=1, computed=_COMPUTED_K)
 def top_k(op: Operation) -> Reads:
     """Each output element is one of all along `axis`, or says which.
 
@@ -37,15 +40,20 @@ def top_k(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__TopK.html
     """
-    if op.live(1):
-        raise Computed("its 'K' is computed from the data")
     rank = len(op.shape(0))
     axis = axis_of(op.attribute("axis", -1), rank)
-    return [PerAxis(0, tuple(STATISTIC if a == axis else same(a) for a in range(rank)))]
+    reads: list[Read] = [
+        PerAxis(0, tuple(STATISTIC if a == axis else same(a) for a in range(rank)))
+    ]
+    if op.live(1):
+        op.note(_COMPUTED_K)
+        reads.append(Everything(1))
+    return reads
 
 
-def _count(op: Operation) -> Shape:
-    return (len(op.shape(0)), int(np.count_nonzero(op.constant(0, "X"))))
+def _count(op: Operation) -> Sized:
+    X = op.static(0)
+    return (len(op.shape(0)), None if X is None else int(np.count_nonzero(X)))
 
 
 @transfer("NonZero", since=9, shape=_count, conservative=_SIZE)
@@ -63,13 +71,17 @@ def of_data_dependent_size(op: Operation) -> Reads:
     raise Computed(_SIZE)
 
 
-def _inverse_only(op: Operation) -> list[Shape | None]:
+def _different(op: Operation) -> list[Sized | None]:
     shape, axis = op.shape(0), op.attribute("axis")
-    size = prod(shape) if axis is None else shape[axis_of(axis, len(shape))]
-    return [None, None, (size,), None]
+    if axis is None:
+        size = prod(shape) if all_known(shape) else None
+        return [(None,), (None,), (size,), (None,)]
+    axis = axis_of(axis, len(shape))
+    kept = (*shape[:axis], None, *shape[axis + 1 :])
+    return [kept, (None,), (shape[axis],), (None,)]
 
 
-@transfer("Unique", since=11, shape=_inverse_only, conservative=_SIZE)
+@transfer("Unique", since=11, shape=_different, conservative=_SIZE)
 def unique(op: Operation) -> Reads:
     """Each element, or slice along `axis`, is compared with all; unsorted, with those before.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rfgraph.ops.registry import Computed, Operation, Reads, transfer
+from rfgraph.reads import PerAxis, Stage, part, point
+from rfgraph.sizes import all_known, is_unknown
 
 _COMPUTED = "its shape is computed: all of it is read"
 
@@ -14,8 +16,6 @@ _COMPUTED = "its shape is computed: all of it is read"
 @transfer("RandomNormalLike")
 @transfer("RandomUniform")
 @transfer("RandomUniformLike")
-@transfer("Shape")
-@transfer("Size")
 def nothing(op: Operation) -> Reads:
     """Of the input only the shape counts, or there is none.
 
@@ -23,7 +23,7 @@ def nothing(op: Operation) -> Reads:
 
     Where the shape itself depends on the data, so does the output.
 
-    https://onnx.ai/onnx/operators/onnx__Shape.html
+    https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html
     """
     for k in op.inputs:
         if op.live(k):
@@ -31,3 +31,26 @@ def nothing(op: Operation) -> Reads:
             if op.node.op_type == "ConstantOfShape":
                 raise Computed("its shape is computed from the data")
     return []
+
+
+@transfer("Shape")
+@transfer("Size")
+def size(op: Operation) -> Reads:
+    """Of the input only the sizes count. On what decides one every element of the input depends.
+
+    Shape: Y[k] <- nothing, the first element where the data decide the size of axis ``start + k``
+    Size:  Y <- nothing, the first element where the data decide a size
+
+    https://onnx.ai/onnx/operators/onnx__Shape.html
+    https://onnx.ai/onnx/operators/onnx__Size.html
+    """
+    shape = op.shape(0)
+    if op.node.op_type == "Shape":
+        shape = shape[op.attribute("start", 0) : op.attribute("end")]
+    if all_known(shape):
+        return []
+    first = PerAxis(0, (point(0),) * len(op.shape(0)))
+    if op.node.op_type == "Size":
+        return [first]
+    places = [k for k, size in enumerate(shape) if is_unknown(size)]
+    return [PerAxis(Stage((1,), [first]), (part(0, k, 1),)) for k in places]

@@ -32,7 +32,7 @@ class Row:
     middle: tuple[int, ...] | None
     operator: str
     node: str
-    shape: tuple[int, ...] | None
+    shape: tuple[int | None, ...] | None
     is_output: bool
     fields: dict[str, Seen]
 
@@ -66,10 +66,14 @@ def rows(
 
 def _parts(analysis: Analysis, row: Row, along: int) -> Iterator[Row]:
     """The runs of coordinates of a value's axis with equal fields; the value if it has no such."""
-    if row.shape is None or along >= len(row.shape) or not row.fields:
+    extent = analysis.extent(row.name)
+    if row.shape is None or extent is None or along >= len(extent) or not row.fields:
         yield row
         return
-    cuts = {row.shape[along]}
+    if row.shape[along] is None:
+        yield row
+        return
+    cuts = {extent[along]}
     for name in row.fields:
         for local in (True, False):
             cuts.update(run.start for run, _ in analysis.fields(row.name, along, name, local))
@@ -81,9 +85,7 @@ def _parts(analysis: Analysis, row: Row, along: int) -> Iterator[Row]:
             )
             fields[name] = Seen(near, full)
         name = f"{row.name}[{':,' * along}{begin}:{end}]"
-        middle = tuple(
-            (begin + end) // 2 if a == along else n // 2 for a, n in enumerate(row.shape)
-        )
+        middle = tuple((begin + end) // 2 if a == along else n // 2 for a, n in enumerate(extent))
         yield replace(row, name=name, middle=middle, fields=fields)
 
 
@@ -104,8 +106,8 @@ def _rows(analysis: Analysis, select: Sequence[str], constants: bool) -> Iterato
         fields = {
             i: Seen(analysis.field(name, i), analysis.field(name, i, local=False)) for i in seen
         }
-        shape = analysis.shape(name)
-        middle = None if shape is None or 0 in shape else tuple(n // 2 for n in shape)
+        shape, extent = analysis.shape(name), analysis.extent(name)
+        middle = None if extent is None or 0 in extent else tuple(n // 2 for n in extent)
         yield Row(name, name, middle, operator, node, shape, name in outputs, fields)
 
 
@@ -133,5 +135,5 @@ def densities(analysis: Analysis, rows: Sequence[Row]) -> list[dict[str, float] 
 
 def shown_axes(analysis: Analysis, name: str) -> tuple[int, ...]:
     """The axes of an input that a picture shows: of those that move, the last two."""
-    shape = analysis.shape(name) or ()
+    shape = analysis.extent(name) or ()
     return tuple([axis for axis in analysis.moving_axes(name) if shape[axis] > 1][-2:])

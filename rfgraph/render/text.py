@@ -32,7 +32,7 @@ def show(
     """
     axes = {name: analysis.moving_axes(name) for name in analysis.inputs}
     if all_axes:
-        axes = {name: list(range(len(analysis.shape(name) or ()))) for name in analysis.inputs}
+        axes = {name: list(range(len(analysis.extent(name) or ()))) for name in analysis.inputs}
     header = ["", "value", "operator", "shape"]
     for name in analysis.inputs:
         which = ",".join(map(str, axes[name]))
@@ -69,9 +69,11 @@ def plain(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
-def shape(value: Sequence[int] | None) -> str:
-    """A shape, as ``1x3x224x224``."""
-    return "?" if value is None else "x".join(map(str, value)) or "scalar"
+def shape(value: Sequence[int | None] | None) -> str:
+    """A shape, as ``1x3x224x224``, with ``?`` for a size that the data decide."""
+    if value is None:
+        return "?"
+    return "x".join("?" if size is None else str(size) for size in value) or "scalar"
 
 
 def field(local: Field, full: Field, axes: Sequence[int]) -> str:

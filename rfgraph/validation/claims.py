@@ -65,7 +65,7 @@ class Claims:
         parts = [self._of(change) for change in run.changes]
         return {
             tensor: Claim(
-                self._analysis.shape(tensor) or (),
+                self._analysis.extent(tensor) or (),
                 *(
                     np.logical_or.reduce(np.broadcast_arrays(*masks))
                     for masks in zip(*(part[tensor] for part in parts), strict=True)
@@ -78,7 +78,7 @@ class Claims:
         influenced = self._analysis.influenced(change.input, change.index, self._wanted)
         found: dict[str, tuple[np.ndarray, ...]] = {}
         for tensor in self._tensors:
-            nowhere = np.zeros((1,) * len(self._analysis.shape(tensor) or ()), dtype=bool)
+            nowhere = np.zeros((1,) * len(self._analysis.extent(tensor) or ()), dtype=bool)
             bounds, lower, upper = ~nowhere, nowhere, nowhere
             for axis, coordinates in enumerate(change.coordinates):
                 if coordinates is None:
@@ -87,7 +87,7 @@ class Claims:
                     bounds = bounds & (lo <= hi)
                     continue
                 lo, hi = self._bounds(tensor, change.input, axis)
-                size = (self._analysis.shape(change.input) or ())[axis]
+                size = (self._analysis.extent(change.input) or ())[axis]
                 held = np.zeros(size + 1, dtype=bool)
                 held[list(coordinates)] = True
                 before = np.concatenate([[0], np.cumsum(held)])

@@ -128,7 +128,7 @@ def planned(
     rng = np.random.default_rng(seed)
     queues: list[list[tuple[Change, ...]]] = []
     for name in inputs:
-        shape = analysis.shape(name) or ()
+        shape = analysis.extent(name) or ()
         if 0 in shape:
             continue
         varied = [a for a, n in enumerate(shape) if n > 1] or list(range(len(shape)))[:1]
@@ -210,7 +210,7 @@ def _reach(analysis: Analysis, tensors: Sequence[str], name: str, axis: int) -> 
     size of it: so what it sees beyond its claim is told from what it may see, if it is not further
     away than that.
     """
-    size = (analysis.shape(name) or ())[axis]
+    size = (analysis.extent(name) or ())[axis]
     reach = np.arange(size)
     for tensor in tensors:
         lo, hi = np.broadcast_arrays(*analysis.bounds(tensor, name, axis=axis))

@@ -80,7 +80,7 @@ class Subject:
 
 
 def _bytes(analysis: Analysis, tensor: str) -> int:
-    return 4 * prod(analysis.shape(tensor) or ())
+    return 4 * prod(analysis.extent(tensor) or ())
 
 
 def subject(
@@ -159,7 +159,7 @@ def _batched(
     dims = {i.name: i.type.tensor_type.shape.dim for i in proto.graph.input}
     several: dict[str, Shape] = {}
     for name in analysis.inputs:
-        shape = analysis.shape(name)
+        shape = analysis.extent(name)
         open_ = dims.get(name) and not dims[name][0].HasField("dim_value")
         if not shape or not open_ or name in shapes or shape[0] != 1:
             return analysis, 1
@@ -209,7 +209,7 @@ def _candidates(
             untested[tensor] = "it is an input"
         elif tensor not in made:
             untested[tensor] = "it is inside of a subgraph, which is not looked into"
-        elif shape is None:
+        elif shape is None or None in shape:
             untested[tensor] = "its shape depends on the data"
         elif 0 in shape:
             untested[tensor] = "it is empty"
@@ -250,8 +250,13 @@ def _models(
         outputs = {o.name for o in shown.graph.output}
         shown.graph.output.extend(onnx.ValueInfoProto(name=t) for t in tensors if t not in outputs)
         return tensors, [shown]
+
+    def sized(name: str) -> Shape | None:
+        shape = analysis.shape(name)
+        return None if shape is None or None in shape else analysis.extent(name)
+
     kinds: list[Taps] = ["read", "weighted"] if interpolates(proto) else ["read"]
-    probes = [poisoned(proto, tensors, analysis.shape, taps=taps, held=held) for taps in kinds]
+    probes = [poisoned(proto, tensors, sized, taps=taps, held=held) for taps in kinds]
     for probe in probes:
         untested.update(probe.lost)
         tensors = [t for t in tensors if t not in probe.lost]
@@ -284,8 +289,8 @@ def _feeds(
     weights = {t.name for t in proto.graph.initializer}
     weights |= {t.values.name for t in proto.graph.sparse_initializer}
     wanted = [i for i in proto.graph.input if i.name not in weights or i.name in values]
-    shapes = {name: analysis.shape(name) or () for name in analysis.inputs}
-    shapes = {n: s for n, s in shapes.items() if analysis.shape(n) is not None}
+    shapes = {name: analysis.extent(name) or () for name in analysis.inputs}
+    shapes = {n: s for n, s in shapes.items() if analysis.extent(n) is not None}
     given = {**inputs, **values}
 
     def draw(limit: int) -> dict[str, Any]:

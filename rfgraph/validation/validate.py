@@ -150,7 +150,7 @@ def validate(
         tested.analysis,
         method,
         seed,
-        units={t: prod(tested.analysis.shape(t) or ()) for t in tested.tensors},
+        units={t: prod(tested.analysis.extent(t) or ()) for t in tested.tensors},
         untested=tested.untested,
         notes=tested.notes,
     )
@@ -252,7 +252,7 @@ class _Count:
         self._counted: set[int] = set()
         self._narrowed: dict[tuple[str, Shape, int], np.ndarray | None] = {}
         analysis = tested.analysis
-        report.naive = sum(prod(analysis.shape(n) or ()) for n in tested.inputs)
+        report.naive = sum(prod(analysis.extent(n) or ()) for n in tested.inputs)
 
     def orders(self) -> Iterator[Order]:
         """All forward passes, with what is claimed of each."""

@@ -409,7 +409,7 @@ def test_a_causal_output_without_steps() -> None:
 def test_a_causal_output_of_unknown_shape_is_an_error() -> None:
     made = model("y = Compress<axis=2>(x, k)", "float[1,4,16] x, bool[16] k")
     (failed,) = rfgraph.check(made, causal={"input": "x", "axis": 2}).errors
-    assert failed.error.startswith("RF202: the shape of output 'y' is not known")
+    assert failed.error.startswith("RF202: a size of output 'y' is not known")
 
 
 def test_a_mask_that_got_lost() -> None:

@@ -450,7 +450,7 @@ def claimed(
     """The claim for every unit of an output that came out with `shape`."""
     lo, hi = analysis.bounds(output, input)
     known = analysis.shape(output)
-    if known is not None and known != shape:
+    if known is not None and not _fits(known, shape):
         raise AssertionError(f"{output} has the shape {shape}, and {known} is claimed")
     if not lo.shape[-1]:
         # A scalar input is seen, or it is not, as if it had one axis.
@@ -463,6 +463,13 @@ def claimed(
     if known is None:
         lo, hi = (bound[(0,) * (bound.ndim - 1)] for bound in (lo, hi))
     return np.broadcast_to(lo, full), np.broadcast_to(hi, full)
+
+
+def _fits(known: tuple[int | None, ...], shape: Shape) -> bool:
+    """Whether a shape is the known one; the data may decide some of its sizes."""
+    return len(known) == len(shape) and all(
+        n in (None, m) for n, m in zip(known, shape, strict=True)
+    )
 
 
 def differences(
@@ -576,10 +583,13 @@ def set_claims(analysis: rfgraph.Analysis, observation: Observation) -> list[Cla
 
 
 def _influences(analysis: rfgraph.Analysis, input: str, output: str, seen: Seen) -> Iterator[Claim]:
-    shape = analysis.shape(input) or ()
+    shape = analysis.extent(input) or ()
+    # One place stands for all there are along an axis of unknown size.
+    extent = seen.axes[0].shape[:-1]
 
     def masks(places: Sequence[tuple[int | slice, ...]]) -> np.ndarray:
-        return np.stack([np.asarray(analysis.influence(input, p, output)) for p in places])
+        found = [np.asarray(analysis.influence(input, p, output)) for p in places]
+        return np.stack([np.broadcast_to(mask, extent) for mask in found])
 
     if seen.elements is not None:
         places = spread(shape, _ELEMENTS)
