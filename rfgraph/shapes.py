@@ -90,6 +90,16 @@ _TOLD = frozenset({"ConstantOfShape", "Expand", "Reshape"})
 # Nodes that make a size of others, one behind the other, are followed so far.
 _MAX_CHAIN = 50
 
+# Which inputs say where the axes of input 0 are cut, padded or resized.
+_PLACES = {
+    "CenterCropPad": (1,),
+    "Pad": (1,),
+    "Resize": (2, 3),
+    "Slice": (1, 2, 4),
+    "Split": (1,),
+    "TopK": (1,),
+}
+
 # Numbers that are tried for unknown sizes.
 _NUMBERS = (24, 48)
 
@@ -346,6 +356,8 @@ class Shapes:
                 return
         if not node.domain and node.op_type in _TOLD and self._tell(node):
             return
+        if not node.domain and node.op_type in _PLACES and self._keep(node):
+            return
         schema = schema_of(node.domain, node.op_type, node.version)
         if schema is None:
             self._declared(node)
@@ -454,6 +466,28 @@ class Shapes:
             else _expanded(source, given)
         )
         self._set(name, self.element_type(node.inputs[0]), self.named(name, told), node)
+        return True
+
+    def _keep(self, node: Node) -> bool:
+        """The shape of what is cut, padded or resized at computed places, all of whose axes
+        inference leaves open; whether it is one.
+        """
+        source = self._shapes.get(node.inputs[0])
+        steering = [n for k, n in enumerate(node.inputs) if n and k in _PLACES[node.op_type]]
+        if source is None or all(self.static(name) is not None for name in steering):
+            return False
+        axes: Any = node.attribute("axis", {"Split": 0, "TopK": -1}.get(node.op_type))
+        axes = node.attribute("axes") if axes is None else [axes]
+        if axes is None and node.op_type in ("Pad", "Slice") and len(node.inputs) > 3:
+            axes = self.static(node.inputs[3]) if node.inputs[3] else None
+        sizes: list[int | None] = [None] * len(source)
+        if axes is not None:
+            changed = {int(axis) % len(source) for axis in axes}
+            sizes = [None if axis in changed else n for axis, n in enumerate(source)]
+        elif node.op_type == "Resize" and len(node.inputs) > 3:
+            sizes = list(self.sizes(node.inputs[3]) or sizes)
+        for name in filter(None, node.outputs):
+            self._set(name, self.element_type(node.inputs[0]), self.named(name, tuple(sizes)), node)
         return True
 
     def type(self, name: str) -> TypeProto | None:

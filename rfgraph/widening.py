@@ -15,6 +15,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from rfgraph.compressed import placed
 from rfgraph.reads import (
     WHOLE,
     Along,
@@ -28,6 +31,7 @@ from rfgraph.reads import (
     Shape,
     Source,
     Stage,
+    coordinates,
     followed,
     point,
     reads_everywhere,
@@ -123,26 +127,36 @@ def carrying(reads: list[Read], inputs: Sequence[Shape | None], extent: Shape) -
     more: list[Read] = []
     for size in filter(is_unknown, extent):
         holders = [k for k, shape in enumerate(inputs) if shape and size in shape]
-        if holders and not any(_carries(r, inputs, extent, holders) for r in [*reads, *more]):
+        there = _there([*reads, *more], inputs, extent, holders)
+        if holders and not there.all():
             more.append(_of_size(holders[0], reads, inputs[holders[0]] or (), extent))
     return [*reads, *more]
 
 
-def _carries(
-    read: Read, inputs: Sequence[Shape | None], extent: Shape, holders: Collection[int]
-) -> bool:
-    """Whether every element reads something of one of the inputs that are `holders`."""
-    source = read.source
-    shape = source.shape if isinstance(source, Stage) else inputs[source]
-    if isinstance(read, PerAxis) and not (shape and _reads_all(read, shape, extent)):
-        return False
-    if isinstance(source, Stage):
-        return any(_carries(r, inputs, source.shape, holders) for r in source.reads)
-    return source in holders
-
-
-def _reads_all(read: PerAxis, source: Shape, extent: Shape) -> bool:
-    return all(_everywhere(r, n, extent) for r, n in zip(read.axes, source, strict=True))
+def _there(
+    reads: Sequence[Read],
+    inputs: Sequence[Shape | None],
+    extent: Shape,
+    holders: Collection[int],
+) -> np.ndarray:
+    """Which elements read something of one of the inputs that are `holders`: bool, compressed."""
+    there = np.zeros((1,) * len(extent), dtype=bool)
+    for read in reads:
+        source = read.source
+        shape = source.shape if isinstance(source, Stage) else inputs[source]
+        if isinstance(source, Stage):
+            found = bool(_there(source.reads, inputs, source.shape, holders).all())
+        else:
+            found = source in holders
+        if not found or (shape is None and isinstance(read, PerAxis)):
+            continue
+        own = np.ones((1,) * len(extent), dtype=bool)
+        for r, n in zip(read.axes, shape or (), strict=True) if isinstance(read, PerAxis) else ():
+            if not _everywhere(r, n, extent):
+                reads_some = coordinates(r, n, extent)[1] > 0
+                own = own & placed(reads_some[None], followed(r), extent)[0]
+        there = there | own
+    return there
 
 
 def _everywhere(read: AxisRead, size: int, extent: Shape) -> bool:

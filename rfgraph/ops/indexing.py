@@ -66,7 +66,11 @@ def listed(
 
 
 def _indices(op: Operation, size: int) -> np.ndarray | None:
-    """Input 1 as coordinates of an axis of length `size`; None, and a note, if it is computed."""
+    """Input 1 as coordinates of an axis of length `size`; None, and a note, if it is computed, and
+    None if the data decide the size.
+    """
+    if is_unknown(size):
+        return None
     indices = op.static(1)
     if indices is None:
         if op.live(0):
@@ -146,7 +150,9 @@ def gather_nd(op: Operation) -> Reads:
             op.note(_COMPUTED)
         along += [WHOLE] * depth
     else:
-        along += [_picked(own, within(indices[..., k], data[batch + k])) for k in range(depth)]
+        for k, size in enumerate(data[batch : batch + depth]):
+            known = not is_unknown(size)
+            along.append(_picked(own, within(indices[..., k], size)) if known else WHOLE)
     first = len(own) - batch - depth
     along += [same(a + first) for a in range(batch + depth, len(data))]
     reads: list[Read] = [PerAxis(0, tuple(along))]

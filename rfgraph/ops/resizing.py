@@ -15,7 +15,8 @@ from math import ceil, floor
 import numpy as np
 
 from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
-from rfgraph.reads import Along, AxisRead, PerAxis, Shape, Table, same
+from rfgraph.reads import WHOLE, Along, AxisRead, Everything, PerAxis, Shape, Table, same
+from rfgraph.sizes import all_known, is_unknown
 
 # Longer patterns than this have no closed form worth the name.
 _LONGEST_PATTERN = 1024
@@ -23,7 +24,7 @@ _LONGEST_PATTERN = 1024
 _NEXT_TO_HALF = 1e-6
 
 
-_COMPUTED = "its scales, sizes or region are computed: all of every input is read"
+_COMPUTED = "its scales, sizes or region are computed: all along the axes resized is assumed"
 
 _COPIED = (
     "onnxruntime copies axes that keep their size, whatever the scales and the region say: each "
@@ -83,6 +84,10 @@ def resize(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Resize.html
     """
     shape, Y = op.shape(0), op.out()
+    if op.version >= 11:
+        computed = [k for k in (1, 2, 3) if op.live(k)]
+        if computed or not all_known(shape):
+            return _resized_somehow(op, computed)
     along: list[list[AxisRead]] = [[same(axis)] for axis in range(len(shape))]
     for axis, how in _resamplings(op).items():
         exact = floor(Fraction(how.scale) * how.size)
@@ -98,6 +103,27 @@ def resize(op: Operation) -> Reads:
         if shape != Y:
             along[axis] = _along(axis, how)
     return [PerAxis(0, axes) for axes in product(*along)]
+
+
+def _resized_somehow(op: Operation, computed: list[int]) -> Reads:
+    """A resize of which scales, sizes or lengths are not known: an axis that keeps its length is
+    left alone, unless a region of it may be taken.
+    """
+    if computed:
+        op.note(_COMPUTED)
+    shape, Y = op.shape(0), op.out()
+    rank = len(shape)
+    scales = op.static(2)
+    # Scaled by something else than 1 an axis may keep its length too.
+    kept = not op.live(2) and op.attribute("keep_aspect_ratio_policy", "stretch") == "stretch"
+    kept = kept and op.attribute("coordinate_transformation_mode") != "tf_crop_and_resize"
+    along: list[AxisRead] = [same(axis) for axis in range(rank)]
+    for k, axis in enumerate(op.attribute("axes") or range(rank)):
+        axis = axis_of(axis, rank)
+        scaled = scales is not None and scales.size and scales[k] != 1
+        if not kept or scaled or is_unknown(shape[axis]) or shape[axis] != Y[axis]:
+            along[axis] = WHOLE
+    return [PerAxis(0, tuple(along)), *map(Everything, computed)]
 
 
 def _resamplings(op: Operation) -> dict[int, _Resampling]:
