@@ -273,7 +273,8 @@ class _Tracer:
         per_output = answer if isinstance(answer, tuple) else [answer] * len(outputs)
         if self._knowledge is not None:
             per_output = self._cut(operation, self._knowledge, per_output)
-        if self._shapes.unsized:
+        # What is left of a loop reads all that decides how often it repeats.
+        if self._shapes.unsized and operation.node.body is None:
             per_output = self._carrying(operation, per_output)
         return [
             _live_reads(found, names, self._live, self._shapes, self._shapes.shape(name))

@@ -127,10 +127,24 @@ def carrying(reads: list[Read], inputs: Sequence[Shape | None], extent: Shape) -
     more: list[Read] = []
     for size in filter(is_unknown, extent):
         holders = [k for k, shape in enumerate(inputs) if shape and size in shape]
+        if not holders:
+            # It is made here, maybe by an input of which nothing else counts.
+            unread = set(range(len(inputs))) - _sources([*reads, *more])
+            more += map(Everything, sorted(unread))
+            continue
         there = _there([*reads, *more], inputs, extent, holders)
-        if holders and not there.all():
+        if not there.all():
             more.append(_of_size(holders[0], reads, inputs[holders[0]] or (), extent))
     return [*reads, *more]
+
+
+def _sources(reads: Sequence[Read]) -> set[int]:
+    """The inputs that are read."""
+    found: set[int] = set()
+    for read in reads:
+        source = read.source
+        found |= _sources(source.reads) if isinstance(source, Stage) else {source}
+    return found
 
 
 def _there(

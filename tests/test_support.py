@@ -262,16 +262,19 @@ def test_regions_are_unions() -> None:
 
 def test_through_a_value_of_unknown_shape_all_is_seen() -> None:
     analysis = rfgraph.analyze(model(POOLS))
-    assert analysis.shape("n") is None
+    assert analysis.shape("n") == (4, None)
+    assert analysis.support("n", (0, 0)).count == 64
     assert analysis.support("y", (0, 0, 1, 1)).count == 64
     assert analysis.support("a", (0, 0, 1, 1)).count == 4
     assert analysis.influence("x", (0, 0, 3, 3), "y").count == 16
     assert analysis.influence("x", (0, 0, 3, 3), "a").count == 1
+    unknown = rfgraph.analyze(model("n = custom.Own (x) y = Relu (n)"))
+    assert unknown.shape("n") is None
     for ask in (
-        lambda: analysis.support("n", (0, 0)),
-        lambda: analysis.influence("n", (0, 0), "y"),
-        lambda: analysis.influence("x", (0, 0, 3, 3), "n"),
-        lambda: analysis.sparsity("n"),
+        lambda: unknown.support("n", (0, 0)),
+        lambda: unknown.influence("n", (0, 0), "n"),
+        lambda: unknown.influence("x", (0, 0, 3, 3), "n"),
+        lambda: unknown.sparsity("n"),
     ):
         with pytest.raises(rfgraph.ShapeError, match="the shape of 'n' is not known"):
             ask()

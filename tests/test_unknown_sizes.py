@@ -148,6 +148,16 @@ def test_sizes_that_are_computed() -> None:
         assert {note.kind for note in a.notes} <= {"computed"}, body
 
 
+def test_an_input_that_decides_nothing_but_a_size() -> None:
+    """The classes of a OneHot are as many as are told."""
+    body = "i = Cast<to = 7>(m) d = ReduceMax<keepdims = 0>(i) j = ArgMax<axis = 1>(x) "
+    made = model(f"{body} y = OneHot(j, d, v)", INPUTS, f"{PICK}, float[2] v = {{0, 1}}")
+    a = rfgraph.analyze(made)
+    assert a.shape("y") == (4, 1, None)
+    assert a.box("y", (1, 0, 0), "x") == ((1, 1), (0, 2))
+    assert a.box("y", (1, 0, 0), "m") == ((0, 3),)
+
+
 def test_slices_of_computed_length_keep_the_other_axis() -> None:
     many = "k = Greater(m, t) i = Cast<to = 7>(k) q = ReduceSum<keepdims = 1>(i, zero)"
     assert_exact(model(f"{many} y = Slice(x, zero, q, zero)", INPUTS), FEEDS)
