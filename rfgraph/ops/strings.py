@@ -6,7 +6,7 @@ import numpy as np
 
 from rfgraph.ops.elementwise import elementwise
 from rfgraph.ops.registry import Computed, Operation, Reads, transfer
-from rfgraph.reads import STATISTIC, AxisRead, Elementwise, PerAxis, Shape, Table, same
+from rfgraph.reads import STATISTIC, AxisRead, Elementwise, Everything, PerAxis, Shape, Table, same
 
 for _name in ("RegexFullMatch", "StringConcat"):
     transfer(_name, since=20)(elementwise)
@@ -26,8 +26,7 @@ def string_split(op: Operation) -> Reads:
     """
     if op.live(0):
         op.note("how many parts there are depends on the data")
-    along = tuple(same(a) for a in range(len(op.shape(0))))
-    return [PerAxis(0, along)], [Elementwise(0)]
+    return [Everything(0)], [Elementwise(0)]
 
 
 def _kept(op: Operation) -> Shape:
