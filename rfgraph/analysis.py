@@ -530,26 +530,20 @@ class Analysis:
 
         Examples
         --------
-        The largest values of a row are as many as lie above a threshold.
+        Some rows are kept, and each of their elements is of its own column.
 
         >>> import onnx.parser
         >>> model = onnx.parser.parse_model('''
         ...     <ir_version: 8, opset_import: ["" : 17]>
-        ...     net (float[2, 9] x) => (float[2, N] y)
-        ...     <float t = {0}, int64[1] zero = {0}, int64[1] one = {1}, int64[1] last = {1}> {
-        ...       above = Greater (x, t)
-        ...       places = NonZero (above)
-        ...       sizes = Shape (places)
-        ...       many = Slice (sizes, one, sizes, zero)
-        ...       y = Slice (x, zero, many, last)
-        ...     }
+        ...     net (float[9, 2] x, bool[9] kept) => (float[N, 2] y)
+        ...     { y = Compress <axis = 0> (x, kept) }
         ... ''')
         >>> a = analyze(model)
-        >>> a.shape("y")
-        (2, None)
-        >>> lo, hi = a.bounds("y", axis=1)
+        >>> a.shape("y"), a.extent("y")
+        ((None, 2), (1, 2))
+        >>> lo, hi = a.bounds("y", "x")
         >>> lo.tolist(), hi.tolist()
-        ([[0], [0]], [[8], [8]])
+        ([[[0, 0], [0, 1]]], [[[8, 0], [8, 1]]])
         """
         shape = self._sized(tensor)
         if shape is None:
