@@ -15,7 +15,8 @@ from math import ceil, floor
 import numpy as np
 
 from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
-from rfgraph.reads import WHOLE, Along, AxisRead, Everything, PerAxis, Shape, Table, same
+from rfgraph.reads import WHOLE, Along, AxisRead, Everything, PerAxis, Table, same
+from rfgraph.shapes import Sized
 from rfgraph.sizes import all_known, is_unknown
 
 # Longer patterns than this have no closed form worth the name.
@@ -57,11 +58,27 @@ class _Resampling:
         return self.scale == 1 or (self.antialias and self.size == self.outputs)
 
 
-def resized(op: Operation) -> Shape:
+def resized(op: Operation) -> Sized:
     """The output's shape: inference takes the product with the scales in double precision."""
-    sizes = list(op.shape(0))
+    sizes: list[int | None] = list(op.shape(0))
+    if not all_known(op.shape(0)):
+        return _partly_resized(op)
     for axis, how in _resamplings(op).items():
         sizes[axis] = how.outputs
+    return tuple(sizes)
+
+
+def _partly_resized(op: Operation) -> Sized:
+    """The output's shape where the data decide some sizes of the input: by scales one by one."""
+    shape = op.shape(0)
+    scales = _early_scales(op) if op.version < 11 else op.static(2)
+    if scales is None or not len(scales):
+        raise Undetermined(_COMPUTED)
+    sizes: list[int | None] = list(shape)
+    for scale, axis in zip(scales, op.attribute("axes") or range(len(shape)), strict=True):
+        axis = axis_of(axis, len(shape))
+        if scale != 1:
+            sizes[axis] = None if is_unknown(shape[axis]) else _product(float(scale), shape[axis])
     return tuple(sizes)
 
 
@@ -131,8 +148,7 @@ def _resamplings(op: Operation) -> dict[int, _Resampling]:
     shape = op.shape(0)
     rank = len(shape)
     if op.version < 11:
-        given = op.attribute("scales")
-        scales = [float(v) for v in (op.constant(1, "scales") if given is None else given)]
+        scales = _early_scales(op)
         mode = op.attribute("mode", "nearest")
         return {
             axis: _Resampling(
@@ -173,6 +189,12 @@ def _resamplings(op: Operation) -> dict[int, _Resampling]:
         )
         for k, axis in enumerate(axes)
     }
+
+
+def _early_scales(op: Operation) -> list[float]:
+    """The scales of Upsample, and of Resize before version 11."""
+    given = op.attribute("scales")
+    return [float(v) for v in (op.constant(1, "scales") if given is None else given)]
 
 
 def _product(scale: float, size: int) -> int:
