@@ -109,9 +109,6 @@ def test_what_fills_an_open_shape() -> None:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "another shape": ({"values": {"z": "2x3:1"}, "shapes": {"z": (3, 2)}}, "the shape (3, 2)"),
-        {"values": {"z": "2x3:1"}, "shapes": {"z": (3, 2)}},
-        "given the shape (3, 2)",
-    ),
     "another name": ({"values": {"w": "ones"}}, "no input 'w'"),
     "a word": ({"values": {"z": "twos"}}, "none of numbers"),
     "too few": ({"values": {"z": "2x3:1,2"}}, "2 numbers for 6 elements"),
