@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -29,13 +29,14 @@ from rfgraph.closed_form import (
     span,
     units_along,
 )
-from rfgraph.errors import QueryError, RFGraphError, ShapeError
+from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
 from rfgraph.expansion import expand
 from rfgraph.explain import Explainer, Explanation
 from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
 from rfgraph.held import Filling, parsed
 from rfgraph.influence import Influence
+from rfgraph.open_axes import OpenAxes, evaluated, fitting, tries
 from rfgraph.paths import Paths, counted, paths, proportions, variation
 from rfgraph.reads import Read
 from rfgraph.shapes import MAX_AXIS, MAX_STATIC
@@ -54,10 +55,8 @@ _MAX_ENTRIES = 1 << 28
 # Static values are evaluated up to this many elements where constants cut reads: large masks.
 _MAX_MASK = 1 << 27
 
-# Sizes that are tried, in turn, for open axes on which the answer depends.
-_SENSIBLE = (224, 256, 64, 128, 512, 1024, 32, 16, 8, 4)
-_SENSIBLE_SIGNAL = (16384, 65536, 4096, 1024, 256, 64)
-_SENSIBLE_TOKENS = (64, 128, 32, 16, 8)
+# So many of the sizes that were tried are told where none fits.
+_TOLD = 12
 
 
 def analyze(
@@ -149,13 +148,55 @@ def _answered(
         return _analysis(graph, sizes, strict, prune, progress)
 
     if not open_axes:
-        return at(sizes)
+        try:
+            return at(sizes)
+        except MisfitError as error:
+            error.remedy = _near(graph, sizes, shapes or {}) or error.remedy
+            raise
     try:
         return _independent(graph, at, sizes, open_axes)
     except ShapeError:
         if not assume:
             raise
     return _assumed(graph, at, sizes, open_axes)
+
+
+def _near(graph: Graph, sizes: Mapping[str, Shape], given: Iterable[str]) -> str:
+    """Which shapes near those given the model takes, for people; nothing if none was found."""
+    groups: dict[object, list[_Axis]] = {}
+    fixed: dict[_Axis, int] = {}
+    for name in given:
+        for axis, dim in enumerate(_dims(graph, name)):
+            if isinstance(dim, int):
+                fixed[name, axis] = dim
+            else:
+                groups.setdefault(dim or (name, axis), []).append((name, axis))
+
+    def fits(changed: Mapping[str, Shape]) -> bool:
+        try:
+            expanded, inferred = expand(graph, changed)
+            trace(expanded, inferred)
+        except RFGraphError:
+            return False
+        return not any(0 in (inferred.shape(name) or ()) for name in graph.outputs)
+
+    # What the file fixes comes first.
+    own = _with(sizes, fixed)
+    found = (own, 1) if fits(own) else fitting(own, list(groups.values()), fits, tries(graph) * 3)
+    if found is None:
+        return ""
+    near, multiple = found
+    changed = [name for name in near if near[name] != sizes[name]]
+    said = " ".join(f"--shape {name}={_sizes_text(near[name])}" for name in changed)
+    if multiple == 1:
+        return f"what fits: {said}"
+    axes = [
+        f"axis {axis} of input '{name}'"
+        for name in changed
+        for axis, size in enumerate(near[name])
+        if size != sizes[name][axis]
+    ]
+    return f"use a multiple of {multiple} for {' and '.join(axes)}: {said}"
 
 
 def _analysis(
@@ -302,7 +343,7 @@ def _sizes(
         elif dims is not None:
             resolved = []
             for axis, dim in enumerate(dims):
-                known = named.get(dim) if isinstance(dim, str) else dim
+                known = evaluated(dim, named)
                 if known is None:
                     open_axes.append((name, axis))
                 resolved.append(1 if known is None else known)
@@ -321,9 +362,18 @@ def _whole_numbers(name: str, given: Sequence[int], graph: Graph) -> Shape:
 
 def _label(graph: Graph, where: _Axis) -> str:
     name, axis = where
-    dims = next(i.dims for i in graph.inputs if i.name == name) or ()
+    dims = _dims(graph, name)
     called = f" ('{dims[axis]}')" if isinstance(dims[axis], str) else ""
     return f"axis {axis}{called} of input '{name}'"
+
+
+def _dims(graph: Graph, name: str) -> tuple[Any, ...]:
+    """The axes of an input as the file has them."""
+    return next(i.dims for i in graph.inputs if i.name == name) or ()
+
+
+def _sizes_text(shape: Sequence[int]) -> str:
+    return ",".join(map(str, shape))
 
 
 def _template(dims: Sequence[Any]) -> str:
@@ -340,7 +390,7 @@ def _with(sizes: Mapping[str, Shape], axes: Mapping[_Axis, int]) -> dict[str, Sh
 
 def _depends(graph: Graph, where: _Axis, found: str = "") -> ShapeError:
     name = where[0]
-    dims = next(i.dims for i in graph.inputs if i.name == name) or ()
+    dims = _dims(graph, name)
     return ShapeError(
         f"the answer depends on the size of {_label(graph, where)}, which the model leaves open"
         + (f"; at size 1: {found}" if found else ""),
@@ -386,37 +436,54 @@ def _independent(
 
 def _assumed(graph: Graph, at: _At, sizes: Mapping[str, Shape], open_axes: list[_Axis]) -> Analysis:
     """The analysis with sensible sizes for the open axes: the same for those of one name."""
-    dims = {i.name: i.dims or () for i in graph.inputs}
-    batches = {dims[name][axis] for name, axis in open_axes if axis == 0} - {None}
-    best: Analysis | None = None
-    rank = max(len(shape) for shape in sizes.values())
-    tried = {3: _SENSIBLE_SIGNAL}.get(rank, _SENSIBLE if rank > 3 else _SENSIBLE_TOKENS)
-    failure: RFGraphError | None = None
-    for size in tried:
-        chosen = {}
-        for name, axis in open_axes:
-            if axis == 0 or dims[name][axis] in batches:
-                chosen[name, axis] = 1
-            else:
-                chosen[name, axis] = 3 if axis == 1 and rank > 3 else size
+    axes = OpenAxes(graph, sizes, open_axes)
+    found, chosen = _guessed(graph, at, sizes, axes.guesses())
+    try:
+        several = at(_with(sizes, chosen | dict.fromkeys(axes.samples, 3)))
+    except RFGraphError:
+        pass
+    else:
+        if axes.begins_with_time(several.reads_across):
+            found, chosen = _guessed(graph, at, sizes, axes.guesses(batch_first=False))
+    found.notes.extend(
+        Note(name, "", f"its axis {axis} is open and taken as {size}", "size")
+        for (name, axis), size in chosen.items()
+    )
+    return found
+
+
+def _guessed(
+    graph: Graph, at: _At, sizes: Mapping[str, Shape], guesses: Iterable[dict[_Axis, int]]
+) -> tuple[Analysis, dict[_Axis, int]]:
+    """The first analysis whose outputs have known sizes above 0, else the one that has most."""
+    best: tuple[Analysis, dict[_Axis, int]] | None = None
+    lowest = (0, 0)
+    tried: list[tuple[dict[str, Shape], ShapeError]] = []
+    for chosen in guesses:
+        given = _with(sizes, chosen)
         try:
-            found = at(_with(sizes, chosen))
+            found = at(given)
         except ShapeError as error:
-            failure = error
+            tried.append((given, error))
             continue
-        said = [
-            Note(name, "", f"its axis {axis} is open and taken as {chosen[name, axis]}", "size")
-            for name, axis in open_axes
-        ]
-        if best is None or len(found.notes) + len(said) < len(best.notes):
-            found.notes.extend(said)
-            best = found
-        if all(found.shape(t) is not None for t in found.outputs):
-            return best
-    if best is None:
-        assert failure is not None
-        raise failure
-    return best
+        wanting = sum(s is None or 0 in s for s in map(found.shape, found.outputs))
+        if best is None or (wanting, len(found.notes)) < lowest:
+            best, lowest = (found, chosen), (wanting, len(found.notes))
+        if not wanting:
+            break
+    if best is not None:
+        return best
+    reason = tried[0][1]
+    names = dict.fromkeys(name for name, _ in chosen)
+    shown = [" ".join(f"{n}={_sizes_text(g[n])}" for n in names) for g, _ in tried]
+    raise ShapeError(
+        f"the sizes of {len(chosen)} axes are open, and none of the {len(tried)} that were tried "
+        f"fits: {'; '.join(list(dict.fromkeys(shown))[:_TOLD])}, ...: with the first of them, "
+        f"{reason.node}: {reason.message}",
+        file=graph.file,
+        remedy="give sizes that fit: "
+        + " ".join(f"--shape {n}={_template(_dims(graph, n))}" for n in names),
+    ) from None
 
 
 # ---------------------------------------------------------------- answers

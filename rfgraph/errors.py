@@ -55,6 +55,10 @@ class ShapeError(RFGraphError):
     """A size that the answer depends on is not known, or the sizes contradict each other."""
 
 
+class MisfitError(ShapeError, ModelError):
+    """The sizes of a node's inputs contradict each other or its attributes."""
+
+
 class UnsupportedError(RFGraphError):
     """``strict=True`` and an operator's reads are not known."""
 

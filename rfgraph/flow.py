@@ -12,7 +12,7 @@ from itertools import count
 from math import prod
 from typing import Generic, Protocol, TypeVar
 
-from rfgraph.errors import ModelError, RFGraphError, UnsupportedError
+from rfgraph.errors import RFGraphError, UnsupportedError
 from rfgraph.graph import Body, Graph, Node
 from rfgraph.ops import (
     Computed,
@@ -38,7 +38,7 @@ from rfgraph.reads import (
     Stage,
     followed,
 )
-from rfgraph.shapes import Shapes
+from rfgraph.shapes import Shapes, misfit
 from rfgraph.sizes import UnknownSizeError, nominal
 from rfgraph.widening import carrying, widened
 
@@ -247,7 +247,7 @@ class _Tracer:
             return self._whole(operation, str(reason), _kind(reason))
         except UnknownSizeError as reason:
             return self._whole(operation, str(reason), "shape")
-        except RFGraphError:
+        except (RFGraphError, MemoryError):
             raise
         except Exception as error:
             if operation.unsized:
@@ -256,12 +256,7 @@ class _Tracer:
             if not rule.own:
                 raise blamed(rule, error, operation) from error
             # A transfer trusts its node: what it trips over is a node that breaks the rules.
-            raise ModelError(
-                f"its attributes and inputs don't fit ({type(error).__name__}: {error})",
-                file=self._file,
-                node=str(node),
-                remedy="check the model with onnx.checker",
-            ) from error
+            raise misfit(node, f"{type(error).__name__}: {error}", self._file) from error
 
     def _whole(self, operation: Operation, reason: str, kind: NoteKind) -> list[list[Read]]:
         operation.note(f"{reason}: every output is taken to read all of every input", kind)

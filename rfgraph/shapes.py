@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, TypeProto, numpy_helper, shape_inference
 
-from rfgraph.errors import MissingDataError, ModelError, RFGraphError, ShapeError
+from rfgraph.errors import MisfitError, MissingDataError, ModelError, RFGraphError, ShapeError
 from rfgraph.graph import Graph, Node
 from rfgraph.shape_rules import RULED, rule
 from rfgraph.sizes import (
@@ -134,6 +134,16 @@ class _Part(NamedTuple):
 
     value: np.ndarray
     which: np.ndarray
+
+
+def misfit(node: Node, reason: str, file: str | None) -> MisfitError:
+    """The error of a node that the sizes of its inputs don't suit."""
+    return MisfitError(
+        f"its inputs and attributes don't fit ({reason})",
+        file=file,
+        node=str(node),
+        remedy="no runtime runs it: give other shapes if you gave any, else export the model again",
+    )
 
 
 class Shapes:
@@ -334,8 +344,11 @@ class Shapes:
                     ruled = known_rule(inputs[0], inputs)
                 except UnknownSizeError:
                     return
+                except MemoryError:
+                    raise
                 except Exception as error:
-                    raise self._misfit(node, f"{type(error).__name__}: {error}") from error
+                    said = f"{type(error).__name__}: {error}"
+                    raise misfit(node, said, self.graph.file) from error
                 for k, name in enumerate(node.outputs):
                     if name:
                         self._set(name, _only_type(node, k) or kind, ruled, node)
@@ -343,10 +356,10 @@ class Shapes:
         if self._rules is not None:
             try:
                 made_by_rule = self._rules(node, self)
-            except RFGraphError:
+            except (RFGraphError, MemoryError):
                 raise
             except Exception as error:
-                raise self._misfit(node, f"{type(error).__name__}: {error}") from error
+                raise misfit(node, f"{type(error).__name__}: {error}", self.graph.file) from error
             if made_by_rule is not None:
                 for k, (kind, shape) in enumerate(made_by_rule[: len(node.outputs)]):
                     name = node.outputs[k]
@@ -383,11 +396,13 @@ class Shapes:
             )
         except shape_inference.InferenceError as error:
             if not open_:
-                raise self._misfit(node, str(error).rpartition("]")[2].strip()) from None
+                raise misfit(
+                    node, str(error).rpartition("]")[2].strip(), self.graph.file
+                ) from None
             found = {}
         except onnx.checker.ValidationError as error:
             if "Unrecognized attribute" not in str(error):
-                raise self._misfit(node, str(error)) from None
+                raise misfit(node, str(error), self.graph.file) from None
             # Whole graphs are not checked so strictly: an attribute too many is let pass.
             found = {}
         except (RuntimeError, ValueError, TypeError):
@@ -424,17 +439,9 @@ class Shapes:
         shape = self._shapes.get(name) or (0,)
         return prod(shape) if all_known(shape) else inf
 
-    def _misfit(self, node: Node, reason: str) -> ShapeError:
-        return ShapeError(
-            f"its inputs and attributes don't fit ({reason})",
-            file=self.graph.file,
-            node=str(node),
-            remedy="check the model and the shapes given",
-        )
-
     def _set(self, name: str, element_type: int, shape: Shape, node: Node) -> None:
         if any(size < 0 for size in nominal(shape)):
-            raise self._misfit(node, f"its output would have the shape {tuple(shape)}")
+            raise misfit(node, f"its output would have the shape {tuple(shape)}", self.graph.file)
         if self._shapes.get(name) is None:
             self._shapes[name] = tuple(shape)
             self._types[name] = _type_of(element_type, shape)

@@ -400,7 +400,7 @@ def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Sized | None]] 
         return [(kind, None if shape is None else tuple(map(_size, shape))) for shape in several]
     except (Undetermined, UnknownSizeError):
         return []
-    except RFGraphError:
+    except (RFGraphError, MemoryError):
         raise
     except Exception as error:
         if rule.own:
