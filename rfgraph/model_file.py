@@ -21,6 +21,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
+from rfgraph import formats
 from rfgraph.errors import MissingDataError, ModelError
 
 Buffer = bytes | mmap.mmap
@@ -292,10 +293,10 @@ def load(
             raise ModelError(
                 f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}"
             )
-        proto, spans = _parse(buffer, file)
+        proto, spans = _parse(buffer, path)
         originals = proto.graph.initializer
     if not proto.ir_version or not proto.HasField("graph"):
-        raise ModelError("not an ONNX model", file=file, remedy="export it again")
+        raise _no_model(buffer, path, "not an ONNX model")
     weights = Weights(buffer, spans, path)
     for tensor in originals:
         weights.tensors[tensor.name] = tensor
@@ -318,22 +319,30 @@ def _contents(path: Path) -> Buffer:
                 return stream.read()
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except IsADirectoryError:
-        raise ModelError("is a folder, not a model", file=str(path)) from None
+        what, remedy = formats.folder(path)
+        raise ModelError(what, file=str(path), remedy=remedy) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelError(reason, file=str(path), remedy="check the path") from None
 
 
-def _parse(buffer: Buffer, file: str | None) -> tuple[onnx.ModelProto, dict[str, tuple[int, int]]]:
+def _no_model(buffer: Buffer | None, path: Path | None, otherwise: str) -> ModelError:
+    """The error for what is no model: what it is instead, where that can be told."""
+    known = formats.recognised(path, bytes(buffer[:512])) if buffer is not None else None
+    what, remedy = otherwise, "export or download it again"
+    if known is not None:
+        what, remedy = f"not an ONNX model but {known[0]}", known[1]
+    return ModelError(what, file=str(path) if path else None, remedy=remedy)
+
+
+def _parse(buffer: Buffer, path: Path | None) -> tuple[onnx.ModelProto, dict[str, tuple[int, int]]]:
     try:
         if len(buffer) < _WALK_FROM:
             return onnx.ModelProto.FromString(bytes(buffer)), {}
         light, spans = _without_contents(buffer)
         proto = onnx.ModelProto.FromString(light)
     except (DecodeError, IndexError):
-        raise ModelError(
-            "not an ONNX model, or a truncated one", file=file, remedy="export or download it again"
-        ) from None
+        raise _no_model(buffer, path, "not an ONNX model, or a truncated one") from None
     # The walk met the initializers in the order in which the parser lists them.
     named = {}
     for tensor, span in zip(proto.graph.initializer, spans, strict=True):

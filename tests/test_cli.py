@@ -554,7 +554,7 @@ def test_a_picture_of_one_of_two_inputs(rf: Rfgraph, tmp_path: Path) -> None:
 UNITS = {
     "an unknown tensor": (("yy", "0,0,0,0"), ("lenet", "'yy'", "(did you mean 'y'?)")),
     "a tensor that is far from any": (("wibble", "0"), ("lenet", "'wibble'")),
-    "too few coordinates": (("y", "4,5"), ("lenet", "'y' has 4 axes", "(1, 1, 13, 13)")),
+    "twice": (("y", "4,5", "--at", "4,5"), ("INDEX", "--at")),
     "too many coordinates": (("y", "0,0,0,4,5"), ("lenet", "'y' has 4 axes")),
     "no coordinates": (("y", ","), ("lenet", "'y' has 4 axes")),
     "a unit outside": (("y", "0,0,13,0"), ("lenet", "'y' has no unit", "(1, 1, 13, 13)")),
@@ -566,7 +566,7 @@ UNITS = {
     "a local region": (("y", "0,0,0,:", "--local"), ("--local",)),
     "no number": (("y", "a,b"), ("'a,b'", "(whole numbers")),
     "a fraction": (("y", "0,0,1.5,0"), ("'0,0,1.5,0'", "(whole numbers")),
-    "no unit": (("y",), ("unit is missing", "y 0,0")),
+    "no unit": (("y",), ("unit is missing", "lenet_textbook.onnx y 0,0,6,6)")),
     "an empty unit": (("y", ""), ("unit is missing",)),
     "nothing": ((), ("TENSOR", "--every")),
     "every without a unit": (("--every", "Conv"), ("--at",)),
@@ -671,7 +671,8 @@ def test_why_as_json(rf: Rfgraph) -> None:
 
 REASONS = {
     "an unknown tensor": (("yy",), ("lenet", "'yy'")),
-    "too few coordinates": (("y", "--at", "4,5"), ("lenet", "'y' has 4 axes")),
+    "too many coordinates": (("y", "--at", "0,0,0,4,5"), ("lenet", "'y' has 4 axes")),
+    "a unit outside": (("y", "13,0"), ("lenet", "'y' has no unit", "(1, 1, 13, 13)")),
     "a region": (("y", "--at", "0,0,:,5"), ("one unit",)),
     "an unknown input": (("y", "--input", "z"), ("'z'",)),
 }

@@ -64,7 +64,7 @@ def test_a_model_that_is_none_does_not_stop_the_others(
 ) -> None:
     done = run(pytester, "--rfgraph", "bad.onnx", "good.onnx")
     done.assert_outcomes(passed=len(CHECKS), failed=len(CHECKS))
-    done.stdout.fnmatch_lines(["*bad.onnx: not an ONNX model (export it again)"])
+    done.stdout.fnmatch_lines(["*bad.onnx: not an ONNX model but an empty file (export it again)"])
     assert "Traceback" not in done.stdout.str()
 
 

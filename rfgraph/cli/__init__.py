@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
 
 from rfgraph import __version__
 from rfgraph.cli import check, diff, explain, show, unit, validate, why
@@ -17,12 +19,11 @@ from rfgraph.render import text
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code.
 
-    It is 0, 1 if something was found to be wrong, or 2 on a usage or model error.
+    It is 0, 1 if something was found to be wrong, or 2 on a usage or model error, or if the user
+    ended it.
     """
     answer = ""
-    given = sys.argv[1:] if arguments is None else arguments
-    # A unit that begins with a minus is no option.
-    options = _parser().parse_args([f" {a}" if re.match(r"-\d", a) else a for a in given])
+    options = _parsed(sys.argv[1:] if arguments is None else arguments)
     try:
         answer = options.run(options)
         write(answer, options.output_file)
@@ -35,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         silence()
     except MemoryError:
-        return _fail("out of memory: give smaller sizes with --shape")
+        return _fail(
+            f"{_models(options)}out of memory, which is no fault of the model: give smaller sizes "
+            "with --shape, or free memory"
+        )
     except Exception as error:
         if options.debug:
             raise
@@ -49,11 +53,63 @@ def _fail(message: str) -> int:
     return ERROR
 
 
+def _models(options: argparse.Namespace) -> str:
+    """What the command is about, as errors begin."""
+    model = getattr(options, "model", None)
+    return f"{model}: " if model else ""
+
+
 def _line(message: object) -> str:
     return text.plain(" ".join(str(message).split()))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parsed(given: Sequence[str]) -> argparse.Namespace:
+    """The options; what is wrong with them is said with the usage of the command."""
+    parser, commands = _parser()
+    if not given or given[0].startswith("-"):
+        return parser.parse_args(given)
+    name, rest = given[0], given[1:]
+    if name not in commands:
+        parser.error(_unknown_command(name, list(commands)))
+    command = commands[name]
+    # A unit that begins with a minus is no option.
+    rest = [f" {a}" if re.match(r"-\d", a) else a for a in rest]
+    options, extra = command.parse_known_intermixed_args(rest)
+    if extra:
+        command.error(_unknown_argument(extra[0], name, commands))
+    return options
+
+
+def _unknown_command(name: str, commands: list[str]) -> str:
+    near = get_close_matches(name, commands, 1)
+    if near:
+        return f"there is no command '{name}': did you mean 'rfgraph {near[0]}'?"
+    if Path(name).exists() or name.endswith(".onnx"):
+        return f"'{name}' is no command: did you mean 'rfgraph show {name}'?"
+    return f"there is no command '{name}': there are {', '.join(commands)}"
+
+
+def _unknown_argument(
+    argument: str, name: str, commands: Mapping[str, argparse.ArgumentParser]
+) -> str:
+    option = argument.partition("=")[0]
+    if not option.startswith("-"):
+        return f"'{option.strip()}' is one argument too many"
+    known = {other: _options(command) for other, command in commands.items()}
+    near = get_close_matches(option, known[name], 1)
+    if near:
+        return f"there is no option '{option}': did you mean {near[0]}?"
+    elsewhere = [f"'rfgraph {other}'" for other, options in known.items() if option in options]
+    return f"there is no option '{option}'" + (
+        f" here: {' and '.join(elsewhere)} has it" if elsewhere else ""
+    )
+
+
+def _options(command: argparse.ArgumentParser) -> list[str]:
+    return re.findall(r"(?<![\w-])--[a-z][a-z-]*", command.format_usage())
+
+
+def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="rfgraph", description="Exact receptive fields of ONNX models."
     )
@@ -61,4 +117,4 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (show, unit, why, validate, check, explain, diff):
         command.add(commands)
-    return parser
+    return parser, commands.choices

@@ -15,8 +15,14 @@ from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.graph import read
 from rfgraph.render.findings import FORMATS, Format
 
-# Exit codes.
+# Exit codes; the last is that of an interruption too.
 CLEAN, FINDINGS, ERROR = 0, 1, 2
+
+# How a unit is given, wherever one is.
+UNIT = (
+    "the unit, by its coordinates, or by the last of them, those before it then being 0: of "
+    "1x128x7x7, 3,3 is 0,0,3,3"
+)
 
 # What pictures are made of.
 _BLOCKS = "▀▄█▌▐─│┌┐└┘┄┆"
@@ -233,6 +239,32 @@ def coordinate(at: int | slice) -> str:
         return str(at)
     ends = [at.start, at.stop] if at.step is None else [at.start, at.stop, at.step]
     return ":".join("" if end is None else str(end) for end in ends)
+
+
+def unit_of(analysis: Analysis, tensor: str, given: str) -> tuple[int | slice, ...]:
+    """A unit, or a region, of a value, as `UNIT` says; that it is there the analysis finds out."""
+    index = index_of(given)
+    missing = len(analysis.shape(tensor) or ()) - len(index)
+    return (0,) * missing + index if index else index
+
+
+def middle(analysis: Analysis, tensor: str) -> tuple[int, ...]:
+    """The unit in the middle of a value."""
+    return tuple(n // 2 for n in analysis.shape(tensor) or ())
+
+
+def padded(
+    place: tuple[int | slice, ...], shape: tuple[int, ...] | None
+) -> tuple[int | slice, ...] | None:
+    """The unit whose last coordinates are `place`; None where a value has no such unit."""
+    if shape is None or len(shape) < len(place):
+        return None
+    index = (0,) * (len(shape) - len(place)) + place
+    there = (
+        bool(range(n)[i]) if isinstance(i, slice) else -n <= i < n
+        for i, n in zip(index, shape, strict=True)
+    )
+    return index if all(there) else None
 
 
 def whole_units(index: tuple[int | slice, ...]) -> tuple[int, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +14,16 @@ import numpy as np
 from rfgraph import plot
 from rfgraph.analysis import Analysis
 from rfgraph.cli.common import (
+    UNIT,
     add_common,
     analysis_of,
     blocks,
     coordinate,
     index_of,
+    middle,
+    padded,
     save,
+    unit_of,
     whole_units,
     written,
 )
@@ -46,16 +51,11 @@ def add(commands: Any) -> None:
     add_common(unit)
     unit.add_argument("tensor", nargs="?", metavar="TENSOR", help="the value")
     unit.add_argument(
-        "index",
-        nargs="?",
-        metavar="INDEX",
-        help="the unit, a coordinate for each axis: 0,0,4,5; with slices a region: 0,0,:,3:5",
+        "index", nargs="?", metavar="INDEX", help=f"{UNIT}; with slices a region: 0,0,:,3:5"
     )
+    unit.add_argument("--at", metavar="INDEX", help="the same as INDEX")
     unit.add_argument(
-        "--every", metavar="GLOB,...", help="every value made by these operators, with --at"
-    )
-    unit.add_argument(
-        "--at", metavar="INDEX", help="the unit, by the last coordinates; those before it are 0"
+        "--every", metavar="GLOB,...", help="the unit --at of every value made by these operators"
     )
     unit.add_argument("--input", metavar="NAME", help="one input only")
     unit.add_argument(
@@ -74,16 +74,23 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> str:
     """The answer."""
-    if bool(options.every) == bool(options.tensor) or bool(options.every) != bool(options.at):
+    if bool(options.every) == bool(options.tensor) or (options.every and not options.at):
         raise QueryError("give TENSOR and INDEX, or --every and --at")
-    if options.tensor and not options.index:
-        raise QueryError("the unit is missing", remedy=f"rfgraph unit MODEL {options.tensor} 0,0")
+    if options.index and options.at:
+        raise QueryError("INDEX and --at are the same: give one of them")
+    given = options.at or options.index
+    if given:
+        index_of(given)
     if options.save:
         _check_save(options)
-    index = index_of(options.at or options.index)
     analysis = analysis_of(options)
+    if not given:
+        unit = [options.model, options.tensor, written(middle(analysis, options.tensor))]
+        raise QueryError(
+            "the unit is missing", remedy=f"that in the middle: rfgraph unit {shlex.join(unit)}"
+        )
     inputs = analysis.inputs if options.input is None else [options.input]
-    units = _units(analysis, options, index)
+    units = _units(analysis, options, given)
     found = [_found(analysis, unit, inputs, local=options.local) for unit in units]
     if options.save:
         _save(analysis, options, units, inputs)
@@ -100,16 +107,17 @@ def run(options: argparse.Namespace) -> str:
     return "\n\n".join(parts)
 
 
-def _units(analysis: Analysis, options: argparse.Namespace, index: Index) -> list[_Unit]:
+def _units(analysis: Analysis, options: argparse.Namespace, given: str) -> list[_Unit]:
     if not options.every:
         node = analysis.node(options.tensor)
+        index = unit_of(analysis, options.tensor, given)
         _check(analysis, options.tensor, index)
         return [(options.tensor, node.op_type if node else "input", index)]
     units = []
     for row in rows(analysis, options.every.split(",")):
-        padded = _padded(index, analysis.shape(row.tensor))
-        if padded is not None:
-            units.append((row.name, row.operator, padded))
+        place = padded(index_of(given), analysis.shape(row.tensor))
+        if place is not None:
+            units.append((row.name, row.operator, place))
     if not units:
         raise QueryError(f"no value of {options.every} has a unit {options.at}", file=analysis.file)
     return units
@@ -126,22 +134,6 @@ def _check(analysis: Analysis, tensor: str, index: Index) -> None:
                     f"'{tensor}' of shape {dims} has nothing at {coordinate(at)} on axis {axis}",
                     file=analysis.file,
                 )
-
-
-def _padded(place: Index, shape: tuple[int | None, ...] | None) -> Index | None:
-    """The unit whose last coordinates are `place`; None where the value has no such unit."""
-    if shape is None or len(shape) < len(place):
-        return None
-    index = (0,) * (len(shape) - len(place)) + place
-    there = (_within(i, n) for i, n in zip(index, shape, strict=True))
-    return index if all(there) else None
-
-
-def _within(at: int | slice, size: int | None) -> bool:
-    """Whether there is anything at a coordinate: anything may be along an axis of unknown size."""
-    if size is None:
-        return True
-    return bool(range(size)[at]) if isinstance(at, slice) else -size <= at < size
 
 
 def _found(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rfgraph.cli.common import add_common, analysis_of, index_of, whole_units
+from rfgraph.cli.common import UNIT, add_common, analysis_of, index_of, middle, unit_of, whole_units
 from rfgraph.errors import QueryError
 from rfgraph.render import json as json_format
 from rfgraph.render import reasons
@@ -24,8 +24,9 @@ def add(commands: Any) -> None:
         "tensor", nargs="?", metavar="TENSOR", help="the value; the first output if left out"
     )
     why.add_argument(
-        "--at", metavar="INDEX", help="the unit: 0,0,4,5; the one in the middle if left out"
+        "index", nargs="?", metavar="INDEX", help=f"{UNIT}; that in the middle if left out"
     )
+    why.add_argument("--at", metavar="INDEX", help="the same as INDEX")
     parts = why.add_mutually_exclusive_group()
     parts.add_argument(
         "--local",
@@ -42,15 +43,15 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> str:
     """The answer."""
+    if options.index and options.at:
+        raise QueryError("INDEX and --at are the same: give one of them")
+    at = options.at or options.index
+    if at and whole_units(index_of(at)) is None:
+        raise QueryError(f"'{at}': one unit is wanted, not a region")
     analysis = analysis_of(options)
     tensor = options.tensor or analysis.outputs[0]
-    if options.at is None:
-        unit = tuple(n // 2 for n in analysis.extent(tensor) or ())
-    else:
-        given = whole_units(index_of(options.at))
-        if given is None:
-            raise QueryError(f"--at {options.at}: one unit is wanted, not a region")
-        unit = given
+    unit = whole_units(unit_of(analysis, tensor, at)) if at else middle(analysis, tensor)
+    assert unit is not None
     found = {}
     for name in analysis.inputs if options.input is None else [options.input]:
         axes = None if options.all_axes else analysis.moving_axes(name)
