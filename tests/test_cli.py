@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -583,6 +585,85 @@ def test_a_unit_that_there_is_not(
     rf: Rfgraph, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     assert_refused(rf("unit", LENET, *arguments), *words)
+
+
+def test_the_unit_that_is_named_where_it_is_missing(rf: Rfgraph) -> None:
+    said = rf("unit", RESNET, "features")[2]
+    command = said[said.index("rfgraph unit") :].rstrip(")\n")
+    assert shlex.split(command) == ["rfgraph", "unit", str(RESNET), "features", "0,64,3,3"]
+    assert rf(*shlex.split(command)[1:])[0] == 0
+
+
+LAST = {
+    "of a unit": ("unit", "y", "4,5"),
+    "of a unit, by option": ("unit", "y", "--at", "4,5"),
+    "of a unit, behind options": ("unit", "--local", "y", "--at", "4,5"),
+    "of a unit among options": ("unit", "--local", "y", "4,5"),
+    "with channels": ("unit", "y", "0,4,5"),
+    "from the end": ("unit", "y", "-9,-8"),
+    "why": ("why", "y", "--at", "4,5"),
+    "why, without the option": ("why", "y", "4,5"),
+    "of everything": ("unit", "--every", "AveragePool", "--at", "4,5"),
+}
+
+
+@pytest.mark.parametrize("arguments", LAST.values(), ids=LAST)
+def test_a_unit_is_given_by_its_last_coordinates(rf: Rfgraph, arguments: tuple[str, ...]) -> None:
+    """One meaning everywhere; the box is that of the documentation, 8..13 by 10..15."""
+    code, out, err = rf(arguments[0], LENET, *arguments[1:])
+    assert (code, err) == (0, "")
+    assert re.search(r"8\.\.13\s.*10\.\.15\s", out, re.DOTALL)
+
+
+USAGE = {
+    "a command": (("shwo", "a.onnx"), "usage: rfgraph [-h]", "did you mean 'rfgraph show'?"),
+    "no command": ((str(LENET),), "usage: rfgraph [-h]", f"'rfgraph show {LENET}'?"),
+    "a command like none": (("wibble",), "usage: rfgraph [-h]", "there are show, unit, why"),
+    "an option": (("show", LENET, "--shpae", "1"), "usage: rfgraph show", "did you mean --shape?"),
+    "an option with a value": (("why", LENET, "--inptu=x"), "usage: rfgraph why", "--input?"),
+    "an option of another command": (
+        ("show", LENET, "--every", "Conv"),
+        "usage: rfgraph show",
+        "'rfgraph unit' has it",
+    ),
+    "one too many": (("show", LENET, "y"), "usage: rfgraph show", "'y' is one argument too many"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "usage", "words"), USAGE.values(), ids=USAGE)
+def test_what_is_mistyped(
+    rf: Rfgraph, arguments: tuple[str | Path, ...], usage: str, words: str
+) -> None:
+    code, out, err = rf(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(usage)
+    assert words in err.splitlines()[-1]
+
+
+def test_no_memory_is_no_fault_of_the_model(
+    rf: Rfgraph, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Wherever it is missed: in a rule for shapes, or in a transfer."""
+    from rfgraph.ops import registry
+
+    def fail(_: object) -> None:
+        raise MemoryError
+
+    made = parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>'
+        "g (float[1,1,8,8] x) => (float[1,1,8,8] y) { y = Relu(x) }"
+    )
+    onnx.save(made, tmp_path / "relu.onnx")
+    for key, rules in list(registry._RULES.items()):
+        if key[1] == "Relu":
+            changed = [dataclasses.replace(rule, transfer=fail) for rule in rules]
+            monkeypatch.setitem(registry._RULES, key, changed)
+    answer = rf("show", tmp_path / "relu.onnx")
+    assert_refused(answer, "relu.onnx: out of memory, which is no fault of the model", "--shape")
+    code, out, _ = rf("check", tmp_path / "relu.onnx")
+    assert code == 2
+    assert "out of memory" in out
+    assert "checker" not in out
 
 
 # ---------------------------------------------------------------- why

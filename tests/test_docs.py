@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +71,175 @@ def test_the_yaml() -> None:
     assert set(used["with"]) <= set(action["inputs"])
     assert "rfgraph check" in steps[1]["run"]
     assert "rfgraph.xml" in gitlab["receptive-fields"]["script"][1]
+
+
+# ---------------------------------------------------------------- all pages, in a fresh clone
+
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES += [ROOT / "models" / "README.md", ROOT / "benchmarks" / "README.md"]
+
+# The suite does not run itself.
+_SUITE = "-m pytest -q -n auto", "-m pytest -q --collect-only tests/test_docs.py"
+
+# What takes long or another framework, and the scripts that it is about.
+NOT_RUN = {
+    "models/README.md": ["models/build.py"],
+    "benchmarks/README.md": ["benchmarks/run.py"],
+}
+
+# Excerpts of the source.
+EXCERPTS = {"docs/adding-an-operator.md"}
+
+
+def fenced(page: Path) -> list[tuple[str, str]]:
+    """The blocks of a page in order: their kinds, and what is in them."""
+    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", page.read_text("utf-8"), re.DOTALL | re.M)
+    assert found or "```" not in page.read_text("utf-8")
+    return [(kind, re.sub(f"^{indent}", "", text, flags=re.M)) for indent, kind, text in found]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that a clone has; nothing is built."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("this is no clone")
+    listing = [git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout
+    folder = tmp_path_factory.mktemp("clone")
+    for name in names.decode().split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    assert not list((folder / "rfgraph").glob("_core*.so"))
+    return folder
+
+
+def smooth() -> onnx.ModelProto:
+    """The model of the page on custom operators."""
+    return onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["": 17, "my.domain": 1]>'
+        "g (float[1,1,9] x) => (float[1,1,9] y) { y = my.domain.Smooth(x) }"
+    )
+
+
+Runner = Callable[..., tuple[int, str]]
+
+
+def runner(folder: Path) -> Runner:
+    def run(*command: str, text: str | None = None, seconds: int = 900) -> tuple[int, str]:
+        # As at a prompt: nothing of the environment that the tests run in.
+        path = f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        own = ("PYTHON", "VIRTUAL", "PYTEST", "RFGRAPH")
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(own)}
+        done = subprocess.run(
+            command, cwd=folder, env=keep | {"PATH": path}, input=text, timeout=seconds,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    return run
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the commands are those of a POSIX shell")
+def test_every_block_runs_in_order_in_a_fresh_clone(clone: Path) -> None:
+    """README's first command makes the place in which all that follows works."""
+    run = runner(clone)
+    # What the pages call the reader's own.
+    (clone / "model.onnx").write_bytes(smooth().SerializeToString())
+    built: float | None = None
+    for page in PAGES:
+        name = str(page.relative_to(ROOT))
+        if page != README:
+            # From here on they are the reader's own models: three stand for them.
+            for model in (clone / "models").glob("*.onnx"):
+                if model.stem not in ("lenet_textbook", "resnet50", "tcn"):
+                    model.unlink()
+        for kind, text in fenced(page):
+            if kind == "python" and name not in EXCERPTS:
+                file = re.match(r"# (\w+\.py)\n", text)
+                if file:
+                    (clone / file[1]).write_text(text)
+                code, said = run(".venv/bin/python", "-", text=text)
+                assert code == 0, f"{name}: {text}{said}"
+            elif kind == "sh" and name not in NOT_RUN:
+                for line in text.splitlines():
+                    code, said = run("bash", "-euo", "pipefail", "-c", line.replace(*_SUITE))
+                    # That models have findings is no fault of the page.
+                    findings = re.match(r"(.venv/bin/)?(rfgraph check|pytest --rfgraph)", line)
+                    assert code in ((0, 1) if findings else (0,)), f"{name}: {line}\n{said}"
+            else:
+                assert kind in ("", "yaml", "toml", "groovy") or name in NOT_RUN.keys() | EXCERPTS
+            (core,) = (clone / "rfgraph").glob("_core*.so")
+            built = built or core.stat().st_mtime
+            assert core.stat().st_mtime == built, f"{name}: {text}compiles once more"
+
+
+def test_what_the_first_command_prints(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (_, command), (_, table) = fenced(README)[:2]
+    assert " -e " in command
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["show", command.split()[-1]]) == 0
+    printed = iter(capsys.readouterr().out.splitlines())
+    for line in table.splitlines():
+        assert line.strip() == "..." or line in printed
+
+
+# What stands for the reader's own in commands within a sentence.
+_OWN = {
+    "MODEL": "models/resnet50.onnx",
+    "MODEL TENSOR": "models/resnet50.onnx features",
+    "OLD.onnx NEW.onnx": "models/resnet50.onnx models/resnet50.onnx",
+    "--ops my_ops.py": "",
+    "layers.png": "{folder}/layers.png",
+}
+
+
+def sentences() -> list[str]:
+    """The commands that stand within sentences."""
+    pages = "".join(page.read_text("utf-8") for page in PAGES)
+    found = re.findall(r"`(rfgraph [a-z]+ [^`]+)`", pages)
+    return list(dict.fromkeys(" ".join(command.split()) for command in found))
+
+
+@pytest.mark.parametrize("command", sentences())
+def test_a_command_in_a_sentence(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    for own in sorted(_OWN, key=len, reverse=True):
+        command = command.replace(own, _OWN[own].format(folder=tmp_path))
+    if "validate" in command:
+        command += " --samples 1"
+    assert cli.main(shlex.split(command)[1:]) in (0, 1)
+
+
+def test_what_is_not_run_is_there() -> None:
+    for name, scripts in NOT_RUN.items():
+        blocks = "".join(text for _, text in fenced(ROOT / name))
+        for script in scripts:
+            assert script in blocks
+            assert (ROOT / script).is_file()
+    named = re.search(r"one of: ([a-z, ]+)", (ROOT / "benchmarks" / "README.md").read_text("utf-8"))
+    assert named is not None
+    script = (ROOT / "benchmarks" / "run.py").read_text("utf-8")
+    for benchmark in named[1].split(", "):
+        assert f"def {benchmark}()" in script
+
+
+def test_excerpts_are_of_the_source() -> None:
+    def code(text: str) -> list[str]:
+        return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+    folders = (ROOT / "rfgraph" / "ops", ROOT / "tests" / "oracle" / "cases")
+    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    sources = [set(code(file.read_text("utf-8"))) for file in files]
+    for name in EXCERPTS:
+        for kind, text in fenced(ROOT / name):
+            assert kind == "python"
+            # Formulas may be longer there.
+            lines = code(re.sub(r'""".*?"""', "", text, flags=re.DOTALL))
+            assert any(source.issuperset(lines) for source in sources), text

@@ -196,12 +196,16 @@ class Report:
         How long it took.
     fail_on : str
         The least severity of findings that fail.
+    interrupted : bool
+        Whether the user ended it, by `KeyboardInterrupt`: the models that were not reached have
+        an `error` that says so.
     """
 
     models: list[Checked]
     stale: list[str] = field(default_factory=list)
     seconds: float = 0.0
     fail_on: Severity = "warning"
+    interrupted: bool = False
 
     @property
     def findings(self) -> list[Finding]:

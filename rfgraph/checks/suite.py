@@ -5,11 +5,14 @@ from __future__ import annotations
 import glob
 import multiprocessing
 import os
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,9 @@ from rfgraph.checks.registry import CHECKS
 from rfgraph.checks.settings import Config, shown_path
 from rfgraph.checks.subject import Subject
 from rfgraph.errors import QueryError, RFGraphError
+
+# The error of a model that was not reached when the user ended it.
+INTERRUPTED = "not checked: interrupted"
 
 
 def check(
@@ -58,7 +64,8 @@ def check(
     Report
         What was found; ``ok`` if that is nothing, ``passed`` if it is nothing that fails
         (``fail_on``: by default notes don't). A model that can't be checked is told by its
-        ``error``, and does not stop the others.
+        ``error``, and does not stop the others. `KeyboardInterrupt` ends it early, and is told by
+        ``interrupted``.
 
     Raises
     ------
@@ -86,11 +93,21 @@ def check(
     known = baseline if isinstance(baseline, Baseline) else read_baseline(baseline)
     work = list(_work(models, config, known))
     found: dict[int, Checked] = {}
-    for k, checked in _carried_out(work, config, jobs):
-        found[k] = checked
-        if progress is not None:
-            progress(len(found), len(work))
-    report = Report([found[k] for k in range(len(work))], fail_on=general.get("fail-on"))
+    interrupted = False
+    try:
+        for k, checked in _carried_out(work, config, jobs):
+            found[k] = checked
+            if progress is not None:
+                progress(len(found), len(work))
+    except KeyboardInterrupt:
+        interrupted = True
+    for k, (_, name, *_) in enumerate(work):
+        found.setdefault(k, Checked(name, error=INTERRUPTED))
+    report = Report(
+        [found[k] for k in range(len(work))],
+        fail_on=general.get("fail-on"),
+        interrupted=interrupted,
+    )
     kinds = [code for code, one in CHECKS.items() if one.folds]
     for checked in report.models:
         # A baseline tells a layer that is new from those that are known: they are folded later.
@@ -143,11 +160,13 @@ def _carried_out(
             yield k, checked(order, config)
         return
     lost = []
+    others = set(multiprocessing.active_children())
     with _pool(min(jobs, len(work))) as pool:
-        futures: dict[Future[Checked], int] = {
-            pool.submit(checked, order, config): k for k, order in enumerate(work)
-        }
         try:
+            with _uninterrupted():
+                futures: dict[Future[Checked], int] = {
+                    pool.submit(checked, order, config): k for k, order in enumerate(work)
+                }
             for future in as_completed(futures):
                 try:
                     yield futures[future], future.result()
@@ -155,6 +174,9 @@ def _carried_out(
                     lost.append(futures[future])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            # What they are about is no longer asked for, and may take long.
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
             raise
     # A process has died, and took what others were about with it: each by itself tells which.
     for k in sorted(lost):
@@ -164,6 +186,19 @@ def _carried_out(
             except BrokenProcessPool:
                 error = "the process that checked it has died: too large for the memory?"
                 yield k, Checked(work[k][1], error=error)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes that are begun meanwhile leave an interruption to this one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:

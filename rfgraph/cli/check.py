@@ -13,6 +13,7 @@ from rfgraph.checks import baseline as baselines
 from rfgraph.checks.baseline import Baseline
 from rfgraph.checks.finding import GRAVITY, Report
 from rfgraph.checks.settings import Config
+from rfgraph.checks.suite import INTERRUPTED
 from rfgraph.cli.common import (
     CLEAN,
     ERROR,
@@ -26,7 +27,7 @@ from rfgraph.cli.common import (
     values,
     write,
 )
-from rfgraph.errors import QueryError
+from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.render.findings.common import counted
 
 
@@ -114,6 +115,14 @@ def run(options: argparse.Namespace) -> str:
     report = _report(options, config, known)
     for checked in report.errors if options.debug else ():
         print(checked.trace, end="", file=sys.stderr)
+    if report.interrupted:
+        # Files that others read are those of a whole run.
+        print(
+            f"rfgraph: error: interrupted: {_left(report)}"
+            + (", and no file was written" if options.output_file else ""),
+            file=sys.stderr,
+        )
+        options.output_file = []
     lenient = config.settings(None).get("exit-zero")
     code = ERROR if report.errors else CLEAN if report.passed or lenient else FINDINGS
     return in_formats(options, lambda form: form.report(report), code)
@@ -126,8 +135,15 @@ def _report(options: argparse.Namespace, config: Config, known: Baseline) -> Rep
     )
 
 
+def _left(report: Report) -> str:
+    left = sum(checked.error == INTERRUPTED for checked in report.models)
+    return f"{left:,} of {counted(len(report.models), 'model')} not checked"
+
+
 def _written(report: Report, before: Baseline, target: Path) -> Answer:
     """Write a baseline, and say so."""
+    if report.interrupted:
+        raise RFGraphError(f"interrupted: {_left(report)}, and {target} was not written")
     write(baselines.written(report, before), target)
     lines = [f"error: {checked.error}" for checked in report.errors]
     models = len(report.models) - len(report.errors)

@@ -250,21 +250,25 @@ def unit_of(analysis: Analysis, tensor: str, given: str) -> tuple[int | slice, .
 
 def middle(analysis: Analysis, tensor: str) -> tuple[int, ...]:
     """The unit in the middle of a value."""
-    return tuple(n // 2 for n in analysis.shape(tensor) or ())
+    return tuple(n // 2 for n in analysis.extent(tensor) or ())
 
 
 def padded(
-    place: tuple[int | slice, ...], shape: tuple[int, ...] | None
+    place: tuple[int | slice, ...], shape: tuple[int | None, ...] | None
 ) -> tuple[int | slice, ...] | None:
     """The unit whose last coordinates are `place`; None where a value has no such unit."""
     if shape is None or len(shape) < len(place):
         return None
     index = (0,) * (len(shape) - len(place)) + place
-    there = (
-        bool(range(n)[i]) if isinstance(i, slice) else -n <= i < n
-        for i, n in zip(index, shape, strict=True)
-    )
+    there = (_within(i, n) for i, n in zip(index, shape, strict=True))
     return index if all(there) else None
+
+
+def _within(at: int | slice, size: int | None) -> bool:
+    """Whether there is anything at a coordinate: anything may be along an axis of unknown size."""
+    if size is None:
+        return True
+    return bool(range(size)[at]) if isinstance(at, slice) else -size <= at < size
 
 
 def whole_units(index: tuple[int | slice, ...]) -> tuple[int, ...] | None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import onnx
@@ -13,6 +18,7 @@ import rfgraph
 from rfgraph import checks
 from rfgraph.changes import compared, matched
 from rfgraph.checks import baseline as baselines
+from rfgraph.checks import suite
 from rfgraph.checks.baseline import Baseline
 from rfgraph.checks.suite import checked
 from tests.checks.test_checks import conv
@@ -274,3 +280,83 @@ def test_an_input_with_more_axes() -> None:
         ("shape", "", [3, 8], [1, 3, 8]),
         ("shape", "x", 2, 3),
     ]
+
+
+# ---------------------------------------------------------------- interruptions
+
+
+def test_what_was_found_before_an_interruption_is_told(tmp_path: Path) -> None:
+    names = [f"{k}.onnx" for k in range(4)]
+    for name in names:
+        onnx.save(conv(5, (4, 0)), tmp_path / name)
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    report = rfgraph.check([str(tmp_path / name) for name in names], progress=interrupt)
+    assert report.interrupted
+    assert not report.ok
+    assert [bool(checked.findings) for checked in report.models] == [True, True, False, False]
+    assert [checked.error for checked in report.models[2:]] == [suite.INTERRUPTED] * 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_control_c_at_the_command_line(jobs: int, tmp_path: Path) -> None:
+    """A model that never ends is ended; what was found before is printed, no file made."""
+    onnx.save(conv(5, (4, 0)), tmp_path / "a.onnx")
+    onnx.save(model("y = custom.Wait(x)"), tmp_path / "b.onnx")
+    onnx.save(conv(), tmp_path / "c.onnx")
+    (tmp_path / "ops.py").write_text(
+        "import pathlib, time, rfgraph\n"
+        "@rfgraph.transfer('Wait', domain='custom', shape=lambda op: op.shape(0))\n"
+        "def wait(op):\n"
+        f"    pathlib.Path({str(tmp_path / 'begun')!r}).touch()\n"
+        "    time.sleep(600)\n"
+    )
+    options = ["--jobs", str(jobs), "--ops", "ops.py", "--output-file", "junit=out.xml"]
+    command = [sys.executable, "-m", "rfgraph", "check", "a.onnx", "b.onnx", "c.onnx", *options]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 60
+    while not (tmp_path / "begun").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    # With two processes the others are done meanwhile.
+    time.sleep(3 if jobs > 1 else 0)
+    # A terminal sends it to all processes of the command.
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "a.onnx: 1 finding" in out
+    assert "RF303" in out
+    assert "interrupted: what is told was found until then" in out
+    assert re.fullmatch(
+        r"rfgraph: error: interrupted: [12] of 3 models not checked, and no file was written\n", err
+    )
+    assert not (tmp_path / "out.xml").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
+def test_control_c_while_modules_are_loaded(tmp_path: Path) -> None:
+    """An interruption of an import is one line: here that of a module that stands for numpy."""
+    (tmp_path / "numpy.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except BaseException as error:\n    raise ImportError('no numpy') from error\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "rfgraph", "show", "a.onnx"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "rfgraph: error: interrupted\n")

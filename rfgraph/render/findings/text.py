@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rfgraph.changes import Comparison
 from rfgraph.checks import CHECKS, Checked, Finding, Report
+from rfgraph.checks.suite import INTERRUPTED
 from rfgraph.render.findings.common import (
     MOST,
     counted,
@@ -29,6 +30,8 @@ def report(report: Report) -> str:
     """The findings of every model, and a summary."""
     lines: list[str] = []
     for checked in report.models:
+        if checked.error == INTERRUPTED:
+            continue
         if checked.findings or checked.error or checked.remarks:
             lines += [*_model(checked), ""]
     lines += _clean(report, " more" if lines else "")
@@ -37,6 +40,8 @@ def report(report: Report) -> str:
         lines += [f"  {line}" for line in _first(report.stale)]
     if report.findings:
         lines.append("rfgraph explain CODE says more")
+    if report.interrupted:
+        lines.append("interrupted: what is told was found until then")
     lines.append(totals(report))
     return "\n".join(lines)
 
