@@ -396,9 +396,7 @@ class Shapes:
             )
         except shape_inference.InferenceError as error:
             if not open_:
-                raise misfit(
-                    node, str(error).rpartition("]")[2].strip(), self.graph.file
-                ) from None
+                raise misfit(node, str(error).rpartition("]")[2].strip(), self.graph.file) from None
             found = {}
         except onnx.checker.ValidationError as error:
             if "Unrecognized attribute" not in str(error):
