@@ -129,7 +129,7 @@ def analyze(
     held = _held(model, values or {}, shapes or {}, assume)
     graph = read(model, held.arrays)
     sizes, open_axes = _sizes(graph, held.shapes)
-    answer = _answered(graph, sizes, open_axes, strict, prune, assume, progress)
+    answer = _answered(graph, sizes, open_axes, strict, prune, assume, progress, held.shapes)
     answer.held = held.arrays
     answer.notes.extend(held.notes)
     return answer
@@ -143,6 +143,7 @@ def _answered(
     prune: bool,
     assume: bool,
     progress: Callable[[int, int], None] | None,
+    given: Iterable[str],
 ) -> Analysis:
     def at(sizes: Mapping[str, Shape]) -> Analysis:
         return _analysis(graph, sizes, strict, prune, progress)
@@ -151,7 +152,7 @@ def _answered(
         try:
             return at(sizes)
         except MisfitError as error:
-            error.remedy = _near(graph, sizes, shapes or {}) or error.remedy
+            error.remedy = _near(graph, sizes, given) or error.remedy
             raise
     try:
         return _independent(graph, at, sizes, open_axes)
@@ -256,7 +257,7 @@ def _held(
     fitting, open_axes = _sizes(graph, shapes)
     if any(name in filling for name, _ in open_axes):
         free = analyze(model, shapes=shapes, values=arrays, assume=assume)
-        fitting = {n: s for n in free.inputs if (s := free.shape(n)) is not None}
+        fitting = {n: s for n in free.inputs if (s := free.extent(n)) is not None}
         shapes = {**shapes, **fitting}
         notes = [note for note in free.notes if note.kind == "size"]
     for name, how in filling.items():
@@ -1204,7 +1205,7 @@ class Analysis:
         if len(near) < len(terms) and ((lo == 0) & (hi == size - 1))[lo <= hi].all():
             return AxisField.endless()
         view = self._patterns[tensor][name]
-        found = measured(view, axis, (lo, hi), self.shape(tensor) or (), known)
+        found = measured(view, axis, (lo, hi), self.extent(tensor) or (), known)
         return found if near or not local else replace(found, is_global=True)
 
     def fields(

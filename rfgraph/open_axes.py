@@ -18,7 +18,8 @@ import numpy as np
 import onnx
 
 from rfgraph.graph import Dim, Graph, Input
-from rfgraph.shapes import Shape, Shapes
+from rfgraph.shapes import Shapes
+from rfgraph.sizes import Shape
 
 # An input's name, and one of its axes.
 Axis = tuple[str, int]

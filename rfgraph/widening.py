@@ -19,8 +19,8 @@ import numpy as np
 
 from rfgraph.compressed import placed
 from rfgraph.reads import (
+    STATISTIC,
     WHOLE,
-    Along,
     AxisRead,
     Elementwise,
     Everything,
@@ -31,12 +31,12 @@ from rfgraph.reads import (
     Shape,
     Source,
     Stage,
+    Table,
     coordinates,
     followed,
     point,
     reads_everywhere,
     same,
-    whole,
 )
 from rfgraph.sizes import all_known, is_unknown, nominal
 
@@ -58,7 +58,7 @@ def widened(read: Read, source: Shape, extent: Shape) -> Read:
     >>> from rfgraph.sizes import unknown
     >>> read = widened(PerAxis(0, (same(0), same(1))), (8, 4), (unknown("boxes"), 4))
     >>> read.axes[0], read.axes[1]
-    (Fixed(start=0, count=None, statistic=False, linear=False), Along(axis=1, starts=(0,), \
+    (Fixed(start=0, count=None, statistic=False), Along(axis=1, starts=(0,), \
 counts=(1,), advance=1, step=1, part=None))
     """
     if isinstance(read.source, Stage) and not all_known(source):
@@ -83,7 +83,7 @@ def _axis(read: AxisRead, size: int, extent: Shape) -> AxisRead:
     if isinstance(read, Fixed):
         return replace(read, start=0, count=None) if is_unknown(size) else read
     if is_unknown(size) or any(is_unknown(extent[a]) for a in followed(read)):
-        return WHOLE if isinstance(read, Along) else whole(statistic=read.statistic)
+        return STATISTIC if isinstance(read, Table) and read.open else WHOLE
     return read
 
 

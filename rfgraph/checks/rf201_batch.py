@@ -75,7 +75,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
                 axis=axis,
             )
             continue
-        shape = analysis.shape(output) or ()
+        shape = analysis.extent(output) or ()
         if axis < len(shape) and shape[axis] == size:
             own = np.arange(size).reshape([-1 if a == axis else 1 for a in range(len(shape))])
             lo, hi, own = np.broadcast_arrays(lo, hi, own)
@@ -120,11 +120,11 @@ def _in_turn(lo: np.ndarray, hi: np.ndarray, shape: tuple[int, ...], size: int) 
 
 
 def _folded(analysis: Analysis, given: str, axis: int, tensor: str) -> bool:
-    shape = analysis.shape(tensor)
+    shape = analysis.extent(tensor)
     if not shape or not analysis.depends(tensor, given):
         return False
     lo, hi = analysis.bounds(tensor, given, axis=axis)
-    return not _in_turn(lo, hi, shape, (analysis.shape(given) or ())[axis])
+    return not _in_turn(lo, hi, shape, (analysis.extent(given) or ())[axis])
 
 
 def is_batch(subject: Subject, given: str, axis: int) -> bool:
@@ -140,16 +140,16 @@ def is_batch(subject: Subject, given: str, axis: int) -> bool:
 
 def _through(analysis: Analysis, given: str, axis: int) -> bool:
     """Whether all outputs are as long as an input along its batch axis."""
-    size = (analysis.shape(given) or ())[axis]
-    outputs = [shape for o in analysis.outputs if (shape := analysis.shape(o)) is not None]
+    size = (analysis.extent(given) or ())[axis]
+    outputs = [shape for o in analysis.outputs if (shape := analysis.extent(o)) is not None]
     return {shape[axis : axis + 1] for shape in outputs} == {(size,)}
 
 
 def _taken_for_batch(analysis: Analysis, given: str, axis: int) -> bool:
     """Whether a layer whose windows move along other axes keeps the samples apart."""
-    size = (analysis.shape(given) or ())[axis]
+    size = (analysis.extent(given) or ())[axis]
     for tensor in analysis.tensors:
-        shape = analysis.shape(tensor) or ()
+        shape = analysis.extent(tensor) or ()
         if tensor == given or shape[axis : axis + 1] != (size,):
             continue
         if not analysis.depends(tensor, given):

@@ -321,13 +321,13 @@ def _stride(analysis: Analysis, tensor: str, way: Steps, units: int) -> Fraction
     for name in (tensor, *reversed(analysis.tensors)):
         if name != tensor:
             before = before or analysis.ancestors(tensor)
-            if name not in before or units not in (analysis.shape(name) or ()):
+            if name not in before or units not in (analysis.extent(name) or ()):
                 continue
         for local in (False, True):
             side = analysis.field(name, way.given, local=local)[way.axis]
             if not side.irregular and side.stride > 0:
                 return Fraction(side.stride)
-    return Fraction((analysis.shape(way.given) or ())[way.axis], units)
+    return Fraction((analysis.extent(way.given) or ())[way.axis], units)
 
 
 def _hidden(

@@ -83,7 +83,7 @@ def _head(
     near = analysis.box(tensor, unit, found.input, local=True)
     if whole is not None and field.is_global and whole.added:
         lines[-1] += ", by what it reads of the whole axis at once"
-    elif local and full is not None and full[axis] != (first, last):
+    if local and full is not None and full[axis] != (first, last):
         (wider,) = analysis.explain(tensor, found.input, unit, False, [axis])
         most = max(wider.lower, key=lambda hop: hop.added)
         ends = f"{full[axis][0]}..{full[axis][1]}"
