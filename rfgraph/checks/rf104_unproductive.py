@@ -11,6 +11,7 @@ from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, name
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
+from rfgraph.closed_form import Number
 
 
 def _which(given: object) -> str:
@@ -39,9 +40,13 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
     Architectures without Training by Receptive Field Analysis) have looked at, and can be left out
     before any training. The same network on a larger input may well need them.
 
+    Where several paths lead to a layer the shortest one counts: what skips layers, by a residual
+    sum or a concatenation, has not seen as much, and the layer adds context to that. So the layers
+    of a deep residual network are not told, and those of a plain one are.
+
     A layer is one whose field is larger than that of its input: convolutions and poolings with a
     kernel. Statistics over whole axes (a global pooling, gates, attention) do not count, neither as
-    layers nor as seeing everything. It is told once for every layer.
+    layers nor as seeing everything, nor does a pooling that leaves a single unit.
 
     Example: 3x3 convolutions with padding on an input of 8x8. The fourth sees 9x9 and the middle of
     it everything, so that of the fifth it is said:
@@ -56,6 +61,7 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
     every = subject.settings.get("saturated") == "every"
     wanted = set().union(*map(analysis.ancestors, subject.outputs()))
     known = set(analysis.tensors)
+    shortest: dict[str, dict[str, dict[int, Number]]] = {}
     for tensor in analysis.tensors:
         node = analysis.node(tensor)
         if node is None or tensor not in wanted:
@@ -67,7 +73,11 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
             axes = [axis for axis in subject.moving_axes(given) if shape[axis] > 1]
             sources = [name for name in node.inputs if name in known]
             source = _widened(analysis, sources, tensor, given, axes)
-            if source is None or not axes:
+            if source is None or not axes or _sums_up(analysis, tensor, given, axes):
+                continue
+            if given not in shortest:
+                shortest[given] = _shortest(analysis, given, axes)
+            if any(shortest[given][source][axis] < shape[axis] for axis in axes):
                 continue
             if all(_sees_all(analysis, source, given, axis, every=every) for axis in axes):
                 which = f"ax{'i' if len(axes) == 1 else 'e'}s {', '.join(map(str, axes))}"
@@ -98,6 +108,35 @@ def _widened(
         if made[axis].size > max(field[axis].size for field in fields.values()):
             return max(seen, key=lambda source: fields[source][axis].size)
     return None
+
+
+def _shortest(analysis: Analysis, given: str, axes: list[int]) -> dict[str, dict[int, Number]]:
+    """For every value the size of its field by the shortest path, along some axes of an input."""
+    found: dict[str, dict[int, Number]] = {}
+    for tensor in analysis.tensors:
+        if not analysis.depends(tensor, given):
+            continue
+        node = analysis.node(tensor)
+        sources = [] if node is None else [s for s in (*node.inputs, *node.captures) if s in found]
+        own = analysis.field(tensor, given)
+        if not sources:
+            found[tensor] = {axis: own[axis].size for axis in axes}
+            continue
+        fields = [analysis.field(source, given) for source in sources]
+        found[tensor] = {}
+        for axis in axes:
+            sides = [own[axis], *(field[axis] for field in fields)]
+            added: Number = own[axis].size - max(side.size for side in sides[1:])
+            if not added > 0 or any(side.branches or side.irregular for side in sides):
+                # Figures for this size of the input say nothing of how much a layer adds.
+                added = 0
+            found[tensor][axis] = min(found[source][axis] for source in sources) + added
+    return found
+
+
+def _sums_up(analysis: Analysis, tensor: str, given: str, axes: list[int]) -> bool:
+    """Whether a layer leaves a single unit, as a pooling over all of a feature map does."""
+    return all(analysis.bounds(tensor, given, axis=axis)[0].size == 1 for axis in axes)
 
 
 def _sees_all(analysis: Analysis, tensor: str, given: str, axis: int, *, every: bool) -> bool:
