@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
 
 from ..observe import session
 from ..perturbation import Case, Run, single
@@ -184,61 +189,161 @@ def grid_sample() -> _Cases:
 
 # ---------------------------------------------------------------- channels in blocks
 
+# Channels in a block on the processors that onnxruntime knows.
+WIDTHS = (8, 16)
 
-def _nchwc(nodes: list[onnx.NodeProto], feeds: dict[str, Any], **weights: np.ndarray) -> Any:
+# A whole number of blocks of every width.
+WIDE = max(WIDTHS)
+
+
+@cache
+def width_here() -> int | None:
+    """How many channels the runtime puts into a block on this processor; None: it makes none.
+
+    A convolution to one channel has a block of weights, once it is optimised.
+    """
+    node = helper.make_node("Conv", ["x", "W"], ["y"])
+    model = _model([node], {"x": floats(1, 1, 2, 2)}, {"W": floats(1, 1, 1, 1)})
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    with TemporaryDirectory() as folder:
+        options.optimized_model_filepath = str(Path(folder) / "optimised.onnx")
+        onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        graph = onnx.load(options.optimized_model_filepath).graph
+    blocks = any(node.domain == NCHWC for node in graph.node)
+    return graph.initializer[0].dims[0] if blocks else None
+
+
+def _model(
+    nodes: list[onnx.NodeProto], feeds: dict[str, Any], weights: dict[str, np.ndarray]
+) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "blocks",
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, v.shape) for n, v in feeds.items()],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [onnx.numpy_helper.from_array(v, n) for n, v in weights.items()],
+        [numpy_helper.from_array(v, n) for n, v in weights.items()],
     )
     imports = [helper.make_opsetid(domain, v) for domain, v in (("", 21), (NCHWC, 1))]
-    return helper.make_model(graph, ir_version=10, opset_imports=imports), feeds
+    return helper.make_model(graph, ir_version=10, opset_imports=imports)
+
+
+def _blocks(
+    name: str,
+    nodes: list[onnx.NodeProto],
+    feeds: dict[str, Any],
+    width: int,
+    **weights: np.ndarray,
+) -> Case:
+    """A case for blocks of a width: of this processor's the kernels run it, of another ONNX's."""
+    packed = {n: _packed(v, width) if v.ndim > 1 else v for n, v in weights.items()}
+    model = _model(nodes, feeds, packed)
+    opened = session(
+        _model([made for node in nodes for made in _plain(node, width)], feeds, weights)
+    )
+
+    def run(given: Any) -> list[np.ndarray]:
+        found: list[np.ndarray] = opened.run(None, given)
+        return found
+
+    if width == width_here():
+        return Case(f"{name} by {width}", model, feeds, expected=run(feeds))
+    return Case(f"{name} by {width}", model, feeds, run=run)
+
+
+def _packed(W: np.ndarray, width: int) -> np.ndarray:
+    """Weights as the kernels have them: outputs in blocks, and inputs where they fill some."""
+    outputs, inputs, *kernel = W.shape
+    inner = 1 if inputs % width else width
+    blocks = W.reshape(outputs // width, width, inputs // inner, inner, *kernel)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 4, 5, 3, 1)).reshape(W.shape)
 
 
 def _node(op_type: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
     return helper.make_node(op_type, inputs.split(","), [output], domain=NCHWC, **attributes)
 
 
+def _plain(node: onnx.NodeProto, width: int) -> Iterator[onnx.NodeProto]:
+    """ONNX's operators for one that has the channels of an image in blocks."""
+    first, made = node.input[0], node.output[0]
+    given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+    def emit(op_type: str, inputs: Sequence[str], output: str, **attributes: Any) -> onnx.NodeProto:
+        return helper.make_node(op_type, inputs, [output], **attributes)
+
+    def constant(output: str, values: Sequence[float]) -> onnx.NodeProto:
+        kind = "value_ints" if isinstance(values[0], int) else "value_floats"
+        return emit("Constant", [], output, **{kind: values})
+
+    last = given.pop("channels_last", 0)
+    if node.op_type == "ReorderInput":
+        yield emit("Transpose", [first], f"{made}_t", perm=[0, 3, 1, 2] if last else [0, 1, 2, 3])
+        yield emit("Shape", [f"{made}_t"], f"{made}_n", start=1, end=2)
+        yield constant(f"{made}_w", [width])
+        yield emit("Neg", [f"{made}_n"], f"{made}_m")
+        yield emit("Mod", [f"{made}_m", f"{made}_w"], f"{made}_more")
+        yield constant(f"{made}_0", [0, 0, 0, 0, 0])
+        yield constant(f"{made}_00", [0, 0])
+        pads = [f"{made}_0", f"{made}_more", f"{made}_00"]
+        yield emit("Concat", pads, f"{made}_pads", axis=0)
+        yield emit("Pad", [f"{made}_t", f"{made}_pads"], made)
+    elif node.op_type == "ReorderOutput":
+        yield constant(f"{made}_0", [0])
+        yield constant(f"{made}_n", [given["channels"]])
+        yield constant(f"{made}_1", [1])
+        yield emit("Slice", [first, f"{made}_0", f"{made}_n", f"{made}_1"], f"{made}_s")
+        yield emit("Transpose", [f"{made}_s"], made, perm=[0, 2, 3, 1] if last else [0, 1, 2, 3])
+    elif node.op_type == "Upsample":
+        yield constant(f"{made}_scales", [float(n) for n in given.pop("scales")])
+        yield emit("Resize", [first, "", f"{made}_scales"], made, **given, nearest_mode="floor")
+    elif node.op_type == "Conv":
+        activation = given.pop("activation", b"Identity").decode()
+        yield emit("Conv", node.input[:3], f"{made}_c", **given)
+        yield emit("Sum", [f"{made}_c", *node.input[3:]], f"{made}_s")
+        yield emit(activation, [f"{made}_s"], made)
+    else:
+        yield emit(node.op_type, node.input, made, **given)
+
+
 @cases("Conv", NCHWC)
 @cases("ReorderOutput", NCHWC)
 def convolution_from_image() -> _Cases:
-    """Few channels are read from the image itself, and make one block."""
-    weights = {"W": floats(16, 3, 2, 3, seed=1), "B": floats(16)}
-    for channels_last in (0, 1):
+    """Few channels are read from the image itself; all blocks but a part of the last remain."""
+    weights = {"W": floats(WIDE, 3, 2, 3, seed=1), "B": floats(WIDE)}
+    for width, channels_last in product(WIDTHS, (0, 1)):
+        channels = WIDE - width + 5
         nodes = [
             _node("Conv", "x,W,B", "c", kernel_shape=[2, 3], pads=[1, 0, 0, 1], strides=[1, 2]),
-            _node("ReorderOutput", "c", "y", channels=5, channels_last=channels_last),
+            _node("ReorderOutput", "c", "y", channels=channels, channels_last=channels_last),
         ]
-        model, feeds = _nchwc(nodes, {"x": floats(2, 3, 5, 4)}, **weights)
-        yield Case(f"image-{channels_last}", model, feeds)
+        yield _blocks(f"image-{channels_last}", nodes, {"x": floats(2, 3, 5, 4)}, width, **weights)
 
 
 @cases("Conv", NCHWC)
 @cases("ReorderInput", NCHWC)
 @cases("ReorderOutput", NCHWC)
 def convolution_of_blocks() -> _Cases:
-    """Twelve channels fill their block with four that are not there."""
-    for channels_last in (0, 1):
+    """Twelve channels fill their blocks with four that are not there."""
+    for width, channels_last in product(WIDTHS, (0, 1)):
         X = floats(2, 12, 4, 3)
         nodes = [
             _node("ReorderInput", "x", "b", channels_last=channels_last),
-            _node("Conv", "b,W,B,s", "c", kernel_shape=[3, 1], activation="Relu"),
-            _node("ReorderOutput", "c", "y", channels=2),
             _node("ReorderInput", "z", "s"),
+            _node("Conv", "b,W,B,s", "c", kernel_shape=[3, 1], activation="Relu"),
+            _node("ReorderOutput", "c", "y", channels=WIDE - width + 2),
         ]
-        feeds = {"x": _last(X) if channels_last else X, "z": floats(2, 16, 2, 3, seed=5)}
-        nodes = [nodes[0], nodes[3], nodes[1], nodes[2]]
-        weights = {"W": floats(16, 16, 3, 1, seed=1), "B": floats(16)}
-        yield Case(f"blocks-{channels_last}", *_nchwc(nodes, feeds, **weights))
+        feeds = {"x": _last(X) if channels_last else X, "z": floats(2, WIDE, 2, 3, seed=5)}
+        weights = {"W": floats(WIDE, WIDE, 3, 1, seed=1), "B": floats(WIDE)}
+        yield _blocks(f"blocks-{channels_last}", nodes, feeds, width, **weights)
         nodes = [
             nodes[0],
-            _node("Conv", "b,W,B", "c", kernel_shape=[2, 2], group=16),
+            _node("Conv", "b,W,B", "c", kernel_shape=[2, 2], group=WIDE),
             _node("ReorderOutput", "c", "y", channels=12),
         ]
-        weights = {"W": floats(16, 1, 2, 2, seed=1), "B": floats(16)}
-        yield Case(f"depthwise-{channels_last}", *_nchwc(nodes, {"x": feeds["x"]}, **weights))
+        weights = {"W": floats(WIDE, 1, 2, 2, seed=1), "B": floats(WIDE)}
+        yield _blocks(f"depthwise-{channels_last}", nodes, {"x": feeds["x"]}, width, **weights)
 
 
 @cases("AveragePool", NCHWC)
@@ -251,9 +356,9 @@ def pools_of_blocks() -> _Cases:
         nodes = [
             _node("ReorderInput", "x", "b"),
             _node(op, "b", "c", **({} if op.startswith("Global") else window)),
-            _node("ReorderOutput", "c", "y", channels=16),
+            _node("ReorderOutput", "c", "y", channels=WIDE),
         ]
-        yield Case(op, *_nchwc(nodes, {"x": floats(2, 16, 3, 5)}))
+        yield _blocks(op, nodes, {"x": floats(2, WIDE, 3, 5)}, width_here() or WIDE)
 
 
 @cases("Upsample", NCHWC)
@@ -274,6 +379,7 @@ def upsample() -> _Cases:
                 mode=mode,
                 coordinate_transformation_mode=transformation,
             ),
-            _node("ReorderOutput", "c", "y", channels=16),
+            _node("ReorderOutput", "c", "y", channels=WIDE),
         ]
-        yield Case(f"{mode}-{transformation}", *_nchwc(nodes, {"x": floats(2, 16, 2, 3)}))
+        name = f"{mode}-{transformation}"
+        yield _blocks(name, nodes, {"x": floats(2, WIDE, 2, 3)}, width_here() or WIDE)
