@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import count
 from typing import Any
 
 import networkx as nx
@@ -412,10 +413,20 @@ def _captures(node: onnx.NodeProto) -> list[str]:
     return list(found)
 
 
+def _formal_names(graph: onnx.GraphProto) -> Iterator[str]:
+    yield from (v.name for v in graph.input)
+    yield from (t.name for t in graph.initializer)
+    yield from (s.values.name for s in graph.sparse_initializer)
+
+
+def own_names(graph: onnx.GraphProto) -> Iterator[str]:
+    """The values that a graph has of its own: those of its subgraphs not."""
+    yield from _formal_names(graph)
+    yield from (name for node in graph.node for name in node.output if name)
+
+
 def _free_names(graph: onnx.GraphProto) -> list[str]:
-    own = {v.name for v in graph.input}
-    own.update(t.name for t in graph.initializer)
-    own.update(s.values.name for s in graph.sparse_initializer)
+    own = set(_formal_names(graph))
     free: dict[str, None] = {}
     for node in graph.node:
         for name in (*node.input, *_captures(node)):
@@ -591,13 +602,33 @@ def bind(
         else:
             bound = attribute
         for graph in ([bound.g] if bound.HasField("g") else []) + list(bound.graphs):
-            own = {v.name for v in graph.input} | {t.name for t in graph.initializer}
+            own = set(own_names(graph))
             outer = {old: new for old, new in renamed.items() if old not in own}
+            # What comes from outside must not be hidden by a value that happens to have its name.
+            hiding = own.intersection(outer.values())
+            outer.update(fresh_names(hiding, own.union(outer.values())))
+            rename(graph, outer)
             for inner in graph.node:
                 bind(inner, outer, given)
-            for output in graph.output:
-                output.name = outer.get(output.name, output.name)
         attributes.append(bound)
     copies = [AttributeProto.FromString(a.SerializeToString()) for a in attributes]
     del node.attribute[:]
     node.attribute.extend(copies)
+
+
+def fresh_names(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+    """For each of some names one that is not taken, nor given to another."""
+    found: dict[str, str] = {}
+    used = set(taken)
+    for name in sorted(names):
+        numbered = (f"{name}.{k}" for k in count(1))
+        found[name] = next(other for other in numbered if other not in used)
+        used.add(found[name])
+    return found
+
+
+def rename(graph: onnx.GraphProto, renamed: Mapping[str, str]) -> None:
+    """Give other names to what a graph takes and returns, in place: its nodes are left alone."""
+    tensors = [*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)]
+    for value in (*graph.input, *graph.output, *graph.value_info, *tensors):
+        value.name = renamed.get(value.name, value.name)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from math import prod
 from typing import Any, Literal, TypeAlias
 
@@ -34,12 +33,12 @@ from rfgraph.validation.protos import (
     input_of,
     is_container,
     key_of,
-    made_in,
     names_in,
     needed,
     node_interpolates,
     opsets_of,
     reads_of,
+    runnable,
     subgraphs_of,
     types_of,
     walk,
@@ -115,7 +114,7 @@ def poisoned(
     >>> print(probe.lost["z"])
     NonZero 'NonZero_1': the size of its output depends on the data
     """
-    # Functions are inlined as the analysis has them, so that all names are the same.
+    model = runnable(model)
     light = read(model)
     weights = {t.name for t in model.graph.initializer}
     weights.update(t.values.name for t in model.graph.sparse_initializer)
@@ -192,8 +191,7 @@ def interpolates(model: onnx.ModelProto) -> bool:
     >>> interpolates(model)
     True
     """
-    bodies = [model.graph.node, *(function.node for function in model.functions)]
-    return any(node_interpolates(node) for body in bodies for node in walk(body))
+    return any(node_interpolates(node) for node in walk(model.graph.node))
 
 
 class KnownShapes:
@@ -415,9 +413,6 @@ class Rewriting:
         """
         if node.input[0] in self.live:
             raise LostError("which branch is taken is decided by the data")
-        names = list(chain.from_iterable(map(made_in, subgraphs_of(node))))
-        if len(names) != len(set(names)):
-            raise LostError("values inside of its branches have the same name")
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
         outside, casts = self.nodes, self._casts

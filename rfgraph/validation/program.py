@@ -14,12 +14,11 @@ import onnx
 
 from rfgraph.analysis import Analysis, Model, analyze
 from rfgraph.errors import QueryError, RFGraphError
-from rfgraph.graph import read
 from rfgraph.model_file import whole
 from rfgraph.reads import Shape
 from rfgraph.validation import feeds as random_feeds
 from rfgraph.validation.poison import Taps, interpolates, poisoned
-from rfgraph.validation.protos import NCHWC
+from rfgraph.validation.protos import NCHWC, runnable
 from rfgraph.validation.runs import Program, opened, runner
 
 # Values inside that are tested unless some are named.
@@ -103,6 +102,7 @@ def subject(
     """
     alone = analyze(model, shapes=shapes, values=values, assume=assume, **options)
     proto, folder = whole(model)
+    proto = runnable(proto)
 
     def ready(analysis: Analysis, rows: int) -> Subject:
         untested: dict[str, str] = {}
@@ -187,8 +187,7 @@ def _candidates(
     untested: dict[str, str],
 ) -> list[str]:
     """The values that can be looked at, of those that are asked for."""
-    nodes = read(proto).proto.graph.node if proto.functions else proto.graph.node
-    made = {name for node in nodes for name in node.output}
+    made = {name for node in proto.graph.node for name in node.output}
     asked = analysis.tensors
     if patterns is not None:
         wanted: set[str] = set()
@@ -243,10 +242,6 @@ def _models(
         blocked = _blocked(proto)
         untested.update((t, _BLOCKED) for t in tensors if t in blocked)
         tensors = [t for t in tensors if t not in blocked]
-        if proto.functions:
-            # Inlined as the analysis has them, so that all names are the same.
-            del shown.graph.node[:], shown.functions[:]
-            shown.graph.node.extend(read(proto).proto.graph.node)
         outputs = {o.name for o in shown.graph.output}
         shown.graph.output.extend(onnx.ValueInfoProto(name=t) for t in tensors if t not in outputs)
         return tensors, [shown]

@@ -7,6 +7,9 @@ from typing import Any, TypeAlias
 
 import onnx
 from onnx import TensorProto, helper
+from onnx.inliner import inline_local_functions
+
+from rfgraph.graph import fresh_names, key_of_call, key_of_function, own_names, read, rename
 
 Shape: TypeAlias = tuple[int, ...]
 Key: TypeAlias = tuple[str, str]
@@ -50,8 +53,8 @@ def reads_of(node: onnx.NodeProto) -> set[str]:
     return names - {""}
 
 
-def opsets_of(model: onnx.ModelProto) -> dict[str, int]:
-    """Versions of the operator sets that a model imports, by domain."""
+def opsets_of(model: onnx.ModelProto | onnx.FunctionProto) -> dict[str, int]:
+    """Versions of the operator sets that a model or a function imports, by domain."""
     return {o.domain if o.domain != "ai.onnx" else "": o.version for o in model.opset_import}
 
 
@@ -166,4 +169,54 @@ _INTERPOLATIONS: Mapping[Key, str] = {
 }
 
 
-# ---------------------------------------------------------------- rewriting
+# ---------------------------------------------------------------- copies
+
+
+def runnable(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without functions, in which no two values and no two nodes of a graph have one name.
+
+    The values of the main graph have the names of the analysis.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    if copy.functions:
+        nodes = read(model).proto.graph.node
+        del copy.graph.node[:]
+        copy.graph.node.extend(nodes)
+        imported = opsets_of(copy)
+        for function in model.functions:
+            for domain, version in opsets_of(function).items():
+                if domain not in imported:
+                    imported[domain] = version
+                    copy.opset_import.add(domain=domain, version=version)
+        if {key_of_call(node) for node in walk(nodes)}.isdisjoint(
+            map(key_of_function, model.functions)
+        ):
+            del copy.functions[:]
+        else:
+            # Calls in subgraphs, whose values the analysis does not name as they are in the file.
+            copy = inline_local_functions(copy)
+    _distinguish(copy.graph, {}, set(own_names(copy.graph)))
+    return copy
+
+
+def _distinguish(graph: onnx.GraphProto, renamed: Mapping[str, str], taken: set[str]) -> None:
+    """Give names of their own to the nodes of a graph, and to all values inside of its nodes."""
+    nodes: set[str] = set()
+    for node in graph.node:
+        if node.name in nodes:
+            node.name = fresh_names([node.name], nodes)[node.name]
+        if node.name:
+            nodes.add(node.name)
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+        for inner in subgraphs_of(node):
+            own = set(own_names(inner))
+            inside = {name: new for name, new in renamed.items() if name not in own}
+            known = own & taken
+            taken |= own
+            if known:
+                inside |= fresh_names(known, taken)
+                taken.update(inside.values())
+            rename(inner, inside)
+            _distinguish(inner, inside, taken)
