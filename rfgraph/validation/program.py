@@ -17,6 +17,7 @@ from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.model_file import whole
 from rfgraph.reads import Shape
 from rfgraph.validation import feeds as random_feeds
+from rfgraph.validation.leaks import without_leaks
 from rfgraph.validation.poison import Taps, interpolates, poisoned
 from rfgraph.validation.protos import NCHWC, runnable
 from rfgraph.validation.runs import Program, opened, runner
@@ -239,6 +240,7 @@ def _models(
     if not poison:
         shown = onnx.ModelProto()
         shown.CopyFrom(proto)
+        without_leaks(shown)
         blocked = _blocked(proto)
         untested.update((t, _BLOCKED) for t in tensors if t in blocked)
         tensors = [t for t in tensors if t not in blocked]

@@ -250,6 +250,56 @@ def _one_hot(probe: Rewriting, node: onnx.NodeProto) -> None:
 # ------------------------------------------------ operators on data of their own
 
 
+def _without_masks(probe: Rewriting, node: onnx.NodeProto) -> onnx.NodeProto:
+    """The same node with masks that leave out nothing, in place of those that do not live.
+
+    What a mask leaves out is read, and multiplied by zero: data, and no structure.
+    """
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    for k in _MASKS[key_of(node)]:
+        name = input_of(node, k)
+        if name and name not in probe.live:
+            copy.input[k] = _open_mask(probe, node, name)
+    return copy
+
+
+def _open_mask(probe: Rewriting, node: onnx.NodeProto, name: str) -> str:
+    """Zeros of floats, which are added; ones of others, or lengths that take in all keys."""
+    shape = probe.shapes[name]
+    kind = probe.types.get(name, TensorProto.FLOAT)
+    array: np.ndarray
+    if kind in FLOATS:
+        array = np.zeros(shape, np.float32)
+    elif kind == TensorProto.BOOL or len(shape) != 1:
+        array = np.ones(shape, helper.tensor_dtype_to_np_dtype(kind))
+    else:
+        first, past = _KEYS[key_of(node)]
+        batch, *_, keys = probe.shapes[node.input[first]][:-1]
+        keys += probe.shapes[node.input[past]][-2] if input_of(node, past) else 0
+        if shape not in ((batch,), (2 * batch,)):
+            raise LostError(f"its mask '{name}' has a form that is not followed")
+        # Where they end, and where they begin.
+        array = np.repeat(np.array([keys, 0], np.int32), batch)[: shape[0]]
+    made = probe.constant(array, array.dtype.type)
+    probe.shapes.added[made] = shape
+    return made
+
+
+def _attention(probe: Rewriting, node: onnx.NodeProto) -> None:
+    """Itself without masks, on data of its own where it cuts keys."""
+    copy = _without_masks(probe, node)
+    if _cuts_keys(probe, copy):
+        _compared(probe, copy)
+    else:
+        probe.nodes.append(probe.with_floats(copy))
+
+
+def _compared_without_masks(probe: Rewriting, node: onnx.NodeProto) -> None:
+    """The same operator without masks, compared."""
+    _compared(probe, _without_masks(probe, node))
+
+
 def _compared(probe: Rewriting, node: onnx.NodeProto) -> None:
     """The same operator on generic data, and on data that differ where there is NaN.
 
@@ -651,6 +701,10 @@ def _cuts_keys(probe: Rewriting, node: onnx.NodeProto) -> bool:
     return bool(input_of(node, 3)) and probe.shapes[node.input[3]][-1] != keys
 
 
+def _cut_or_masked(probe: Rewriting, node: onnx.NodeProto) -> bool:
+    return bool(input_of(node, 3)) or _cuts_keys(probe, node)
+
+
 def _to_reals(probe: Rewriting, node: onnx.NodeProto) -> bool:
     given = attributes_of(node)
     return bool(given.get("inverse") and given.get("onesided"))
@@ -831,7 +885,7 @@ _FUSED: Mapping[Key, Rule] = {
 
 _RECURRENT = "with a bias some sizes of it clip, and lose NaN; activations may"
 _MASKED = "what is masked is multiplied by zero, and 0 * NaN is NaN"
-_ITSELF = "itself on data of its own, compared"
+_ITSELF = "itself without masks, on data of its own, compared"
 
 # Of operators that are compared, the inputs whose change shows in what they make: a bias of all
 # keys cancels in a softmax.
@@ -843,15 +897,31 @@ _COMPARED: Mapping[Key, Collection[int]] = {
     (MICROSOFT, "QAttention"): (0, 8),
 }
 
+# Inputs that say which keys are left out.
+_MASKS: Mapping[Key, Collection[int]] = {
+    ("", "Attention"): (3,),
+    (MICROSOFT, "Attention"): (3, 5),
+    (MICROSOFT, "MultiHeadAttention"): (4, 5),
+    (MICROSOFT, "GroupQueryAttention"): (10,),
+    (MICROSOFT, "QAttention"): (5,),
+}
+
+# Where a mask may have lengths: the inputs with the keys, and with those of the past.
+_KEYS: Mapping[Key, tuple[int, int]] = {
+    (MICROSOFT, "Attention"): (0, 4),
+    (MICROSOFT, "MultiHeadAttention"): (1, 6),
+    (MICROSOFT, "QAttention"): (0, 8),
+}
+
 _SEQUENCES: Mapping[Key, Rule] = {
     **{
         ("", name): Rule(_RECURRENT, "itself without bias", _recurrent)
         for name in ("GRU", "LSTM", "RNN")
     },
-    ("", "Attention"): Rule(_MASKED, _ITSELF, _compared, _cuts_keys),
+    ("", "Attention"): Rule(_MASKED, _ITSELF, _attention, _cut_or_masked),
     ("", "DFT"): Rule("of an inverse to reals it mixes more", "nothing", _depart, _to_reals),
     **{
-        (MICROSOFT, name): Rule(_MASKED, _ITSELF, _compared)
+        (MICROSOFT, name): Rule(_MASKED, _ITSELF, _compared_without_masks)
         for name in ("Attention", "GroupQueryAttention", "MultiHeadAttention", "QAttention")
     },
 }

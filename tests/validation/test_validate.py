@@ -18,8 +18,11 @@ import pytest
 import rfgraph
 from rfgraph.reads import WHOLE, Elementwise, PerAxis, Read, same, window
 from rfgraph.validation import program, runs
+from rfgraph.validation.leaks import without_leaks
 from rfgraph.validation.report import END_NOT_SEEN, NOT_SEEN, OUTSIDE_BOUNDS, OUTSIDE_SUPPORT
 from tests.mutation import with_step
+from tests.oracle.observe import session
+from tests.oracle.perturbation import single
 
 METHODS = ("perturb", "poison")
 RNG = np.random.default_rng(3)
@@ -623,3 +626,106 @@ def test_values_in_blocks_of_channels_are_not_compared(tmp_path: Path) -> None:
     assert "lie in blocks" in " ".join(perturbed.untested.values())
     assert "y" in perturbed.units
     assert poisoned.total.attained == poisoned.total.ends
+
+
+# ---------------------------------------------------------------- what kernels do besides
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("method", METHODS)
+def test_a_running_sum_over_channels_leaks_nothing(method: Any, seed: int) -> None:
+    """LRN's kernel lets through about 3e-6 of what has left its window, of some numbers."""
+    text = "net (float[1, 19, 4, 5] x) => (float[1, 19, 4, 5] y) {{ {} }}"
+    lrn = "LRN <size = 5, alpha = 1.0> (x)"
+    branches = f"a () => (float[1, 19, 4, 5] u) {{ u = {lrn} }}"
+    for made in (
+        net(text.format(f"a = {lrn} b = Exp(a) y = LRN <size = 3, alpha = 0.5> (b)")),
+        net(
+            text.format(
+                f"y = If (c) <then_branch = {branches}, else_branch = {branches.replace('u', 'v')}>"
+            ),
+            {"c": np.array(True)},
+        ),
+    ):
+        found = rfgraph.validate(made, method=method, seed=seed, samples=19, seconds=None)
+        assert found.ok
+        assert "y" in found.units
+        if method == "poison":
+            assert found.total.attained == found.total.ends
+
+
+def test_an_error_in_a_window_over_channels_is_found(claiming: Any) -> None:
+    """One channel too few."""
+    model = net("net (float[1, 19, 2, 2] x) => (float[1, 19, 2, 2] y) { y = LRN <size = 5> (x) }")
+    claiming("y", [PerAxis(0, (same(0), window(1, 4, 1, 1, 2), same(2), same(3)))])
+    for method in METHODS:
+        assert not rfgraph.validate(model, method=method, seconds=None).ok  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "attributes"),
+    [(1, (2, 7, 3, 2), {}), (3, (1, 5, 1, 4), {"alpha": 0.9, "beta": 0.6}), (9, (1, 5, 2, 2), {})],
+)
+@pytest.mark.parametrize("opset", [8, 13, 21])
+def test_what_stands_in_for_lrn_computes_the_same(
+    size: int, shape: tuple[int, ...], attributes: dict[str, float], opset: int
+) -> None:
+    for dtype, tolerance in ((np.float32, 1e-5), (np.float16, 1e-2)):
+        x = RNG.standard_normal(shape).astype(dtype)
+        model, feeds = single("LRN", {"x": x}, size=size, opset=opset, **attributes)
+        model.graph.output[0].ClearField("type")
+        (before,) = session(model).run(None, feeds)
+        without_leaks(model)
+        assert "LRN" not in {node.op_type for node in model.graph.node}
+        (after,) = session(model).run(None, feeds)
+        assert after.dtype == before.dtype
+        np.testing.assert_allclose(before, after, rtol=tolerance, atol=tolerance)
+
+
+INF = float("inf")
+KEPT = np.zeros((4, 4), np.float32)
+FLOAT_MASK = np.array([[0, 0, -INF, -INF], [-INF] * 4, [0, 0, 0, 0], [0, -INF, 0, 0]], np.float32)
+HEADS = "net (float[1, 2, 4, 3] q, float[1, 2, 4, 3] k, float[1, 2, 4, 3] v) => "
+FLAT = "net (float[1, 4, 6] q, float[1, 4, 6] k, float[1, 4, 6] v) => (float[1, 4, 6] y) "
+MULTI = f"{FLAT} {{ y = com.microsoft.MultiHeadAttention <num_heads = 2> (q, k, v, , %s) }}"
+OWN = (
+    "net (float[1, 4, 6] x) => (float[1, 4, 6] y) "
+    "{ y = com.microsoft.Attention <num_heads = 2> (x, w, b, %s) }"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "mask"),
+    [
+        (f"{HEADS} (float[1, 2, 4, 3] y) {{ y = Attention(q, k, v, m) }}", FLOAT_MASK),
+        (f"{HEADS} (float[1, 2, 4, 3] y) {{ y = Attention(q, k, v, m) }}", FLOAT_MASK == 0),
+        (f"{HEADS} (float[1, 2, 4, 3] y) {{ y = Attention(q, k, v, m) }}", KEPT + -1e38),
+        (
+            f"{HEADS} (float[1, 2, 4, 3] y) {{ y = Attention <is_causal = 1> (q, k, v, m) }}",
+            FLOAT_MASK,
+        ),
+        (MULTI % ", m", FLOAT_MASK.reshape(1, 1, 4, 4)),
+        (MULTI % "m", np.array([[1, 1, 0, 0]], np.int32)),
+        (MULTI % "m", np.array([2], np.int32)),
+        (OWN % ", , m", np.tile(FLOAT_MASK, (1, 2, 1, 1))),
+        (OWN % "m", np.array([3], np.int32)),
+        (OWN % "m", np.array([3, 1], np.int32)),
+        (
+            f"{HEADS} (float[1, 2, 4, 3] y) {{ t = Transpose <perm = [0, 1, 3, 2]> (k) "
+            "s = MatMul(q, t) a = Add(s, m) p = Softmax <axis = -1> (a) y = MatMul(p, v) }",
+            FLOAT_MASK,
+        ),
+    ],
+)
+def test_what_a_mask_leaves_out_is_structure(text: str, mask: np.ndarray) -> None:
+    """A mask is added to the scores: the specification reads what it leaves out, a row of -inf too.
+
+    onnxruntime's kernels make numbers of such a row, or NaN.
+    """
+    model = net(text, {"m": mask, "w": weights(6, 18), "b": weights(18)})
+    model.opset_import.add(domain="com.microsoft", version=1)
+    model.opset_import[0].version = 23
+    for method in METHODS:
+        found = rfgraph.validate(model, method=method, seconds=None, exhaustive=True)  # type: ignore[arg-type]
+        assert found.ok, found.violations[0]
+        assert "y" in found.units
