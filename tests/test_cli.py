@@ -86,7 +86,7 @@ def test_the_table(rf: Rfgraph) -> None:
 
 
 def test_the_table_of_the_readme(rf: Rfgraph) -> None:
-    readme = (MODELS.parent / "README.md").read_text()
+    readme = (MODELS.parent / "README.md").read_text(encoding="utf-8")
     shown = readme.partition("rfgraph show models/resnet50.onnx\n```\n\n```\n")[2]
     head, _, tail = shown.partition("```")[0].partition("   ...\n")
     _, out, _ = rf("show", RESNET)

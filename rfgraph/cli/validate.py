@@ -65,7 +65,8 @@ def add(commands: Any) -> None:
         type=float,
         default=20.0,
         metavar="N",
-        help="begin no run after so many seconds (20; inf: make all runs)",
+        help="begin no run after so many seconds: until then an even sample of all of them is "
+        "made (20; inf: all)",
     )
     command.add_argument(
         "--exhaustive",

@@ -82,6 +82,7 @@ def validation(found: Validation) -> str:
             "planned": found.planned,
             "naive": found.naive,
             "probes": found.probes,
+            "coverage": [asdict(part) for part in found.coverage],
             "seconds": round(found.seconds, 3),
             "interrupted": found.interrupted,
             "tested": [

@@ -5,6 +5,9 @@ from __future__ import annotations
 from rfgraph.render.text import aligned, box, plain, shape, share
 from rfgraph.validation.report import Validation, Violation
 
+# So many inputs are listed.
+_INPUTS = 8
+
 
 def text(found: Validation) -> str:
     """The table, the violations and the notes."""
@@ -32,18 +35,20 @@ def text(found: Validation) -> str:
 
 
 def _summary(found: Validation) -> list[str]:
-    units, total = sum(found.units.values()), found.total
+    units, total, analysis = sum(found.units.values()), found.total, found.analysis
+    values = sum(1 for tensor in analysis.tensors if tensor not in analysis.inputs)
     lines = [
-        f"{found.method}, seed {found.seed}: {units:,} units of {len(found.units)} values, against "
-        f"{found.probes:,} planes and elements of the inputs",
-        f"{found.passes:,} forward passes in {found.seconds:.1f} s"
-        + (f", of {found.planned:,} for all" if not found.complete else "")
-        + f"; one for each input element would be {found.naive:,}",
+        f"{found.method}, seed {found.seed}: all {units:,} units of {len(found.units)} of {values} "
+        f"values, by {found.passes:,} forward passes in {found.seconds:.1f} s; one for each input "
+        f"element would be {found.naive:,}",
+        *_changed(found),
     ]
-    if found.interrupted:
-        lines.append("interrupted: what is told was tested until then")
-    elif not found.complete:
-        lines.append("the time is up: --seconds gives more, inf all of it")
+    if not found.complete:
+        why = "interrupted" if found.interrupted else "a sample, as long as --seconds allows"
+        lines.append(
+            f"{why}: {found.passes:,} of {found.planned:,} passes, spread evenly over the inputs"
+            + (f"; all take {_duration(found)} (--seconds inf)" if found.passes else "")
+        )
     if not found.tested and found.ok:
         lines.append("nothing was tested")
     elif found.ok:
@@ -53,6 +58,34 @@ def _summary(found: Validation) -> list[str]:
         values = len({v.value for v in found.violations})
         lines.append(f"claims are contradicted {found.contradictions:,} times, of {values} values")
     return lines
+
+
+def _changed(found: Validation) -> list[str]:
+    """What was changed, a line for each input; of many inputs the first ones."""
+    lines = []
+    inputs = list(dict.fromkeys(part.input for part in found.coverage))
+    for name in inputs[:_INPUTS]:
+        planes, elements = [], ""
+        for part in (part for part in found.coverage if part.input == name):
+            many = "all" if part.changed == part.there else f"{part.changed:,} of"
+            if part.axis is None:
+                elements = f"{many} {part.there:,} elements"
+            else:
+                planes.append(f"{part.axis} ({many} {part.there:,})")
+        across = f"planes across axis {', '.join(planes)}" if planes else ""
+        lines.append(f"changed of '{plain(name)}': {'; '.join(filter(None, (across, elements)))}")
+    if len(inputs) > _INPUTS:
+        lines.append(f"and of {len(inputs) - _INPUTS:,} more inputs")
+    return lines
+
+
+def _duration(found: Validation) -> str:
+    """How long all passes take, judged by those that were made."""
+    seconds = found.seconds * found.planned / found.passes
+    for size, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"about {seconds / size:,.0f} {unit}"
+    return f"about {seconds:,.0f} seconds"
 
 
 def _violation(violation: Violation) -> str:

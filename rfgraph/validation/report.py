@@ -45,6 +45,29 @@ class Tally:
 
 
 @dataclass
+class Coverage:
+    """How much of an input is changed: planes across one axis, or single elements.
+
+    Attributes
+    ----------
+    input : str
+        The input.
+    axis : int or None
+        The axis across which these are planes; None for elements.
+    there : int
+        How many there are.
+    planned, changed : int
+        How many all runs change, and how many have been changed: spread evenly over the axis.
+    """
+
+    input: str
+    axis: int | None
+    there: int
+    planned: int = 0
+    changed: int = 0
+
+
+@dataclass
 class Violation:
     """A claim that a run contradicts.
 
@@ -110,6 +133,8 @@ class Validation:
         What else is to be known.
     planned, passes : int
         Forward passes that all runs take, and those that were made.
+    coverage : list of Coverage
+        What was changed, and what is left: by input and axis.
     probes : int
         Planes and elements that were changed.
     naive : int
@@ -133,10 +158,15 @@ class Validation:
     notes: list[str] = field(default_factory=list)
     planned: int = 0
     passes: int = 0
-    probes: int = 0
+    coverage: list[Coverage] = field(default_factory=list)
     naive: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+
+    @property
+    def probes(self) -> int:
+        """How many planes and elements were changed."""
+        return sum(part.changed for part in self.coverage)
 
     @property
     def complete(self) -> bool:

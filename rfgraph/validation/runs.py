@@ -157,6 +157,7 @@ class Runner:
         self._lock = Lock()
         self._kept: OrderedDict[tuple[str, ...], list[dict[str, np.ndarray]]] = OrderedDict()
         self._unstable: set[str] = set()
+        self._ranges: dict[str, Range] = {}
 
     def run(self, names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         """The values `names` of every model of the program."""
@@ -200,11 +201,20 @@ class Runner:
             old = feeds[change.input]
             new = np.array(old)
             at = change.within(old.shape)
-            new[at] = np.nan if self.program.poison else other_numbers(old[at], old, rng)
+            new[at] = (
+                np.nan
+                if self.program.poison
+                else other_numbers(old[at], self._range(change.input), rng)
+            )
             feeds[change.input] = new
         for name, kept in (places or {}).items():
             feeds[name] = np.where(kept, feeds[name], self.program.feeds[name])
         return feeds
+
+    def _range(self, name: str) -> Range:
+        if name not in self._ranges:
+            self._ranges[name] = Range.of(np.asarray(self.program.feeds[name]))
+        return self._ranges[name]
 
     def moved(
         self, names: Sequence[str], feeds: Mapping[str, np.ndarray]
@@ -261,23 +271,50 @@ def differs(old: Any, new: Any) -> np.ndarray:
     return apart
 
 
-def other_numbers(old: np.ndarray, every: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Other numbers in place of `old`, a part of `every`, of the same type."""
+@dataclass(frozen=True)
+class Range:
+    """What an input holds.
+
+    Attributes
+    ----------
+    low, high : int
+        The least and the greatest, of whole numbers.
+    spread : float
+        The standard deviation, of floats; their size where there is none.
+    """
+
+    low: int = 0
+    high: int = 0
+    spread: float = 1.0
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> Range:
+        """Of all numbers of an array."""
+        if array.dtype.kind in "iu":
+            return cls(int(array.min()), int(array.max()))
+        if array.dtype.kind != "f":
+            return cls()
+        wide = array.astype(np.float64)
+        within = wide[np.isfinite(wide)]
+        if not within.size:
+            return cls()
+        return cls(spread=float(within.std()) or abs(float(within[0])) or 1.0)
+
+
+def other_numbers(old: np.ndarray, every: Range, rng: np.random.Generator) -> np.ndarray:
+    """Other numbers in place of `old`, of the same type, of an input that holds `every`."""
     if old.dtype == bool:
         return ~old
     if old.dtype.kind in "iu":
         # Only what occurs is known to be allowed.
-        low, high = int(every.min()), int(every.max())
+        low, high = every.low, every.high
         if high == low:
             high = low + 1
         step = rng.integers(1, high - low + 1, old.shape)
         return ((old.astype(np.int64) - low + step) % (high - low + 1) + low).astype(old.dtype)
-    wide, finite = every.astype(np.float64), np.isfinite(old)
-    within = wide[np.isfinite(wide)]
-    spread = float(within.std()) or abs(float(within[0])) or 1.0 if within.size else 1.0
     jitter = rng.uniform(0.5, 1.0, old.shape) * rng.choice((-1, 1), old.shape)
-    before = np.where(finite, old.astype(np.float64), 0)
-    amount = spread * rng.choice(_AMPLITUDES)
+    before = np.where(np.isfinite(old), old.astype(np.float64), 0)
+    amount = every.spread * rng.choice(_AMPLITUDES)
     made: np.ndarray = (before + amount * jitter).astype(old.dtype)
     return made
 

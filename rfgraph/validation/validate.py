@@ -23,6 +23,7 @@ from rfgraph.validation.report import (
     CLAIMS,
     OUTSIDE_BOUNDS,
     OUTSIDE_SUPPORT,
+    Coverage,
     Tally,
     Validation,
     Violation,
@@ -87,7 +88,8 @@ def validate(
         At most so many planes across each axis, and elements of each input. If left out all
         planes and 32 elements.
     seconds : float, optional
-        No run begins after so many seconds. None: all runs are made.
+        No run begins after so many seconds, but one is always made. What the runs until then have
+        changed is spread evenly over the inputs. None: all runs are made.
     exhaustive : bool, optional
         Whether every plane and every element is changed in a run of its own. Else planes share
         one where no unit that may see one of them comes within its field's size of another:
@@ -253,6 +255,13 @@ class _Count:
         self._narrowed: dict[tuple[str, Shape, int], np.ndarray | None] = {}
         analysis = tested.analysis
         report.naive = sum(prod(analysis.extent(n) or ()) for n in tested.inputs)
+        self._coverage: dict[tuple[str, int | None], Coverage] = {}
+        for change in (change for run in runs for change in run.changes):
+            shape = analysis.extent(change.input) or ()
+            there = prod(shape) if change.axis is None else shape[change.axis]
+            part = Coverage(change.input, change.axis, there)
+            self._coverage.setdefault((change.input, change.axis), part).planned += change.many
+        report.coverage = list(self._coverage.values())
 
     def orders(self) -> Iterator[Order]:
         """All forward passes, with what is claimed of each."""
@@ -276,7 +285,8 @@ class _Count:
             return
         if result.number not in self._counted:
             self._counted.add(result.number)
-            report.probes += sum(change.many for change in run.changes)
+            for change in run.changes:
+                self._coverage[change.input, change.axis].changed += change.many
         self._unstable.update(result.unstable)
         self._blank.update(result.blank)
         name = run.changes[0].input

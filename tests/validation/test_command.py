@@ -38,8 +38,11 @@ def test_a_clean_model(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].split() == ["value", "operator", "shape", "ends", "seen", "contradicted"]
     assert lines[1].split() == ["a", "Conv", "1x3x12x12", "100%", "-"]
     assert lines[3].split() == ["*", "y", "MaxPool", "1x3x6x6", "100%", "-"]
-    assert lines[4].startswith("poison, seed 0: 972 units of 3 values, against 58 planes")
-    assert "one for each input element would be 288" in lines[5]
+    assert lines[4].startswith("poison, seed 0: all 972 units of 3 of 3 values, by ")
+    assert "one for each input element would be 288" in lines[4]
+    assert lines[5] == (
+        "changed of 'x': planes across axis 1 (all 2), 2 (all 12), 3 (all 12); 32 of 288 elements"
+    )
     assert lines[6].startswith("no claim is contradicted")
 
 
@@ -94,8 +97,18 @@ def test_an_interruption_is_told(
     monkeypatch.setattr(command, "validate", interrupted)
     code, out, _ = run(capsys, model)
     assert code == 2
-    assert "interrupted: what is told was tested until then" in out
-    assert "3 forward passes" in out
+    assert "by 3 forward passes" in out
+    assert "interrupted: 3 of " in out
+
+
+def test_a_sample_says_of_what(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, model, "--seconds", "1e-6", "--exhaustive")
+    assert code == 0
+    (said,) = [line for line in out.splitlines() if line.startswith("a sample")]
+    assert said.startswith("a sample, as long as --seconds allows: 1 of 58 passes, spread evenly")
+    assert said.endswith("(--seconds inf)")
+    assert "changed of 'x': planes across axis 1 (1 of 2), 2 (0 of 12)" in out
+    assert "no claim is contradicted" in out
 
 
 def test_what_can_not_be_tested_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

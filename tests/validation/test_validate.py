@@ -27,6 +27,8 @@ from tests.oracle.perturbation import single
 METHODS = ("perturb", "poison")
 RNG = np.random.default_rng(3)
 
+validate_module = sys.modules["rfgraph.validation.validate"]
+
 
 def net(text: str, constants: dict[str, Any] | None = None, opset: int = 21) -> onnx.ModelProto:
     model = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["" : {opset}]> {text}')
@@ -467,6 +469,31 @@ def test_the_budget_ends_it() -> None:
     assert not found.complete
 
 
+def test_what_is_tested_until_the_time_is_up_is_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After half of the passes: both ends of each axis, no gap wider than a quarter of it."""
+    begun = iter([0.0, 0.0, *[1.0] * 19, *[3.0] * 9])
+    monkeypatch.setattr(validate_module.time, "monotonic", lambda: next(begun))
+    changed = []
+    run = runs.Runner.changed
+
+    def remember(self: runs.Runner, order: Any, *arguments: Any) -> Any:
+        changed.extend(order.changes)
+        return run(self, order, *arguments)
+
+    monkeypatch.setattr(runs.Runner, "changed", remember)
+    model = net("net (float[1, 1, 16, 16] x) => (float[1, 1, 16, 16] y) { y = Neg(x) }")
+    found = rfgraph.validate(model, seconds=2, exhaustive=True, samples=16)
+    assert (found.passes, found.planned) == (20, 16 + 16 + 16)
+    covered = {c.axis: (c.there, c.planned, c.changed) for c in found.coverage}
+    assert covered == {2: (16, 16, 7), 3: (16, 16, 7), None: (256, 16, 6)}
+    assert found.probes == 20
+    for axis in (2, 3):
+        seen = sorted(c.coordinates[axis][0] for c in changed if c.axis == axis)
+        assert seen[0] == 0
+        assert seen[-1] == 15
+        assert max(np.diff(seen)) <= 4
+
+
 def test_an_interruption_tells_what_was_tested() -> None:
     def interrupt(done: int, total: int) -> None:
         if done == 7:
@@ -572,7 +599,7 @@ def test_numbers_in_place_of_others() -> None:
         np.array([7, 7, 7], np.uint8),
         RNG.integers(-5, 5, (4, 4)),
     ):
-        new = runs.other_numbers(old, old, np.random.default_rng(0))
+        new = runs.other_numbers(old, runs.Range.of(old), np.random.default_rng(0))
         assert new.dtype == old.dtype
         assert (new != old).all()
         assert new.dtype.kind != "f" or np.isfinite(new).all()
