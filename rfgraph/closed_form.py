@@ -659,7 +659,7 @@ def axis_field(
         return AxisField.nothing()
     if local:
         near = [t for t in terms if not t.marks >> axis & 1]
-        if not near and any(_is_endless(t, axis) for t in terms):
+        if any(_is_endless(t, axis) for t in near or terms):
             return AxisField.endless()
         known = _summary(near or terms, axis, at or {})
         return known if near or known is None else replace(known, is_global=True)

@@ -366,6 +366,8 @@ class Shapes:
                     if name and shape is not None:
                         kind = self.element_type(name) or _only_type(node, k) or kind
                         self._set(name, kind, self.named(name, shape), node)
+                if not made_by_rule and not node.domain and node.op_type in _PLACES:
+                    self._keep(node)
                 return
         if not node.domain and node.op_type in _TOLD and self._tell(node):
             return
@@ -452,7 +454,7 @@ class Shapes:
         given = self.sizes(node.inputs[-1])
         wanted = self._shapes.get(node.inputs[-1])
         source = self._shapes.get(node.inputs[0])
-        if wanted is None or len(wanted) != 1 or is_unknown(wanted[0]):
+        if wanted is None or len(wanted) != 1 or is_unknown(wanted[0]) or wanted[0] > MAX_RANK:
             return False
         if given is None:
             given = self.named(f"{name}, given", (None,) * wanted[0])
@@ -900,7 +902,13 @@ def _doubted(
             sure = shape_inference.infer_node_outputs(
                 schema, node.proto, given, data, opset_imports=imports
             )
-        except (shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+        except (
+            shape_inference.InferenceError,
+            onnx.checker.ValidationError,
+            RuntimeError,
+            ValueError,
+            TypeError,
+        ):
             # Not every number fits.
             continue
         for name, kind in sure.items():

@@ -143,6 +143,8 @@ def gather_nd(op: Operation) -> Reads:
     batch = op.attribute("batch_dims", 0)
     own = list(range(len(shape) - 1))
     depth = shape[-1]
+    if batch + depth > len(data):
+        raise ValueError(f"a place has {batch + depth} coordinates, and the data {len(data)} axes")
     indices = op.static(1)
     along: list[AxisRead] = [same(a) for a in range(batch)]
     if indices is None:
