@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import inf, isinf, isnan, lcm, nan, prod
+from math import inf, isinf, lcm, nan, prod
 from typing import overload
 
 import numpy as np
@@ -785,40 +785,61 @@ def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int]) -> AxisFie
         if pattern is None or pattern.is_list:
             return None
         patterns.append(pattern)
-    cells = _cells(terms, at)
     moving = {digit.axis for pattern in patterns for digit in pattern.digits if digit.grows}
-    fields: dict[AxisField, None] = {}
-    start: Number = nan
-    regular = cells is not None
-    for cell in cells or [_Cell(range(len(terms)), frozenset(), {})]:
-        united = _united([patterns[k] for k in cell.terms])
-        here = [_field(pattern, cell.first) for pattern in united]
-        if isnan(start):
-            start = min((f.start for f in here if f.size), default=nan)
-        fields.update(dict.fromkeys(here))
-        regular = regular and len(united) == 1
-    found = [field for field in fields if field.size]
-    if not found:
-        return AxisField.nothing()
-    if len(found) == 1 and regular:
-        return found[0]
-    # What differs with the place along the axis itself is told of the units as they are.
-    regular = regular and not any(cell.over & moving for cell in cells or ())
-    strides = {field.stride for field in found}
-    widest = max(strides, key=lambda stride: Fraction(stride) ** 2)
-    size = max(f.size for f in found)
-    if not regular or len(strides) > 1:
-        return AxisField(size, widest, start, _centre(start, size), nan, branches=tuple(found))
+    firsts = [_first_unit(term) for term in terms]
+    if len(terms) == 1:
+        return _field(patterns[0], firsts[0])
+    if any(moving & first.keys() for first in firsts):
+        # What differs with the place along the axis itself is told of the units as they are.
+        fields = [_field(*item) for item in zip(patterns, firsts, strict=True)]
+        begins = [
+            (sum(first.values()), field.start)
+            for field, first in zip(fields, firsts, strict=True)
+            if field.size
+        ]
+        return _branched(fields, min(begins, default=(0, nan))[1])
+    cells = _cells(terms, at)
+    if cells is None:
+        cells = [_Cell(range(len(terms)), {})]
+    united = [(_united([patterns[k] for k in cell.terms]), cell.first) for cell in cells]
+    figures = [[_field(pattern, first) for pattern in parts] for parts, first in united]
+    begins = [[f.start for f in here if f.size] for here in figures]
+    start = next((min(here) for here in begins if here), nan)
+    found = [f for f in dict.fromkeys(f for here in figures for f in here) if f.size]
+    if any(len(parts) > 1 for parts, _ in united) or len({f.stride for f in found}) > 1:
+        return _branched(found, start)
+    if len(found) < 2:
+        return found[0] if found else AxisField.nothing()
     return AxisField(
-        size,
-        widest,
+        max(f.size for f in found),
+        found[0].stride,
         start,
         _mean([f.centre for f in found]),
         min(f.smallest for f in found),
         max(f.back for f in found),
         max(f.ahead for f in found),
-        _together([f.phases for f in found], widest),
+        _together([f.phases for f in found], found[0].stride),
     )
+
+
+def _branched(fields: Sequence[AxisField], start: Number) -> AxisField:
+    """The field of paths that differ; what units see is still to be `measured`."""
+    found = [field for field in dict.fromkeys(fields) if field.size]
+    if not found:
+        return AxisField.nothing()
+    size = max(f.size for f in found)
+    widest = max((f.stride for f in found), key=lambda stride: Fraction(stride) ** 2)
+    return AxisField(size, widest, start, _centre(start, size), nan, branches=tuple(found))
+
+
+def _first_unit(term: Term) -> dict[int, int]:
+    """The first place at which the term holds, along axes along which it does not everywhere."""
+    first = {}
+    for a in range(term.masks[0].ndim - 1 if term.masks else 0):
+        places = _where(term.masks, a, 0)
+        if places is not None and len(places):
+            first[a] = int(places[0])
+    return first
 
 
 def _together(
@@ -842,14 +863,9 @@ def _together(
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """Units at which the same terms hold.
-
-    `over` has the axes of the value along which cells lie beside each other, `first` the cell's
-    first coordinate along each.
-    """
+    """Units at which the same terms hold, and the first of their coordinates along axes."""
 
     terms: Sequence[int]
-    over: frozenset[int]
     first: Mapping[int, int]
 
 
@@ -857,7 +873,7 @@ def _cells(terms: Sequence[Term], at: Mapping[int, int]) -> list[_Cell] | None:
     """The units, by which terms hold at them; None where these are too many."""
     masks = list({id(mask): mask for term in terms for mask in term.masks}.values())
     if not masks:
-        return [_Cell(range(len(terms)), frozenset(), {})]
+        return [_Cell(range(len(terms)), {})]
     starts: dict[int, np.ndarray] = {}
     for a in range(masks[0].ndim - 1):
         length = max(mask.shape[a + 1] for mask in masks)
@@ -881,21 +897,20 @@ def _cells(terms: Sequence[Term], at: Mapping[int, int]) -> list[_Cell] | None:
                 if mask.shape[a + 1] > 1:
                     mask = mask.take(places, axis=a + 1)
             holds[k] &= mask[0] < NOTHING
-    over = frozenset(a for a, places in starts.items() if len(places) > 1)
     found: dict[bytes, _Cell] = {}
     for place in np.ndindex(*dims):
         here = holds[(slice(None), *place)]
         key = here.tobytes()
         if here.any() and key not in found:
             first = {a: int(places[place[a]]) for a, places in starts.items()}
-            found[key] = _Cell(np.flatnonzero(here).tolist(), over, first)
+            found[key] = _Cell(np.flatnonzero(here).tolist(), first)
     return list(found.values())
 
 
 def _united(patterns: Sequence[Pattern]) -> list[Pattern]:
     """The patterns, united where they vary alike."""
     found: list[Pattern] = []
-    for pattern in patterns:
+    for pattern in {id(pattern): pattern for pattern in patterns}.values():
         for k, other in enumerate(found):
             both = least_of_any(other, pattern)
             if both is not None:
