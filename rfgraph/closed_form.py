@@ -500,7 +500,7 @@ class AxisField:
     stride : int, Fraction or 0
         Input elements between the fields of neighbouring units.
     start : int or -inf
-        The first input element that unit 0 sees; negative in the padding.
+        The first input element that unit 0 sees, of all its channels; negative in the padding.
     centre : Fraction or nan
         Of unit 0: ``start + (size - 1) / 2``. Where units differ, on the line through the mean of
         all units.
@@ -804,7 +804,7 @@ def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int]) -> AxisFie
     united = [(_united([patterns[k] for k in cell.terms]), cell.first) for cell in cells]
     figures = [[_field(pattern, first) for pattern in parts] for parts, first in united]
     begins = [[f.start for f in here if f.size] for here in figures]
-    start = next((min(here) for here in begins if here), nan)
+    start = min((begin for here in begins for begin in here), default=nan)
     found = [f for f in dict.fromkeys(f for here in figures for f in here) if f.size]
     if any(len(parts) > 1 for parts, _ in united) or len({f.stride for f in found}) > 1:
         return _branched(found, start)
@@ -977,7 +977,6 @@ def _field(pattern: Pattern, first: Mapping[int, int]) -> AxisField:
     size = inf if is_open.any() else int(sizes.max())
     smallest = 0 if not seen.all() else inf if is_open.all() else int(sizes[~is_open].min())
     stride = int(slope) if slope.denominator == 1 else slope
-    start = _number(lo[seen][0])
     if before.any() or behind.any():
         centre: Number = nan
     else:
@@ -992,6 +991,7 @@ def _field(pattern: Pattern, first: Mapping[int, int]) -> AxisField:
     still = tuple(k + 1 for k in range(len(pattern.digits)) if k not in moving)
     together = units.array.min(axis=still).reshape(2, -1)
     phases = tuple((_number(a), -_number(b)) if a < NOTHING else (0, -1) for a, b in together.T)
+    start = next(begin for begin, end in phases if begin <= end)
     return AxisField(size, stride, start, centre, smallest, back, ahead, phases)
 
 

@@ -785,7 +785,9 @@ def with_step(analysis: rfgraph.Analysis, changed: Step) -> rfgraph.Analysis:
     steps[id(changed.node)] = changed
     ordered = [steps[id(node)] for node in graph.nodes if id(node) in steps]
     mutated = Flow(flow.inputs, ordered, flow.shapes, flow.notes)
-    return rfgraph.Analysis(graph, mutated, forward(mutated, Bounds()))
+    made = rfgraph.Analysis(graph, mutated, forward(mutated, Bounds()))
+    made.held = analysis.held
+    return made
 
 
 # ---------------------------------------------------------------- the run

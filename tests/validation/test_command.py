@@ -59,7 +59,7 @@ def test_a_violation(model: Path, capsys: pytest.CaptureFixture[str], claiming: 
 
 def test_json(model: Path, capsys: pytest.CaptureFixture[str], claiming: Any) -> None:
     found = json.loads(run(capsys, model, "--output-format", "json", "--samples", "2")[1])
-    assert found["version"] == 1
+    assert found["version"] == 2
     assert found["ok"] is True
     assert found["violations"] == []
     assert {row["value"] for row in found["tested"]} == {"a", "b", "y"}
