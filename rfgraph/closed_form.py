@@ -803,9 +803,8 @@ def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int]) -> AxisFie
         cells = [_Cell(range(len(terms)), {})]
     united = [(_united([patterns[k] for k in cell.terms]), cell.first) for cell in cells]
     figures = [[_field(pattern, first) for pattern in parts] for parts, first in united]
-    begins = [[f.start for f in here if f.size] for here in figures]
-    start = min((begin for here in begins for begin in here), default=nan)
     found = [f for f in dict.fromkeys(f for here in figures for f in here) if f.size]
+    start = min((f.start for f in found), default=nan)
     if any(len(parts) > 1 for parts, _ in united) or len({f.stride for f in found}) > 1:
         return _branched(found, start)
     if len(found) < 2:
