@@ -17,7 +17,7 @@ import pytest
 
 import rfgraph
 from rfgraph.changes import compared, differences, snapshot
-from rfgraph.render import rows, text
+from rfgraph.render import reasons, rows, text
 from tests.nets import Net
 from tests.oracle.observe import hull, poison
 
@@ -251,3 +251,38 @@ def test_an_axis_of_one_element_does_not_move() -> None:
         net = Net(1, 1, 32)
         nets.append(net.analysis(net.conv("x", (1, 3), stride=(stride, 1), pads=(0, 1, 0, 1))))
     assert compared(*nets).changes == []
+
+
+def test_a_u_net_says_what_units_see() -> None:
+    """Of eight phases the least sees 92 and the most 100; unit 261 begins 51 back."""
+    a = rfgraph.analyze(MODELS / "unet_tconv.onnx", shapes={"x": (1, 1, 512, 512)})
+    lo, hi = (end.reshape(-1) for end in a.bounds("logits", axis=2))
+    unit = np.arange(512)
+    inner = slice(128, 384)
+    sizes = (hi - lo + 1)[inner]
+    assert (sizes.min(), sizes.max()) == (92, 100)
+    assert ((unit - lo)[inner].max(), (hi - unit)[inner].max()) == (51, 51)
+    assert 261 - lo[261] == 51
+    assert shown(a, "logits") == "92-100 /1 @-46 reach 51/51"
+    # A unit in the middle has no border in its way, whatever its phase.
+    for place in ((0, 0, 256, 256), (0, 0, 261, 261)):
+        said = reasons.why(a, "logits", place, {"x": a.explain("logits", "x", place)}, local=False)
+        assert "border" not in said
+    at_the_border = a.explain("logits", "x", (0, 0, 3, 3))
+    said = reasons.why(a, "logits", (0, 0, 3, 3), {"x": at_the_border}, local=False)
+    assert "(92-100 away from the borders)" in said
+
+
+@pytest.mark.parametrize("name", ["unet_tconv", "unet_bilinear", "unet3d.dynamo", "tcn", "wavenet"])
+def test_networks_whose_branches_fit_have_no_notes_of_merges(name: str) -> None:
+    assert rfgraph.analyze(MODELS / f"{name}.onnx", assume=True).unequal == []
+
+
+def test_taps_of_zero_are_no_branches() -> None:
+    """Channels that use other taps of one kernel: nothing meets."""
+    weights = np.ones((2, 1, 5), np.float32)
+    weights[0, 0, :3], weights[1, 0, 4:] = 0, 0
+    net = Net(1, 32)
+    v = net.op("Conv", net.op("Conv", "x", weights, pads=[2, 2]), np.ones((1, 2, 3)), pads=[1, 1])
+    a = rfgraph.analyze(net.model(v), prune=True)
+    assert a.unequal == []
