@@ -14,6 +14,7 @@ from rfgraph.checks.options import Option, axis_or_none
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject, first, unit_text
 from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.reads import Along, Fixed, PerAxis, Read, same
 
 BATCH_AXIS = Option(
     "batch-axis", axis_or_none, 0, "the axis of inputs and outputs that is the batch", "model"
@@ -31,10 +32,11 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
     of the batch), and by a reshape or transposition that takes batch and tokens for each other.
 
     An open batch axis is given a size that no other axis has. One of a fixed size larger than 1 is
-    taken as it is, if all outputs have it, if a layer whose windows move along other axes takes it
-    for the batch, or if `batch-axis` is set; of a batch of 1 nothing can be said. A unit may depend
-    on one sample only, and at place b of the batch axis of an output that is as long as the batch,
-    on sample b. Where an output has no such axis, one of its axes goes through the samples in turn.
+    taken as it is, if all outputs have it, if a layer whose windows move along other axes (or a
+    convolution of kernel 1) takes it for the batch, or if `batch-axis` is set; of a batch of 1
+    nothing can be said. A unit may depend on one sample only, and at place b of the batch axis of
+    an output that is as long as the batch, on sample b. Where an output has no such axis, one of
+    its axes goes through the samples in turn.
 
     Example: after BatchNormalization with training_mode=1,
 
@@ -146,7 +148,9 @@ def _through(analysis: Analysis, given: str, axis: int) -> bool:
 
 
 def _taken_for_batch(analysis: Analysis, given: str, axis: int) -> bool:
-    """Whether a layer whose windows move along other axes keeps the samples apart."""
+    """Whether a layer keeps the samples apart whose windows move along other axes, or that mixes
+    the channels behind them at each place, as a convolution of kernel 1 does.
+    """
     size = (analysis.extent(given) or ())[axis]
     for tensor in analysis.tensors:
         shape = analysis.extent(tensor) or ()
@@ -156,9 +160,20 @@ def _taken_for_batch(analysis: Analysis, given: str, axis: int) -> bool:
             continue
         sides = analysis.field(tensor, given)
         moves = any(s.size > 1 and s.stride > 0 for a, s in enumerate(sides) if a != axis)
-        if moves and (sides[axis].size, sides[axis].stride) == (1, 1):
+        mixes = any(_mixes_channels(read, axis) for read in analysis.reads(tensor))
+        if (moves or mixes) and (sides[axis].size, sides[axis].stride) == (1, 1):
             return True
     return False
+
+
+def _mixes_channels(read: Read, axis: int) -> bool:
+    """Whether a read takes all channels, behind `axis`, of one place."""
+    if not isinstance(read, PerAxis) or len(read.axes) < axis + 3:
+        return False
+    channels = read.axes[axis + 1]
+    mixed = isinstance(channels, Fixed) and channels.count is None and not channels.statistic
+    others = [(a, r) for a, r in enumerate(read.axes) if a != axis + 1]
+    return mixed and all(isinstance(r, Along) and r == same(a) for a, r in others)
 
 
 def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Finding | None:

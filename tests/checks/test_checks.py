@@ -264,6 +264,8 @@ def test_a_fixed_batch_that_a_reshape_folds() -> None:
         assert found("RF302", more) == []
         (message,) = found("RF201", more)
         assert message.startswith("output 'y' at 0,0,")
+    pointwise = {"w": ones(3, 1, 1, 1), "s": np.array([1, 3, -1])}
+    assert len(found("RF201", model(folded, "float[4,1,4,4] x", initializers=pointwise))) == 1
     # One after the other they stay what they are, as the rows of tokens.
     weights["s"] = np.array([-1, 4])
     assert found("RF201", model(folded, "float[4,1,4,4] x", initializers=weights)) == []
