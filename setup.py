@@ -17,12 +17,15 @@ CHECKED = os.environ.get("RFGRAPH_BOUNDS_CHECK") == "1"
 # The limited API has typed memoryviews from 3.11 on; free-threaded builds don't offer it.
 LIMITED = sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
-extension = Extension(
-    "rfgraph._core",
-    ["rfgraph/_core.pyx"],
-    define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
-    py_limited_api=LIMITED,
-)
+extensions = [
+    Extension(
+        f"rfgraph.{name}",
+        [f"rfgraph/{name}.pyx"],
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
+        py_limited_api=LIMITED,
+    )
+    for name in ("_core", "_lowering")
+]
 
 
 class BuildExt(build_ext):
@@ -34,7 +37,7 @@ class BuildExt(build_ext):
     def build_extension(self, ext: Extension) -> None:
         """Compile, or copy what was compiled."""
         made = Path(self.get_ext_filename(ext.name))
-        sources = (Path("rfgraph/_core.pyx"), Path("setup.py"))
+        sources = (Path(ext.sources[0]).with_suffix(".pyx"), Path("setup.py"))
         old = not made.exists() or made.stat().st_mtime < max(s.stat().st_mtime for s in sources)
         if CHECKED or old or not self.editable_mode:
             super().build_extension(ext)
@@ -47,7 +50,7 @@ class BuildExt(build_ext):
 setup(
     cmdclass={"build_ext": BuildExt},
     ext_modules=cythonize(
-        [extension],
+        extensions,
         compiler_directives={
             "language_level": "3",
             "boundscheck": CHECKED,

@@ -16,7 +16,7 @@ import networkx as nx
 import numpy as np
 import onnx
 
-from rfgraph.bounds import Bounds, Term, Terms, emptiness, interval
+from rfgraph.bounds import Bounds
 from rfgraph.closed_form import (
     AxisField,
     ClosedForm,
@@ -210,7 +210,7 @@ def _analysis(
     graph, shapes = expand(graph, sizes, _MAX_MASK if prune else MAX_STATIC)
     flow = trace(graph, shapes, strict=strict, prune=prune)
     try:
-        return Analysis(graph, flow, forward(flow, Bounds(), progress))
+        return Analysis(graph, flow, Bounds(flow, progress))
     except ShapeError as error:
         error.file = error.file or graph.file
         raise
@@ -505,10 +505,10 @@ class Analysis:
         The inputs that are held fixed, and at what.
     """
 
-    def __init__(self, graph: Graph, flow: Flow, views: dict[str, dict[str, Terms]]) -> None:
+    def __init__(self, graph: Graph, flow: Flow, bounds: Bounds) -> None:
         self._graph = graph
         self._flow = flow
-        self._views = views
+        self._bounds = bounds
         self._answers: dict[tuple[int, str, bool], Field] = {}
         self._reads_of: dict[str, list[Read]] | None = None
         self._last: tuple[object, dict[str, Region]] | None = None
@@ -643,7 +643,8 @@ class Analysis:
             No such tensor or input.
         """
         names = self.inputs if input is None else [self._input(input)]
-        return any(self._terms(tensor, name) for name in names)
+        self._known(tensor)
+        return any(self._bounds.sees(tensor, name) for name in names)
 
     def bounds(
         self, tensor: str, input: str | None = None, local: bool = False, axis: int | None = None
@@ -676,14 +677,14 @@ class Analysis:
             The arrays would not fit into memory; ask for one `axis`, or for a unit's `box`.
         """
         name = self._input(input)
-        terms = self._terms(tensor, name)
         shape = self._flow.inputs[name] or ()
+        sees = self.depends(tensor, name)
         rank = len(self.extent(tensor) or ())
         axes = range(len(shape)) if axis is None else [self._axis(axis, name)]
         parts = []
         for a in axes:
-            if terms:
-                parts.append(interval(terms, a, shape[a], local=local))
+            if sees:
+                parts.append(self._bounds.interval(tensor, name, a, local=local))
             else:
                 ones = np.ones((1,) * rank, dtype=np.int64)
                 parts.append((ones * shape[a], -ones))
@@ -737,13 +738,7 @@ class Analysis:
         """
         name = self._input(input)
         place = self._unit(tensor, index)
-        terms = tuple(_at(term, place) for term in self._terms(tensor, name))
-        if all(emptiness(term).all() for term in terms):
-            return None
-        ends = [
-            interval(terms, a, n, local=local) for a, n in enumerate(self._flow.inputs[name] or ())
-        ]
-        return tuple((int(lo.item()), int(hi.item())) for lo, hi in ends)
+        return self._bounds.box(tensor, name, place, local=local)
 
     def support(
         self, tensor: str, index: Sequence[int | slice], input: str | None = None
@@ -1109,7 +1104,7 @@ class Analysis:
     ) -> dict[str, Region]:
         """What of every value depends on a region of `tensor`."""
         places = self._places(tensor, index)
-        if tensor not in self._flow.inputs and not self._views.get(tensor):
+        if tensor not in self._flow.inputs and not self.depends(tensor):
             raise QueryError(
                 f"'{tensor}' depends on no input, and what it influences is not followed",
                 file=self.file,
@@ -1194,15 +1189,16 @@ class Analysis:
         known: AxisField | None,
     ) -> AxisField:
         """The field along an axis where there is no closed form, from the bounds."""
-        every = self._terms(tensor, name)
-        near = tuple(term for term in every if not term.marks >> axis & 1)
-        terms = near if local and near else every
         size = (self._flow.inputs[name] or ())[axis]
-        lo, hi = interval(terms, axis, size)
+        near, far = self._bounds.parts(tensor, name, axis)
+        if local and near:
+            lo, hi = self._bounds.local_interval(tensor, name, axis)
+        else:
+            lo, hi = self._bounds.interval(tensor, name, axis)
         for a, coordinate in held.items():
             if lo.shape[a] > 1:
                 lo, hi = (end.take([coordinate], axis=a) for end in (lo, hi))
-        if len(near) < len(terms) and ((lo == 0) & (hi == size - 1))[lo <= hi].all():
+        if far and not (local and near) and ((lo == 0) & (hi == size - 1))[lo <= hi].all():
             return AxisField.endless()
         view = self._patterns[tensor][name]
         found = measured(view, axis, (lo, hi), self.extent(tensor) or (), known)
@@ -1407,21 +1403,13 @@ class Analysis:
         """Whether any value reads across an input's axis: its units see several coordinates of
         it, or not every coordinate is seen.
         """
-        size = (self._flow.inputs[input] or ())[axis]
-        for views in self._views.values():
-            if input not in views:
-                continue
-            lo, hi = interval(views[input], axis, size)
-            seen = lo <= hi
-            if (lo != hi)[seen].any() or len(np.unique(lo[seen])) != size:
-                return True
-        return False
+        return self._bounds.reads_across(input, axis)
 
     # helpers
 
     @cached_property
     def _explainer(self) -> Explainer:
-        return Explainer(self._flow, self._views)
+        return Explainer(self._flow, self._bounds)
 
     @cached_property
     def _patterns(self) -> dict[str, dict[str, View]]:
@@ -1503,10 +1491,6 @@ class Analysis:
             raise QueryError(f"input '{name}' has no axis {axis}", file=self.file)
         return axis % rank
 
-    def _terms(self, tensor: str, name: str) -> Terms:
-        self._known(tensor)
-        return self._views.get(tensor, {}).get(name, ())
-
     def _unit(self, tensor: str, index: Sequence[int]) -> tuple[int, ...]:
         shape = self._sized(tensor)
         if shape is None:
@@ -1533,24 +1517,6 @@ class Analysis:
                 remedy=f"its shape is {shape}",
             )
         return tuple(i % n for i, n in zip(index, shape, strict=True))
-
-
-def _at(term: Term, place: tuple[int, ...]) -> Term:
-    """The term at one unit, at the same rank."""
-
-    def pick(array: np.ndarray) -> np.ndarray:
-        index = [slice(None)]
-        for coordinate, size in zip(place, array.shape[1:], strict=False):
-            index.append(slice(coordinate, coordinate + 1) if size > 1 else slice(None))
-        return array[tuple(index)]
-
-    return Term(
-        tuple(map(pick, term.factors)),
-        tuple(map(pick, term.masks)),
-        term.marks,
-        term.holes,
-        term.places,
-    )
 
 
 def _suggestion(name: str, names: list[str]) -> str:

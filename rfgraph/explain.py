@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rfgraph.bounds import Terms, emptiness
-from rfgraph.compressed import NOTHING
+from rfgraph.bounds import NOTHING, Bounds
 from rfgraph.flow import Flow
 from rfgraph.graph import Node
 from rfgraph.reads import Fixed, PerAxis, Read, Shape, Stage
@@ -114,13 +113,13 @@ class Explainer:
     ----------
     flow : Flow
         The steps.
-    views : dict
-        The bounds of every value, by value and input.
+    bounds : Bounds
+        The bounds of every value.
     """
 
-    def __init__(self, flow: Flow, views: dict[str, dict[str, Terms]]) -> None:
+    def __init__(self, flow: Flow, bounds: Bounds) -> None:
         self._flow = flow
-        self._views = views
+        self._found = bounds
         # For every value what it is read of, and how.
         self._made: dict[str, tuple[Node, Sequence[str], list[Read]]] = {}
         steps = list(flow.steps)
@@ -245,22 +244,16 @@ class Explainer:
         Of several, the one whose other end reaches farthest: a unit that is cut off by the border
         of the input says less than its neighbour.
         """
-        terms = self._views.get(tensor, {}).get(goal.input, ())
-        if goal.local:
-            terms = tuple(t for t in terms if not t.marks >> goal.axis & 1)
+        array = self._found.lowest(tensor, goal.input, goal.axis, local=goal.local)
+        if goal.bound is not None:
+            array = np.where(array[goal.end] == goal.bound, array, NOTHING)
         shape = self._shape(tensor)
         skipped = [unit for name, unit in passed if name == tensor]
         best: _Found | None = None
-        for term in terms:
-            array = term.factors[goal.axis]
-            if term.holes or term.masks:
-                array = np.where(emptiness(term), NOTHING, array)
-            if goal.bound is not None:
-                array = np.where(array[goal.end] == goal.bound, array, NOTHING)
-            for product in region:
-                found = _least(array[goal.end], array[1 - goal.end], product, shape, skipped)
-                if found[0] < NOTHING and (best is None or found[:2] < best[:2]):
-                    best = (*found[:2], tensor, found[2])
+        for product in region:
+            found = _least(array[goal.end], array[1 - goal.end], product, shape, skipped)
+            if found[0] < NOTHING and (best is None or found[:2] < best[:2]):
+                best = (*found[:2], tensor, found[2])
         return best
 
 

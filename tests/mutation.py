@@ -44,7 +44,7 @@ import onnxruntime
 
 import rfgraph
 from rfgraph.bounds import Bounds
-from rfgraph.flow import Flow, Step, forward
+from rfgraph.flow import Flow, Step
 from rfgraph.ops import lookup_rule, registered
 from rfgraph.reads import (
     Along,
@@ -785,7 +785,7 @@ def with_step(analysis: rfgraph.Analysis, changed: Step) -> rfgraph.Analysis:
     steps[id(changed.node)] = changed
     ordered = [steps[id(node)] for node in graph.nodes if id(node) in steps]
     mutated = Flow(flow.inputs, ordered, flow.shapes, flow.notes)
-    made = rfgraph.Analysis(graph, mutated, forward(mutated, Bounds()))
+    made = rfgraph.Analysis(graph, mutated, Bounds(mutated))
     made.held = analysis.held
     return made
 

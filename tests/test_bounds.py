@@ -8,7 +8,6 @@ import onnx.parser
 import pytest
 
 import rfgraph
-from rfgraph.bounds import NOTHING, Term, interval, union
 
 
 def model(text: str) -> onnx.ModelProto:
@@ -107,27 +106,32 @@ def test_the_box_is_the_bounds_at_a_unit() -> None:
         assert box == tuple(zip(lo[unit].tolist(), hi[unit].tolist(), strict=True))
 
 
-def _term(lo: list[int], hi: list[int], axis: int) -> Term:
-    dims = [1, 1, 1]
-    dims[0], dims[axis + 1] = 2, len(lo)
-    varying = np.array([lo, [-h for h in hi]]).reshape(dims)
-    constant = np.array([0, 0]).reshape(2, 1, 1)
-    return Term((varying, constant))
+def test_what_varies_along_different_axes_is_joined() -> None:
+    analysis = rfgraph.analyze(
+        model("""net (float[4] x) => (float[4, 4] z)
+              <int64[1] rows = {1}>
+              { y = Unsqueeze (x, rows)  z = Add (y, x) }""")
+    )
+    lo, hi = analysis.bounds("z", axis=0)
+    assert lo.tolist() == [[min(i, j) for j in range(4)] for i in range(4)]
+    assert hi.tolist() == [[max(i, j) for j in range(4)] for i in range(4)]
 
 
-def test_terms_that_vary_along_different_axes_stay_apart() -> None:
-    queries, keys = _term([0, 1, 2], [0, 1, 2], 0), _term([0, 1, 2, 3], [0, 1, 2, 3], 1)
-    terms = union([queries, keys])
-    assert len(terms) == 2
-    lo, hi = interval(terms, 0, 4)
-    assert lo.tolist() == [[min(i, j) for j in range(4)] for i in range(3)]
-    assert hi.tolist() == [[max(i, j) for j in range(4)] for i in range(3)]
-
-
-def test_terms_that_hold_at_different_places_join_where_one_factor_differs() -> None:
-    left = _term([0, 1, NOTHING], [0, 1, -NOTHING], 0)
-    right = _term([NOTHING, NOTHING, 5], [-NOTHING, -NOTHING, 6], 0)
-    terms = union([Term(left.factors, holes=True), Term(right.factors, holes=True)])
-    assert len(terms) == 1
-    lo, hi = interval(terms, 0, 7)
-    assert (lo.ravel().tolist(), hi.ravel().tolist()) == ([0, 1, 5], [0, 1, 6])
+def test_parts_of_a_concatenation_keep_their_own_bounds() -> None:
+    """Along the axis of the concatenation, along another one, and through a second one."""
+    analysis = rfgraph.analyze(
+        model("""net (float[1, 2, 6] x) => (float[1, 6, 6] z, float[1, 4, 12] t)
+              <float[2, 2, 3] W = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}>
+              { a = Conv <pads = [1, 1]> (x, W)  b = Conv <pads = [1, 1]> (a, W)
+                y = Concat <axis = 1> (x, a)  z = Concat <axis = 1> (y, b)
+                t = Concat <axis = 2> (y, y) }""")
+    )
+    reach = [0, 0, 1, 1, 2, 2]
+    lo, hi = (np.broadcast_to(end, (1, 6, 6)) for end in analysis.bounds("z", axis=2))
+    assert lo[0].tolist() == [[max(o - r, 0) for o in range(6)] for r in reach]
+    assert hi[0].tolist() == [[min(o + r, 5) for o in range(6)] for r in reach]
+    lo, _ = (np.broadcast_to(end, (1, 4, 12)) for end in analysis.bounds("t", axis=2))
+    assert lo[0].tolist() == [[max(o % 6 - r, 0) for o in range(12)] for r in reach[:4]]
+    first, last = (np.broadcast_to(end, (1, 6, 6)) for end in analysis.bounds("z", axis=1))
+    assert first[0, :, 0].tolist() == [0, 1, 0, 0, 0, 0]
+    assert last[0, :, 0].tolist() == [0, 1, 1, 1, 1, 1]

@@ -1,0 +1,1698 @@
+# cython: wraparound=True, nonecheck=True, boundscheck=True
+"""Reads lowered to a program: structure here, numbers in `rfgraph._core`.
+
+What a value sees of one axis of an input is an `AxisView`, a list of items: a slot of the
+program, the *pieces* of the value's axes along which it runs, and masks that say where it holds.
+Axes of the input don't meet: bounds along one of them are the smallest and the largest of what is
+read, whatever the others are. An item is a product over sets of axes, so that reading it along one
+axis after the other is exact; where two of its factors run along the same axis, they are made one
+before anything is joined along it.
+
+Only instructions are made here, and equal ones are one. Masks don't depend on any input: whether
+one holds everywhere or nowhere is asked of the program as it is made.
+"""
+
+from libc.stdint cimport int64_t
+
+import itertools
+from bisect import bisect_right
+from math import prod
+from operator import itemgetter
+
+import numpy as np
+
+from rfgraph._core import Program
+from rfgraph.errors import ShapeError
+from rfgraph.reads import (
+    Along,
+    Elementwise,
+    Everything,
+    Fixed,
+    PerAxis,
+    Rearrange,
+    Stage,
+    followed,
+    is_same,
+    is_shift,
+    point,
+    reads_everywhere,
+    same,
+)
+
+# More items than this are written out over all axes along which they vary, and joined.
+cdef int MAX_ITEMS = 24
+
+# So many views are joined before more are made.
+cdef int MANY = 64
+
+
+# ---------------------------------------------------------------- which axes a slot runs along
+
+
+cdef class Piece:
+    """The digit ``(c - shift) // inner % size`` of the coordinate ``c`` along an axis of a value.
+
+    A slot has one coordinate. Its pieces are its digits, the first one the most significant: rows
+    of a picture are one piece, the whole of axis 2; flattened to tokens they are
+    ``token // width``; cut into windows they are two, which window, and which row in it. A reshape
+    or a permutation changes the pieces, never the slot.
+
+    Attributes
+    ----------
+    axis : int
+        The axis of the value. In the midst of a read, those of the output are counted from -1 down.
+    inner : int
+        So many neighbouring coordinates have the same digit.
+    size : int
+        How many values the digit has.
+    shift : int
+        The coordinate at which it begins.
+    grows : bool
+        Whether it would have more values for a larger input: it says where along the input's axis
+        an element is.
+    """
+
+    cdef readonly int64_t axis
+    cdef readonly int64_t inner
+    cdef readonly int64_t size
+    cdef readonly int64_t shift
+    cdef readonly bint grows
+
+    def __init__(
+        self, int64_t axis, int64_t inner, int64_t size, int64_t shift=0, bint grows=False
+    ):
+        self.axis, self.inner, self.size, self.shift, self.grows = axis, inner, size, shift, grows
+
+    def __repr__(self):
+        grows = ", grows=True" if self.grows else ""
+        shift = f", shift={self.shift}" if self.shift else ""
+        return f"Piece({self.axis}, {self.inner}, {self.size}{shift}{grows})"
+
+    def of(self, coordinate):
+        """The digit of a coordinate, or of each of some."""
+        return (coordinate - self.shift) // self.inner % self.size
+
+    cpdef bint is_whole(self, int64_t extent):
+        """Whether it is the coordinate itself, along an axis of length `extent`."""
+        return self.inner == 1 and self.size == extent and self.shift == 0
+
+
+cdef class Factor:
+    """A slot and its pieces."""
+
+    cdef readonly int64_t slot
+    cdef readonly tuple pieces
+
+
+cdef class Item(Factor):
+    """An interval for each element.
+
+    Attributes
+    ----------
+    slot : int
+        First and last coordinate along the axis of the input.
+    pieces : tuple of Piece
+        The axes of the value along which that varies.
+    masks : tuple of Factor
+        There is nothing where one of these has nothing.
+    is_global : bool
+        Whether a statistic has left it no place along the axis of the input.
+    """
+
+    cdef readonly tuple masks
+    cdef readonly bint is_global
+
+
+cdef Factor new_factor(int64_t slot, tuple pieces):
+    cdef Factor made = Factor.__new__(Factor)
+    made.slot, made.pieces = slot, pieces
+    return made
+
+
+cdef Item new_item(int64_t slot, tuple pieces, tuple masks=(), bint is_global=False):
+    cdef Item made = Item.__new__(Item)
+    made.slot, made.pieces, made.masks, made.is_global = slot, pieces, masks, is_global
+    return made
+
+
+cdef class Chain:
+    """What is seen differently from different parts of one axis of the value: a concatenation.
+
+    Attributes
+    ----------
+    axis, size : int
+        The axis, and its length.
+    parts : tuple of (int, int, AxisView)
+        In order: where a part begins, its length, and what is seen from there, whose own axis
+        begins with 0. It varies along that axis only by further chains. Between the parts there is
+        nothing.
+    """
+
+    cdef readonly int64_t axis
+    cdef readonly int64_t size
+    cdef readonly tuple parts
+
+
+cdef Chain new_chain(int64_t axis, int64_t size, tuple parts):
+    cdef Chain made = Chain.__new__(Chain)
+    made.axis, made.size, made.parts = axis, size, parts
+    return made
+
+
+cdef class AxisView:
+    """What is seen of one axis of an input: the union of items and chains.
+
+    Views of equal items are one object.
+    """
+
+    cdef readonly tuple items
+    # The axes of the value along which it varies, one bit each.
+    cdef int64_t axes
+    # Those along which an item does, in a chain or not, rather than a chain alone.
+    cdef int64_t direct
+    # What was made of it, by what reads it.
+    cdef dict made
+
+
+cdef AxisView new_view(tuple items):
+    cdef AxisView view = AxisView.__new__(AxisView)
+    cdef Piece piece
+    cdef Factor factor
+    view.items = items
+    view.made = {}
+    for item in items:
+        if isinstance(item, Chain):
+            view.axes |= (<int64_t> 1) << (<Chain> item).axis
+            for _, _, part in (<Chain> item).parts:
+                view.axes |= (<AxisView> part).axes
+                view.direct |= (<AxisView> part).direct
+            continue
+        for piece in (<Item> item).pieces:
+            view.direct |= (<int64_t> 1) << piece.axis
+        for factor in (<Item> item).masks:
+            for piece in factor.pieces:
+                view.direct |= (<int64_t> 1) << piece.axis
+    view.axes |= view.direct
+    return view
+
+
+# ---------------------------------------------------------------- how a value is read
+
+
+cdef enum:
+    SAME = 0
+    FOLD = 1
+    WINDOW = 2
+
+
+cdef class Step:
+    """How one axis is read.
+
+    Attributes
+    ----------
+    kind : int
+        The same coordinate, all of the axis, or progressions along it.
+    size : int
+        Length of the axis that is read.
+    outs : tuple of (int, int)
+        The output's axes that are followed, and their lengths.
+    word : int
+        The number of the progressions in the program.
+    place : int
+        A slot that has nothing where nothing is read; -1 if something is read everywhere.
+    shift : int or None
+        Where one coordinate is read, so far from the output's own.
+    is_part : bool
+        Whether the axis is placed in a longer one, as in a concatenation.
+    joins : bool
+        Whether more than one coordinate is read.
+    is_statistic : bool
+        Whether these are summed up, compared or mixed.
+    """
+
+    cdef int kind
+    cdef int64_t size
+    cdef tuple outs
+    cdef int64_t word
+    cdef int64_t place
+    cdef object shift
+    cdef bint is_part
+    cdef bint joins
+    cdef bint is_statistic
+    # The output's coordinates, as pieces that grow and that don't.
+    cdef tuple growing
+    cdef tuple steady
+
+    def __init__(self, int kind, int64_t size, tuple outs=(), bint is_statistic=False):
+        self.kind, self.size, self.outs, self.is_statistic = kind, size, outs, is_statistic
+        self.word = self.place = -1
+        self.joins = kind == FOLD
+
+
+cdef class Plan:
+    """How the axes of a value are read; equal plans are one object.
+
+    Attributes
+    ----------
+    steps : dict of int to Step
+        By axis of what is read; other axes don't matter.
+    changes : list of (int, Step)
+        The axes of which something else than the same coordinate is read.
+    outs : dict of int to int
+        The axes of the output that are the same as those that are read.
+    sizes : dict of int to int
+        Lengths of the axes, those of the output counted from -1 down.
+    shared : set of int
+        Axes of the output that several axes follow.
+    part : int
+        The axis that is placed in a longer one, if nothing else happens; else -1.
+    is_identity : bool
+        Whether nothing happens at all.
+    """
+
+    cdef dict steps
+    cdef list changes
+    cdef dict outs
+    cdef dict sizes
+    cdef set shared
+    cdef int part
+    cdef bint is_identity
+    # The axes along which something may read nothing, one bit each.
+    cdef int64_t places
+    # What matters to views that vary along certain axes only, by these.
+    cdef dict relevant
+
+    def __init__(self, dict steps):
+        cdef Step step
+        cdef set seen = set()
+        self.steps = steps
+        self.changes = []
+        self.outs = {}
+        self.sizes = {}
+        self.shared = set()
+        self.relevant = {}
+        self.is_identity = True
+        self.part = -1
+        for axis, step in steps.items():
+            self.sizes[axis] = step.size
+            if step.place >= 0:
+                self.places |= (<int64_t> 1) << <int64_t> axis
+            for out, size in step.outs:
+                self.sizes[~out] = size
+                if out in seen:
+                    self.shared.add(out)
+                seen.add(out)
+                if out != axis:
+                    self.is_identity = False
+            if step.kind == SAME:
+                self.outs[axis] = step.outs[0][0]
+            else:
+                self.changes.append((axis, step))
+                self.is_identity = False
+        if len(self.changes) == 1:
+            axis, step = self.changes[0]
+            if step.is_part and step.place >= 0 and step.outs[0][0] not in self.shared:
+                self.part = axis
+
+
+cdef class Template:
+    """What happens when it is read to what runs along certain pieces: these alone decide it.
+
+    Attributes
+    ----------
+    ops : tuple of (int, int, int, int)
+        What is done to the slot, one after the other: see `Lowering.applied`.
+    pieces : tuple of Piece
+        What the new slot runs along.
+    masks : tuple of Factor
+        Where it then holds.
+    is_global : bool
+        Whether it then is global.
+    is_nothing : bool
+        Whether nothing is seen of it.
+    """
+
+    cdef tuple ops
+    cdef tuple pieces
+    cdef tuple masks
+    cdef bint is_global
+    cdef bint is_nothing
+
+
+cdef class Move:
+    """A reshape, a permutation, a reshape."""
+
+    cdef tuple source
+    cdef tuple view
+    cdef tuple permutation
+    cdef tuple extent
+
+    def __init__(self, tuple source, tuple view, tuple permutation, tuple extent):
+        self.source, self.view = source, view
+        self.permutation, self.extent = permutation, extent
+
+
+# ---------------------------------------------------------------- lowering
+
+
+cdef class Lowering:
+    """Makes instructions of reads.
+
+    Attributes
+    ----------
+    program : Program
+        What is made.
+    """
+
+    cdef readonly object program
+    cdef dict pieces
+    cdef dict factors
+    cdef dict views
+    cdef dict plans
+    cdef dict words
+    cdef dict steps
+    cdef dict hows
+    cdef dict templates
+    # Where the slots of each node begin.
+    cdef list makers
+
+    def __init__(self):
+        self.program = Program()
+        self.makers = []
+        self.pieces, self.factors, self.views, self.plans = {}, {}, {}, {}
+        self.words, self.steps, self.hows, self.templates = {}, {}, {}, {}
+
+    # ------------------------------------------------ rfgraph.flow.Interpretation
+
+    def seed(self, shape):
+        """Every element sees itself; a scalar is treated as if it had one axis, of length 1."""
+        if not shape:
+            return (self.view((new_item(self.program.seed(1), ()),)),)
+        return tuple(
+            [
+                self.view((new_item(self.program.seed(n), (self.piece(a, 1, n, 0, True),)),))
+                for a, n in enumerate(shape)
+            ]
+        )
+
+    def read(self, tuple view, read, source, extent):
+        """See `rfgraph.flow.Interpretation`."""
+        how = self.how(read, source, extent)
+        return view if how is None else self.through(view, how)
+
+    cdef tuple through(self, tuple view, how):
+        """What is seen by what reads a value with `view`; None if that is nothing."""
+        cdef AxisView along, made
+        cdef list found = []
+        for along in view:
+            made = self.reading(along, how)
+            if not made.items:
+                return None
+            found.append(made)
+        return tuple(found)
+
+    def union(self, views, extent):
+        """See `rfgraph.flow.Interpretation`."""
+        cdef list found = []
+        for alongs in zip(*views):
+            first = alongs[0]
+            for along in alongs:
+                if along is not first:
+                    if len(alongs) == 2:
+                        both = self.both(first, along)
+                        if both is not None:
+                            found.append(both)
+                            break
+                    items = [item for along in alongs for item in (<AxisView> along).items]
+                    found.append(self.joined(items, extent))
+                    break
+            else:
+                found.append(first)
+        return tuple(found)
+
+    meet = union
+
+    def everything(self, shape, extent):
+        """See `rfgraph.flow.Interpretation`."""
+        seed, fold = self.program.seed, self.program.fold
+        return tuple(
+            [self.view((new_item(fold(seed(n), 1, n, 1), ()),)) for n in shape or (1,)]
+        )
+
+    def equal(self, tuple a, tuple b):
+        """See `rfgraph.flow.Interpretation`."""
+        if a == b:
+            return True
+        self.run()
+        for left, right in zip(a, b):
+            if left is not right and self.contents(left) != self.contents(right):
+                return False
+        return True
+
+    cdef int run(self) except -1:
+        """Make what is still to be made."""
+        failed = self.program.run()
+        if failed is None:
+            return 0
+        slot, reason = failed
+        if reason == "shape":
+            raise AssertionError(f"lengths don't fit: {self.program.instruction(slot)}")
+        message = "there is no memory for the bounds of its output"
+        if reason == "size":
+            message = "the bounds of its output vary over too many elements at once to keep"
+        raise ShapeError(
+            message,
+            node=self.maker(slot),
+            remedy="give smaller sizes with shapes= or --shape",
+        )
+
+    cdef object maker(self, int64_t slot):
+        """The node behind which a slot was made."""
+        place = bisect_right(self.makers, slot, key=itemgetter(0)) - 1
+        return str(self.makers[place][1]) if place >= 0 else None
+
+    # ------------------------------------------------ what is the same is one object
+
+    cdef Piece piece(
+        self, int64_t axis, int64_t inner, int64_t size, int64_t shift, bint grows
+    ):
+        key = axis, inner, size, shift, grows
+        found = self.pieces.get(key)
+        if found is None:
+            found = self.pieces[key] = Piece(axis, inner, size, shift, grows)
+        return found
+
+    cdef Piece whole(self, int64_t axis, int64_t extent, bint grows=False):
+        return self.piece(axis, 1, extent, 0, grows)
+
+    cdef Factor factor(self, int64_t slot, tuple pieces):
+        key = slot, pieces
+        found = self.factors.get(key)
+        if found is None:
+            found = self.factors[key] = new_factor(slot, pieces)
+        return found
+
+    cdef AxisView view(self, tuple items):
+        cdef Item one
+        cdef Chain chain
+        cdef list key = []
+        for item in items:
+            if isinstance(item, Item):
+                one = item
+                key.append((one.slot, one.pieces, one.masks, one.is_global))
+            else:
+                chain = item
+                key.append((chain.axis, chain.size, chain.parts))
+        whole = tuple(key)
+        found = self.views.get(whole)
+        if found is None:
+            found = self.views[whole] = new_view(items)
+        return found
+
+    cdef AxisView single(self, int64_t slot, tuple pieces, tuple masks, bint is_global):
+        """The view of one item."""
+        key = ((slot, pieces, masks, is_global),)
+        found = self.views.get(key)
+        if found is None:
+            found = self.views[key] = new_view((new_item(slot, pieces, masks, is_global),))
+        return found
+
+    cdef Plan plan(self, dict steps):
+        key = tuple(steps.items())
+        found = self.plans.get(key)
+        if found is None:
+            found = self.plans[key] = Plan(steps)
+        return found
+
+    cdef object contents(self, AxisView view):
+        """What two views have in common if they are equal."""
+        functions = self.program.functions_of
+        found = set()
+        for item in view.items:
+            if isinstance(item, Chain):
+                parts = [(begin, size, self.contents(inner)) for begin, size, inner in item.parts]
+                found.add((item.axis, item.size, tuple(parts)))
+            else:
+                masks = frozenset([(functions(mask.slot), mask.pieces) for mask in item.masks])
+                found.add((functions(item.slot), item.pieces, masks, item.is_global))
+        return frozenset(found)
+
+    # ------------------------------------------------ words
+
+    cdef int64_t zeros(self, int64_t size) except -1:
+        """A slot of 0 everywhere: what a mask begins with."""
+        found = self.words.get(size)
+        if found is None:
+            one = np.zeros(1, dtype=np.int64)
+            word = self.program.word(one, one + 1, 0, 1, 0, size, size, 1)
+            found = self.program.window(self.program.listed(one, one), word)
+            self.words[size] = found
+        return found
+
+    cdef int64_t word(self, read, int64_t size, tuple sizes) except -1:
+        """The number of a progression; `sizes` are those of the output axes that it follows."""
+        if isinstance(read, Along):
+            begin, end = read.part or (0, sizes[0])
+            key = (read.starts, read.counts, read.advance, read.step, begin, end, sizes[0], size)
+            found = self.words.get(key)
+            if found is None:
+                starts = np.array(read.starts, dtype=np.int64)
+                counts = np.array(read.counts, dtype=np.int64)
+                found = self.words[key] = self.program.word(starts, counts, *key[2:])
+            return found
+        if isinstance(read, Fixed):
+            count = size - read.start if read.count is None else read.count
+            return self.table(np.array([read.start]), np.array([count]), 1, size)
+        return self.table(read.starts, read.counts, read.step, size)
+
+    cdef int64_t table(self, starts, counts, step, int64_t size) except -1:
+        """The number of a progression that is listed."""
+        starts = np.ascontiguousarray(starts, dtype=np.int64).reshape(-1)
+        counts = np.ascontiguousarray(counts, dtype=np.int64).reshape(-1)
+        key = starts.tobytes(), counts.tobytes(), step, size
+        found = self.words.get(key)
+        if found is None:
+            n = len(starts)
+            found = self.words[key] = self.program.word(starts, counts, 0, step, 0, n, n, size)
+        return found
+
+    # ------------------------------------------------ reads
+
+    cdef object how(self, read, source, extent):
+        """A plan or a move; None if the read changes nothing."""
+        if isinstance(read, Elementwise):
+            if source is None or extent is None or source == extent:
+                return None
+            key = source, extent
+            if key not in self.hows:
+                self.hows[key] = self.broadcast(source, extent)
+            return self.hows[key]
+        key = id(read), source, extent
+        kept = self.hows.get(key)
+        if kept is None:
+            # The read is kept, so that no other one gets its place.
+            kept = self.hows[key] = read, self.made_how(read, source, extent)
+        return kept[1]
+
+    cdef object made_how(self, read, source, extent):
+        cdef Plan plan
+        if isinstance(read, Everything) or source is None or extent is None:
+            # What all of a value is joined in says nothing of a place.
+            return self.plan(
+                {axis: self.folding(size, True) for axis, size in enumerate(source or ())}
+            )
+        if isinstance(read, Rearrange):
+            key = source, read.view, read.permutation, extent
+            if key not in self.hows:
+                self.hows[key] = Move(*key)
+            return self.hows[key]
+        steps = {}
+        for axis, (r, size) in enumerate(zip(read.axes, source)):
+            if isinstance(r, Along):
+                key = id(r), size, extent[r.axis]
+            elif isinstance(r, Fixed):
+                key = id(r), size, -1
+            else:
+                key = id(r), size, extent
+            kept = self.steps.get(key)
+            if kept is None:
+                kept = self.steps[key] = r, self.step(r, size, extent)
+            steps[axis] = kept[1]
+        plan = self.plan(steps)
+        return None if plan.is_identity else plan
+
+    cdef Plan broadcast(self, tuple source, tuple extent):
+        """The plan of elements at the same position; of an axis that is repeated, the only one."""
+        cdef int64_t lead = len(extent) - len(source)
+        steps = {}
+        for axis, size in enumerate(source):
+            if size == extent[axis + lead]:
+                steps[axis] = self.staying(axis + lead, size)
+            else:
+                steps[axis] = self.step(point(0), size, extent)
+        return self.plan(steps)
+
+    cdef Step folding(self, int64_t size, bint is_statistic):
+        key = FOLD, size, is_statistic
+        if key not in self.steps:
+            self.steps[key] = Step(FOLD, size, (), is_statistic)
+        return self.steps[key]
+
+    cdef Step staying(self, int64_t out, int64_t size):
+        key = SAME, out, size
+        if key not in self.steps:
+            self.steps[key] = Step(SAME, size, ((out, size),))
+        return self.steps[key]
+
+    cdef Step step(self, read, int64_t size, tuple extent):
+        cdef Step made
+        if isinstance(read, Along) and is_same(read) and extent[read.axis] == size:
+            return self.staying(read.axis, size)
+        statistic = isinstance(read, Fixed) and read.statistic
+        if isinstance(read, Fixed) and read.start == 0 and read.count in (None, size):
+            return self.folding(size, statistic)
+        axes = followed(read)
+        sizes = tuple([extent[axis] for axis in axes])
+        word = self.word(read, size, sizes)
+        # The words of equal progressions are one, and so are their steps.
+        key = WINDOW, word, axes, sizes, statistic
+        if key in self.steps:
+            return self.steps[key]
+        made = self.steps[key] = Step(WINDOW, size, tuple(zip(axes, sizes)), statistic)
+        made.word = word
+        if not reads_everywhere(read, size, extent):
+            made.place = self.program.window(self.zeros(size), word)
+        if isinstance(read, Along) and is_shift(read):
+            shift = made.shift = read.starts[0]
+            made.is_part = (
+                shift <= 0
+                and size - shift <= sizes[0]
+                and read.part in (None, (-shift, size - shift))
+            )
+        if isinstance(read, Along):
+            made.joins = max(read.counts) > 1
+        else:
+            made.joins = isinstance(read, Fixed) or int(read.counts.max(initial=0)) > 1
+        made.growing = tuple([self.whole(~axis, n, True) for axis, n in made.outs])
+        made.steady = tuple([self.whole(~axis, n, False) for axis, n in made.outs])
+        return made
+
+    cdef object relevant(self, AxisView view, how):
+        """`how`, as far as it matters to a view."""
+        cdef Plan plan
+        cdef Step step
+        if not isinstance(how, Plan):
+            return how
+        plan = how
+        found = plan.relevant.get(view.axes)
+        if found is None:
+            steps = {}
+            for axis, step in plan.steps.items():
+                if step.place >= 0 or view.axes >> <int64_t> axis & 1:
+                    steps[axis] = step
+            found = plan.relevant[view.axes] = self.plan(steps)
+        return found
+
+    cdef object inside(self, Chain chain, how):
+        """How the parts of a chain are read; None if it can't be read part by part."""
+        cdef Step step
+        cdef Plan plan
+        if isinstance(how, Move):
+            return None
+        plan = how
+        step = plan.steps[chain.axis]
+        if step.kind == FOLD:
+            # Parts are asked the same whatever the length of all of them is.
+            return self.plan({**plan.steps, chain.axis: self.folding(0, step.is_statistic)})
+        if step.kind == WINDOW and not step.is_part:
+            return None
+        if step.outs[0][0] in plan.shared:
+            return None
+        if step.kind == SAME:
+            return plan
+        return self.plan({axis: s for axis, s in plan.steps.items() if axis != chain.axis})
+
+    cdef AxisView reading(self, AxisView view, how):
+        """What is seen by what reads a value with `view`.
+
+        Concatenations of concatenations are read from the inside out: there may be thousands.
+        """
+        cdef AxisView current
+        found = view.made.get(how)
+        if found is not None:
+            return found
+        if len(view.items) == 1 and isinstance(view.items[0], Item):
+            key = self.relevant(view, how)
+            found = view.made.get(key)
+            if found is None:
+                found = view.made[key] = self.made(view, key)
+            if key is not how:
+                view.made[how] = found
+            return found
+        pending = [(view, how)]
+        while pending:
+            current, asked = pending[-1]
+            if asked in current.made:
+                pending.pop()
+                continue
+            key = self.relevant(current, asked)
+            if key not in current.made:
+                needed = []
+                for item in current.items:
+                    if isinstance(item, Chain):
+                        inner = self.inside(item, key)
+                        if inner is not None:
+                            for _, _, part in (<Chain> item).parts:
+                                if inner not in (<AxisView> part).made:
+                                    needed.append((part, inner))
+                if needed:
+                    pending += needed
+                    continue
+                current.made[key] = self.made(current, key)
+            current.made[asked] = current.made[key]
+        return view.made[how]
+
+    cdef AxisView made(self, AxisView view, how):
+        cdef Plan plan
+        cdef Item item
+        if isinstance(how, Plan):
+            plan = how
+            if plan.is_identity:
+                return view
+            if plan.part >= 0 and not view.direct >> plan.part & 1:
+                return self.placed(view, plan)
+        if len(view.items) == 1 and isinstance(view.items[0], Item):
+            item = self.item(view.items[0], how)
+            if item is None:
+                return self.view(())
+            return self.single(item.slot, item.pieces, item.masks, item.is_global)
+        chains = [one for one in view.items if isinstance(one, Chain)]
+        items = [one for one in view.items if isinstance(one, Item)]
+        insides = [self.inside(chain, how) for chain in chains]
+        if None in insides:
+            chains, items = [], self.flat(view)
+        found = []
+        for one in items:
+            item = self.item(one, how)
+            if item is not None:
+                found.append(item)
+        for chain, inner in zip(chains, insides):
+            found += self.chain(chain, how, inner)
+        return self.joined(found, None)
+
+    cdef AxisView placed(self, AxisView view, Plan plan):
+        """What is placed along an axis along which it does not vary: a part of a chain."""
+        cdef Step step = plan.steps[plan.part]
+        out, size = step.outs[0]
+        # Its own chains stay such along this axis.
+        inside = self.plan({**plan.steps, plan.part: self.staying(out, step.size)})
+        seen = self.reading(view, inside)
+        return self.view((new_chain(out, size, ((-step.shift, step.size, seen),)),))
+
+    cdef list chain(self, Chain chain, how, inside):
+        """What is seen of a chain, whose parts are read as `inside` says."""
+        cdef Step step
+        step = (<Plan> how).steps[chain.axis]
+        if step.kind == FOLD:
+            return [
+                item
+                for _, _, view in chain.parts
+                for item in (<AxisView> (<AxisView> view).made[inside]).items
+            ]
+        axis, size = step.outs[0]
+        offset = -step.shift if step.kind == WINDOW else 0
+        parts = []
+        for begin, length, view in chain.parts:
+            seen = (<AxisView> view).made[inside]
+            if (<AxisView> seen).items:
+                parts.append((begin + offset, length, seen))
+        return [new_chain(axis, size, tuple(parts))] if parts else []
+
+    # ------------------------------------------------ unions
+
+    cdef AxisView both(self, AxisView a, AxisView b):
+        """The union where it is one item, as a rule; else None."""
+        cdef Item left, right
+        if len(a.items) != 1 or len(b.items) != 1:
+            return None
+        if not (isinstance(a.items[0], Item) and isinstance(b.items[0], Item)):
+            return None
+        left, right = a.items[0], b.items[0]
+        if left.masks or right.masks or left.is_global != right.is_global:
+            return None
+        if left.pieces != right.pieces:
+            return None
+        slot = self.program.least(left.slot, right.slot)
+        return self.single(slot, left.pieces, (), left.is_global)
+
+    cdef AxisView joined(self, items, extent):
+        """The union: items that vary with the same pieces and hold at the same places are one."""
+        cdef dict kept = {}
+        cdef dict chains = {}
+        cdef Item one, other
+        cdef bint masked = False
+        for item in items:
+            if isinstance(item, Chain):
+                chains.setdefault((item.axis, item.size), []).extend(item.parts)
+                continue
+            one = item
+            masked = masked or bool(one.masks)
+            key = one.pieces, one.masks, one.is_global
+            other = kept.get(key)
+            if other is not None and other.slot != one.slot:
+                slot = self.program.least(other.slot, one.slot)
+                one = new_item(slot, one.pieces, one.masks, one.is_global)
+            kept[key] = one
+        found = list(kept.values())
+        if masked and len(found) > 1:
+            found = self.holding_anywhere(found)
+        if extent is not None and len(found) > MAX_ITEMS:
+            found = self.written_out(found, extent)
+        if len(found) > 1:
+            found.sort(key=_slot)
+        rest, alike = [], []
+        for (axis, size), parts in chains.items():
+            one_chain = self.chained(axis, size, parts)
+            if isinstance(one_chain, AxisView):
+                alike += (<AxisView> one_chain).items
+            else:
+                rest += one_chain
+        if alike:
+            return self.joined([*found, *rest, *alike], extent)
+        return self.view((*found, *rest))
+
+    cdef object chained(self, axis, size, list parts):
+        """One chain of parts that come from several; what is seen alike from all is no chain."""
+        made = []
+        for begin, length, view in sorted(set(parts), key=_begin):
+            if made and begin < made[-1][0] + made[-1][1]:
+                if (begin, length) != made[-1][:2]:
+                    # They overlap: each is a chain of its own.
+                    return [new_chain(axis, size, (part,)) for part in parts]
+                before = made.pop()[2]
+                both = [*(<AxisView> before).items, *(<AxisView> view).items]
+                view = self.joined(both, None)
+            made.append((begin, length, view))
+        first = made[0][2]
+        if all([view is first for _, _, view in made]) and size == sum(
+            [length for _, length, _ in made]
+        ):
+            chains = [i for i in (<AxisView> first).items if isinstance(i, Chain)]
+            if len(made) == 1 or all([chain.axis != axis for chain in chains]):
+                return first
+        return [new_chain(axis, size, tuple(made))]
+
+    cdef list holding_anywhere(self, list items):
+        """Of items that differ in where they hold only, one for all."""
+        while True:
+            groups = {}
+            for item in items:
+                group = groups.setdefault((item.slot, item.pieces, item.is_global), [])
+                for k, other in enumerate(group):
+                    both = self.holding_at_either(item, other)
+                    if both is not None:
+                        group[k] = both
+                        break
+                else:
+                    group.append(item)
+            made = [item for group in groups.values() for item in group]
+            if len(made) == len(items):
+                return made
+            items = made
+
+    cdef Item holding_at_either(self, Item a, Item b):
+        """One for two items of which at most one mask differs."""
+        if not (a.masks and b.masks):
+            return a if not a.masks else b
+        apart = sorted(set(a.masks) ^ set(b.masks), key=_slot)
+        if not apart:
+            return a
+        if len(apart) != 2 or len(a.masks) != len(b.masks) or apart[0].pieces != apart[1].pieces:
+            return None
+        both = self.factor(self.program.least(apart[0].slot, apart[1].slot), apart[0].pieces)
+        masks = [mask for mask in a.masks if mask not in apart]
+        self.run()
+        if not self.program.everywhere(both.slot):
+            masks.append(both)
+        return new_item(a.slot, a.pieces, tuple(sorted(masks, key=_slot)), a.is_global)
+
+    cdef list written_out(self, list items, extent):
+        """One item for each set of axes, whatever that takes."""
+        sizes = dict(enumerate(extent))
+        made = {}
+        for item in items:
+            one = self.coupled([item, *item.masks], sizes)
+            ops = []
+            pieces = self.expanded(one.pieces, set(sizes), sizes, ops)
+            key = pieces, item.is_global
+            slot = self.applied(one.slot, ops)
+            if key in made:
+                slot = self.program.least(made[key].slot, slot)
+            made[key] = new_item(slot, pieces, (), item.is_global)
+        return list(made.values())
+
+    cdef list flat(self, AxisView view):
+        """The items of a view, chains told by masks."""
+        found = []
+        for item, confined in leaves(view):
+            masks = list(item.masks)
+            for axis, begin, end, size in confined:
+                word = self.word(Along(0, (-begin,), part=(begin, end)), end - begin, (size,))
+                slot = self.program.window(self.zeros(end - begin), word)
+                masks.append(self.factor(slot, (self.whole(axis, size),)))
+            masks.sort(key=_slot)
+            found.append(new_item(item.slot, item.pieces, tuple(masks), item.is_global))
+        return found
+
+    # ------------------------------------------------ items
+
+    cdef Item item(self, Item item, how):
+        """What is seen of an item; None if it is nothing at all."""
+        cdef Template made = None
+        cdef Factor mask
+        cdef list masks = []
+        if not item.masks or isinstance(how, Move) or not needs_coupling(item, how):
+            made = self.template(item.pieces, how, False)
+        if made is None:
+            return self.planned(item, how)
+        if made.is_nothing:
+            return None
+        slot = self.applied(item.slot, made.ops)
+        is_global = item.is_global or made.is_global
+        if not item.masks:
+            return new_item(slot, made.pieces, made.masks, is_global)
+        pieces = made.pieces
+        for mask in item.masks:
+            made = self.template(mask.pieces, how, True)
+            masks.append(self.factor(self.applied(mask.slot, made.ops), made.pieces))
+        kept = self.holding(masks)
+        return None if kept is None else new_item(slot, pieces, kept, is_global)
+
+    cdef Template template(self, tuple pieces, how, bint is_mask):
+        """What happens to what runs along these pieces."""
+        cdef Template made
+        key = pieces, how, is_mask
+        found = self.templates.get(key)
+        if found is not None:
+            return found
+        made = self.templates[key] = Template.__new__(Template)
+        made.masks = ()
+        ops = []
+        if isinstance(how, Move):
+            made.pieces = self.moved(pieces, how, ops)
+        else:
+            self.begun(made, pieces, how, ops, is_mask)
+        made.ops = tuple(ops)
+        return made
+
+    cdef int begun(
+        self, Template made, tuple pieces, Plan plan, list ops, bint is_mask
+    ) except -1:
+        """Fill in a template for a plan."""
+        cdef Step step
+        cdef bint is_told
+        cdef list masks = []
+        made.is_global = loses_place(pieces, plan)
+        for axis, step in plan.changes:
+            is_told = step.kind == FOLD or step.place < 0
+            if runs_along(pieces, axis):
+                if step.kind == WINDOW and (is_mask or not self.keeps_slot(pieces, axis, step)):
+                    is_told = True
+                    pieces = self.windowed(pieces, axis, step, plan.sizes, ops)
+                else:
+                    pieces = self.along(pieces, axis, step, plan.sizes, ops)
+            if not is_told:
+                masks.append(self.factor(step.place, self.landed(step.steady, {})))
+        made.pieces = self.landed(pieces, plan.outs)
+        made.is_global = made.is_global and not any_grows(made.pieces)
+        kept = self.holding(masks)
+        if kept is None:
+            made.is_nothing = True
+        else:
+            made.masks = kept
+        return 0
+
+    cdef Item planned(self, Item item, Plan plan):
+        """What is seen of an item with masks."""
+        cdef Step step
+        cdef Factor factor
+        cdef list factors = [item, *item.masks]
+        cdef list own, ops
+        cdef bint is_told, is_global = loses_place(item.pieces, plan)
+        for axis, step in plan.changes:
+            own = [k for k, f in enumerate(factors) if runs_along((<Factor> f).pieces, axis)]
+            is_told = step.kind == FOLD or step.place < 0
+            if len(own) > 1 and step.joins:
+                factors[own[0]] = self.coupled([factors[k] for k in own], plan.sizes)
+                for k in reversed(own[1:]):
+                    del factors[k]
+                del own[1:]
+            for k in own:
+                factor = factors[k]
+                if step.kind == WINDOW and (k or not self.keeps_slot(factor.pieces, axis, step)):
+                    is_told = True
+                    ops = []
+                    pieces = self.windowed(factor.pieces, axis, step, plan.sizes, ops)
+                else:
+                    ops = []
+                    pieces = self.along(factor.pieces, axis, step, plan.sizes, ops)
+                factors[k] = new_factor(self.applied(factor.slot, ops), pieces)
+            if not is_told:
+                factors.append(new_factor(step.place, step.steady))
+        masks = self.holding(
+            [
+                self.factor((<Factor> f).slot, self.landed((<Factor> f).pieces, plan.outs))
+                for f in factors[1:]
+            ]
+        )
+        if masks is None:
+            return None
+        factor = factors[0]
+        pieces = self.landed(factor.pieces, plan.outs)
+        is_global = item.is_global or (is_global and not any_grows(pieces))
+        return new_item(factor.slot, pieces, masks, is_global)
+
+    cdef tuple holding(self, list masks):
+        """The masks that have nothing somewhere; None if one has nothing anywhere."""
+        cdef Factor mask
+        if not masks:
+            return ()
+        self.run()
+        kept = set()
+        for mask in masks:
+            if not self.program.somewhere(mask.slot):
+                return None
+            if not self.program.everywhere(mask.slot):
+                kept.add(mask)
+        return tuple(sorted(kept, key=_slot))
+
+    cdef tuple landed(self, tuple pieces, dict outs):
+        """The pieces by the output's axes; `outs` are those of axes that are read as they are."""
+        cdef Piece piece
+        cdef list found = []
+        for piece in pieces:
+            axis = ~piece.axis if piece.axis < 0 else outs[piece.axis]
+            if axis != piece.axis:
+                piece = self.piece(axis, piece.inner, piece.size, piece.shift, piece.grows)
+            found.append(piece)
+        return tuple(found)
+
+    # ------------------------------------------------ slots and pieces
+
+    # What is to be done to a slot is noted in `ops`: the number of a word, or -1 for all of an
+    # axis, the axis's length, and how many coordinates there are above and below it.
+
+    cdef int64_t applied(self, int64_t slot, ops) except -1:
+        """The slot that these operations make of one."""
+        for word, size, above, below in ops:
+            if word >= 0:
+                slot = self.program.window(slot, word, above, below)
+            else:
+                slot = self.program.fold(slot, above, size, below)
+        return slot
+
+    cdef bint keeps_slot(self, tuple pieces, int64_t axis, Step step):
+        """Whether one coordinate is read along an axis of which the pieces are digits: these keep
+        their slot when the axis is cut or padded.
+        """
+        return step.shift is not None and not is_plain(pieces, axis, step.size)
+
+    cdef tuple along(self, tuple pieces, int64_t axis, Step step, dict sizes, list ops):
+        """Pieces read along one axis along which they run; those of the output are marked."""
+        cdef Piece p
+        if step.kind == FOLD:
+            return self.folded(pieces, axis, sizes, ops)
+        if not self.keeps_slot(pieces, axis, step):
+            return self.windowed(pieces, axis, step, sizes, ops)
+        out = ~step.outs[0][0]
+        made = []
+        for p in pieces:
+            if p.axis == axis:
+                p = self.piece(out, p.inner, p.size, p.shift - step.shift, p.grows)
+            made.append(p)
+        return tuple(made)
+
+    cdef tuple folded(self, tuple pieces, int64_t axis, dict sizes, list ops):
+        cdef Piece piece
+        cdef int k = 0
+        if not are_independent([p for p in pieces if p.axis == axis], sizes[axis]):
+            pieces = self.expanded(pieces, {axis}, sizes, ops)
+        while k < len(pieces):
+            piece = pieces[k]
+            if piece.axis == axis:
+                above, below = around(pieces, k)
+                ops.append((-1, piece.size, above, below))
+                pieces = pieces[:k] + pieces[k + 1 :]
+            else:
+                k += 1
+        return pieces
+
+    cdef tuple windowed(self, tuple pieces, int64_t axis, Step step, dict sizes, list ops):
+        cdef Piece piece
+        cdef int k = 0
+        if not is_plain(pieces, axis, step.size):
+            pieces = self.expanded(pieces, {axis}, sizes, ops)
+        for k in range(len(pieces)):
+            piece = pieces[k]
+            if piece.axis == axis:
+                break
+        above, below = around(pieces, k)
+        ops.append((step.word, step.size, above, below))
+        made = step.growing if piece.grows else step.steady
+        return (*pieces[:k], *made, *pieces[k + 1 :])
+
+    cdef tuple expanded(self, tuple pieces, axes, dict sizes, list ops):
+        """Pieces of some axes replaced by the axes themselves."""
+        wanted = []
+        done = set()
+        for piece in pieces:
+            if piece.axis not in axes:
+                wanted.append(piece)
+            elif piece.axis not in done:
+                done.add(piece.axis)
+                grows = any([p.grows for p in pieces if p.axis == piece.axis])
+                wanted.append(self.whole(piece.axis, sizes[piece.axis], grows))
+        self.read_by(pieces, wanted, ops)
+        return tuple(wanted)
+
+    cdef int read_by(self, tuple pieces, list wanted, list ops) except -1:
+        """Read by other pieces: a slot's own ones, or whole axes."""
+        cdef Piece p
+        bare = [self.piece(p.axis, p.inner, p.size, p.shift, False) for p in pieces]
+        places = {
+            self.piece(p.axis, p.inner, p.size, p.shift, False): k for k, p in enumerate(wanted)
+        }
+        if bare == list(places):
+            return 0
+        by_axis = {p.axis: k for k, p in enumerate(wanted)}
+        # Each of the wanted ones as if it were an axis.
+        own = []
+        for p in bare:
+            k = places.get(p)
+            if k is None:
+                own.append(Piece(by_axis[p.axis], p.inner, p.size, p.shift))
+            else:
+                own.append(Piece(k, 1, p.size))
+        sizes = [p.size for p in wanted]
+        number = dict(enumerate(np.ogrid[tuple([slice(n) for n in sizes])]))
+        self.gather(pieces, np.broadcast_to(digits_at(own, number), sizes), ops)
+        return 0
+
+    cdef int gather(self, tuple pieces, index, list ops) except -1:
+        """Read one coordinate of a slot for each place."""
+        size = prod([p.size for p in pieces])
+        word = self.table(index, np.ones(index.size, dtype=np.int64), 1, size)
+        ops.append((word, size, 1, 1))
+        return 0
+
+    cdef Factor coupled(self, factors, dict sizes):
+        """Factors as one, that has nothing where one of them has nothing."""
+        cdef Piece p
+        cdef Factor factor
+        by_axis = {}
+        for factor in factors:
+            for p in factor.pieces:
+                bare = self.piece(p.axis, p.inner, p.size, p.shift, False)
+                by_axis.setdefault(p.axis, {})[bare] = None
+        grows = {p.axis for p in factors[0].pieces if p.grows}
+        wanted = []
+        for axis, pieces in sorted(by_axis.items()):
+            p = next(iter(pieces)) if len(pieces) == 1 else self.whole(axis, sizes[axis])
+            wanted.append(self.piece(axis, p.inner, p.size, p.shift, axis in grows))
+        slot = -1
+        for factor in factors:
+            ops = []
+            self.read_by(factor.pieces, wanted, ops)
+            own = self.applied(factor.slot, ops)
+            slot = own if slot < 0 else self.program.where(slot, own)
+        return new_factor(slot, tuple(wanted))
+
+    cdef tuple moved(self, tuple pieces, Move move, list ops):
+        """Pieces of a value that is rearranged."""
+        cdef Piece p
+        pieces = self.regrouped(pieces, move.source, move.view, ops)
+        place = {a: b for b, a in enumerate(move.permutation)}
+        pieces = tuple(
+            [self.piece(place[p.axis], p.inner, p.size, p.shift, p.grows) for p in pieces]
+        )
+        between = tuple([move.view[a] for a in move.permutation])
+        return self.regrouped(pieces, between, move.extent, ops)
+
+    cdef tuple regrouped(self, tuple pieces, tuple source, tuple target, list ops):
+        cdef Piece p
+        if source == target or not pieces:
+            return pieces
+        found = regrouped(pieces, source, target)
+        if found is not None:
+            return tuple([self.piece(p.axis, p.inner, p.size, p.shift, p.grows) for p in found])
+        # What can't be cut is written out along all axes that hold the same elements.
+        axes = {p.axis for p in pieces}
+        groups = [g for g in groups_of(source, target) if axes.intersection(g[0])]
+        wanted = []
+        for ins, outs in groups:
+            grows = any([p.grows for p in pieces if p.axis in ins])
+            wanted += [self.whole(b, target[b], grows and b == outs[0]) for b in outs]
+        # Elements of a group, counted by the axes of the target, have digits along the source's.
+        sizes = [p.size for p in wanted]
+        grids = np.ogrid[tuple([slice(n) for n in sizes])]
+        number = {p.axis: g for p, g in zip(wanted, grids)}
+        coordinates = {}
+        for ins, outs in groups:
+            flat = np.zeros((), dtype=np.int64)
+            for b in outs:
+                flat = flat * target[b] + number[b]
+            for a in reversed(ins):
+                coordinates[a], flat = flat % source[a], flat // source[a]
+        self.gather(pieces, np.broadcast_to(digits_at(pieces, coordinates), sizes), ops)
+        return tuple(wanted)
+
+
+# ---------------------------------------------------------------- the walk
+
+
+cdef class Recipe:
+    """How an output is read of a node's inputs.
+
+    Attributes
+    ----------
+    reads : list of Read
+        What it is made of, kept so that no other one gets its place.
+    axis : int
+        The axis along which all inputs are placed, if that is all that happens; else -1.
+    parts : list of (int, int)
+        Where each begins along it, and how long it is.
+    sources : list of (int or Recipe, Plan or Move or None)
+        What is read, by position or by way of a stage, and how.
+    """
+
+    cdef list reads
+    cdef object extent
+    cdef int axis
+    cdef list parts
+    cdef list sources
+
+    def __init__(self, list reads, extent):
+        self.reads, self.extent = reads, extent
+        self.sources = []
+        self.axis = -1
+
+
+cdef class Walk:
+    """Carries the views of all inputs through the steps of a `rfgraph.flow.Flow`.
+
+    Parameters
+    ----------
+    flow : Flow
+        The steps.
+    lowering : Lowering
+        Makes instructions of their reads.
+
+    Attributes
+    ----------
+    views : dict of str to dict of str to tuple of AxisView
+        By value, then by input: one for each axis of the input.
+    """
+
+    cdef object flow
+    cdef Lowering lowering
+    cdef readonly dict views
+    cdef object shape_of
+    cdef dict recipes
+
+    def __init__(self, flow, Lowering lowering not None):
+        self.flow, self.lowering = flow, lowering
+        # What the data decide no size of has its shapes at hand.
+        self.shape_of = flow.shape if flow.shapes.unsized else flow.shapes.shape
+        self.recipes = {}
+        self.views = {}
+        for name, shape in flow.inputs.items():
+            shape = shape or ()
+            if 0 not in shape:
+                self.views[name] = {name: lowering.seed(shape)}
+
+    def run(self, progress=None, int every=1000, rounds=256):
+        """Go through all steps.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called on long work, after so many steps, with the number of steps done and of all.
+        every : int
+            After how many steps.
+        rounds : int
+            So often a loop is gone round before what still grows is taken to see everything.
+        """
+        steps = self.flow.steps
+        total = len(steps)
+        for done, step in enumerate(steps, 1):
+            if progress is not None and total >= every and (done % every == 0 or done == total):
+                progress(done, total)
+            self.step(step, rounds)
+        self.lowering.run()
+
+    cdef int step(self, step, rounds) except -1:
+        cdef list names, makers = self.lowering.makers
+        node = step.node
+        if step.cycle is not None:
+            self.settle(step.cycle, rounds)
+        if makers and makers[-1][0] == len(self.lowering.program):
+            makers.pop()
+        makers.append((len(self.lowering.program), node))
+        names = [*node.inputs, *node.captures] if node.captures else node.inputs
+        for name, reads in zip(node.outputs, step.reads):
+            if name and reads and name not in self.flow.inputs:
+                extent = self.shape_of(name)
+                if extent is None or 0 not in extent:
+                    self.views[name] = self.gather(names, self.recipe(names, reads, extent))
+        return 0
+
+    cdef Recipe recipe(self, list names, list reads, extent):
+        cdef Recipe made = self.recipes.get(id(reads))
+        if made is not None:
+            return made
+        made = self.recipes[id(reads)] = Recipe(reads, extent)
+        if len(reads) > 1 and self.concatenation(made, names):
+            return made
+        for read in reads:
+            source = read.source
+            if isinstance(source, Stage):
+                inner = self.recipe(names, source.reads, source.shape)
+                made.sources.append((inner, self.lowering.how(read, source.shape, extent)))
+            else:
+                shape = self.shape_of(names[source])
+                made.sources.append((source, self.lowering.how(read, shape, extent)))
+        return made
+
+    cdef bint concatenation(self, Recipe made, list names):
+        """Fill in a recipe of reads that place their inputs along one axis; False for others."""
+        cdef int axis = -1, k
+        extent = made.extent
+        parts = []
+        for read in made.reads:
+            source = read.source
+            if not isinstance(read, PerAxis) or isinstance(source, Stage) or extent is None:
+                return False
+            shape = self.shape_of(names[source])
+            if shape is None or len(shape) != len(extent):
+                return False
+            along = read.axes
+            for k in range(len(along)):
+                if along[k] is same(k) and shape[k] == extent[k]:
+                    continue
+                r = along[k]
+                if axis < 0:
+                    axis = k
+                if k != axis or not isinstance(r, Along) or r.axis != k or not is_shift(r):
+                    return False
+                begin = -r.starts[0]
+                if r.part != (begin, begin + shape[k]) or not 0 <= begin <= extent[k] - shape[k]:
+                    return False
+                parts.append((begin, shape[k]))
+            if len(parts) == len(made.sources):
+                return False
+            made.sources.append((source, read))
+        made.axis, made.parts = axis, parts
+        return True
+
+    cdef dict gather(self, list names, Recipe recipe):
+        """What is seen of each input by what is made by a recipe."""
+        cdef dict found = {}
+        cdef dict seen
+        cdef tuple view
+        cdef list kept
+        if len(recipe.sources) == 1:
+            source, how = recipe.sources[0]
+            if isinstance(source, Recipe):
+                seen = self.gather(names, source)
+            else:
+                seen = self.views.get(names[source], {})
+            if how is None:
+                return seen
+            for name, view in seen.items():
+                made = self.lowering.through(view, how)
+                if made is not None:
+                    found[name] = made
+            return found
+        if recipe.axis >= 0:
+            return self.concatenated(names, recipe)
+        for source, how in recipe.sources:
+            if isinstance(source, Recipe):
+                seen = self.gather(names, source)
+            else:
+                seen = self.views.get(names[source], {})
+            for name, view in seen.items():
+                made = view if how is None else self.lowering.through(view, how)
+                if made is None:
+                    continue
+                kept = found.get(name)
+                if kept is None:
+                    found[name] = [made]
+                else:
+                    kept.append(made)
+                    if len(kept) == MANY:
+                        found[name] = [self.lowering.union(kept, recipe.extent)]
+        for name, kept in found.items():
+            found[name] = kept[0] if len(kept) == 1 else self.lowering.union(kept, recipe.extent)
+        return found
+
+    cdef dict concatenated(self, list names, Recipe recipe):
+        """`gather` where every source is a part of one axis."""
+        cdef dict by_input = {}
+        cdef dict found = {}
+        cdef int k, axis = recipe.axis
+        size = recipe.extent[axis]
+        for k in range(len(recipe.sources)):
+            source = recipe.sources[k][0]
+            for name, view in self.views.get(names[source], {}).items():
+                by_input.setdefault(name, []).append((k, view))
+        for name, views in by_input.items():
+            made = []
+            for alongs in zip(*[view for _, view in views]):
+                if any([(<AxisView> along).direct >> axis & 1 for along in alongs]):
+                    items = []
+                    for (k, _), along in zip(views, alongs):
+                        source, read = recipe.sources[k]
+                        how = self.lowering.how(read, self.shape_of(names[source]), recipe.extent)
+                        seen = along if how is None else self.lowering.reading(along, how)
+                        items += (<AxisView> seen).items
+                    made.append(self.lowering.joined(items, recipe.extent))
+                    continue
+                parts = [(*recipe.parts[k], along) for (k, _), along in zip(views, alongs)]
+                one = self.lowering.chained(axis, size, parts)
+                if isinstance(one, list):
+                    one = self.lowering.view(tuple(one))
+                made.append(one)
+            if all([(<AxisView> along).items for along in made]):
+                found[name] = tuple(made)
+        return found
+
+    cdef int settle(self, cycle, rounds) except -1:
+        """Go round until no view changes: after some rounds what still grows sees everything.
+
+        It ends. A view that is replaced by one of everything is not changed again, so that after
+        `rounds` each round but the last makes a carried value see one more input, or everything
+        of one, and there are only so many of both.
+        """
+        cdef set full = set()
+        for _, inner, _ in cycle.carried:
+            self.views.pop(inner, None)
+        for done in itertools.count():
+            changed = not done
+            for names, inner, reads in cycle.carried:
+                extent = self.shape_of(inner)
+                before = self.views.get(inner, {})
+                after = dict(self.gather(names, self.recipe(names, reads, extent)))
+                for name, view in after.items():
+                    if (inner, name) in full or (
+                        name in before and self.lowering.equal(before[name], view)
+                    ):
+                        after[name] = before[name]
+                        continue
+                    changed = True
+                    if done > rounds:
+                        shape = self.flow.inputs[name] or ()
+                        after[name] = self.lowering.everything(shape, extent)
+                        full.add((inner, name))
+                self.views[inner] = after
+            if not changed:
+                return 0
+            for inside in cycle.steps:
+                self.step(inside, rounds)
+        return 0
+
+
+def _slot(Factor factor not None):
+    return factor.slot
+
+
+def _begin(tuple part):
+    return part[0], part[1]
+
+
+cdef bint runs_along(tuple pieces, int64_t axis):
+    cdef Piece piece
+    for piece in pieces:
+        if piece.axis == axis:
+            return True
+    return False
+
+
+cdef bint is_plain(tuple pieces, int64_t axis, int64_t size):
+    """Whether pieces run along an axis as it is."""
+    cdef Piece piece
+    cdef int found = 0
+    for piece in pieces:
+        if piece.axis == axis:
+            if found or not piece.is_whole(size):
+                return False
+            found += 1
+    return True
+
+
+cdef bint needs_coupling(Item item, Plan plan):
+    """Whether an item can't be read factor by factor."""
+    cdef Factor factor
+    cdef Step step
+    cdef int own
+    if plan.places:
+        return True
+    for axis, step in plan.changes:
+        if step.joins:
+            own = runs_along(item.pieces, axis)
+            for factor in item.masks:
+                own += runs_along(factor.pieces, axis)
+            if own > 1:
+                return True
+    return False
+
+
+cdef bint any_grows(tuple pieces):
+    cdef Piece piece
+    for piece in pieces:
+        if piece.grows:
+            return True
+    return False
+
+
+cdef bint loses_place(tuple pieces, Plan plan):
+    """Whether a statistic is taken along an axis along which the pieces run."""
+    cdef Piece piece
+    cdef Step step
+    for axis, step in plan.changes:
+        if step.is_statistic:
+            for piece in pieces:
+                if piece.axis == axis and piece.size > 1:
+                    return True
+    return False
+
+
+cdef tuple around(tuple pieces, int k):
+    """How many values the pieces before the k-th have together, and those behind it."""
+    cdef int64_t above = 1, below = 1
+    cdef int j
+    for j in range(len(pieces)):
+        if j < k:
+            above *= (<Piece> pieces[j]).size
+        elif j > k:
+            below *= (<Piece> pieces[j]).size
+    return above, below
+
+
+cdef bint are_independent(list pieces, int64_t extent):
+    """Whether the digits of one axis take all of their values in all combinations."""
+    cdef Piece piece
+    cdef int64_t reach = 1
+    if len(pieces) > 1:
+        pieces.sort(key=_inner)
+    for piece in pieces:
+        if piece.shift or piece.inner % reach:
+            return False
+        reach = piece.inner * piece.size
+    return reach <= extent
+
+
+def _inner(Piece piece not None):
+    return piece.inner
+
+
+def digits_at(pieces, coordinates):
+    """The coordinate of a slot where the axes of its value have some, which broadcast."""
+    place = np.zeros((), dtype=np.int64)
+    for piece in pieces:
+        place = place * piece.size + piece.of(coordinates[piece.axis])
+    return place
+
+
+def regrouped(pieces, tuple source, tuple target):
+    """The pieces of a value of shape `source`, reshaped to `target`.
+
+    None if a piece can't be cut where the axes of `target` end.
+
+    >>> rows = Piece(0, 1, 6, grows=True)
+    >>> regrouped((rows,), (6, 8), (48,)), regrouped((rows,), (6, 8), (3, 2, 8))
+    ([Piece(0, 8, 6, grows=True)], [Piece(0, 1, 3, grows=True), Piece(1, 1, 2)])
+    """
+    cdef Piece piece, other
+    before = [prod(source[a + 1 :]) for a in range(len(source))]
+    after = [prod(target[b + 1 :]) for b in range(len(target))]
+    made = []
+    for piece in pieces:
+        own = before[piece.axis], source[piece.axis]
+        alike = [b for b, n in enumerate(target) if n > 1 and (after[b], n) == own]
+        if alike:
+            made.append(Piece(alike[0], piece.inner, piece.size, piece.shift, piece.grows))
+            continue
+        if piece.shift or piece.inner * piece.size > source[piece.axis]:
+            return None
+        cut = []
+        flat, left = piece.inner * before[piece.axis], piece.size
+        while left > 1:
+            place = next((b for b, a in enumerate(after) if a <= flat and target[b] > 1), None)
+            if place is None or flat % after[place]:
+                return None
+            room = after[place] * target[place] // flat
+            take = min(left, room)
+            if take <= 1 or left % take or room % take:
+                return None
+            cut.append(Piece(place, flat // after[place], take, 0, piece.grows and take == left))
+            flat, left = flat * take, left // take
+        made += reversed(cut)
+    # Neighbouring digits of one axis, as after what was cut is put together again, are one.
+    for k in range(len(made) - 1, 0, -1):
+        piece, other = made[k], made[k - 1]
+        if (
+            other.axis == piece.axis
+            and other.shift == piece.shift
+            and other.inner == piece.inner * piece.size
+        ):
+            size = other.size * piece.size
+            grows = other.grows or piece.grows
+            made[k - 1 : k + 1] = [Piece(piece.axis, piece.inner, size, piece.shift, grows)]
+    return made
+
+
+def groups_of(tuple source, tuple target):
+    """The finest groups of consecutive axes of both shapes that have equal products."""
+    groups = []
+    i = j = 0
+    while i < len(source) or j < len(target):
+        first, second = i, j
+        left = right = 1
+        if i < len(source):
+            left, i = source[i], i + 1
+        if j < len(target):
+            right, j = target[j], j + 1
+        while left != right:
+            if left < right:
+                left, i = left * source[i], i + 1
+            else:
+                right, j = right * target[j], j + 1
+        groups.append((tuple(range(first, i)), tuple(range(second, j))))
+    return groups
+
+
+def leaves(AxisView view not None, bint local=False):
+    """All items of a view, and to which coordinates those of chains are confined.
+
+    Yields
+    ------
+    item : Item
+        One that is not global, with `local`.
+    confined : list of (int, int, int, int)
+        For each axis of the value along which it is in a chain: the axis, the first and past the
+        last coordinate, and the axis's length.
+    """
+    pending = [(view, [])]
+    while pending:
+        current, confined = pending.pop()
+        for item in (<AxisView> current).items:
+            if isinstance(item, Item):
+                if not (local and (<Item> item).is_global):
+                    yield item, confined
+                continue
+            outer = [c for c in confined if c[0] == item.axis]
+            offset, total = (outer[0][1], outer[0][3]) if outer else (0, item.size)
+            others = [c for c in confined if c[0] != item.axis]
+            for begin, size, inner in item.parts:
+                begin += offset
+                pending.append((inner, [*others, (item.axis, begin, begin + size, total)]))
