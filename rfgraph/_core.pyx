@@ -9,8 +9,9 @@ The smallest of several is the only way to join: first coordinates are kept as t
 negated. Equal functions are one (they are numbered, and looked up by what they hold), and what was
 asked of them once is remembered: rows and columns of a square picture cost no more than rows.
 
-A *slot* is an interval over one coordinate, two functions; an instruction makes a slot of others.
-Structure, which axis of which value a slot runs along, is `rfgraph.engine.lowering`'s business.
+A *slot* is an interval over one coordinate: two functions. An instruction makes a slot of others,
+at once; slots that hold the same are one. So a program stops growing where receptive fields do.
+Which axis of which value a slot runs along is the business of `rfgraph._lowering`.
 """
 
 from libc.stdint cimport int64_t, uint64_t
@@ -34,6 +35,9 @@ cdef enum:
     FOLD = 3
     MIN = 4
     WHERE = 5
+
+# Stands where the keys of instructions have theirs.
+cdef int64_t HOLDS = -1
 
 NAMES = ("SEED", "LISTED", "WINDOW", "FOLD", "MIN", "WHERE")
 
@@ -93,6 +97,8 @@ cdef struct Word:
 
 
 cdef struct Instruction:
+    # What made a slot, and its functions: of first coordinates, and of last ones negated.
+    int64_t made[2]
     int64_t op
     int64_t a
     int64_t b
@@ -227,14 +233,12 @@ cdef class Program:
     cdef Instruction* code
     cdef int64_t code_count
     cdef int64_t code_room
-    # By slot: the function of first coordinates, and that of last ones negated.
-    cdef int64_t* made
-    cdef int64_t made_room
-    cdef int64_t done
     # Functions by their hash.
     cdef int64_t* buckets
     cdef int64_t bucket_room
-    cdef Table numbers
+    # Slots by the instructions that make them, and by what they hold.
+    cdef Table slots
+    # Functions by how they are made of others.
     cdef Table known
     # Where the function begins that is being made.
     cdef int64_t base
@@ -247,9 +251,8 @@ cdef class Program:
         free(self.words)
         free(self.phases)
         free(self.code)
-        free(self.made)
         free(self.buckets)
-        free(self.numbers.at)
+        free(self.slots.at)
         free(self.known.at)
 
     # ------------------------------------------------ making a function
@@ -966,8 +969,8 @@ cdef class Program:
             return self.finish(i.a)
         if i.op == LISTED:
             return i.b if which else i.a
-        a = self.made[2 * i.a + which]
-        b = self.made[2 * i.b + which] if i.op == MIN or i.op == WHERE else i.b
+        a = self.code[i.a].made[which]
+        b = self.code[i.b].made[which] if i.op == MIN or i.op == WHERE else i.b
         key[0], key[1], key[2], key[3], key[4] = i.op, a, b, i.above, i.below
         entry = looked_up(&self.known, key)
         if entry == NULL:
@@ -988,55 +991,53 @@ cdef class Program:
             self.known.length += 1
         return made
 
-    def run(self):
-        """Make what is still to be made. The number of the instruction that fails, and why; None
-        if none does.
-        """
-        cdef int64_t made
-        cdef int which
-        cdef int64_t reason = FITS
-        with nogil:
-            if enlarge(
-                <void**> &self.made, &self.made_room, 2 * self.code_count, sizeof(int64_t)
-            ):
-                while self.done < self.code_count and reason == FITS:
-                    for which in range(2):
-                        made = self.answer(&self.code[self.done], which)
-                        if made < 0:
-                            reason = made
-                            break
-                        self.made[2 * self.done + which] = made
-                    else:
-                        self.done += 1
-            else:
-                reason = NO_MEMORY
-        if reason == FITS:
-            return None
-        return self.done, ("memory", "size", "shape")[-1 - reason]
-
     cdef int64_t emit(
         self, int64_t op, int64_t a, int64_t b, int64_t above, int64_t below
     ) except -1:
-        """The slot of an instruction: equal ones are one."""
+        """The slot that an instruction makes."""
         cdef int64_t key[5]
+        cdef int64_t pair[5]
+        cdef int64_t made = 0
+        cdef int which
         cdef Entry* entry
-        cdef Instruction* i
+        cdef Instruction i
         key[0], key[1], key[2], key[3], key[4] = op, a, b, above, below
-        entry = looked_up(&self.numbers, key)
+        entry = looked_up(&self.slots, key)
         if entry == NULL:
             raise MemoryError
         if entry.value >= 0:
             return entry.value
-        if not enlarge(
+        i.op, i.a, i.b, i.above, i.below = op, a, b, above, below
+        with nogil:
+            for which in range(2):
+                made = self.answer(&i, which)
+                if made < 0:
+                    break
+                i.made[which] = made
+        if made == MISMATCH:
+            raise ValueError(f"{NAMES[op]} {a} {b} {above} {below}: lengths don't fit")
+        if made == TOO_LARGE:
+            raise MemoryError(f"{MOST:,} elements at once are too many to tell apart")
+        if made < 0:
+            raise MemoryError
+        pair[0], pair[1], pair[2], pair[3], pair[4] = HOLDS, i.made[0], i.made[1], 0, 0
+        entry = looked_up(&self.slots, pair)
+        if entry == NULL or not enlarge(
             <void**> &self.code, &self.code_room, self.code_count + 1, sizeof(Instruction)
         ):
             raise MemoryError
-        entry.value = self.code_count
-        self.numbers.length += 1
-        i = &self.code[self.code_count]
-        i.op, i.a, i.b, i.above, i.below = op, a, b, above, below
-        self.code_count += 1
-        return self.code_count - 1
+        made = entry.value
+        if made < 0:
+            made = entry.value = self.code_count
+            self.slots.length += 1
+            self.code[made] = i
+            self.code_count += 1
+        entry = looked_up(&self.slots, key)
+        if entry == NULL:
+            raise MemoryError
+        entry.value = made
+        self.slots.length += 1
+        return made
 
     cdef int64_t checked(self, int64_t slot) except -1:
         if not 0 <= slot < self.code_count:
@@ -1140,12 +1141,10 @@ cdef class Program:
     # ------------------------------------------------ answers
 
     cdef Function* of(self, int64_t slot, int which) except NULL:
-        if not 0 <= slot < self.done:
-            raise IndexError(slot)
-        return &self.functions[self.made[2 * slot + which]]
+        return &self.functions[self.code[self.checked(slot)].made[which]]
 
     def size(self, int64_t slot):
-        """Length of the coordinate of a slot that was made."""
+        """Length of the coordinate of a slot."""
         return self.of(slot, 0).size
 
     def somewhere(self, int64_t slot):
@@ -1156,11 +1155,6 @@ cdef class Program:
         """Whether something is seen from everywhere."""
         cdef Function* f = self.of(slot, 0)
         return not f.holed and f.begin == 0 and f.end == f.size
-
-    def functions_of(self, int64_t slot):
-        """The numbers of the two functions of a slot: equal functions have equal numbers."""
-        self.of(slot, 0)
-        return self.made[2 * slot], self.made[2 * slot + 1]
 
     def write_out(self, int64_t slot, int64_t[:, ::1] out not None):
         """Write first coordinates, and last ones negated, of a slot into an array (2, size)."""

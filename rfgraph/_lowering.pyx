@@ -15,9 +15,7 @@ one holds everywhere or nowhere is asked of the program as it is made.
 from libc.stdint cimport int64_t
 
 import itertools
-from bisect import bisect_right
 from math import prod
-from operator import itemgetter
 
 import numpy as np
 
@@ -35,7 +33,6 @@ from rfgraph.reads import (
     is_same,
     is_shift,
     point,
-    reads_everywhere,
     same,
 )
 
@@ -373,12 +370,9 @@ cdef class Lowering:
     cdef dict steps
     cdef dict hows
     cdef dict templates
-    # Where the slots of each node begin.
-    cdef list makers
 
     def __init__(self):
         self.program = Program()
-        self.makers = []
         self.pieces, self.factors, self.views, self.plans = {}, {}, {}, {}
         self.words, self.steps, self.hows, self.templates = {}, {}, {}, {}
 
@@ -439,38 +433,6 @@ cdef class Lowering:
             [self.view((new_item(fold(seed(n), 1, n, 1), ()),)) for n in shape or (1,)]
         )
 
-    def equal(self, tuple a, tuple b):
-        """See `rfgraph.flow.Interpretation`."""
-        if a == b:
-            return True
-        self.run()
-        for left, right in zip(a, b):
-            if left is not right and self.contents(left) != self.contents(right):
-                return False
-        return True
-
-    cdef int run(self) except -1:
-        """Make what is still to be made."""
-        failed = self.program.run()
-        if failed is None:
-            return 0
-        slot, reason = failed
-        if reason == "shape":
-            raise AssertionError(f"lengths don't fit: {self.program.instruction(slot)}")
-        message = "there is no memory for the bounds of its output"
-        if reason == "size":
-            message = "the bounds of its output vary over too many elements at once to keep"
-        raise ShapeError(
-            message,
-            node=self.maker(slot),
-            remedy="give smaller sizes with shapes= or --shape",
-        )
-
-    cdef object maker(self, int64_t slot):
-        """The node behind which a slot was made."""
-        place = bisect_right(self.makers, slot, key=itemgetter(0)) - 1
-        return str(self.makers[place][1]) if place >= 0 else None
-
     # ------------------------------------------------ what is the same is one object
 
     cdef Piece piece(
@@ -523,19 +485,6 @@ cdef class Lowering:
         if found is None:
             found = self.plans[key] = Plan(steps)
         return found
-
-    cdef object contents(self, AxisView view):
-        """What two views have in common if they are equal."""
-        functions = self.program.functions_of
-        found = set()
-        for item in view.items:
-            if isinstance(item, Chain):
-                parts = [(begin, size, self.contents(inner)) for begin, size, inner in item.parts]
-                found.add((item.axis, item.size, tuple(parts)))
-            else:
-                masks = frozenset([(functions(mask.slot), mask.pieces) for mask in item.masks])
-                found.add((functions(item.slot), item.pieces, masks, item.is_global))
-        return frozenset(found)
 
     # ------------------------------------------------ words
 
@@ -660,8 +609,9 @@ cdef class Lowering:
             return self.steps[key]
         made = self.steps[key] = Step(WINDOW, size, tuple(zip(axes, sizes)), statistic)
         made.word = word
-        if not reads_everywhere(read, size, extent):
-            made.place = self.program.window(self.zeros(size), word)
+        place = self.program.window(self.zeros(size), word)
+        if not self.program.everywhere(place):
+            made.place = place
         if isinstance(read, Along) and is_shift(read):
             shift = made.shift = read.starts[0]
             made.is_part = (
@@ -872,6 +822,10 @@ cdef class Lowering:
                 before = made.pop()[2]
                 both = [*(<AxisView> before).items, *(<AxisView> view).items]
                 view = self.joined(both, None)
+            elif made and made[-1][2] is view and begin == made[-1][0] + made[-1][1]:
+                if all([isinstance(item, Item) for item in (<AxisView> view).items]):
+                    # What is seen alike from neighbours is one part.
+                    begin, length = made[-1][0], made.pop()[1] + length
             made.append((begin, length, view))
         first = made[0][2]
         if all([view is first for _, _, view in made]) and size == sum(
@@ -911,7 +865,6 @@ cdef class Lowering:
             return None
         both = self.factor(self.program.least(apart[0].slot, apart[1].slot), apart[0].pieces)
         masks = [mask for mask in a.masks if mask not in apart]
-        self.run()
         if not self.program.everywhere(both.slot):
             masks.append(both)
         return new_item(a.slot, a.pieces, tuple(sorted(masks, key=_slot)), a.is_global)
@@ -1057,7 +1010,6 @@ cdef class Lowering:
         cdef Factor mask
         if not masks:
             return ()
-        self.run()
         kept = set()
         for mask in masks:
             if not self.program.somewhere(mask.slot):
@@ -1328,22 +1280,26 @@ cdef class Walk:
             if progress is not None and total >= every and (done % every == 0 or done == total):
                 progress(done, total)
             self.step(step, rounds)
-        self.lowering.run()
 
     cdef int step(self, step, rounds) except -1:
-        cdef list names, makers = self.lowering.makers
+        cdef list names
         node = step.node
         if step.cycle is not None:
             self.settle(step.cycle, rounds)
-        if makers and makers[-1][0] == len(self.lowering.program):
-            makers.pop()
-        makers.append((len(self.lowering.program), node))
         names = [*node.inputs, *node.captures] if node.captures else node.inputs
         for name, reads in zip(node.outputs, step.reads):
             if name and reads and name not in self.flow.inputs:
                 extent = self.shape_of(name)
                 if extent is None or 0 not in extent:
-                    self.views[name] = self.gather(names, self.recipe(names, reads, extent))
+                    try:
+                        self.views[name] = self.gather(names, self.recipe(names, reads, extent))
+                    except MemoryError as error:
+                        raise ShapeError(
+                            f"there is no memory for the bounds of '{name}'"
+                            + (f": {error}" if str(error) else ""),
+                            node=str(node),
+                            remedy="give smaller sizes with shapes= or --shape",
+                        ) from None
         return 0
 
     cdef Recipe recipe(self, list names, list reads, extent):
@@ -1367,7 +1323,7 @@ cdef class Walk:
         """Fill in a recipe of reads that place their inputs along one axis; False for others."""
         cdef int axis = -1, k
         extent = made.extent
-        parts = []
+        parts, sources = [], []
         for read in made.reads:
             source = read.source
             if not isinstance(read, PerAxis) or isinstance(source, Stage) or extent is None:
@@ -1388,10 +1344,10 @@ cdef class Walk:
                 if r.part != (begin, begin + shape[k]) or not 0 <= begin <= extent[k] - shape[k]:
                     return False
                 parts.append((begin, shape[k]))
-            if len(parts) == len(made.sources):
+            if len(parts) == len(sources):
                 return False
-            made.sources.append((source, read))
-        made.axis, made.parts = axis, parts
+            sources.append((source, read))
+        made.axis, made.parts, made.sources = axis, parts, sources
         return True
 
     cdef dict gather(self, list names, Recipe recipe):
@@ -1484,7 +1440,7 @@ cdef class Walk:
                 after = dict(self.gather(names, self.recipe(names, reads, extent)))
                 for name, view in after.items():
                     if (inner, name) in full or (
-                        name in before and self.lowering.equal(before[name], view)
+                        name in before and before[name] == view
                     ):
                         after[name] = before[name]
                         continue
