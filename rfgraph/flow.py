@@ -6,11 +6,11 @@ interprets the resulting steps. `forward` is the walk that bounds and closed for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from math import prod
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from rfgraph.errors import RFGraphError, UnsupportedError
 from rfgraph.graph import Body, Graph, Node
@@ -18,6 +18,7 @@ from rfgraph.ops import (
     Computed,
     NoteKind,
     Operation,
+    Question,
     Reads,
     Undetermined,
     Unsized,
@@ -175,6 +176,24 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False, prune: bool = F
     return Flow(inputs, steps, shapes, tracer.notes)
 
 
+class _Answer(NamedTuple):
+    """What nodes that ask the same share, and nobody changes.
+
+    Attributes
+    ----------
+    reads : list of list of Read
+        By output.
+    reached : list of int
+        The outputs that an input reaches.
+    notes : mapping of str to str
+        What is assumed, and the kind of note that it is.
+    """
+
+    reads: list[list[Read]]
+    reached: list[int]
+    notes: Mapping[str, NoteKind]
+
+
 class _Tracer:
     """Asks the operators, and keeps which values an input reaches."""
 
@@ -186,32 +205,70 @@ class _Tracer:
         self._strict = strict
         self._live = live
         self._knowledge = Knowledge(shapes, live) if prune else None
+        # Answers by what they rest on: first what every transfer may ask; where it asked more, a
+        # question stands there, and what it was told leads on.
+        self._answers: dict[Hashable, Question | _Answer] = {}
         # Values that vary without an input that is read, as far as constants cut.
         self._dead: set[str] = set()
         self.notes: list[Note] = []
 
     def steps(self, nodes: list[Node]) -> list[Step]:
         steps = []
+        live = self._live
         for node in nodes:
             cycle = self._cycle(node.body) if node.body is not None else None
-            names = [*node.inputs, *node.captures] if node.captures else node.inputs
-            if self._live.isdisjoint(names) and not self._settled(node):
+            names = _sources(node)
+            if live.isdisjoint(names) and not self._settled(node):
                 continue
-            operation = Operation(node, names, self._shapes, self._live, self._knowledge)
-            reads = self._reads(node, operation)
+            answer = self._answer(node, names)
+            reads, outputs = answer.reads, node.outputs
             if self._knowledge is not None:
-                outputs = zip(node.outputs, reads, strict=False)
-                unread = [name for name, found in outputs if name and not found]
+                pairs = zip(outputs, reads, strict=False)
+                unread = [name for name, found in pairs if name and not found]
                 self._dead.update(n for n in unread if self._shapes.static(n) is None)
             if any(reads):
                 steps.append(Step(node, reads, cycle))
-                outputs = zip(node.outputs, reads, strict=False)
-                self._live.update(n for n, found in outputs if found and n)
-                self.notes.extend(
-                    Note(node.name, node.op_type, reason, kind)
-                    for reason, kind in operation.notes.items()
-                )
+                for k in answer.reached:
+                    live.add(outputs[k])
+                for reason, kind in answer.notes.items():
+                    self.notes.append(Note(node.name, node.op_type, reason, kind))
         return steps
+
+    def _answer(self, node: Node, names: list[str]) -> _Answer:
+        """What is answered to a node: the same as to an earlier one that asks the same."""
+        shape, live = self._shapes.shape, self._live
+        if node.captures or self._knowledge is not None:
+            # Of a body, and of what is known of single elements, no key is made.
+            return self._asked(node, Operation(node, names, self._shapes, live, self._knowledge))
+        key: Hashable = (
+            _kind(node),
+            tuple(map(shape, names)),
+            tuple(map(shape, node.outputs)),
+            tuple(map(live.__contains__, names)),
+        )
+        found = self._answers.get(key)
+        if isinstance(found, _Answer):
+            return found
+        told: dict[Question, Hashable] = {}
+        operation = Operation(node, names, self._shapes, live, told=told)
+        start = key
+        while found is not None and not isinstance(found, _Answer):
+            key = key, operation.tell(found)
+            found = self._answers.get(key)
+        if found is None:
+            found = self._asked(node, operation)
+            for question, answer in told.items():
+                self._answers[start] = question
+                start = start, answer
+            self._answers[start] = found
+        return found
+
+    def _asked(self, node: Node, operation: Operation) -> _Answer:
+        """What the transfer answers to a node."""
+        reads = self._reads(node, operation)
+        outputs = enumerate(zip(node.outputs, reads, strict=False))
+        reached = [k for k, (name, found) in outputs if name and found]
+        return _Answer(reads, reached, operation.notes)
 
     def _settled(self, node: Node) -> bool:
         """Whether constants cut all that the inputs of a node read: what is known goes on."""
@@ -231,7 +288,7 @@ class _Tracer:
                     "Python, --ops FILE on the command line (docs/custom-operators.md)",
                 )
             operation.note("not known: every output is taken to read all of every input", "unknown")
-            return self._per_output(operation, _everything(operation))
+            return self._per_output(node, operation, _everything(operation))
         try:
             answer = rule.transfer(operation)
             if not rule.own:
@@ -242,54 +299,60 @@ class _Tracer:
                         "gives: the output is taken to read all of what its transfer names",
                         "unknown",
                     )
-            return self._per_output(operation, answer)
+            return self._per_output(node, operation, answer)
         except Undetermined as reason:
-            return self._whole(operation, str(reason), _kind(reason))
+            return self._whole(node, operation, str(reason), _note_kind(reason))
         except UnknownSizeError as reason:
-            return self._whole(operation, str(reason), "shape")
+            return self._whole(node, operation, str(reason), "shape")
         except (RFGraphError, MemoryError):
             raise
         except Exception as error:
             if operation.unsized:
                 # What a transfer trips over is a size that it can't compute with.
-                return self._whole(operation, str(UnknownSizeError()), "shape")
+                return self._whole(node, operation, str(UnknownSizeError()), "shape")
             if not rule.own:
                 raise blamed(rule, error, operation) from error
             # A transfer trusts its node: what it trips over is a node that breaks the rules.
             raise misfit(node, f"{type(error).__name__}: {error}", self._file) from error
 
-    def _whole(self, operation: Operation, reason: str, kind: NoteKind) -> list[list[Read]]:
+    def _whole(
+        self, node: Node, operation: Operation, reason: str, kind: NoteKind
+    ) -> list[list[Read]]:
         operation.note(f"{reason}: every output is taken to read all of every input", kind)
-        return self._per_output(operation, _everything(operation))
+        return self._per_output(node, operation, _everything(operation))
 
-    def _per_output(self, operation: Operation, answer: Reads) -> list[list[Read]]:
+    def _per_output(self, node: Node, operation: Operation, answer: Reads) -> list[list[Read]]:
         """The reads of each output that an input reaches."""
-        outputs, names = operation.node.outputs, operation.names
-        per_output = answer if isinstance(answer, tuple) else [answer] * len(outputs)
+        names = _sources(node)
+        per_output = answer if isinstance(answer, tuple) else [answer] * len(node.outputs)
         if self._knowledge is not None:
-            per_output = self._cut(operation, self._knowledge, per_output)
+            per_output = self._cut(node, operation, self._knowledge, per_output)
         # What is left of a loop reads all that decides how often it repeats.
-        if self._shapes.unsized and operation.node.body is None:
-            per_output = self._carrying(operation, per_output)
+        if self._shapes.unsized and node.body is None:
+            per_output = self._carrying(node, per_output)
         return [
             _live_reads(found, names, self._live, self._shapes, self._shapes.shape(name))
-            for name, found in zip(outputs, per_output, strict=False)
+            for name, found in zip(node.outputs, per_output, strict=False)
         ]
 
-    def _carrying(self, operation: Operation, per_output: Sequence[list[Read]]) -> list[list[Read]]:
+    def _carrying(self, node: Node, per_output: Sequence[list[Read]]) -> list[list[Read]]:
         """The reads of each output, of which every element depends on what decides its size."""
-        shapes = [self._shapes.shape(name) for name in operation.names]
-        extents = [self._shapes.shape(name) for name in operation.node.outputs]
+        shapes = [self._shapes.shape(name) for name in _sources(node)]
+        extents = [self._shapes.shape(name) for name in node.outputs]
         return [
             reads if extent is None else carrying(reads, shapes, extent)
             for reads, extent in zip(per_output, extents, strict=False)
         ]
 
     def _cut(
-        self, operation: Operation, knowledge: Knowledge, per_output: Sequence[list[Read]]
+        self,
+        node: Node,
+        operation: Operation,
+        knowledge: Knowledge,
+        per_output: Sequence[list[Read]],
     ) -> list[list[Read]]:
         """The reads of each output, where elements that are known read nothing."""
-        node, cut = operation.node, list(per_output)
+        cut = list(per_output)
         for k, learnt in enumerate(knowledge.learn(node, per_output)):
             extent = self._shapes.shape(node.outputs[k])
             if learnt is not None and learnt.settled is not None and extent is not None:
@@ -318,14 +381,26 @@ class _Tracer:
         return Cycle(steps, carried)
 
 
-def _kind(reason: Undetermined) -> NoteKind:
+def _sources(node: Node) -> list[str]:
+    """What reads of a node name by number: its inputs, and after them its captures."""
+    return [*node.inputs, *node.captures] if node.captures else node.inputs
+
+
+def _kind(node: Node) -> Hashable:
+    """What two nodes have in common that differ in nothing but their names and those of values."""
+    left_out = [k for k, name in enumerate((*node.inputs, None, *node.outputs)) if name == ""]
+    attributes = [a.SerializeToString() for a in node.proto.attribute]
+    return (node.op_type, node.domain, node.version, len(node.inputs), *left_out, *attributes)
+
+
+def _note_kind(reason: Undetermined) -> NoteKind:
     if isinstance(reason, Unsized):
         return "shape"
     return "computed" if isinstance(reason, Computed) else "unknown"
 
 
 def _everything(operation: Operation) -> list[Read]:
-    return [Everything(k) for k in range(len(operation.names))]
+    return [Everything(k) for k in operation.sources]
 
 
 def _live_reads(
@@ -341,7 +416,8 @@ def _live_reads(
             inner = _live_reads(source.reads, names, live, shapes, source.shape)
             if not inner:
                 continue
-            source.reads[:] = inner
+            source = Stage(source.shape, inner)
+            read = replace(read, source=source)
             given: Shape | None = source.shape
         elif source >= len(names) or names[source] not in live:
             continue
@@ -477,7 +553,7 @@ def forward(
         node = step.node
         if step.cycle is not None:
             settle(step.cycle)
-        names = [*node.inputs, *node.captures] if node.captures else node.inputs
+        names = _sources(node)
         for name, reads in zip(node.outputs, step.reads, strict=False):
             if name and reads and name not in seeds:
                 extent = shape_of(name)

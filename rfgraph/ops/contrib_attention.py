@@ -566,11 +566,11 @@ _DECODER = _Places(mask=3, bias=4, past=5, lengths=7)
 
 
 def _multi_head_bias(op: Operation) -> int:
-    return 3 if op.node.op_type == "MultiHeadAttention" else 10
+    return 3 if op.op_type == "MultiHeadAttention" else 10
 
 
 def _multi_head_places(op: Operation) -> _Places:
-    return _MULTI_HEAD if op.node.op_type == "MultiHeadAttention" else _DECODER
+    return _MULTI_HEAD if op.op_type == "MultiHeadAttention" else _DECODER
 
 
 def _multi_head_cache(op: Operation, new: int) -> _Cache:
@@ -642,7 +642,7 @@ def multi_head_attention(op: Operation) -> Reads:
 
     def others(seen: list[AxisRead]) -> list[Read]:
         reads = [*_masked(op, where.mask, batch, held, seen), *_added(op, where.bias, seen)]
-        more = [k for k in range(where.lengths, len(op.names)) if k != _multi_head_bias(op)]
+        more = [k for k in op.sources[where.lengths :] if k != _multi_head_bias(op)]
         reads.extend(PerAxis(k, (WHOLE,) * len(op.shape(k))) for k in more if op.has(k))
         return reads
 

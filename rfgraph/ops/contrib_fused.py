@@ -205,7 +205,7 @@ def _with_statistics(op: Operation) -> list[Shape | None]:
     """The shape of the first input, and that of its statistics from `axis` on."""
     shape = op.shape(0)
     axis = axis_of(op.attribute("axis", -1), len(shape))
-    return [shape, *[(*shape[:axis], *(1,) * (len(shape) - axis)) for _ in op.node.outputs[1:]]]
+    return [shape, *[(*shape[:axis], *(1,) * (len(shape) - axis)) for _ in op.outputs[1:]]]
 
 
 # ONNX has the first since version 17, and the second as RMSNormalization since version 23.
@@ -230,7 +230,7 @@ def skip_layer_normalization(op: Operation) -> Reads:
     https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftskipsimplifiedlayernormalization
     """
     shape = op.shape(0)
-    bias = 4 if op.node.op_type == "SkipLayerNormalization" else 3
+    bias = 4 if op.op_type == "SkipLayerNormalization" else 3
     terms: list[Read] = [Elementwise(k) for k in (0, 1, bias) if op.has(k)]
     total = Stage(shape, terms)
     over: list[Read] = [PerAxis(total, (*[same(a) for a in range(len(shape) - 1)], STATISTIC))]
@@ -239,7 +239,7 @@ def skip_layer_normalization(op: Operation) -> Reads:
 
 
 def _group_norm_shape(op: Operation) -> list[Shape | None]:
-    return [op.shape(0)] * len(op.node.outputs)
+    return [op.shape(0)] * len(op.outputs)
 
 
 @transfer("GroupNorm", domain=MICROSOFT, shape=_group_norm_shape)

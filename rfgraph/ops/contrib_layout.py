@@ -35,7 +35,7 @@ _CHANNELS_LAST = """
 
 def _as_onnx(op: Operation) -> Recast:
     given = [k if op.has(k) else None for k in op.inputs]
-    return Recast(op, op.node.op_type, given, version=op.version, **last(op))
+    return Recast(op, op.op_type, given, version=op.version, **last(op))
 
 
 def nhwc(op: Operation) -> Reads:
@@ -160,7 +160,7 @@ class _Padded(Operation):
 
 
 def _padded(op: Operation) -> _Padded:
-    return _Padded(op.node, op.names, op._shapes, op._live)
+    return _Padded(op._node, op._names, op._shapes, op._live, told=op._told)
 
 
 def _nchwc_conv_shape(op: Operation) -> list[Sized | None]:
@@ -187,7 +187,7 @@ def nchwc_conv(op: Operation) -> Reads:
 
 
 def _same_name(op: Operation) -> Recast:
-    return Recast(op, op.node.op_type, (0,))
+    return Recast(op, op.op_type, (0,))
 
 
 _POOLS: dict[str, Callable[[Operation], Reads]] = {

@@ -85,7 +85,7 @@ def _with(view: Callable[[Operation], Recast], *parameters: int) -> Callable[[Op
 
 def _layout(op: Operation) -> dict[str, Any]:
     """The arguments of a `Recast`, for channels that may be last."""
-    channels_last = op.node.domain == NHWC or op.attribute("channels_last", 0)
+    channels_last = op.domain == NHWC or op.attribute("channels_last", 0)
     return last(op) if channels_last else {}
 
 
@@ -125,7 +125,7 @@ def _softmax(op: Operation) -> Recast:
 
 
 def _concat(op: Operation) -> Recast:
-    given: list[Given] = [(k, k + 1, k + 2) for k in range(2, len(op.names), 3)]
+    given: list[Given] = [(k, k + 1, k + 2) for k in op.sources[2::3]]
     return Recast(op, "Concat", given)
 
 

@@ -27,7 +27,7 @@ from rfgraph.reads import (
 
 
 def _own(op: Operation) -> Recast:
-    return Recast(op, op.node.op_type, [k if op.has(k) else None for k in op.inputs])
+    return Recast(op, op.op_type, [k if op.has(k) else None for k in op.inputs])
 
 
 def under_another_name(op: Operation) -> Reads:
@@ -96,7 +96,7 @@ def conv_transpose_with_dynamic_pads(op: Operation) -> Reads:
 
 def _rfft_shape(op: Operation) -> Shape:
     shape = op.shape(0)
-    if op.node.op_type == "Rfft":
+    if op.op_type == "Rfft":
         return (*shape[:-1], shape[-1] // 2 + 1, 2)
     return (*shape[:-2], 2 * (shape[-2] - 1))
 
@@ -112,7 +112,7 @@ def rfft(op: Operation) -> Reads:
     https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftirfft
     """
     rank = len(op.shape(0))
-    signal = op.attribute("signal_ndim", 1) + (op.node.op_type == "Irfft")
+    signal = op.attribute("signal_ndim", 1) + (op.op_type == "Irfft")
     return [PerAxis(0, (*map(same, range(rank - signal)), *[STATISTIC] * signal))]
 
 

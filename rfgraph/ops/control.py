@@ -24,15 +24,13 @@ from rfgraph.sizes import all_known, is_unknown
 
 def _alternatives(op: Operation, k: int) -> list[int]:
     """The inputs that may become output `k`: after the first, one for each output in turn."""
-    return list(range(1 + k, len(op.node.inputs), len(op.node.outputs)))
+    return list(range(1 + k, len(op.inputs), len(op.outputs)))
 
 
 def _common_shapes(op: Operation) -> list[Sized | None]:
     # What chooses is a tensor: a sequence in its place has no shape, and unknown elements.
     op.shape(0)
-    return [
-        _common([op.shape(j) for j in _alternatives(op, k)]) for k in range(len(op.node.outputs))
-    ]
+    return [_common([op.shape(j) for j in _alternatives(op, k)]) for k in op.outputs]
 
 
 def _common(shapes: Sequence[Shape]) -> Sized | None:
@@ -61,10 +59,7 @@ def chosen(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__SequenceAt.html
     """
     op.shape(0)
-    return tuple(
-        [Everything(0), *map(Elementwise, _alternatives(op, k))]
-        for k in range(len(op.node.outputs))
-    )
+    return tuple([Everything(0), *map(Elementwise, _alternatives(op, k))] for k in op.outputs)
 
 
 _UNROLLED_UP_TO = (
@@ -89,17 +84,17 @@ def repeated(op: Operation) -> Reads:
     body = op.node.body
     if body is None:
         raise Undetermined("this version has lengths that may differ along the batch")
-    states, given = len(body.carried), len(op.node.inputs)
+    states, given = len(body.carried), len(op.inputs)
     condition = given + states
     steering: list[Read] = [Everything(k) for k in (*range(given - states), condition)]
     outputs = [[*steering, Elementwise(given + k)] for k in range(states)]
     if not body.at_least_once:
         for k, reads in enumerate(outputs):
             reads.append(Elementwise(given - states + k))
-    axes = op.attribute("scan_output_axes") or [0] * len(op.node.outputs)
-    for k, name in enumerate(op.node.outputs[states:]):
+    axes = op.attribute("scan_output_axes") or [0] * len(op.outputs)
+    for k, output in enumerate(op.outputs[states:]):
         row = condition + 1 + k
-        if not name:
+        if not op.made(output):
             outputs.append([])
             continue
         op.note("rows of rounds that are not told apart: each is taken to see what any does")
@@ -175,4 +170,4 @@ def container(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__SequenceConstruct.html
     https://onnx.ai/onnx/operators/onnx__Optional.html
     """
-    return [Everything(k) for k in range(len(op.names))]
+    return [Everything(k) for k in op.sources]

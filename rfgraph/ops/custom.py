@@ -77,7 +77,7 @@ def check_answer(answer: object, operation: Operation) -> None:
     Nonsense
         What is wrong.
     """
-    outputs = len(operation.node.outputs)
+    outputs = len(operation.outputs)
     several = answer if isinstance(answer, tuple) else (answer,) * outputs
     if len(several) != outputs:
         raise Nonsense(f"{len(several)} lists of reads for {outputs} outputs")

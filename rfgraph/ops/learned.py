@@ -309,7 +309,7 @@ def _scores(op: Operation, tested: np.ndarray) -> list[Read]:
 
 def _mapped(op: Operation) -> Shape | None:
     """Runtimes give a row, as long as what the keys are looked up in."""
-    if op.node.op_type == "CastMap":
+    if op.op_type == "CastMap":
         sparse = op.attribute("map_form", "DENSE") == "SPARSE"
         return (1, op.attribute("max_map", 1)) if sparse else None
     return 1, len(op.attribute("string_vocabulary") or op.attribute("int64_vocabulary"))

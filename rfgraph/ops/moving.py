@@ -48,7 +48,7 @@ def reshape(op: Operation) -> Reads:
     if op.live(1) and not op.has_sizes_of_its_own(1):
         op.note(_COMPUTED_SHAPE)
         return [Rearrange(0, shape, tuple(range(len(shape)))), Everything(1)]
-    if op.node.op_type == "Squeeze":
+    if op.op_type == "Squeeze":
         for axis in op.attribute("axes") or ():
             axis_of(axis, len(shape))
     return [Rearrange(0, shape, tuple(range(len(shape))))]
@@ -140,7 +140,7 @@ def split(op: Operation) -> Reads:
     shape = op.shape(0)
     rank = len(shape)
     axis = axis_of(op.attribute("axis", 0), rank)
-    count = len(op.node.outputs)
+    count = len(op.outputs)
     if is_unknown(shape[axis]) or op.live(1):
         steering: list[Read] = []
         if op.live(1):

@@ -35,7 +35,7 @@ def scaled(op: Operation, reads: list[Read], zeros: np.ndarray | None, first: in
     "BatchNormalization",
     since=7,
     # Before version 14 inference leaves out the statistics.
-    shape=lambda op: [op.shape(0), *[op.shape(1)] * (len(op.node.outputs) - 1)],
+    shape=lambda op: [op.shape(0), *[op.shape(1)] * (len(op.outputs) - 1)],
 )
 def batch_normalization(op: Operation) -> Reads:
     """In inference each element by itself; in training with statistics over all but channels.
@@ -56,7 +56,7 @@ def batch_normalization(op: Operation) -> Reads:
     if op.version >= 14:
         training = bool(op.attribute("training_mode", 0))
     else:
-        training = len([name for name in op.node.outputs if name]) > 1
+        training = sum(map(op.made, op.outputs)) > 1
     scale, B = PerAxis(1, along), PerAxis(2, along)
     if not training:
         data: list[Read] = [Elementwise(0), *[PerAxis(k, along) for k in op.inputs[3:]]]
@@ -134,7 +134,7 @@ def layer_normalization(op: Operation) -> Reads:
     first = len(shape) - (zeros.ndim if zeros is not None else 0)
     return (
         [*scaled(op, [Elementwise(0), statistics], zeros, first), *parameters],
-        *[list[Read]([statistics]) for _ in op.node.outputs[1:]],
+        *[list[Read]([statistics]) for _ in op.outputs[1:]],
     )
 
 

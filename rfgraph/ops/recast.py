@@ -84,7 +84,7 @@ class Recast(Operation):
     ) -> None:
         version = version or onnx.defs.onnx_opset_version()
         given = [(k,) if isinstance(k, int) else k for k in inputs]
-        names = [op.names[k[0]] if k and op.has(k[0]) else "" for k in given]
+        names = [op._names[k[0]] if k and op.has(k[0]) else "" for k in given]
         proto = onnx.NodeProto()
         proto.op_type = op_type
         proto.domain = domain
@@ -92,16 +92,16 @@ class Recast(Operation):
         for k in data or {}:
             proto.input.extend("" for _ in range(len(proto.input), k + 1))
             proto.input[k] = f"{k}"
-        proto.output.extend(op.node.outputs[:outputs])
+        proto.output.extend(op._node.outputs[:outputs])
         known = attributes_of(op_type, version, domain)
         proto.attribute.extend(
             a
-            for a in op.node.proto.attribute
+            for a in op._node.proto.attribute
             if (a.name in known or domain) and a.name not in attributes
         )
         proto.attribute.extend(onnx.helper.make_attribute(k, v) for k, v in attributes.items())
         node = Node(
-            op.node.name,
+            op._node.name,
             op_type,
             domain,
             version,
@@ -110,7 +110,7 @@ class Recast(Operation):
             [],
             proto,
         )
-        super().__init__(node, names, op._shapes, op._live, op._knowledge)
+        super().__init__(node, names, op._shapes, op._live, op._knowledge, op._told)
         self.notes = op.notes
         self._outer = op
         self._given = given
@@ -139,7 +139,25 @@ class Recast(Operation):
 
     def static(self, k: int) -> np.ndarray | None:
         """Input `k` if it does not depend on the data."""
-        return self._data[k] if k in self._data else super().static(k)
+        if k in self._data:
+            return self._data[k]
+        return self._outer.static(self._first(k)) if self.has(k) else None
+
+    def element_type(self, k: int = 0) -> int:
+        """``TensorProto.DataType`` of input `k`."""
+        return self._outer.element_type(self._first(k)) if self.has(k) else 0
+
+    def sizes(self, k: int) -> Shape | None:
+        """Input `k`, a shape, as far as it is known."""
+        return self._outer.sizes(self._first(k)) if self.has(k) else None
+
+    def _first(self, k: int) -> int:
+        """Which input of the node input `k` is, or is stored in."""
+        first, *_ = self._given[k] or ()
+        return first
+
+    def _which(self) -> None:
+        self._outer._which()
 
     def known(self, k: int) -> Partial | None:
         """What is known of the elements of input `k`, transposed."""
@@ -166,9 +184,9 @@ class Recast(Operation):
         Undetermined
             Nothing is registered for the operator.
         """
-        rule = lookup_rule(self.node.domain, self.node.op_type, self.node.version)
+        rule = lookup_rule(self._node.domain, self._node.op_type, self._node.version)
         if rule is None:
-            raise Undetermined(f"it is a {self.node.op_type}, which is not known")
+            raise Undetermined(f"it is a {self._node.op_type}, which is not known")
         answer = rule.transfer(self)
         if isinstance(answer, tuple):
             return tuple(self._outward(found, k) for k, found in enumerate(answer))
@@ -176,18 +194,18 @@ class Recast(Operation):
 
     def inferred(self) -> list[Sized | None]:
         """Shapes of the node's outputs."""
-        rule = lookup_rule(self.node.domain, self.node.op_type, self.node.version)
+        rule = lookup_rule(self._node.domain, self._node.op_type, self._node.version)
         if rule is not None and rule.shape is not None:
             made = rule.shape(self)
-            found = list(by_output(made, len(self.node.outputs)))
+            found = list(by_output(made, len(self._node.outputs)))
         else:
             inputs = [
                 (self._type(k), self.shape(k)) if name else None
-                for k, name in enumerate(self.node.inputs)
+                for k, name in enumerate(self._node.inputs)
             ]
-            steering = [(k, self.static(k)) for k in _STEERING.get(self.node.op_type, ())]
+            steering = [(k, self.static(k)) for k in _STEERING.get(self._node.op_type, ())]
             data = {k: value for k, value in steering if value is not None}
-            found = infer(self.node, inputs, data)
+            found = infer(self._node, inputs, data)
         if self._back is None:
             return found
         back = self._back
@@ -223,7 +241,7 @@ class Recast(Operation):
     def _source(self, k: int) -> Source:
         if k >= len(self._given) or not self._given[k]:
             # Left out, as a position beyond the last input is.
-            return len(self._outer.names)
+            return len(self._outer.sources)
         first, *parameters = self._given[k] or ()
         source: Source = first
         used = [p for p in parameters if self._outer.live(p)]

@@ -88,7 +88,7 @@ def softmax(op: Operation) -> Reads:
     axis = axis_of(op.attribute("axis", -1), len(shape))
     if shape[axis] == 1 and op.prune:
         return []
-    kept = unmasked(op, [0], axis) if op.node.op_type == "Softmax" else None
+    kept = unmasked(op, [0], axis) if op.op_type == "Softmax" else None
     return [Elementwise(0), *related(op, 0, kept, axis, True, STATISTIC)]
 
 
@@ -106,7 +106,7 @@ def flat_softmax(op: Operation) -> Reads:
     axis = op.attribute("axis", 1)
     axis = axis if axis == len(shape) else axis_of(axis, len(shape))
     if axis == len(shape) - 1:
-        kept = unmasked(op, [0], axis) if op.node.op_type == "Softmax" else None
+        kept = unmasked(op, [0], axis) if op.op_type == "Softmax" else None
         return [Elementwise(0), *related(op, 0, kept, axis, True, STATISTIC)]
     return [Elementwise(0), reduced(0, shape, set(range(axis, len(shape))), True)]
 

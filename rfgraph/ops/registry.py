@@ -27,6 +27,12 @@ Transfer: TypeAlias = "Callable[[Operation], Reads]"
 ShapeRule: TypeAlias = "Callable[[Operation], Sized | Sequence[Sized | None] | None]"
 
 
+# What an operation is asked, and about which input; None: about the node as a whole.
+Question: TypeAlias = "tuple[str, int | None]"
+
+# Static values of up to so many bytes are compared by what they contain.
+_MAX_COMPARED = 1 << 12
+
 # What a note is about, see `rfgraph.flow.Note`.
 NoteKind: TypeAlias = Literal[
     "unknown", "computed", "shape", "coarse", "mask", "runtime", "size", "merge"
@@ -69,9 +75,12 @@ class Operation:
         Values that depend on an input of the model.
     knowledge : Knowledge, optional
         Facts about values by which reads are cut; None: nothing is cut.
+    told : dict, optional
+        Where it writes down what it is asked beyond the node's kind, the shapes and which values
+        are live, and what it tells; see `tell`. None: nowhere.
     """
 
-    __slots__ = ("_knowledge", "_live", "_shapes", "names", "node", "notes")
+    __slots__ = ("_knowledge", "_live", "_names", "_node", "_shapes", "_told", "notes")
 
     def __init__(
         self,
@@ -80,13 +89,27 @@ class Operation:
         shapes: Shapes,
         live: set[str],
         knowledge: Knowledge | None = None,
+        told: dict[Question, Hashable] | None = None,
     ) -> None:
         self._knowledge = knowledge
-        self.node = node
-        self.names = names
+        self._node = node
+        self._names = names
         self._shapes = shapes
         self._live = live
+        self._told = told
         self.notes: dict[str, NoteKind] = {}
+
+    @property
+    def node(self) -> Node:
+        """The node itself: an answer that rests on it is not shared with other nodes."""
+        self._which()
+        return self._node
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the inputs and captures: an answer that rests on them is not shared either."""
+        self._which()
+        return self._names
 
     @property
     def file(self) -> str | None:
@@ -94,47 +117,76 @@ class Operation:
         return self._shapes.graph.file
 
     @property
+    def op_type(self) -> str:
+        """The operator's type."""
+        return self._node.op_type
+
+    @property
+    def domain(self) -> str:
+        """The operator's domain; ``""`` for ONNX's own."""
+        return self._node.domain
+
+    @property
     def version(self) -> int:
         """Operator-set version that the node is read by."""
-        return self.node.version
+        return self._node.version
 
     @property
     def inputs(self) -> range:
         """The positions of the inputs that are given."""
-        return range(len(self.node.inputs))
+        return range(len(self._node.inputs))
+
+    @property
+    def sources(self) -> range:
+        """The positions of the inputs, and after them of what the node's subgraphs capture."""
+        return range(len(self._names))
+
+    @property
+    def outputs(self) -> range:
+        """The positions of the outputs."""
+        return range(len(self._node.outputs))
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Value of an attribute."""
-        return self.node.attribute(name, default)
+        return self._node.attribute(name, default)
 
     def has(self, k: int) -> bool:
         """Whether input `k` is given."""
-        return k < len(self.names) and bool(self.names[k])
+        return k < len(self._names) and bool(self._names[k])
+
+    def made(self, k: int) -> bool:
+        """Whether output `k` is asked for."""
+        return k < len(self._node.outputs) and bool(self._node.outputs[k])
 
     def live(self, k: int) -> bool:
         """Whether input `k` is given and depends on an input of the model."""
-        if k >= len(self.names) or self.names[k] not in self._live:
+        if k >= len(self._names) or self._names[k] not in self._live:
             return False
         # Of a shape that the data decide in part, other parts may be static.
-        return not self._shapes.unsized or self._shapes.static(self.names[k]) is None
+        return not self._shapes.unsized or self.static(k) is None
 
     def shape(self, k: int = 0) -> Shape:
         """Shape of input `k`."""
-        shape = self._shapes.shape(self.names[k]) if self.has(k) else None
+        shape = self._shapes.shape(self._names[k]) if self.has(k) else None
         if shape is None:
             raise Unsized(f"the shape of its input {k} is not known")
         return shape
 
     def out(self, k: int = 0) -> Shape:
         """Shape of output `k`."""
-        shape = self._shapes.shape(self.node.outputs[k])
+        shape = self._shapes.shape(self._node.outputs[k])
         if shape is None:
             raise Unsized(f"the shape of its output {k} is not known")
         return shape
 
     def static(self, k: int) -> np.ndarray | None:
         """Input `k` if it is given and does not depend on the data."""
-        return self._shapes.static(self.names[k]) if self.has(k) else None
+        if not self.has(k):
+            return None
+        value = self._shapes.static(self._names[k])
+        if self._told is not None:
+            self._told["static", k] = _comparable(value, self._names[k])
+        return value
 
     def constant(self, k: int, what: str) -> np.ndarray:
         """Input `k`, which must not depend on the data; `what` is its name in the specification."""
@@ -152,7 +204,19 @@ class Operation:
 
     def element_type(self, k: int = 0) -> int:
         """``TensorProto.DataType`` of input `k`."""
-        return self._shapes.element_type(self.names[k])
+        kind = self._shapes.element_type(self._names[k])
+        if self._told is not None:
+            self._told["element_type", k] = kind
+        return kind
+
+    def sizes(self, k: int) -> Shape | None:
+        """Input `k`, a shape, with unknown sizes where the data decide; None if nothing is known of
+        it.
+        """
+        sizes = self._shapes.sizes(self._names[k])
+        if self._told is not None:
+            self._told["sizes", k] = sizes
+        return sizes
 
     @property
     def prune(self) -> bool:
@@ -163,7 +227,7 @@ class Operation:
         """What is known of the elements of input `k`, if constants cut reads."""
         if self._knowledge is None or not self.has(k) or self.unsized:
             return None
-        return self._knowledge.of(self.names[k])
+        return self._knowledge.of(self._names[k])
 
     def zeros(self, k: int) -> np.ndarray | None:
         """The elements of input `k` that are exactly 0 whatever the data are: bool, of length 1
@@ -204,7 +268,7 @@ class Operation:
         """Whether the data decide a size of an input or an output."""
         if not self._shapes.unsized:
             return False
-        shapes = map(self._shapes.shape, (*self.names, *self.node.outputs))
+        shapes = map(self._shapes.shape, (*self._names, *self._node.outputs))
         return not all(shape is None or all_known(shape) for shape in shapes)
 
     def once(self, what: Hashable, make: Callable[[], T]) -> T:
@@ -213,12 +277,38 @@ class Operation:
 
     def has_sizes_of_its_own(self, k: int) -> bool:
         """Whether input `k`, a shape, is made of numbers and of sizes of input 0 alone."""
-        given = self._shapes.sizes(self.names[k])
+        given = self.sizes(k)
         return given is not None and all(not is_unknown(n) or n in self.shape(0) for n in given)
 
     def note(self, reason: str, kind: NoteKind = "computed") -> None:
         """Say what is assumed; `kind` is as in `rfgraph.flow.Note`."""
         self.notes.setdefault(reason, kind)
+
+    def tell(self, question: Question) -> Hashable:
+        """What it tells to a question that was asked of another node of the same kind, shapes and
+        live values: of those that are told the same all along, the reads are the same.
+        """
+        asked, k = question
+        assert self._told is not None
+        if k is None:
+            self._which()
+        else:
+            getattr(self, asked)(k)
+        return self._told[question]
+
+    def _which(self) -> None:
+        """Write down that it is asked which node it is."""
+        if self._told is not None:
+            self._told["node", None] = self._node
+
+
+def _comparable(value: np.ndarray | None, name: str) -> Hashable:
+    """What tells a static value from others: a large one its name."""
+    if value is None:
+        return None
+    if value.nbytes > _MAX_COMPARED or value.dtype.hasobject:
+        return name
+    return value.dtype.str, value.shape, value.tobytes()
 
 
 def axis_of(axis: int, rank: int) -> int:
@@ -428,7 +518,7 @@ def blamed(rule: Rule, error: Exception, operation: Operation, what: str = "") -
     return TransferError(
         f"{what}its transfer {rule.place} {reason}",
         file=operation.file,
-        node=str(operation.node),
+        node=str(operation._node),
         remedy="correct it; docs/custom-operators.md has what it may answer with",
     )
 

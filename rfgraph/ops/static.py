@@ -28,7 +28,7 @@ def nothing(op: Operation) -> Reads:
     for k in op.inputs:
         if op.live(k):
             op.shape(k)
-            if op.node.op_type == "ConstantOfShape":
+            if op.op_type == "ConstantOfShape":
                 raise Computed("its shape is computed from the data")
     return []
 
@@ -45,12 +45,12 @@ def size(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Size.html
     """
     shape = op.shape(0)
-    if op.node.op_type == "Shape":
+    if op.op_type == "Shape":
         shape = shape[op.attribute("start", 0) : op.attribute("end")]
     if all_known(shape):
         return []
     first = PerAxis(0, (point(0),) * len(op.shape(0)))
-    if op.node.op_type == "Size":
+    if op.op_type == "Size":
         return [first]
     places = [k for k, size in enumerate(shape) if is_unknown(size)]
     return [PerAxis(Stage((1,), [first]), (part(0, k, 1),)) for k in places]

@@ -86,7 +86,7 @@ def momentum(op: Operation) -> Reads:
 @transfer(
     "Gradient",
     domain=_TRAINING,
-    shape=lambda op: [op.shape(k) for k in range(len(op.node.outputs))],
+    shape=lambda op: [op.shape(k) for k in op.outputs],
     conservative="it differentiates the graph that leads to its inputs, which is not looked at",
 )
 def gradient(op: Operation) -> Reads:
