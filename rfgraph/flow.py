@@ -409,7 +409,7 @@ def _live_reads(
     """The reads that an input reaches; all of a source where its shape or the output's is unknown,
     and all along an axis whose size is.
     """
-    kept = []
+    kept, unsized = [], shapes.unsized
     for read in reads:
         source = read.source
         if isinstance(source, Stage):
@@ -431,7 +431,7 @@ def _live_reads(
             read = Everything(source)
         else:
             extent = shape
-            if shapes.unsized and given is not None:
+            if unsized and given is not None:
                 read = widened(read, given, shape)
                 given, extent = nominal(given), nominal(shape)
                 if isinstance(read.source, Stage):
@@ -445,6 +445,8 @@ def _live_reads(
 def _check(read: Elementwise | PerAxis | Rearrange, source: Shape, extent: Shape) -> None:
     """Whether a read fits the shapes; what does not comes from a node that breaks the rules."""
     if isinstance(read, Elementwise):
+        if source == extent:
+            return
         pairs = zip(reversed(source), reversed(extent), strict=False)
         if not all(n in (1, m) for n, m in pairs):
             raise ValueError(f"{source} can't be broadcast to {extent}")

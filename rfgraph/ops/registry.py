@@ -148,7 +148,7 @@ class Operation:
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Value of an attribute."""
-        return self._node.attribute(name, default)
+        return self._node.attributes.get(name, default)
 
     def has(self, k: int) -> bool:
         """Whether input `k` is given."""
