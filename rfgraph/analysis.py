@@ -10,9 +10,8 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from math import ceil, inf, isinf, isnan, lcm, prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import onnx
 
@@ -42,6 +41,9 @@ from rfgraph.reads import Read
 from rfgraph.shapes import MAX_AXIS, MAX_STATIC
 from rfgraph.sizes import Shape, is_unknown, nominal
 from rfgraph.support import Region, Support, backward, compressed, region_of
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Model = str | os.PathLike[str] | bytes | onnx.ModelProto
 

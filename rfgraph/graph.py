@@ -13,15 +13,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import onnx
 from onnx import AttributeProto, helper, numpy_helper
 
 from rfgraph import model_file
 from rfgraph.errors import ModelError, QueryError, ShapeError
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 # What an older operator set defines otherwise than this one is not read, nor run by onnxruntime.
 _OLDEST = 7
@@ -475,20 +477,30 @@ def _check(graph: Graph) -> None:
         if name not in known:
             raise ModelError(f"the output '{name}' is made by no node", file=graph.file)
     if not in_order:
-        digraph = _digraph(graph.nodes, [])
-        position = {node: k for k, node in enumerate(graph.nodes)}
-        try:
-            order = nx.lexicographical_topological_sort(digraph, lambda n: position.get(n, -1))
-            graph.nodes = [n for n in order if isinstance(n, Node)]
-        except nx.NetworkXUnfeasible:
-            cycle = [str(edge[0]) for edge in nx.find_cycle(digraph) if isinstance(edge[0], Node)]
-            shown = [*cycle[:6], f"... {len(cycle) - 6} more"] if len(cycle) > 7 else cycle
-            raise ModelError(
-                "the graph has a cycle: " + " -> ".join([*shown, cycle[0]]), file=graph.file
-            ) from None
+        graph.nodes = _in_order(graph)
+
+
+def _in_order(graph: Graph) -> list[Node]:
+    """The nodes in topological order, as near to the file's own as that allows."""
+    # Imported where it is needed: it takes as long as numpy, and most files are in order.
+    import networkx as nx
+
+    digraph = _digraph(graph.nodes, [])
+    position = {node: k for k, node in enumerate(graph.nodes)}
+    try:
+        order = nx.lexicographical_topological_sort(digraph, lambda n: position.get(n, -1))
+        return [n for n in order if isinstance(n, Node)]
+    except nx.NetworkXUnfeasible:
+        cycle = [str(edge[0]) for edge in nx.find_cycle(digraph) if isinstance(edge[0], Node)]
+        shown = [*cycle[:6], f"... {len(cycle) - 6} more"] if len(cycle) > 7 else cycle
+        raise ModelError(
+            "the graph has a cycle: " + " -> ".join([*shown, cycle[0]]), file=graph.file
+        ) from None
 
 
 def _digraph(nodes: list[Node], values: list[str]) -> nx.DiGraph:
+    import networkx as nx
+
     graph = nx.DiGraph()
     graph.add_nodes_from(values)
     for node in nodes:

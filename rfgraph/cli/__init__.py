@@ -6,14 +6,16 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 
-from rfgraph import __version__
-from rfgraph.cli import check, diff, explain, show, unit, validate, why
 from rfgraph.cli.common import CLEAN, ERROR, Answer, silence, write
 from rfgraph.errors import RFGraphError
-from rfgraph.render import text
+from rfgraph.render.text import plain
+from rfgraph.version import VERSION
+
+# The commands, each a module of this package, which is imported when it is asked for.
+_COMMANDS = ("show", "unit", "why", "validate", "check", "explain", "diff")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,42 +62,43 @@ def _models(options: argparse.Namespace) -> str:
 
 
 def _line(message: object) -> str:
-    return text.plain(" ".join(str(message).split()))
+    return plain(" ".join(str(message).split()))
 
 
 def _parsed(given: Sequence[str]) -> argparse.Namespace:
     """The options; what is wrong with them is said with the usage of the command."""
-    parser, commands = _parser()
     if not given or given[0].startswith("-"):
-        return parser.parse_args(given)
+        return _parser()[0].parse_args(given)
     name, rest = given[0], given[1:]
-    if name not in commands:
-        parser.error(_unknown_command(name, list(commands)))
-    command = commands[name]
+    if name not in _COMMANDS:
+        _parser()[0].error(_unknown_command(name))
+    command = _parser([name])[1][name]
     # A unit that begins with a minus is no option.
     rest = [f" {a}" if re.match(r"-\d", a) else a for a in rest]
     options, extra = command.parse_known_intermixed_args(rest)
     if extra:
-        command.error(_unknown_argument(extra[0], name, commands))
+        command.error(_unknown_argument(extra[0], name))
     return options
 
 
-def _unknown_command(name: str, commands: list[str]) -> str:
-    near = get_close_matches(name, commands, 1)
+def _unknown_command(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, _COMMANDS, 1)
     if near:
         return f"there is no command '{name}': did you mean 'rfgraph {near[0]}'?"
     if Path(name).exists() or name.endswith(".onnx"):
         return f"'{name}' is no command: did you mean 'rfgraph show {name}'?"
-    return f"there is no command '{name}': there are {', '.join(commands)}"
+    return f"there is no command '{name}': there are {', '.join(_COMMANDS)}"
 
 
-def _unknown_argument(
-    argument: str, name: str, commands: Mapping[str, argparse.ArgumentParser]
-) -> str:
+def _unknown_argument(argument: str, name: str) -> str:
+    from difflib import get_close_matches
+
     option = argument.partition("=")[0]
     if not option.startswith("-"):
         return f"'{option.strip()}' is one argument too many"
-    known = {other: _options(command) for other, command in commands.items()}
+    known = {other: _options(command) for other, command in _parser()[1].items()}
     near = get_close_matches(option, known[name], 1)
     if near:
         return f"there is no option '{option}': did you mean {near[0]}?"
@@ -109,12 +112,15 @@ def _options(command: argparse.ArgumentParser) -> list[str]:
     return re.findall(r"(?<![\w-])--[a-z][a-z-]*", command.format_usage())
 
 
-def _parser() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+def _parser(
+    names: Sequence[str] = _COMMANDS,
+) -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """The parser of all commands, and that of each."""
     parser = argparse.ArgumentParser(
         prog="rfgraph", description="Exact receptive fields of ONNX models."
     )
-    parser.add_argument("--version", action="version", version=f"rfgraph {__version__}")
+    parser.add_argument("--version", action="version", version=f"rfgraph {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (show, unit, why, validate, check, explain, diff):
-        command.add(commands)
+    for name in names:
+        import_module(f"rfgraph.cli.{name}").add(commands)
     return parser, commands.choices

@@ -20,13 +20,12 @@ from rfgraph.cli.common import (
     FINDINGS,
     Answer,
     add_analysis,
-    add_outputs,
-    in_formats,
     shapes,
     teller,
     values,
     write,
 )
+from rfgraph.cli.outputs import add_outputs, in_formats
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.render.findings.common import counted
 

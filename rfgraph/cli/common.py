@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from rfgraph import held, ops
+from rfgraph import held
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.graph import read
-from rfgraph.render.findings import FORMATS, Format
 
 # Exit codes; the last is that of an interruption too.
 CLEAN, FINDINGS, ERROR = 0, 1, 2
@@ -84,52 +83,6 @@ class Answer(str):
         return made
 
 
-def add_outputs(command: argparse.ArgumentParser) -> None:
-    """Add the options that say in which formats findings are written, and where."""
-    command.add_argument(
-        "--output-format",
-        choices=tuple(FORMATS),
-        default="text",
-        help="what is printed (default: text)",
-    )
-    command.add_argument(
-        "--output-file",
-        action="append",
-        default=[],
-        metavar="[FORMAT=]FILE",
-        help="write a file in a format too (may be repeated); without a format, what would be "
-        "printed goes there",
-    )
-
-
-def in_formats(options: argparse.Namespace, render: Callable[[Format], str], code: int) -> Answer:
-    """The answer in the formats that `add_outputs` was told."""
-    files: dict[Path, str] = {}
-    instead: Path | None = None
-    for item in options.output_file:
-        name, equals, path = item.partition("=")
-        if not equals or name not in FORMATS:
-            if equals and "/" not in name and not Path(item).exists() and name.isalpha():
-                raise QueryError(
-                    f"--output-file {item}: there is no format '{name}'",
-                    remedy=f"there are {', '.join(FORMATS)}",
-                )
-            if instead is not None:
-                raise QueryError(
-                    "--output-file: two files without a format",
-                    remedy="--output-file sarif=FILE writes one in another format too",
-                )
-            instead = Path(item)
-            continue
-        if not path or Path(path) in files:
-            raise QueryError(f"--output-file {item}: name a file of its own for each format")
-        files[Path(path)] = render(FORMATS[name])
-    if instead in files:
-        raise QueryError(f"--output-file {instead}: name a file of its own for each format")
-    options.output_file = instead
-    return Answer(render(FORMATS[options.output_format]), code, files)
-
-
 def analysis_of(options: argparse.Namespace) -> Analysis:
     """The analysis that the options ask for."""
     progress = teller("nodes") if sys.stderr.isatty() else None
@@ -138,8 +91,7 @@ def analysis_of(options: argparse.Namespace) -> Analysis:
 
 def arguments(options: argparse.Namespace) -> dict[str, Any]:
     """What the options of every command ask of `rfgraph.analyze`; transfers are registered."""
-    for file in options.ops:
-        ops.load(file)
+    register(options.ops)
     held = values(options.value)
     return {
         "shapes": shapes(options.shape, options.model, held),
@@ -148,6 +100,15 @@ def arguments(options: argparse.Namespace) -> dict[str, Any]:
         "strict": options.strict,
         "assume": True,
     }
+
+
+def register(files: Sequence[str]) -> None:
+    """Run the files that ``--ops`` names."""
+    if files:
+        from rfgraph import ops
+
+        for file in files:
+            ops.load(file)
 
 
 def teller(what: str) -> Callable[[int, int], None]:

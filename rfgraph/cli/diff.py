@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rfgraph import ops
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.changes import compared
 from rfgraph.cli.common import (
     CLEAN,
     FINDINGS,
     add_analysis,
-    add_outputs,
-    in_formats,
+    register,
     shapes,
     values,
 )
+from rfgraph.cli.outputs import add_outputs, in_formats
 from rfgraph.errors import QueryError
 from rfgraph.graph import read
 
@@ -56,8 +55,7 @@ def run(options: argparse.Namespace) -> str:
     """The answer."""
     if options.tolerance < 0:
         raise QueryError("--tolerance: at least 0")
-    for file in options.ops:
-        ops.load(file)
+    register(options.ops)
     old, new = _analysis(options, options.old), _analysis(options, options.new)
     found = compared(
         old, new, options.select, tolerance=options.tolerance, only_outputs=options.outputs

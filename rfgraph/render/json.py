@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rfgraph.analysis import Analysis
-from rfgraph.closed_form import AxisField, Field, Number
-from rfgraph.explain import Explanation, Hop
-from rfgraph.render.rows import Row
-from rfgraph.validation.report import Validation
+if TYPE_CHECKING:
+    from rfgraph.analysis import Analysis
+    from rfgraph.closed_form import AxisField, Field, Number
+    from rfgraph.explain import Explanation, Hop
+    from rfgraph.render.rows import Row
+    from rfgraph.validation.report import Validation
 
 VERSION = 2
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf, isfinite, isinf, isnan
+from typing import TYPE_CHECKING
 
-from rfgraph.analysis import Analysis
-from rfgraph.closed_form import AxisField, Field, Number
-from rfgraph.render.rows import Row
+if TYPE_CHECKING:
+    from rfgraph.analysis import Analysis
+    from rfgraph.closed_form import AxisField, Field, Number
+    from rfgraph.render.rows import Row
 
 
 def show(
@@ -103,6 +105,7 @@ def field(local: Field, full: Field, axes: Sequence[int]) -> str:
 def sizes(axis: AxisField) -> str:
     """How many elements units see: ``7``, ``92-100``, or in a word.
 
+    >>> from rfgraph.closed_form import AxisField
     >>> sizes(AxisField.periodic(1, (-1, 1))), sizes(AxisField.endless())
     ('3', 'all')
     """
