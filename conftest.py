@@ -12,4 +12,4 @@ pytest_plugins = ["pytester"]
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transfers that a test registers go with it: tests run in any order."""
-    monkeypatch.setattr(registry, "_RULES", {k: list(v) for k, v in registry._RULES.items()})
+    monkeypatch.setattr(registry, "_RULES", registry.registered())

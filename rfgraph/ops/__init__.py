@@ -1,7 +1,8 @@
 """One pure transfer for every operator: node in, reads out.
 
 `transfer` registers one, by domain, operator and the operator-set version since which it holds;
-the modules of this package are families of operators, and importing the package registers all.
+the modules of this package are families of operators, which register theirs when one of them is
+looked up (`families`).
 """
 
 from __future__ import annotations
@@ -21,36 +22,6 @@ from rfgraph.ops.registry import (
     output_shapes,
     registered,
     transfer,
-)
-
-# Importing a family registers its transfers.
-from rfgraph.ops import (  # isort: skip
-    attention as attention,
-    contrib_attention as contrib_attention,
-    contrib_fused as contrib_fused,
-    contrib_layout as contrib_layout,
-    contrib_quantised as contrib_quantised,
-    contrib_various as contrib_various,
-    control as control,
-    convolution as convolution,
-    elementwise as elementwise,
-    indexing as indexing,
-    learned as learned,
-    linear as linear,
-    moving as moving,
-    normalisation as normalisation,
-    pooling as pooling,
-    quantised as quantised,
-    recurrent as recurrent,
-    reduction as reduction,
-    resizing as resizing,
-    sampling as sampling,
-    scatter as scatter,
-    selection as selection,
-    signal as signal,
-    static as static,
-    strings as strings,
-    training as training,
 )
 
 __all__ = [

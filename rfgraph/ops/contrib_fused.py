@@ -11,7 +11,6 @@ from rfgraph.ops.convolution import conv
 from rfgraph.ops.cuts import related, unmasked
 from rfgraph.ops.elementwise import elementwise
 from rfgraph.ops.linear import gemm
-from rfgraph.ops.normalisation import layer_normalization
 from rfgraph.ops.recast import Recast, inferred
 from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
 from rfgraph.reads import (
@@ -199,18 +198,6 @@ def inverse(op: Operation) -> Reads:
 
 
 # ---------------------------------------------------------------- normalisations
-
-
-def _with_statistics(op: Operation) -> list[Shape | None]:
-    """The shape of the first input, and that of its statistics from `axis` on."""
-    shape = op.shape(0)
-    axis = axis_of(op.attribute("axis", -1), len(shape))
-    return [shape, *[(*shape[:axis], *(1,) * (len(shape) - axis)) for _ in op.outputs[1:]]]
-
-
-# ONNX has the first since version 17, and the second as RMSNormalization since version 23.
-for _name in ("LayerNormalization", "SimplifiedLayerNormalization"):
-    transfer(_name, shape=_with_statistics)(layer_normalization)
 
 
 def _skip_shapes(op: Operation) -> list[Shape | None]:

@@ -1,22 +1,13 @@
-"""Operators whose output element reads the elements at its own position: a table."""
+"""Operators whose output element reads the elements at its own position, and a few like them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rfgraph.ops.cuts import confined
+from rfgraph.ops.families import ELEMENTWISE
 from rfgraph.ops.registry import Operation, Reads, transfer
 from rfgraph.reads import Elementwise, Everything, Read
-
-# One input, or several that are broadcast as in numpy
-# (https://onnx.ai/onnx/repo-docs/Broadcasting.html).
-_NAMES = """
-    Abs Acos Acosh Add And Asin Asinh Atan Atanh BitCast BitShift BitwiseAnd BitwiseNot
-    BitwiseOr BitwiseXor Cast Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Gelu
-    Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual
-    Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid
-    Sign Sin Sinh Softplus Softsign Sqrt Sub Sum SwiGLU Swish Tan Tanh ThresholdedRelu Xor
-"""
 
 
 def elementwise(op: Operation) -> Reads:
@@ -29,7 +20,9 @@ def elementwise(op: Operation) -> Reads:
     return [Elementwise(k) for k in op.inputs]
 
 
-for _name in _NAMES.split():
+# One input, or several that are broadcast as in numpy
+# (https://onnx.ai/onnx/repo-docs/Broadcasting.html).
+for _name in ELEMENTWISE.split():
     transfer(_name)(elementwise)
 
 

@@ -13,6 +13,7 @@ from rfgraph.reads import (
     Elementwise,
     PerAxis,
     Read,
+    Shape,
     block,
     same,
     window,
@@ -116,6 +117,16 @@ def group_normalization(op: Operation) -> Reads:
     ]
 
 
+def _with_statistics(op: Operation) -> list[Shape | None]:
+    """The shape of the first input, and that of its statistics from `axis` on."""
+    shape = op.shape(0)
+    axis = axis_of(op.attribute("axis", -1), len(shape))
+    return [shape, *[(*shape[:axis], *(1,) * (len(shape) - axis)) for _ in op.outputs[1:]]]
+
+
+# Before ONNX had them, as RMSNormalization the second, onnxruntime did.
+@transfer("LayerNormalization", since=1, shape=_with_statistics)
+@transfer("SimplifiedLayerNormalization", since=1, shape=_with_statistics)
 @transfer("LayerNormalization", since=17)
 @transfer("RMSNormalization", since=23)
 def layer_normalization(op: Operation) -> Reads:

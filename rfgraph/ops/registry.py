@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from operator import index
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from rfgraph.errors import RFGraphError, TransferError
 from rfgraph.graph import Node
-from rfgraph.partial import Knowledge, Partial
+from rfgraph.ops.families import FAMILIES
 from rfgraph.reads import Read, Shape
 from rfgraph.shapes import Shapes, Sized
 from rfgraph.sizes import UnknownSizeError, all_known, is_unknown
+
+if TYPE_CHECKING:
+    from rfgraph.partial import Knowledge, Partial
 
 T = TypeVar("T")
 
@@ -363,6 +366,25 @@ _PACKAGE = str(Path(__file__).parent)
 
 _RULES: dict[tuple[str, str], list[Rule]] = {}
 
+# The families of operators that have not been looked up yet.
+_HOMES = {
+    (domain, op_type): family
+    for family, domains in FAMILIES.items()
+    for domain, op_types in domains.items()
+    for op_type in op_types.split()
+}
+
+
+def _rules(domain: str, op_type: str) -> list[Rule]:
+    """What is registered for an operator, its family's own included."""
+    operator = domain, op_type
+    home = _HOMES.get(operator)
+    if home is not None:
+        import_module(f"rfgraph.ops.{home}")
+        # Only now: another thread has to wait for the module too.
+        _HOMES.pop(operator, None)
+    return _RULES.get(operator, [])
+
 
 def transfer(
     op_type: str,
@@ -422,7 +444,7 @@ def transfer(
     def register(function: Transfer) -> Transfer:
         rule = Rule(since, function, shape, like, conservative, computed, _place(function))
         kept = []
-        for other in _RULES.get((domain, op_type), ()):
+        for other in _rules(domain, op_type):
             if replace and other.since >= since:
                 continue
             if other.since == since and _called(other.transfer) == _called(function):
@@ -459,7 +481,7 @@ def _place(function: Transfer) -> str:
 def lookup_rule(domain: str, op_type: str, version: int) -> Rule | None:
     """What holds for an operator at an operator-set version; None if it is not known."""
     found = None
-    for rule in _RULES.get((domain, op_type), ()):
+    for rule in _rules(domain, op_type):
         if rule.since <= version:
             found = rule
     return found
@@ -509,6 +531,8 @@ def _size(given: int | None) -> int | None:
 
 def blamed(rule: Rule, error: Exception, operation: Operation, what: str = "") -> TransferError:
     """The error for one that is raised by, or because of, a transfer that is not rfgraph's own."""
+    import traceback
+
     file = getattr(getattr(rule.transfer, "__code__", None), "co_filename", None)
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
     where = f" at line {lines[-1]}" if lines else ""
@@ -525,4 +549,6 @@ def blamed(rule: Rule, error: Exception, operation: Operation, what: str = "") -
 
 def registered() -> dict[tuple[str, str], list[Rule]]:
     """All rules by domain and operator, the oldest first."""
+    for family in FAMILIES:
+        import_module(f"rfgraph.ops.{family}")
     return {key: list(rules) for key, rules in sorted(_RULES.items())}
