@@ -30,13 +30,10 @@ from rfgraph.closed_form import (
 )
 from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
 from rfgraph.expansion import expand
-from rfgraph.explain import Explainer, Explanation
 from rfgraph.flow import Flow, Note, forward, trace
 from rfgraph.graph import Graph, Node, read
 from rfgraph.held import Filling, parsed
-from rfgraph.influence import Influence
 from rfgraph.open_axes import OpenAxes, evaluated, fitting, tries
-from rfgraph.paths import Paths, counted, paths, proportions, variation
 from rfgraph.reads import Read
 from rfgraph.shapes import MAX_AXIS, MAX_STATIC
 from rfgraph.sizes import Shape, is_unknown, nominal
@@ -44,6 +41,9 @@ from rfgraph.support import Region, Support, backward, compressed, region_of
 
 if TYPE_CHECKING:
     import networkx as nx
+
+    from rfgraph.explain import Explainer, Explanation
+    from rfgraph.paths import Paths
 
 Model = str | os.PathLike[str] | bytes | onnx.ModelProto
 
@@ -840,6 +840,8 @@ class Analysis:
         >>> np.asarray(analyze(model).paths("y", (0, 0, slice(None)))).astype(int).tolist()
         [[[1, 1, 2, 1, 2, 1, 2, 1, 1]]]
         """
+        from rfgraph.paths import Paths, counted, paths
+
         name = self._input(input)
         terms = counted(self._places(tensor, index))
         try:
@@ -887,6 +889,8 @@ class Analysis:
         >>> round(net(3).unevenness("y", 2), 3), net(4).unevenness("y", 2)
         (0.333, 0.0)
         """
+        from rfgraph.paths import proportions, variation
+
         shape = self._shape_of(tensor)
         if not -len(shape) <= axis < len(shape):
             raise QueryError(f"'{tensor}' of shape {shape} has no axis {axis}", file=self.file)
@@ -1115,6 +1119,8 @@ class Analysis:
         if not region:
             return {}
         # What is reached is a set, and can grow only so often.
+        from rfgraph.influence import Influence
+
         views = forward(self._flow, Influence(), seeds={tensor: region}, rounds=inf)
         return {value: seen[tensor] for value, seen in views.items() if seen.get(tensor)}
 
@@ -1411,6 +1417,8 @@ class Analysis:
 
     @cached_property
     def _explainer(self) -> Explainer:
+        from rfgraph.explain import Explainer
+
         return Explainer(self._flow, self._bounds)
 
     @cached_property

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from math import prod
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from rfgraph.errors import RFGraphError, UnsupportedError
 from rfgraph.graph import Body, Graph, Node
@@ -26,8 +26,6 @@ from rfgraph.ops import (
     check_answer,
     lookup_rule,
 )
-from rfgraph.ops.cuts import confined
-from rfgraph.partial import Knowledge
 from rfgraph.reads import (
     Elementwise,
     Everything,
@@ -42,6 +40,9 @@ from rfgraph.reads import (
 from rfgraph.shapes import Shapes, misfit
 from rfgraph.sizes import UnknownSizeError, nominal
 from rfgraph.widening import carrying, widened
+
+if TYPE_CHECKING:
+    from rfgraph.partial import Knowledge
 
 T = TypeVar("T")
 
@@ -204,7 +205,11 @@ class _Tracer:
         self._shapes = shapes
         self._strict = strict
         self._live = live
-        self._knowledge = Knowledge(shapes, live) if prune else None
+        self._knowledge: Knowledge | None = None
+        if prune:
+            from rfgraph.partial import Knowledge
+
+            self._knowledge = Knowledge(shapes, live)
         # Answers by what they rest on: first what every transfer may ask; where it asked more, a
         # question stands there, and what it was told leads on.
         self._answers: dict[Hashable, Question | _Answer] = {}
@@ -352,6 +357,8 @@ class _Tracer:
         per_output: Sequence[list[Read]],
     ) -> list[list[Read]]:
         """The reads of each output, where elements that are known read nothing."""
+        from rfgraph.ops.cuts import confined
+
         cut = list(per_output)
         for k, learnt in enumerate(knowledge.learn(node, per_output)):
             extent = self._shapes.shape(node.outputs[k])

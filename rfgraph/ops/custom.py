@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 
@@ -54,6 +53,8 @@ def load(path: str | os.PathLike[str]) -> None:
     try:
         exec(compile(source, name, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
+        import traceback
+
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == name]
         if isinstance(error, SyntaxError) and error.filename == name:
             lines = [error.lineno]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from hashlib import blake2b
 from itertools import pairwise
 from math import prod
 from typing import NamedTuple
@@ -101,6 +100,9 @@ def kept_along(
         return [whole]
     statistic = isinstance(whole, Fixed) and whole.statistic
     packed = np.packbits(kept)
+    # Imported where constants cut: OpenSSL takes its time.
+    from hashlib import blake2b
+
     key = (blake2b(packed.tobytes()).digest(), kept.shape, tuple(axes), statistic)
 
     def make() -> tuple[list[AxisRead], bool]:
