@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -23,15 +25,19 @@ MODELS = Path(__file__).parent.parent / "models"
 ROUNDS = 9
 
 
-def turns(*functions: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
+def turns(
+    *functions: Callable[[], object],
+    rounds: int = ROUNDS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
     """Median milliseconds of each function; they take turns, after one turn to warm up."""
     times: list[list[float]] = [[] for _ in functions]
     for turn in range(rounds + 1):
         for taken, function in zip(times, functions, strict=True):
-            begin = time.perf_counter()
+            begin = clock()
             function()
             if turn:
-                taken.append(1000 * (time.perf_counter() - begin))
+                taken.append(1000 * (clock() - begin))
     return [median(taken) for taken in times]
 
 
@@ -62,6 +68,55 @@ def opening() -> None:
     )
     for path in sorted(MODELS.glob("*.onnx")):
         row(path.name, str(path))
+
+
+# A process that opens a session with default options but for one thread, and no warnings.
+_OPEN = """
+import sys
+import onnxruntime as ort
+options = ort.SessionOptions()
+options.intra_op_num_threads = 1
+options.log_severity_level = 4
+ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+"""
+
+
+def cold() -> None:
+    """A new process that shows a file against one that opens it: processor time of the children."""
+    import resource
+
+    def spent() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    print(
+        f"{'milliseconds of processor':26}{'show':>10}{'session':>10}{'onnx':>10}{'/session':>9}"
+        f"{'/onnx':>9}"
+    )
+    ratios = []
+    with TemporaryDirectory() as compiled:
+        # Installed, rfgraph is compiled as everything else is: the first turn does that here.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+        def run(*arguments: str) -> None:
+            command = [sys.executable, *arguments]
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+
+        for path in map(str, sorted(MODELS.glob("*.onnx"))):
+            shown, opened, imported = turns(
+                lambda path=path: run("-m", "rfgraph", "show", path),
+                lambda path=path: run("-c", _OPEN, path),
+                lambda: run("-c", "import onnx"),
+                rounds=3,
+                clock=spent,
+            )
+            ratios.append(shown / opened)
+            print(
+                f"{Path(path).name:26}{shown:10.0f}{opened:10.0f}{imported:10.0f}"
+                f"{shown / opened:9.2f}{shown / imported:9.2f}"
+            )
+    print(f"median of /session {median(ratios):.2f}, greatest {max(ratios):.2f}")
 
 
 def chain_model(nodes: int) -> bytes:
@@ -133,7 +188,7 @@ def weights() -> None:
             lambda: rfgraph.analyze(path),
             lambda: ort.InferenceSession(path, providers=["CPUExecutionProvider"]),
             lambda: onnx.shape_inference.infer_shapes(onnx.load(path)),
-            rounds=5,
+            rounds=3,
         )
         size = Path(path).stat().st_size / 1e6
     print(
@@ -352,8 +407,8 @@ def checks() -> None:
 
 
 def main(names: Sequence[str]) -> None:
-    benchmarks = {"opening": opening, "weights": weights, "chain": chain, "side": side}
-    benchmarks |= {"units": units, "checks": checks}
+    benchmarks = {"opening": opening, "cold": cold, "weights": weights, "chain": chain}
+    benchmarks |= {"side": side, "units": units, "checks": checks}
     for name in names or benchmarks:
         print(f"== {name}")
         benchmarks[name]()
