@@ -197,9 +197,13 @@ def _times(
 def _rows(
     op: Operation, shape: Shape, steps: np.ndarray, direction: int, units: int, rows: list[Rows]
 ) -> list[Read]:
-    """The reads of weights and initial states, each from the number of steps on that needs it."""
+    """The reads of weights and initial states, each from the number of steps on that needs it: most
+    depend on no input, and there are hundreds.
+    """
     reads: list[Read] = []
     for source, block in rows[-1]:
+        if not op.live(source):
+            continue
         first = [k for k, found in enumerate(rows) if (source, block) in found]
         every = [k for k in first if rows[k][source, block]]
         own = shifted(3, block * units)
