@@ -37,13 +37,13 @@ from rfgraph.open_axes import OpenAxes, evaluated, fitting, tries
 from rfgraph.reads import Read
 from rfgraph.shapes import MAX_AXIS, MAX_STATIC
 from rfgraph.sizes import Shape, is_unknown, nominal
-from rfgraph.support import Region, Support, backward, compressed, region_of
 
 if TYPE_CHECKING:
     import networkx as nx
 
     from rfgraph.explain import Explainer, Explanation
     from rfgraph.paths import Paths
+    from rfgraph.support import Region, Support
 
 Model = str | os.PathLike[str] | bytes | onnx.ModelProto
 
@@ -787,6 +787,8 @@ class Analysis:
         >>> s.box, s.count, round(s.density, 2)
         (((0, 0), (0, 0), (6, 18), (6, 18)), 49, 0.29)
         """
+        from rfgraph.support import Support, backward, region_of
+
         name = self._input(input)
         shape = self._shape_of(name)
         places = self._places(tensor, index)
@@ -1049,6 +1051,8 @@ class Analysis:
         >>> a.influence("x", (0, 0, 13, 13), "y").box
         ((0, 0), (0, 0), (4, 6), (4, 6))
         """
+        from rfgraph.support import Support
+
         if output is None:
             if len(self.outputs) != 1:
                 raise QueryError(
@@ -1098,6 +1102,8 @@ class Analysis:
         >>> rows.shape, rows[0, 0, :, 0].nonzero()[0].tolist()
         ((1, 1, 26, 1), [0, 1])
         """
+        from rfgraph.support import compressed
+
         reached = self._reached(tensor, index)
         return {
             value: compressed(region, self.extent(value))
@@ -1109,6 +1115,9 @@ class Analysis:
         self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]
     ) -> dict[str, Region]:
         """What of every value depends on a region of `tensor`."""
+        from rfgraph.influence import Influence
+        from rfgraph.support import region_of
+
         places = self._places(tensor, index)
         if tensor not in self._flow.inputs and not self.depends(tensor):
             raise QueryError(
@@ -1119,8 +1128,6 @@ class Analysis:
         if not region:
             return {}
         # What is reached is a set, and can grow only so often.
-        from rfgraph.influence import Influence
-
         views = forward(self._flow, Influence(), seeds={tensor: region}, rounds=inf)
         return {value: seen[tensor] for value, seen in views.items() if seen.get(tensor)}
 

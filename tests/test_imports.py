@@ -22,7 +22,13 @@ MODELS = Path(__file__).parents[1] / "models"
 HEAVY = {
     *("networkx", "onnxruntime", "matplotlib", "numpy.ma", "onnx.reference", "hashlib"),
     *("rfgraph.checks", "rfgraph.validation", "rfgraph.render.findings", "rfgraph.plot"),
-    *("rfgraph.explain", "rfgraph.paths", "rfgraph.influence", "rfgraph.ops.keys"),
+    *(
+        "rfgraph.explain",
+        "rfgraph.influence",
+        "rfgraph.partial",
+        "rfgraph.paths",
+        "rfgraph.support",
+    ),
 }
 
 

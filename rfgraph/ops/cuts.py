@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from rfgraph.ops.registry import Operation
-from rfgraph.partial import rows, set_in_relation
 from rfgraph.reads import (
     WHOLE,
     Along,
@@ -286,6 +285,10 @@ def confined(op: Operation, reads: list[Read], there: np.ndarray, extent: Shape)
 
 def unmasked(op: Operation, inputs: Sequence[int], axis: int) -> np.ndarray | None:
     """Elements that count where the sum of inputs is set in relation along `axis`; None: all."""
+    if not op.prune:
+        return None
+    from rfgraph.partial import rows, set_in_relation
+
     fact = set_in_relation([op.known(k) for k in inputs], len(op.shape(inputs[0])))
     if fact is None:
         return None
