@@ -10,7 +10,6 @@ from rfgraph.analysis import analyze
 from rfgraph.cli.common import add_common, analysis_of, arguments
 from rfgraph.errors import QueryError
 from rfgraph.masks import hint, to_hold
-from rfgraph.render import json as json_format
 from rfgraph.render import text
 from rfgraph.render.rows import densities, rows
 
@@ -62,6 +61,8 @@ def run(options: argparse.Namespace) -> str:
         raise QueryError(f"nothing matches {' or '.join(options.select)}", file=analysis.file)
     dense = densities(analysis, chosen) if options.density else None
     if options.output_format == "json":
+        from rfgraph.render import json as json_format
+
         return json_format.show(analysis, chosen, dense)
     parts = [text.show(analysis, chosen, dense, all_axes=options.all_axes)]
     left_out = dense.count(None) if dense else 0
