@@ -239,7 +239,7 @@ class _Tracer:
                     self.notes.append(Note(node.name, node.op_type, reason, kind))
         return steps
 
-    def _answer(self, node: Node, names: list[str]) -> _Answer:
+    def _answer(self, node: Node, names: Sequence[str]) -> _Answer:
         """What is answered to a node: the same as to an earlier one that asks the same."""
         shape, live = self._shapes.shape, self._live
         if node.captures or self._knowledge is not None:
@@ -388,7 +388,7 @@ class _Tracer:
         return Cycle(steps, carried)
 
 
-def _sources(node: Node) -> list[str]:
+def _sources(node: Node) -> Sequence[str]:
     """What reads of a node name by number: its inputs, and after them its captures."""
     return [*node.inputs, *node.captures] if node.captures else node.inputs
 
@@ -411,7 +411,7 @@ def _everything(operation: Operation) -> list[Read]:
 
 
 def _live_reads(
-    reads: list[Read], names: list[str], live: set[str], shapes: Shapes, shape: Shape | None
+    reads: list[Read], names: Sequence[str], live: set[str], shapes: Shapes, shape: Shape | None
 ) -> list[Read]:
     """The reads that an input reaches; all of a source where its shape or the output's is unknown,
     and all along an axis whose size is.
@@ -533,7 +533,7 @@ def forward(
     views: dict[str, dict[str, T]] = {name: {name: view} for name, view in seeds.items()}
     shape_of = flow.shape
 
-    def gather(names: list[str], reads: list[Read], extent: Shape | None) -> dict[str, T]:
+    def gather(names: Sequence[str], reads: list[Read], extent: Shape | None) -> dict[str, T]:
         found: dict[str, dict[object, list[T]]] = {}
         for read in reads:
             source: Source = read.source

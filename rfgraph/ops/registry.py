@@ -70,7 +70,7 @@ class Operation:
     ----------
     node : Node
         The node.
-    names : list of str
+    names : sequence of str
         Its inputs, and after them what its subgraphs capture.
     shapes : Shapes
         Shapes and static values.
@@ -88,7 +88,7 @@ class Operation:
     def __init__(
         self,
         node: Node,
-        names: list[str],
+        names: Sequence[str],
         shapes: Shapes,
         live: set[str],
         knowledge: Knowledge | None = None,
@@ -109,7 +109,7 @@ class Operation:
         return self._node
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """Names of the inputs and captures: an answer that rests on them is not shared either."""
         self._which()
         return self._names
