@@ -187,7 +187,7 @@ class Bounds:
             asked.add(views[input][axis])
             lo, hi = self.interval(tensor, input, axis)
             seen = lo <= hi
-            if (lo != hi)[seen].any() or len(np.unique(lo[seen])) != size:
+            if (lo != hi)[seen].any() or len(set(lo[seen].tolist())) != size:
                 return True
         return False
 
