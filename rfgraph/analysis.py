@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import operator
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -128,13 +130,28 @@ def analyze(
     >>> field.size, field.stride, field.start, field.centre
     (3, 2, -1, 0)
     """
-    held = _held(model, values or {}, shapes or {}, assume)
-    graph = read(model, held.arrays)
-    sizes, open_axes = _sizes(graph, held.shapes)
-    answer = _answered(graph, sizes, open_axes, strict, prune, assume, progress, held.shapes)
+    with _uncollected():
+        held = _held(model, values or {}, shapes or {}, assume)
+        graph = read(model, held.arrays)
+        sizes, open_axes = _sizes(graph, held.shapes)
+        answer = _answered(graph, sizes, open_axes, strict, prune, assume, progress, held.shapes)
     answer.held = held.arrays
     answer.notes.extend(held.notes)
     return answer
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of garbage: an analysis makes many objects and keeps nearly all, which
+    would be gone through again and again.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _answered(
