@@ -214,7 +214,7 @@ def attention(op: Operation) -> Reads:
         PerAxis(Q, (same(0), same(1), same(2), STATISTIC)),
         PerAxis(K, (same(0), head, same(3), STATISTIC)),
     ]
-    if mode >= 2:
+    if mode >= 2 and op.made(3):
         # After the mask the score of a key that may not be attended is -inf, its weight 0.
         inner = weights() if mode == 3 else [*scores, *mask(same(3)), *lengths]
         extent = (batch, heads, length, total)

@@ -808,17 +808,19 @@ def group_query_attention(op: Operation) -> Reads:
     least = 1 if beside else 2
     context = _attended(queries, keys, values, seen, others, least)
     everywhere = tuple(map(same, range(4)))
+    found: tuple[list[Read], ...] = (
+        _merged(context),
+        [PerAxis(keys, everywhere)],
+        [PerAxis(values, everywhere)],
+    )
+    if not op.made(3):
+        return found
     scores = _scores(queries, keys, [*_added(op, 10, [same(3)]), *lengths, *total])
     if op.attribute("qk_output", 0) == 2:
         # The weights.
         scores = [*_weighed(queries, keys, seen, least), *others]
     stage = Stage((*queries.shape[:3], cache.room), scores)
-    return (
-        _merged(context),
-        [PerAxis(keys, everywhere)],
-        [PerAxis(values, everywhere)],
-        [PerAxis(stage, (same(0), same(1), same(2), structure.attended()))],
-    )
+    return (*found, [PerAxis(stage, (same(0), same(1), same(2), structure.attended()))])
 
 
 # ---------------------------------------------------------------- sequences one after the other
