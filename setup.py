@@ -1,4 +1,4 @@
-"""Build of the Cython core; everything else about the package stands in pyproject.toml.
+"""Build of the Cython modules; everything else about the package stands in pyproject.toml.
 
 ``RFGRAPH_BOUNDS_CHECK=1`` builds it with bounds checks on.
 """
@@ -24,7 +24,7 @@ extensions = [
         define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
         py_limited_api=LIMITED,
     )
-    for name in ("_core", "_lowering")
+    for name in ("_core", "_lowering", "_wire")
 ]
 
 

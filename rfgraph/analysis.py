@@ -560,8 +560,7 @@ class Analysis:
             No such tensor.
         """
         self._known(tensor)
-        made = self._graph.producer.get(tensor)
-        return made[0] if made else None
+        return self._graph.producer.get(tensor)
 
     def ancestors(self, tensor: str) -> set[str]:
         """The values that `tensor` is made of, directly or not, and `tensor` itself.
@@ -579,9 +578,8 @@ class Analysis:
         self._known(tensor)
         found, pending = {tensor}, [tensor]
         while pending:
-            made = self._graph.producer.get(pending.pop())
-            if made:
-                node = made[0]
+            node = self._graph.producer.get(pending.pop())
+            if node is not None:
                 new = {name for name in (*node.inputs, *node.captures) if name in self._names}
                 pending.extend(new - found)
                 found |= new
@@ -1283,7 +1281,7 @@ class Analysis:
             reasons.setdefault((name, given), []).append(str(meeting))
         found = []
         for (name, _), said in reasons.items():
-            node = self._graph.producer[name][0]
+            node = self._graph.producer[name]
             reason = f"branches meet with different {'; '.join(said)}"
             found.append(Note(node.name, node.op_type, reason, "merge"))
         return found
@@ -1500,7 +1498,7 @@ class Analysis:
 
     @cached_property
     def _names(self) -> dict[str, None]:
-        return dict.fromkeys([*self.tensors, *self._graph.weights.tensors])
+        return dict.fromkeys([*self.tensors, *self._graph.weights])
 
     def _input(self, input: str | None) -> str:
         if input is None:

@@ -13,7 +13,6 @@ functions https://github.com/onnx/onnx/blob/main/docs/IR.md#functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from functools import cache
 from itertools import count
@@ -29,12 +28,12 @@ from rfgraph.graph import (
     Graph,
     Node,
     bind,
-    key_of_call,
     make_node,
     opsets_of,
 )
 from rfgraph.ops import lookup_rule, output_shapes
-from rfgraph.shapes import MAX_STATIC, Shapes, schema_of
+from rfgraph.shape_rules import schema_of
+from rfgraph.shapes import MAX_STATIC, Shapes
 from rfgraph.sizes import Shape, is_unknown
 
 # Loops are unrolled into at most so many nodes.
@@ -86,14 +85,13 @@ class _Expansion:
     """Writes one graph out, node by node."""
 
     def __init__(self, graph: Graph, shapes: Shapes) -> None:
-        weights = copy(graph.weights)
-        weights.tensors = dict(graph.weights.tensors)
+        weights = graph.weights.copy()
         self.graph = replace(graph, nodes=[], producer={}, weights=weights)
         self._shapes = shapes
         shapes.graph = self.graph
         self._target = self.graph.nodes
         self._made: list[str] = []
-        self._taken = {i.name for i in graph.inputs} | set(graph.producer) | set(weights.tensors)
+        self._taken = {i.name for i in graph.inputs} | set(graph.producer) | set(weights)
         self._left = _MAX_UNROLLED
         self._depth = 0
         # What is known of containers: the values that a sequence holds, and whether and what an
@@ -112,7 +110,7 @@ class _Expansion:
         if handler is not None:
             self._nested(handler, node)
             return
-        function = self.graph.functions.get(key_of_call(node.proto))
+        function = self.graph.functions.get(node.kind.called)
         if (
             function is None
             and _defined_by_function(node.domain, node.op_type, node.version)
@@ -138,10 +136,9 @@ class _Expansion:
 
     def _emit(self, node: Node) -> None:
         self._target.append(node)
-        for k, name in enumerate(node.outputs):
-            if name:
-                self.graph.producer[name] = node, k
-                self._made.append(name)
+        for name in filter(None, node.outputs):
+            self.graph.producer[name] = node
+            self._made.append(name)
         self._left -= 1
         self._shapes.walk([node])
 
@@ -150,7 +147,7 @@ class _Expansion:
     ) -> None:
         """Add a node of ONNX's own domain."""
         proto = helper.make_node(op_type, inputs, outputs, name=name, **given)
-        self._emit(make_node(proto, _OWN_OPSETS, "", self.graph.file))
+        self._emit(make_node(proto, _OWN_OPSETS, "", self.graph.file, self.graph.kinds))
 
     def _same(self, source: str, target: str, node: Node) -> None:
         """Make `target`, an output of `node`, what `source` is."""
@@ -169,7 +166,7 @@ class _Expansion:
         return made
 
     def _weight(self, tensor: onnx.TensorProto, name: str) -> None:
-        self.graph.weights.tensors[name] = tensor
+        self.graph.weights.put(name, tensor)
         self._shapes.give(name, tensor.data_type, tuple(tensor.dims))
 
     def _fresh(self, name: str, prefix: str, *, keep: bool) -> str:
@@ -192,7 +189,7 @@ class _Expansion:
         self._shapes.forget(dropped)
         for name in dropped:
             self.graph.producer.pop(name, None)
-            self.graph.weights.tensors.pop(name, None)
+            self.graph.weights.drop(name)
             self._sequences.pop(name, None)
             self._optionals.pop(name, None)
             self._taken.discard(name)
@@ -225,7 +222,7 @@ class _Expansion:
             for name in filter(None, body.output):
                 bound[name] = self._fresh(name, prefix, keep=keep)
             bind(proto, bound, given or {})
-            node = make_node(proto, opsets, "", self.graph.file)
+            node = make_node(proto, opsets, "", self.graph.file, self.graph.kinds)
             for name in (*node.inputs, *node.captures):
                 if name and name not in self._taken:
                     raise ModelError(
@@ -275,7 +272,7 @@ class _Expansion:
         if schema is not None:
             defaults = {name: a.default_value for name, a in schema.attributes.items()}
             given.update((name, d) for name, d in defaults.items() if d.name)
-        given.update((a.name, a) for a in node.proto.attribute)
+        given.update((a.name, a) for a in node.kind.proto.attribute)
         arguments = [*node.inputs, *[""] * (len(function.input) - len(node.inputs))]
         bound = dict(zip(function.input, arguments, strict=True))
         opsets = opsets_of(function.opset_import, self.graph.file) or node.opsets
@@ -329,6 +326,10 @@ class _Expansion:
                     for i, (a, b) in enumerate(zip(pair[0], pair[1], strict=True))
                 ]
         self._put("If", [node.inputs[0], *then, *other], node.outputs, node.name)
+        for a, b, outer in zip(then, other, node.outputs, strict=True):
+            kinds = {self._shapes.element_type(name) for name in (a, b)}
+            if outer and self._shapes.shape(outer) is None and len(kinds) == 1:
+                self._shapes.give(outer, kinds.pop(), None)
 
     def _either(self, node: Node, a: str, b: str, name: str) -> str:
         made = self._fresh(name, node.name, keep=True)
@@ -450,7 +451,7 @@ class _Expansion:
             node.op_type, [*steering, *first], node.outputs, name=node.name, **given
         )
         repeated = replace(
-            make_node(proto, {"": node.version}, "", self.graph.file),
+            make_node(proto, {"": node.version}, "", self.graph.file, self.graph.kinds),
             captures=inner,
             body=Body(body, carried, at_least_once),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -20,10 +20,13 @@ import onnx
 from onnx import AttributeProto, helper, numpy_helper
 
 from rfgraph import model_file
+from rfgraph._wire import holdings
 from rfgraph.errors import ModelError, QueryError, ShapeError
 
 if TYPE_CHECKING:
     import networkx as nx
+
+    from rfgraph._wire import Key
 
 # What an older operator set defines otherwise than this one is not read, nor run by onnxruntime.
 _OLDEST = 7
@@ -34,6 +37,9 @@ _MAX_NESTED = 100
 
 # Types of attributes that hold graphs; one of no type may.
 _MAYBE_GRAPHS = frozenset({AttributeProto.GRAPH, AttributeProto.GRAPHS, AttributeProto.UNDEFINED})
+
+# Attributes up to this many bytes are compared with those of other nodes.
+_COMPARED = 4096
 
 # A size of an axis: a number, a name ("batch"), or None where the file says nothing.
 Dim = int | str | None
@@ -48,51 +54,83 @@ class Input:
     dims: tuple[Dim, ...] | None
 
 
-@dataclass(eq=False, slots=True)
-class Node:
-    """One operator of the graph.
+class Kind:
+    """What equal nodes have in common: all but their names and those of their values.
+
+    Within a graph it is one object for all of them (unless their attributes are large), so that
+    what follows from it and from the shapes of a node's inputs is worked out once. What a node
+    with a `Node.body` does is no matter of its kind alone.
 
     Attributes
     ----------
-    name : str
-        The node's own name, or its type and position where it has none.
     op_type, domain : str
         The operator; the domain ``ai.onnx`` is written ``""``.
     version : int
-        Version of the operator set that the node is to be read by.
-    inputs, outputs : list of str
-        Names of values; ``""`` for an optional one that is left out.
-    captures : list of str
-        Values that the node's subgraphs take from outside; of a node with a `body`, what it
-        takes from that.
-    opsets : mapping of str to int
-        The operator sets that the node's subgraphs are to be read by.
-    body : Body or None
-        What the node repeats.
+        Version of the operator set that the nodes are to be read by.
+    inputs, outputs : int
+        How many inputs and outputs they have, those that are left out included.
+    left_out : tuple of int
+        Which are left out: ``k`` for input `k`, ``~k`` for output `k`.
+    proto : onnx.NodeProto
+        Operator and attributes, without names.
+    captures : tuple of str
+        Values that the subgraphs take from outside.
+    holds_graphs, holds_external : bool
+        Whether an attribute is a graph, or a tensor whose contents lie in another file.
+    inferred : dict
+        Shapes of the outputs by those of the inputs: see `rfgraph.shapes`.
     """
 
-    name: str
-    op_type: str
-    domain: str
-    version: int
-    inputs: list[str]
-    outputs: list[str]
-    captures: list[str]
-    proto: onnx.NodeProto
-    opsets: Mapping[str, int] = field(default_factory=dict)
-    body: Body | None = None
-    _attributes: dict[str, Any] | None = None
+    __slots__ = (
+        "_attributes",
+        "captures",
+        "domain",
+        "holds_external",
+        "holds_graphs",
+        "inferred",
+        "inputs",
+        "left_out",
+        "op_type",
+        "outputs",
+        "proto",
+        "version",
+    )
 
-    def __str__(self) -> str:
-        domain = f"{self.domain}." if self.domain else ""
-        return f"{domain}{self.op_type} '{self.name}'"
-
-    def __repr__(self) -> str:
-        return f"<{self}>"
+    def __init__(self, key: Key, opsets: Mapping[str, int], name: str, file: str | None) -> None:
+        content, self.inputs, self.outputs, self.left_out = key
+        self.proto = proto = onnx.NodeProto.FromString(content)
+        op_type, domain = proto.op_type, proto.domain
+        if domain == "ai.onnx":
+            domain = ""
+        if not isinstance(op_type, str):
+            raise ModelError(f"{op_type!r} is no name of an operator", file=file)
+        if domain not in opsets:
+            raise ModelError(
+                f"the model imports no operator set of the domain '{domain or 'ai.onnx'}'",
+                file=file,
+                node=f"{op_type} '{name}'",
+                remedy="add it to the model's opset_import",
+            )
+        if not domain and opsets[""] < _OLDEST and _is_outdated(op_type, opsets[""]):
+            raise ModelError(
+                f"operator set {opsets['']} defines it otherwise than operator set {_OLDEST}, "
+                "from which on it is read",
+                file=file,
+                node=f"{op_type} '{name}'",
+                remedy="convert the model with onnx.version_converter",
+            )
+        self.op_type: str = op_type
+        self.domain: str = domain
+        self.version = opsets[domain]
+        holds = holdings(content)
+        self.holds_graphs, self.holds_external = holds
+        self.captures = tuple(_captures(proto)) if self.holds_graphs else ()
+        self.inferred: dict[Any, Any] = {}
+        self._attributes: dict[str, Any] | None = None
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """The node's attributes by name: int, float, str, list or proto."""
+        """The attributes by name: int, float, str, list or proto."""
         if self._attributes is None:
             self._attributes = {a.name: _value(a) for a in self.proto.attribute}
         return self._attributes
@@ -102,11 +140,107 @@ class Node:
         return self.attributes.get(name, default)
 
     def subgraphs(self) -> Iterator[onnx.GraphProto]:
-        """The graphs among the node's attributes."""
+        """The graphs among the attributes."""
         for attribute in self.proto.attribute:
             if attribute.HasField("g"):
                 yield attribute.g
             yield from attribute.graphs
+
+    @property
+    def called(self) -> tuple[str, str, str]:
+        """Domain, name and overload of the function that the nodes may call."""
+        return key_of_call(self.proto)
+
+
+class Kinds:
+    """The kinds of the nodes of a graph."""
+
+    def __init__(self) -> None:
+        self._known: dict[frozenset[tuple[str, int]], dict[Key, Kind]] = {}
+
+    def under(self, opsets: Mapping[str, int]) -> dict[Key, Kind]:
+        """Those that are read by some operator sets."""
+        return self._known.setdefault(frozenset(opsets.items()), {})
+
+
+def _kind(
+    known: dict[Key, Kind], key: Key, opsets: Mapping[str, int], name: str, file: str | None
+) -> Kind:
+    """The kind of a node that is called `name`, by its key: see `rfgraph._wire.nodes`."""
+    kind = known.get(key)
+    if kind is None:
+        kind = Kind(key, opsets, name, file)
+        if len(key[0]) <= _COMPARED:
+            known[key] = kind
+    return kind
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One operator of the graph.
+
+    Attributes
+    ----------
+    name : str
+        The node's own name, or its type and position where it has none.
+    kind : Kind
+        What equal nodes have in common: operator and attributes.
+    inputs, outputs : tuple of str
+        Names of values; ``""`` for an optional one that is left out.
+    captures : sequence of str
+        Values that the node's subgraphs take from outside; of a node with a `body`, what it
+        takes from that.
+    opsets : mapping of str to int
+        The operator sets that the node's subgraphs are to be read by.
+    body : Body or None
+        What the node repeats.
+    """
+
+    name: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    captures: Sequence[str]
+    opsets: Mapping[str, int]
+    body: Body | None = None
+
+    def __str__(self) -> str:
+        domain = f"{self.domain}." if self.domain else ""
+        return f"{domain}{self.op_type} '{self.name}'"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+    @property
+    def op_type(self) -> str:
+        """The operator."""
+        return self.kind.op_type
+
+    @property
+    def domain(self) -> str:
+        """The operator's domain; ``ai.onnx`` is written ``""``."""
+        return self.kind.domain
+
+    @property
+    def version(self) -> int:
+        """Version of the operator set that the node is to be read by."""
+        return self.kind.version
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The node's attributes by name: int, float, str, list or proto."""
+        return self.kind.attributes
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        """Value of the attribute `name`, else `default`."""
+        return self.kind.attributes.get(name, default)
+
+    @property
+    def proto(self) -> onnx.NodeProto:
+        """The node as a message of its own."""
+        proto = onnx.NodeProto(name=self.name, input=self.inputs, output=self.outputs)
+        proto.MergeFrom(self.kind.proto)
+        return proto
 
 
 @dataclass(eq=False, slots=True)
@@ -149,7 +283,7 @@ class Graph:
     file : str or None
         The model's path.
     proto : onnx.ModelProto
-        The model with its functions inlined and without the contents of large tensors.
+        The model without the nodes and initializers of its graph.
     weights : rfgraph.model_file.Weights
         The initializers.
     inputs : list of Input
@@ -161,13 +295,15 @@ class Graph:
     declared : dict of str to (int, shape)
         Element types and shapes that the file gives to inner values and outputs, for the
         sizes of the inputs that it states; empty if one is open.
-    producer : dict of str to (Node, int)
-        The node that makes a value, and which of its outputs the value is.
+    producer : dict of str to Node
+        The node that makes a value.
     functions : dict of (str, str, str) to onnx.FunctionProto
         The model's own functions by domain, name and overload: calls in subgraphs are inlined
         when these are.
     held : list of Input
         The inputs that are held fixed: their values are among the weights.
+    kinds : Kinds
+        The kinds of its nodes.
     """
 
     file: str | None
@@ -177,9 +313,10 @@ class Graph:
     outputs: list[str]
     nodes: list[Node]
     declared: dict[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
-    producer: dict[str, tuple[Node, int]] = field(default_factory=dict)
+    producer: dict[str, Node] = field(default_factory=dict)
     functions: dict[tuple[str, str, str], onnx.FunctionProto] = field(default_factory=dict)
     held: list[Input] = field(default_factory=list)
+    kinds: Kinds = field(default_factory=Kinds)
 
     def walk(self) -> Iterator[Node]:
         """The nodes, those of a body before the node that repeats them."""
@@ -230,29 +367,61 @@ def read(
         Not an ONNX model, or one that breaks a rule: a cycle, a value made twice or by nobody;
         or an operator as only an operator set before version 7 defines it.
     """
-    proto, weights, file = model_file.load(model)
+    source = model_file.load(model)
+    proto, weights, file = source.head, source.weights, source.file
     opsets = opsets_of(proto.opset_import, file)
     functions = {key_of_function(f): f for f in proto.functions}
-    versions = _inline(proto, functions, opsets, file) if functions else None
-    graph = proto.graph
+    kinds = Kinds()
+    known = kinds.under(opsets)
+
+    def make(
+        index: int, key: Key, inputs: tuple[str, ...], outputs: tuple[str, ...], name: str
+    ) -> Node:
+        kind = known.get(key) or _kind(known, key, opsets, name, file)
+        if not isinstance(name, str):
+            raise ModelError(f"{name!r} is no name of a node", file=file)
+        name = name or f"{kind.op_type}_{index}"
+        return Node(name, kind, inputs, outputs, kind.captures, opsets)
+
+    if functions:
+        protos = source.nodes(_proto)
+        taken = {v.name for v in (*proto.graph.input, *proto.graph.output)}
+        taken.update(source.tensors)
+        nodes = [
+            make_node(node, imports, f"_{index}", file, kinds)
+            for index, (node, imports) in enumerate(_inline(protos, taken, functions, opsets, file))
+        ]
+    else:
+        nodes = source.nodes(make)
     if values:
         _hold(proto, weights, values, file)
-    inputs = [_input(v, file) for v in graph.input if v.name not in weights]
-    held = [_input(v, file) for v in graph.input if v.name in (values or ())]
-    nodes = [
-        make_node(node, opsets if versions is None else versions[index], f"_{index}", file)
-        for index, node in enumerate(graph.node)
-    ]
-    out = Graph(file, proto, weights, inputs, [v.name for v in graph.output], nodes)
-    out.functions, out.held = functions, held
-    if any(n.domain for n in nodes):
+    inputs = [_input(v, file) for v in proto.graph.input if v.name not in weights]
+    held = [_input(v, file) for v in proto.graph.input if v.name in (values or ())]
+    outputs = [v.name for v in proto.graph.output]
+    out = Graph(file, proto, weights, inputs, outputs, nodes)
+    out.functions, out.held, out.kinds = functions, held, kinds
+    if any(domain for domain in opsets):
         out.declared = _declared(proto.graph, inputs)
-    _check(out)
+    fixed = [name for name in values or () if name not in source.tensors]
+    _check(out, [*source.tensors, *fixed, *weights.sparse])
     return out
 
 
+def _proto(
+    index: int, key: Key, inputs: tuple[str, ...], outputs: tuple[str, ...], name: str
+) -> onnx.NodeProto:
+    """A node as a message again."""
+    proto = onnx.NodeProto(name=name, input=inputs, output=outputs)
+    proto.MergeFromString(key[0])
+    return proto
+
+
 def make_node(
-    proto: onnx.NodeProto, opsets: Mapping[str, int], suffix: str, file: str | None
+    proto: onnx.NodeProto,
+    opsets: Mapping[str, int],
+    suffix: str,
+    file: str | None,
+    kinds: Kinds,
 ) -> Node:
     """A node by the operator sets that hold for it; one without a name gets type and `suffix`.
 
@@ -261,35 +430,16 @@ def make_node(
     ModelError
         The node's operator set is not imported, or is too old for it.
     """
-    domain = proto.domain if proto.domain != "ai.onnx" else ""
-    if not isinstance(proto.op_type, str) or not isinstance(proto.name, str):
-        raise ModelError(f"{proto.op_type!r} is no name of an operator", file=file)
-    if domain not in opsets:
-        raise ModelError(
-            f"the model imports no operator set of the domain '{domain or 'ai.onnx'}'",
-            file=file,
-            node=f"{proto.op_type} '{proto.name}'",
-            remedy="add it to the model's opset_import",
-        )
-    if not domain and opsets[""] < _OLDEST and _is_outdated(proto.op_type, opsets[""]):
-        raise ModelError(
-            f"operator set {opsets['']} defines it otherwise than operator set {_OLDEST}, from "
-            "which on it is read",
-            file=file,
-            node=f"{proto.op_type} '{proto.name}'",
-            remedy="convert the model with onnx.version_converter",
-        )
-    return Node(
-        proto.name or f"{proto.op_type}{suffix}",
-        proto.op_type,
-        domain,
-        opsets[domain],
-        list(proto.input),
-        list(proto.output),
-        _captures(proto),
-        proto,
-        opsets,
-    )
+    inputs, outputs = tuple(proto.input), tuple(proto.output)
+    common = onnx.NodeProto(op_type=proto.op_type, domain=proto.domain, attribute=proto.attribute)
+    if overload := getattr(proto, "overload", ""):
+        common.overload = overload
+    left_out = [k for k, name in enumerate(inputs) if not name]
+    left_out += [~k for k, name in enumerate(outputs) if not name]
+    key = common.SerializeToString(), len(inputs), len(outputs), tuple(left_out)
+    kind = _kind(kinds.under(opsets), key, opsets, proto.name, file)
+    name = proto.name or f"{kind.op_type}{suffix}"
+    return Node(name, kind, inputs, outputs, kind.captures, opsets)
 
 
 def key_of_function(function: onnx.FunctionProto) -> tuple[str, str, str]:
@@ -334,12 +484,7 @@ def _hold(
             raise ShapeError(
                 f"values: '{name}' has {rank} axes, and the array given has {array.ndim}", file=file
             )
-        if name not in weights:
-            proto.graph.initializer.add().name = name
-        for tensor in proto.graph.initializer:
-            if tensor.name == name:
-                tensor.CopyFrom(numpy_helper.from_array(array, name))
-                weights.tensors[name] = tensor
+        weights.put(name, numpy_helper.from_array(array, name))
 
 
 def opsets_of(imports: Any, file: str | None) -> dict[str, int]:
@@ -441,38 +586,37 @@ def _free_names(graph: onnx.GraphProto) -> list[str]:
     return list(free)
 
 
-def _check(graph: Graph) -> None:
+def _check(graph: Graph, tensors: list[str]) -> None:
     """Fill in the producers, and put the nodes into topological order."""
-    known: set[str] = set()
-    tensors = [t.name for t in graph.proto.graph.initializer]
-    tensors += [s.values.name for s in graph.proto.graph.sparse_initializer]
+    given: set[str] = set()
     for name in [*(i.name for i in graph.inputs), *tensors]:
-        if name in known:
+        if name in given:
             kind = "initializers" if name in tensors else "inputs"
             raise ModelError(f"two {kind} are called '{name}'", file=graph.file)
-        known.add(name)
+        given.add(name)
     producer = graph.producer
+    in_order = True
     for node in graph.nodes:
-        for k, name in enumerate(node.outputs):
+        for name in (*node.inputs, *node.captures) if node.captures else node.inputs:
+            if name not in producer and name not in given and name:
+                in_order = False
+        for name in node.outputs:
             if not name:
                 continue
             if not isinstance(name, str):
                 raise ModelError(f"{name!r} is no name", file=graph.file, node=repr(node.name))
-            if name in producer or name in known:
+            if name in producer or name in given:
                 raise ModelError(f"'{name}' is made twice", file=graph.file, node=str(node))
-            producer[name] = node, k
-    in_order = True
-    for node in graph.nodes:
-        for name in (*node.inputs, *node.captures) if node.captures else node.inputs:
+            producer[name] = node
+    known = given | producer.keys()
+    for node in graph.nodes if not in_order else ():
+        for name in (*node.inputs, *node.captures):
             if name and name not in known:
-                if name not in producer:
-                    raise ModelError(
-                        f"its input '{name}' is made by no node and is no input of the model",
-                        file=graph.file,
-                        node=str(node),
-                    )
-                in_order = False
-        known.update(node.outputs)
+                raise ModelError(
+                    f"its input '{name}' is made by no node and is no input of the model",
+                    file=graph.file,
+                    node=str(node),
+                )
     for name in graph.outputs:
         if name not in known:
             raise ModelError(f"the output '{name}' is made by no node", file=graph.file)
@@ -515,26 +659,23 @@ def _digraph(nodes: list[Node], values: list[str]) -> nx.DiGraph:
 
 
 def _inline(
-    proto: onnx.ModelProto,
+    given: list[onnx.NodeProto],
+    taken: set[str],
     functions: Mapping[tuple[str, str, str], onnx.FunctionProto],
     opsets: dict[str, int],
     file: str | None,
-) -> list[dict[str, int]]:
+) -> list[tuple[onnx.NodeProto, dict[str, int]]]:
     """Replace calls of model-local functions by their bodies; give each node's operator sets."""
-    taken = {v.name for v in (*proto.graph.input, *proto.graph.output)}
-    taken.update(t.name for t in proto.graph.initializer)
-    for node in proto.graph.node:
+    for node in given:
         taken.update((*node.input, *node.output))
-    nodes: list[onnx.NodeProto] = []
-    versions: list[dict[str, int]] = []
+    nodes: list[tuple[onnx.NodeProto, dict[str, int]]] = []
 
     def expand(
         node: onnx.NodeProto, imports: dict[str, int], stack: tuple[tuple[str, str], ...]
     ) -> None:
         function = functions.get(key_of_call(node))
         if function is None:
-            nodes.append(node)
-            versions.append(imports)
+            nodes.append((node, imports))
             return
         if len(nodes) > _MAX_INLINED or len(stack) > _MAX_NESTED:
             raise ModelError(
@@ -558,8 +699,8 @@ def _inline(
         renamed = dict(zip(function.input, arguments, strict=True))
         results = zip(function.output, node.output, strict=False)
         renamed.update((inner, outer) for inner, outer in results if outer)
-        given = {a.name: a for a in function.attribute_proto}
-        given.update((a.name, a) for a in node.attribute)
+        attributes = {a.name: a for a in function.attribute_proto}
+        attributes.update((a.name, a) for a in node.attribute)
         inner = opsets_of(function.opset_import, file) or imports
         for body in function.node:
             copy = onnx.NodeProto()
@@ -575,7 +716,7 @@ def _inline(
             for name in body.output:
                 if name and name not in renamed:
                     renamed[name] = unique(name, call)
-            bind(copy, renamed, given)
+            bind(copy, renamed, attributes)
             expand(copy, inner, (*stack, (function.domain, function.name)))
 
     repeats: Counter[str] = Counter()
@@ -588,13 +729,9 @@ def _inline(
         taken.add(candidate)
         return candidate
 
-    for node in list(proto.graph.node):
+    for node in given:
         expand(node, opsets, ())
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del proto.graph.node[:]
-    proto.graph.node.extend(copies)
-    del proto.functions[:]
-    return versions
+    return nodes
 
 
 def bind(

@@ -1,32 +1,37 @@
-"""ONNX models without their weights: the graph is parsed, the bulk of the tensors stays behind.
+"""ONNX models without their weights: the graph is read, the contents of tensors stay behind.
 
 A receptive field is a matter of structure, so a model of many gigabytes is read in the time
-that its graph takes: `load` walks the protobuf wire format, leaves out the contents of every
-large initializer and remembers where they lie. `Weights` fetches one when it is asked for.
-
-Sources: the protobuf encoding (https://protobuf.dev/programming-guides/encoding/) and the field
-numbers in onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+that its graph takes: `load` takes the file apart and remembers where the initializers lie.
+`Weights` fetches the contents of one when it is asked for.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from rfgraph import formats
+from rfgraph._wire import nodes, split
 from rfgraph.errors import MissingDataError, ModelError
+
+if TYPE_CHECKING:
+    from rfgraph._wire import Key
 
 Buffer = bytes | mmap.mmap
 
-# Tensors up to this many bytes are parsed with the graph: shapes, axes, indices and the like.
+T = TypeVar("T")
+
+# Whole numbers up to this many bytes are checked at once: shapes, axes, indices and the like.
 SMALL = 4096
 
 # A sparse tensor with more elements than this is not written out.
@@ -34,49 +39,88 @@ MAX_DENSE = 1 << 26
 
 _WEIGHTS = frozenset(
     {
-        onnx.TensorProto.FLOAT,
-        onnx.TensorProto.FLOAT16,
-        onnx.TensorProto.BFLOAT16,
-        onnx.TensorProto.DOUBLE,
+        TensorProto.FLOAT,
+        TensorProto.FLOAT16,
+        TensorProto.BFLOAT16,
+        TensorProto.DOUBLE,
     }
 )
 
-_NIBBLES = frozenset({onnx.TensorProto.INT4, onnx.TensorProto.UINT4, onnx.TensorProto.FLOAT4E2M1})
+_NIBBLES = frozenset({TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1})
 
-# Files up to this many bytes are parsed whole: that is faster than walking them.
-_WALK_FROM = 1 << 20
+# Files from this many bytes on are mapped: what is not looked at is not read.
+_MAP_FROM = 1 << 20
 
-# Tags: the field's number, and that its content is delimited.
-_MODEL_GRAPH = 7 << 3 | 2
-_GRAPH_INITIALIZER = 5 << 3 | 2
-# float_data, int32_data, string_data, int64_data, raw_data, double_data, uint64_data
-_TENSOR_CONTENTS = frozenset({4, 5, 6, 7, 9, 10, 11})
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+# Element types whose arrays are their raw data, on machines that store the low byte first.
+_PLAIN = {
+    int(kind): np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))
+    for kind in (
+        *(TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BOOL),
+        *(TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64),
+        *(TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64),
+    )
+    if sys.byteorder == "little"
+}
+
+
+class _Entry(NamedTuple):
+    """An initializer: where it lies in the file, or the message itself."""
+
+    element_type: int
+    shape: tuple[int, ...]
+    source: tuple[int, int] | TensorProto
 
 
 class Weights:
     """The model's initializers by name; their contents are read only when asked for."""
 
-    def __init__(self, buffer: Buffer | None, spans: dict[str, tuple[int, int]], path: Path | None):
+    def __init__(self, buffer: Buffer | None, path: Path | None):
         self._buffer = buffer
-        self._spans = spans
         self._path = path
-        self.tensors: dict[str, onnx.TensorProto] = {}
+        self._dense: dict[str, _Entry] = {}
+        self._types: dict[str, tuple[int, tuple[int, ...]]] | None = None
         self.sparse: dict[str, onnx.SparseTensorProto] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self.tensors or name in self.sparse
+        return name in self._dense or name in self.sparse
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the dense ones."""
+        return iter(self._dense)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of the initializer `name`."""
-        found = self.tensors[name] if name in self.tensors else self.sparse[name]
-        return tuple(found.dims)
+        found = self._dense.get(name)
+        return found.shape if found is not None else tuple(self.sparse[name].dims)
 
     def element_type(self, name: str) -> int:
         """``TensorProto.DataType`` of the initializer `name`."""
-        if name in self.tensors:
-            return self.tensors[name].data_type
-        return self.sparse[name].values.data_type
+        found = self._dense.get(name)
+        return found.element_type if found is not None else self.sparse[name].values.data_type
+
+    def types(self) -> dict[str, tuple[int, tuple[int, ...]]]:
+        """Element type and shape of each: a dict of one's own."""
+        if self._types is None:
+            self._types = {name: entry[:2] for name, entry in self._dense.items()}
+            for name, sparse in self.sparse.items():
+                self._types[name] = sparse.values.data_type, tuple(sparse.dims)
+        return dict(self._types)
+
+    def put(self, name: str, tensor: TensorProto) -> None:
+        """Make `tensor` the initializer `name`."""
+        self._dense[name] = _Entry(tensor.data_type, tuple(tensor.dims), tensor)
+        self._types = None
+
+    def drop(self, name: str) -> None:
+        """Forget the initializer `name` if there is one."""
+        self._dense.pop(name, None)
+        self._types = None
+
+    def copy(self) -> Weights:
+        """The same initializers, to which others may be added."""
+        other = Weights(self._buffer, self._path)
+        other._dense, other.sparse = dict(self._dense), self.sparse
+        return other
 
     def array(self, name: str) -> np.ndarray:
         """Contents of the initializer `name`.
@@ -84,22 +128,35 @@ class Weights:
         Raises
         ------
         ModelError
-            The contents lie in a file that is missing, too short or outside the model's folder.
+            The contents don't fit, or lie in a file that is missing, too short or outside the
+            model's folder.
         """
         if name in self.sparse:
             return self.dense(self.sparse[name])
-        tensor = self.tensors[name]
-        if name in self._spans and self._buffer is not None:
-            begin, end = self._spans[name]
-            tensor = onnx.TensorProto.FromString(bytes(self._buffer[begin:end]))
-        return self.to_array(tensor)
+        source = self._dense[name].source
+        if isinstance(source, tuple):
+            assert self._buffer is not None
+            try:
+                source = TensorProto.FromString(bytes(self._buffer[slice(*source)]))
+            except DecodeError as error:
+                raise ModelError(
+                    f"its contents can't be read: {error}",
+                    file=str(self._path) if self._path else None,
+                    node=f"tensor '{name}'",
+                ) from None
+        return self.to_array(source)
 
-    def to_array(self, tensor: onnx.TensorProto) -> np.ndarray:
+    def to_array(self, tensor: TensorProto) -> np.ndarray:
         """Contents of any tensor of the model, external ones too."""
         file = str(self._path) if self._path else None
         where = f"tensor '{tensor.name}'"
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if tensor.data_location == TensorProto.EXTERNAL:
             tensor = self._fetch(tensor, file, where)
+        plain = _PLAIN.get(tensor.data_type)
+        if plain is not None and tensor.HasField("raw_data"):
+            raw, shape = tensor.raw_data, tuple(tensor.dims)
+            if len(raw) == prod(shape) * plain.itemsize and min(shape, default=0) >= 0:
+                return np.frombuffer(raw, plain).reshape(shape)
         try:
             size = _bytes(tensor)
             if tensor.HasField("raw_data") and len(tensor.raw_data) != size:
@@ -132,7 +189,7 @@ class Weights:
             ) from None
         return out
 
-    def _fetch(self, tensor: onnx.TensorProto, file: str | None, where: str) -> onnx.TensorProto:
+    def _fetch(self, tensor: TensorProto, file: str | None, where: str) -> TensorProto:
         location = location_of(tensor)
         entries = {entry.key: entry.value for entry in tensor.external_data}
         try:
@@ -153,20 +210,20 @@ class Weights:
                 node=where,
                 remedy="put the data file beside the model",
             ) from None
-        fetched = onnx.TensorProto()
+        fetched = TensorProto()
         fetched.CopyFrom(tensor)
         fetched.ClearField("external_data")
-        fetched.data_location = onnx.TensorProto.DEFAULT
+        fetched.data_location = TensorProto.DEFAULT
         fetched.raw_data = contents
         return fetched
 
 
-def location_of(tensor: onnx.TensorProto) -> str:
+def location_of(tensor: TensorProto) -> str:
     """Where the contents of a tensor lie that are not in the model: relative to its folder."""
     return next((e.value for e in tensor.external_data if e.key == "location"), "")
 
 
-def _target(tensor: onnx.TensorProto, path: Path | None, where: str) -> Path:
+def _target(tensor: TensorProto, path: Path | None, where: str) -> Path:
     """The file that a tensor's contents lie in, which is there, inside the model's folder."""
     location = location_of(tensor)
     # Weights are numbers with a fraction; integers are shapes and indices, which count.
@@ -221,19 +278,19 @@ def whole(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tuple[onnx
         proto = onnx.load(path, load_external_data=False)
     bodies = [proto.graph.node, *(function.node for function in proto.functions)]
     every = [*_graph_tensors(proto.graph), *(t for body in bodies for t in _node_tensors(body))]
-    outside = [t for t in every if t.data_location == onnx.TensorProto.EXTERNAL]
+    outside = [t for t in every if t.data_location == TensorProto.EXTERNAL]
     for tensor in outside:
         _target(tensor, path, f"tensor '{tensor.name}'")
     return proto, str(path.parent.resolve()) if path and outside else ""
 
 
-def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+def _graph_tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
 
 
-def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[TensorProto]:
     """The tensors among the attributes of nodes, and in their subgraphs."""
     for node in nodes:
         for attribute in node.attribute:
@@ -243,7 +300,7 @@ def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]
                 yield from _node_tensors(graph.node)
 
 
-def _bytes(tensor: onnx.TensorProto) -> int:
+def _bytes(tensor: TensorProto) -> int:
     """How many bytes the contents of a tensor take; KeyError if its type is none."""
     elements: int = prod(tensor.dims)
     if tensor.data_type in _NIBBLES:
@@ -252,24 +309,56 @@ def _bytes(tensor: onnx.TensorProto) -> int:
     return elements * kind.itemsize
 
 
-def load(
-    model: str | os.PathLike[str] | bytes | onnx.ModelProto,
-) -> tuple[onnx.ModelProto, Weights, str | None]:
-    """A model's graph without the contents of its large initializers.
+class Source(NamedTuple):
+    """A model as it is read.
+
+    Attributes
+    ----------
+    head : onnx.ModelProto
+        The model without the nodes and initializers of its graph; a copy of one's own.
+    weights : Weights
+        The initializers of the main graph.
+    tensors : list of str
+        The names of the dense ones, as often as they are given.
+    file : str or None
+        The path, for messages.
+    buffer : bytes-like
+        What the nodes are read from.
+    """
+
+    head: onnx.ModelProto
+    weights: Weights
+    tensors: list[str]
+    file: str | None
+    buffer: Buffer
+
+    def nodes(
+        self, make: Callable[[int, Key, tuple[str, ...], tuple[str, ...], str], T]
+    ) -> list[T]:
+        """What `make` makes of each node of the main graph: see `rfgraph._wire.nodes`.
+
+        Raises
+        ------
+        ModelError
+            A node can't be read.
+        """
+        try:
+            return nodes(self.buffer, make)
+        except (DecodeError, ValueError):
+            path = None if self.file is None else Path(self.file)
+            raise _no_model(self.buffer, path, _TRUNCATED) from None
+
+
+_TRUNCATED = "not an ONNX model, or a truncated one"
+
+
+def load(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
+    """Take a model apart.
 
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
         A ``ModelProto`` is left as it is.
-
-    Returns
-    -------
-    model : onnx.ModelProto
-        A copy of one's own.
-    weights : Weights
-        The initializers of the main graph.
-    file : str or None
-        The path, for messages.
 
     Raises
     ------
@@ -277,45 +366,59 @@ def load(
         No such file, or not an ONNX model.
     """
     file, path = None, None
-    buffer: Buffer | None = None
-    spans: dict[str, tuple[int, int]] = {}
     if isinstance(model, onnx.ModelProto):
-        proto = _light_copy(model)
-        originals = model.graph.initializer
+        buffer: Buffer = light(model).SerializeToString()
+    elif isinstance(model, bytes):
+        buffer = model
+    elif isinstance(model, (str, os.PathLike)):
+        path = Path(model)
+        file = str(path)
+        buffer = _contents(path)
     else:
-        if isinstance(model, bytes):
-            buffer = model
-        elif isinstance(model, (str, os.PathLike)):
-            path = Path(model)
-            file = str(path)
-            buffer = _contents(path)
-        else:
-            raise ModelError(
-                f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}"
-            )
-        proto, spans = _parse(buffer, path)
-        originals = proto.graph.initializer
-    if not proto.ir_version or not proto.HasField("graph"):
+        raise ModelError(
+            f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}"
+        )
+    try:
+        light_head, tensors = split(buffer)
+        head = onnx.ModelProto.FromString(light_head)
+    except (DecodeError, ValueError):
+        raise _no_model(buffer, path, _TRUNCATED) from None
+    if not head.ir_version or not head.HasField("graph"):
         raise _no_model(buffer, path, "not an ONNX model")
-    weights = Weights(buffer, spans, path)
-    for tensor in originals:
-        weights.tensors[tensor.name] = tensor
-        # Integers are likely to be a shape or indices: they are checked at once.
-        if (
-            tensor.data_type == onnx.TensorProto.INT64
-            and 8 * prod(tensor.dims) <= SMALL
-            and tensor.HasField("raw_data")
-        ):
-            weights.to_array(tensor)
-    weights.sparse = {s.values.name: s for s in proto.graph.sparse_initializer}
-    return proto, weights, file
+    weights = Weights(buffer, path)
+    weights.sparse = {s.values.name: s for s in head.graph.sparse_initializer}
+    if isinstance(model, onnx.ModelProto):
+        names = [tensor.name for tensor in model.graph.initializer]
+        for tensor in model.graph.initializer:
+            weights.put(tensor.name, tensor)
+            if tensor.data_type == TensorProto.INT64 and tensor.HasField("raw_data"):
+                raw = len(tensor.raw_data)
+                if _is_suspect(tensor.data_type, tensor.dims, raw, tensor.data_location):
+                    weights.array(tensor.name)
+    else:
+        names = [name for name, *_ in tensors]
+        for name, kind, shape, span, raw, location in tensors:
+            weights._dense[name] = _Entry(kind, shape, span)
+            if _is_suspect(kind, shape, raw, location):
+                weights.array(name)
+    return Source(head, weights, names, file, buffer)
+
+
+def _is_suspect(kind: int, shape: Iterable[int], raw: int, location: int) -> bool:
+    """Whether what is likely to be a shape or indices, whole numbers, is to be looked at at once:
+    its contents lie elsewhere or don't fit.
+    """
+    if kind != TensorProto.INT64 or raw < 0:
+        return False
+    size = 8 * prod(shape)
+    return size <= SMALL and (raw != size or location == TensorProto.EXTERNAL)
 
 
 def _contents(path: Path) -> Buffer:
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            if size < _WALK_FROM:
+            if size < _MAP_FROM:
                 return stream.read()
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except IsADirectoryError:
@@ -335,113 +438,26 @@ def _no_model(buffer: Buffer | None, path: Path | None, otherwise: str) -> Model
     return ModelError(what, file=str(path) if path else None, remedy=remedy)
 
 
-def _parse(buffer: Buffer, path: Path | None) -> tuple[onnx.ModelProto, dict[str, tuple[int, int]]]:
-    try:
-        if len(buffer) < _WALK_FROM:
-            return onnx.ModelProto.FromString(bytes(buffer)), {}
-        light, spans = _without_contents(buffer)
-        proto = onnx.ModelProto.FromString(light)
-    except (DecodeError, IndexError):
-        raise _no_model(buffer, path, "not an ONNX model, or a truncated one") from None
-    # The walk met the initializers in the order in which the parser lists them.
-    named = {}
-    for tensor, span in zip(proto.graph.initializer, spans, strict=True):
-        if span is not None:
-            named[tensor.name] = span
-    return proto, named
-
-
-def _varint(buffer: Buffer, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = buffer[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise DecodeError("varint too long")
-
-
-def _fields(buffer: Buffer, at: int, end: int):  # type: ignore[no-untyped-def]
-    """Yield (tag, begin, content's begin, end) for each field of the message in a slice."""
-    while at < end:
-        begin = at
-        tag, at = _varint(buffer, at)
-        kind = tag & 7
-        content = at
-        if kind == _BYTES:
-            length, content = _varint(buffer, at)
-            at = content + length
-        elif kind == _VARINT:
-            _, at = _varint(buffer, at)
-        elif kind == _FIXED64:
-            at += 8
-        elif kind == _FIXED32:
-            at += 4
-        else:
-            raise DecodeError(f"wire type {kind}")
-        if at > end:
-            raise DecodeError("truncated")
-        yield tag, begin, content, at
-
-
-def _delimited(tag: int, content: bytes) -> bytes:
-    out = bytearray()
-    for value in (tag, len(content)):
-        while value > 0x7F:
-            out.append(value & 0x7F | 0x80)
-            value >>= 7
-        out.append(value)
-    return bytes(out) + content
-
-
-def _without_contents(buffer: Buffer) -> tuple[bytes, list[tuple[int, int] | None]]:
-    model: list[bytes] = []
-    spans: list[tuple[int, int] | None] = []
-    for outer, begin, content, end in _fields(buffer, 0, len(buffer)):
-        if outer != _MODEL_GRAPH:
-            model.append(buffer[begin:end])
-            continue
-        graph: list[bytes] = []
-        for inner, inner_begin, inner_content, inner_end in _fields(buffer, content, end):
-            if inner != _GRAPH_INITIALIZER:
-                graph.append(buffer[inner_begin:inner_end])
-            elif inner_end - inner_content <= SMALL:
-                spans.append(None)
-                graph.append(buffer[inner_begin:inner_end])
-            else:
-                spans.append((inner_content, inner_end))
-                tensor = [
-                    buffer[b:e]
-                    for tag, b, _, e in _fields(buffer, inner_content, inner_end)
-                    if tag >> 3 not in _TENSOR_CONTENTS
-                ]
-                graph.append(_delimited(_GRAPH_INITIALIZER, b"".join(tensor)))
-        model.append(_delimited(_MODEL_GRAPH, b"".join(graph)))
-    return b"".join(model), spans
-
-
-def _light_copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    """`model` without the contents of its large initializers."""
+def light(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of `model` without the contents of its large initializers."""
     out = onnx.ModelProto()
     for field, value in model.ListFields():
         if field.name != "graph":
             _copy_field(out, field, value)
     if not model.HasField("graph"):
         return out
+    out.graph.SetInParent()
     for field, value in model.graph.ListFields():
         if field.name != "initializer":
             _copy_field(out.graph, field, value)
     for tensor in model.graph.initializer:
-        light = out.graph.initializer.add()
+        bare = out.graph.initializer.add()
         if 8 * prod(tensor.dims) <= SMALL:
-            light.CopyFrom(tensor)
-        else:
-            light.name, light.data_type = tensor.name, tensor.data_type
-            light.dims.extend(tensor.dims)
-            light.data_location = tensor.data_location
+            bare.CopyFrom(tensor)
+            continue
+        bare.name, bare.data_type = tensor.name, tensor.data_type
+        bare.dims.extend(tensor.dims)
+        bare.data_location = tensor.data_location
     return out
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from rfgraph.arithmetic import evaluate
 from rfgraph.compressed import moved
 from rfgraph.graph import Node
 from rfgraph.reads import (
@@ -33,7 +34,7 @@ from rfgraph.reads import (
     followed,
     reads_everywhere,
 )
-from rfgraph.shapes import Shapes, evaluate
+from rfgraph.shapes import Shapes
 from rfgraph.sizes import all_known
 
 T = TypeVar("T")
@@ -372,7 +373,7 @@ class Knowledge:
         facts = [self.of(name) for name in node.inputs]
         if not any(facts):
             return None
-        attributes = tuple(a.SerializeToString() for a in node.proto.attribute)
+        attributes = tuple(a.SerializeToString() for a in node.kind.proto.attribute)
         alive = tuple(name in self._live for name in node.inputs)
         rank = len(self._shapes.shape(node.outputs[0]) or ())
         what = (node.op_type, node.version, attributes, alive, rank)

@@ -1,167 +1,756 @@
-"""Output shapes where ONNX's own inference is wrong or missing; each rule says in what.
+"""Output shapes of the operators that graphs are made of: one small function each.
 
-A rule looks at a node and answers with a function from the shape of its first input to that of
-its output, or with None where ONNX's inference is right.
+A rule takes what nodes have in common, the shapes of its inputs and, of the inputs that steer the
+shape, the values. What it raises means that it has no answer: ONNX's own inference is asked then,
+which also finds the words for inputs that don't fit. Where that inference is wrong, `Rule.instead`
+says so and the rule has the last word.
+
+Source: https://onnx.ai/onnx/operators/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from math import ceil, prod
+from typing import Any, TypeAlias
 
-from rfgraph.graph import Node
+import numpy as np
+import onnx
+from onnx import TensorProto
 
-Shape = tuple[int, ...]
-Rule = Callable[[Shape, list[Shape | None]], Shape]
+from rfgraph.graph import Kind
+
+Shape: TypeAlias = tuple[int, ...]
+# Of each input; an input that is left out has the shape ().
+Shapes: TypeAlias = Sequence[Shape]
+# Of the inputs that steer, in the order in which a rule names them; None for one left out.
+Values: TypeAlias = Sequence[np.ndarray | None]
+# The shape of all outputs, or of each.
+Answer: TypeAlias = "Shape | list[Shape]"
 
 
-def rule(node: Node) -> Rule | None:
-    """The rule for `node`, called with the shapes of its first input and of all its inputs."""
-    if node.domain or node.op_type not in _RULES:
-        return None
-    return _RULES[node.op_type](node)
+class NoAnswer(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph
+    """Raised by a rule that has none."""
 
 
-def _unchanged(node: Node) -> Rule:
-    """GroupNormalization is deprecated at 18, where inference refuses it, and from 21 on a
-    function, as MeanVarianceNormalization is, whose body infers wrongly.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How the outputs of an operator follow from its inputs.
+
+    Attributes
+    ----------
+    shape : callable
+        Gives the shape of the outputs.
+    steering : tuple of int
+        The inputs whose values the shape depends on.
+    element : int or callable
+        The input whose element type the outputs have, or what gives it from all of these types.
+        Outputs that can have but one type by ONNX's definition have that.
+    instead : callable or None
+        Whether ONNX's own inference is wrong about nodes of a kind, or knows nothing.
     """
-    return lambda shape, _: shape
+
+    shape: Callable[[Kind, Shapes, Values], Answer]
+    steering: tuple[int, ...] = ()
+    element: int | Callable[[Kind, Sequence[int]], int] = 0
+    instead: Callable[[Kind], bool] | None = None
+
+    def elements(self, kind: Kind, types: Sequence[int]) -> list[int]:
+        """The element type of each output."""
+        if callable(self.element):
+            own = self.element(kind, types)
+        else:
+            own = types[self.element] if self.element < len(types) else 0
+        return [only_type(kind, k) or own for k in range(kind.outputs)]
 
 
-def _pool(node: Node) -> Rule | None:
-    """With ``ceil_mode`` a window that would begin beyond the input and its first padding does
-    not count (https://onnx.ai/onnx/operators/onnx__AveragePool.html); inference counts it.
-    """
-    kernel = node.attribute("kernel_shape")
-    if not node.attribute("ceil_mode", 0) or not kernel:
+@cache
+def schema_of(domain: str, op_type: str, version: int) -> Any:
+    """ONNX's definition of an operator, an ``onnx.defs.OpSchema``; None if it has none."""
+    if not domain:
+        # A later operator set is read as the latest that the onnx package knows.
+        version = min(version, onnx.defs.onnx_opset_version())
+    try:
+        return onnx.defs.get_schema(op_type, version, domain)
+    except (onnx.defs.SchemaError, TypeError):
         return None
-    rank = len(kernel)
-    strides = node.attribute("strides") or [1] * rank
-    dilations = node.attribute("dilations") or [1] * rank
-    pads = node.attribute("pads") or [0] * (2 * rank)
-    auto_pad = node.attribute("auto_pad", "NOTSET")
 
-    def output(shape: Shape, _: list[Shape | None]) -> Shape:
-        sizes = []
-        for a, n in enumerate(shape[2:]):
-            if auto_pad.startswith("SAME"):
-                sizes.append(ceil(n / strides[a]))
-                continue
-            begin, end = (pads[a], pads[a + rank]) if auto_pad == "NOTSET" else (0, 0)
-            reach = (kernel[a] - 1) * dilations[a] + 1
-            count = -((reach - n - begin - end) // strides[a]) + 1
-            if (count - 1) * strides[a] >= n + begin:
-                count -= 1
-            sizes.append(count)
-        return (*shape[:2], *sizes)
+
+class _Signature:
+    """What ONNX's definition says of an operator's inputs, outputs and attributes."""
+
+    def __init__(self, schema: Any) -> None:
+        self._least, self._most = schema.min_input, schema.max_input
+        self._outputs = schema.max_output
+        single = onnx.defs.OpSchema.FormalParameterOption.Single
+        self._needed = [k for k, formal in enumerate(schema.inputs) if formal.option == single]
+        self._attributes = {n: (int(a.type), a.required) for n, a in schema.attributes.items()}
+        places: dict[str, int] = {}
+        for k, formal in enumerate(schema.inputs):
+            places.setdefault(formal.type_str, k)
+        # Of each output: the element type, or else the input that has the same one.
+        self.types: list[tuple[int, int | None]] = []
+        for formal in schema.outputs:
+            allowed = sorted(formal.types)
+            alone = len(allowed) == 1 and allowed[0].startswith("tensor(")
+            kind = TensorProto.DataType.Value(allowed[0][7:-1].upper()) if alone else 0
+            self.types.append((int(kind), places.get(formal.type_str)))
+
+    def fits(self, kind: Kind) -> bool:
+        """Whether nodes have the inputs, outputs and attributes that they need, and of the types
+        that they are to be of.
+        """
+        if not self._least <= kind.inputs <= self._most or kind.outputs > self._outputs:
+            return False
+        if any(k < kind.inputs and k in kind.left_out for k in self._needed):
+            return False
+        given = {a.name: a.type for a in kind.proto.attribute}
+        for name, (type_, required) in self._attributes.items():
+            if name not in given:
+                if required:
+                    return False
+            elif given[name] != type_:
+                return False
+        return True
+
+
+@cache
+def signature(domain: str, op_type: str, version: int) -> _Signature | None:
+    """What ONNX's definition says of an operator; None if it has none."""
+    schema = schema_of(domain, op_type, version)
+    return None if schema is None else _Signature(schema)
+
+
+def only_type(kind: Kind, position: int) -> int:
+    """The element type of an output that can have but one by ONNX's definition; else 0."""
+    found = signature(kind.domain, kind.op_type, kind.version)
+    return 0 if found is None or position >= len(found.types) else found.types[position][0]
+
+
+def element_type(kind: Kind, types: Sequence[int], position: int) -> int:
+    """The element type of an output by ONNX's definition and the types of the inputs; 0 where
+    these don't tell it.
+    """
+    found = signature(kind.domain, kind.op_type, kind.version)
+    if found is None or position >= len(found.types):
+        return 0
+    alone, like = found.types[position]
+    return alone or (types[like] if like is not None and like < len(types) else 0)
+
+
+def rule_of(kind: Kind) -> Rule | None:
+    """The rule for nodes of a kind, which are as ONNX defines the operator; None if it has none."""
+    rule = RULES.get(kind.op_type) if not kind.domain else None
+    if rule is None or (rule.instead is not None and rule.instead(kind)):
+        return rule
+    found = signature(kind.domain, kind.op_type, kind.version)
+    return rule if found is not None and found.fits(kind) else None
+
+
+def _need(fits: object) -> None:
+    if not fits:
+        raise NoAnswer
+
+
+def _axis(axis: int, rank: int) -> int:
+    _need(-rank <= axis < rank)
+    return axis % rank
+
+
+def _integers(value: np.ndarray | None) -> list[int]:
+    """A vector of whole numbers, or one alone."""
+    if value is None or value.dtype.kind not in "iu" or value.ndim > 1:
+        raise NoAnswer
+    found: list[int] = value.reshape(-1).tolist()
+    return found
+
+
+# ---------------------------------------------------------------- element by element
+
+
+def _unchanged(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    return shapes[0]
+
+
+def _along_axis(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    """As the input, which has an axis that an attribute names."""
+    old = kind.version < 13 and kind.op_type != "LpNormalization"
+    _axis(kind.attribute("axis", 1 if old else -1), len(shapes[0]))
+    return shapes[0]
+
+
+def broadcast(shapes: Iterable[Shape]) -> Shape:
+    """The shape that some shapes are broadcast to."""
+    first, *others = shapes
+    for other in others:
+        if first == other or not other:
+            continue
+        rank = max(len(first), len(other))
+        a = (1,) * (rank - len(first)) + first
+        b = (1,) * (rank - len(other)) + other
+        made = []
+        for n, m in zip(a, b, strict=True):
+            _need(n == m or n == 1 or m == 1)
+            made.append(m if n == 1 else n)
+        first = tuple(made)
+    return first
+
+
+def _broadcast(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    return broadcast(shapes)
+
+
+def _cast_to(kind: Kind, _: Sequence[int]) -> int:
+    return int(kind.attribute("to", 0))
+
+
+def _quantised_type(kind: Kind, types: Sequence[int]) -> int:
+    told = int(kind.attribute("output_dtype", 0))
+    return (types[2] if len(types) > 2 else 0) or told or TensorProto.UINT8
+
+
+def _dequantised_type(kind: Kind, types: Sequence[int]) -> int:
+    return int(kind.attribute("output_dtype", 0)) or types[1]
+
+
+def _layer_norm(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    _need(kind.outputs == 1)
+    _axis(kind.attribute("axis", -1), len(shapes[0]))
+    return shapes[0]
+
+
+def _batch_norm(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    _need(kind.outputs == 1 and len(shapes[0]) > 1)
+    _need(all(shape == (shapes[0][1],) for shape in shapes[1:]))
+    return shapes[0]
+
+
+def _dynamically_quantised(kind: Kind, shapes: Shapes, _: Values) -> list[Shape]:
+    return [shapes[0], (), ()]
+
+
+# ---------------------------------------------------------------- windows
+
+
+def _window(kind: Kind, spatial: Sequence[int], kernel: Sequence[int]) -> list[int]:
+    """Sizes after a window has gone along the axes, those that are left by the way."""
+    rank = len(spatial)
+    strides = kind.attribute("strides") or [1] * rank
+    dilations = kind.attribute("dilations") or [1] * rank
+    pads = kind.attribute("pads") or [0] * (2 * rank)
+    auto_pad = kind.attribute("auto_pad", "NOTSET")
+    _need(rank == len(kernel) == len(strides) == len(dilations) and len(pads) == 2 * rank)
+    _need(auto_pad in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"))
+    _need(min(*kernel, *strides, *dilations) > 0)
+    sizes = []
+    for a, n in enumerate(spatial):
+        if auto_pad.startswith("SAME"):
+            _need(n > 0)
+            sizes.append(-(-n // strides[a]))
+            continue
+        begin, end = (pads[a], pads[a + rank]) if auto_pad == "NOTSET" else (0, 0)
+        # How far the window can go.
+        room = n + begin + end - (kernel[a] - 1) * dilations[a] - 1
+        _need(n > 0 and room >= 0)
+        sizes.append(room // strides[a] + 1)
+    return sizes
+
+
+def _conv(x: int, w: int) -> Callable[[Kind, Shapes, Values], Shape]:
+    def output(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+        X, W = shapes[x], shapes[w]
+        group = kind.attribute("group", 1)
+        _need(len(X) == len(W) > 2 and X[1] == W[1] * group and W[0] % group == 0)
+        _need(tuple(kind.attribute("kernel_shape") or W[2:]) == W[2:])
+        return (X[0], W[0], *_window(kind, X[2:], W[2:]))
 
     return output
 
 
-def _conv_transpose(node: Node) -> Rule | None:
+def _is_ceiled(kind: Kind) -> bool:
+    """With ``ceil_mode`` a window that would begin beyond the input and its first padding does
+    not count (https://onnx.ai/onnx/operators/onnx__AveragePool.html); inference counts it.
+    """
+    return bool(kind.attribute("ceil_mode", 0) and kind.attribute("kernel_shape"))
+
+
+def _pool(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    shape, kernel = shapes[0], kind.attribute("kernel_shape")
+    if not _is_ceiled(kind):
+        _need(len(shape) > 2)
+        return (*shape[:2], *_window(kind, shape[2:], kernel))
+    rank = len(kernel)
+    strides = kind.attribute("strides") or [1] * rank
+    dilations = kind.attribute("dilations") or [1] * rank
+    pads = kind.attribute("pads") or [0] * (2 * rank)
+    auto_pad = kind.attribute("auto_pad", "NOTSET")
+    sizes = []
+    for a, n in enumerate(shape[2:]):
+        if auto_pad.startswith("SAME"):
+            sizes.append(ceil(n / strides[a]))
+            continue
+        begin, end = (pads[a], pads[a + rank]) if auto_pad == "NOTSET" else (0, 0)
+        reach = (kernel[a] - 1) * dilations[a] + 1
+        count = -((reach - n - begin - end) // strides[a]) + 1
+        if (count - 1) * strides[a] >= n + begin:
+            count -= 1
+        sizes.append(count)
+    return (*shape[:2], *sizes)
+
+
+def _global_pool(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    _need(len(shapes[0]) > 2)
+    return shapes[0][:2] + (1,) * (len(shapes[0]) - 2)
+
+
+def _is_of_told_size(kind: Kind) -> bool:
     """An `output_shape` is that of the spatial axes, which inference takes for all. With
     ``auto_pad=SAME_*`` the output is size * stride long, to which inference adds
     `output_padding` (https://onnx.ai/onnx/operators/onnx__ConvTranspose.html); runtimes don't
     lengthen it to that where it is shorter by itself.
     """
-    spatial = node.attribute("output_shape")
-    if not spatial and not node.attribute("auto_pad", "NOTSET").startswith("SAME"):
-        return None
+    return bool(
+        kind.attribute("output_shape") or kind.attribute("auto_pad", "NOTSET").startswith("SAME")
+    )
 
-    def output(shape: Shape, inputs: list[Shape | None]) -> Shape:
-        W = inputs[1]
-        assert W is not None
-        rank = len(shape) - 2
-        strides = node.attribute("strides") or [1] * rank
-        dilations = node.attribute("dilations") or [1] * rank
-        extra = node.attribute("output_padding") or [0] * rank
-        sizes = list(spatial or [])[-rank:]
+
+def _conv_transpose(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    X, W = shapes[:2]
+    rank = len(X) - 2
+    strides = kind.attribute("strides") or [1] * rank
+    dilations = kind.attribute("dilations") or [1] * rank
+    extra = kind.attribute("output_padding") or [0] * rank
+    channels = W[1] * kind.attribute("group", 1)
+    if _is_of_told_size(kind):
+        sizes = list(kind.attribute("output_shape") or [])[-rank:]
         if not sizes:
-            for a, n in enumerate(shape[2:]):
+            for a, n in enumerate(X[2:]):
                 reach = (W[a + 2] - 1) * dilations[a] + 1
                 sizes.append(min(n * strides[a], (n - 1) * strides[a] + extra[a] + reach))
-        return (shape[0], W[1] * node.attribute("group", 1), *sizes)
+        return (X[0], channels, *sizes)
+    pads = kind.attribute("pads") or [0] * (2 * rank)
+    if kind.attribute("auto_pad", "NOTSET") == "VALID":
+        pads = [0] * (2 * rank)
+    _need(len(W) == len(X) > 2 and W[0] == X[1] and len(pads) == 2 * rank)
+    _need(rank == len(strides) == len(dilations) == len(extra))
+    _need(tuple(kind.attribute("kernel_shape") or W[2:]) == W[2:])
+    sizes = [
+        (n - 1) * strides[a]
+        + extra[a]
+        + (W[a + 2] - 1) * dilations[a]
+        + 1
+        - pads[a]
+        - pads[a + rank]
+        for a, n in enumerate(X[2:])
+    ]
+    _need(min(*sizes, *X[2:], *W[2:]) > 0)
+    return (X[0], channels, *sizes)
+
+
+# ---------------------------------------------------------------- products and sums
+
+
+def _matmul(a: int, b: int) -> Callable[[Kind, Shapes, Values], Shape]:
+    def output(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+        A, B = shapes[a], shapes[b]
+        _need(A and B and A[-1] == (B[-2] if len(B) > 1 else B[0]))
+        batch = broadcast((A[:-2], B[:-2]))
+        return (*batch, *A[-2:-1], *(B[-1:] if len(B) > 1 else ()))
 
     return output
 
 
-def _reshape(node: Node) -> Rule | None:
+def _gemm(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    A, B = shapes[:2]
+    _need(len(A) == len(B) == 2)
+    if kind.attribute("transA", 0):
+        A = A[::-1]
+    if kind.attribute("transB", 0):
+        B = B[::-1]
+    out = (A[0], B[1])
+    _need(A[1] == B[0] and (len(shapes) < 3 or broadcast((out, shapes[2])) == out))
+    return out
+
+
+def _axes(kind: Kind, given: np.ndarray | None) -> list[int] | None:
+    """Axes that are an attribute or, in later versions, an input."""
+    axes: list[int] | None = kind.attribute("axes")
+    return axes if given is None else _integers(given)
+
+
+def _reduced(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    shape, axes = shapes[0], _axes(kind, values[0])
+    if not axes:
+        if kind.attribute("noop_with_empty_axes", 0):
+            return shape
+        # An empty attribute is none.
+        axes = list(range(len(shape)))
+    gone = {_axis(axis, len(shape)) for axis in axes}
+    if kind.attribute("keepdims", 1):
+        return tuple([1 if a in gone else n for a, n in enumerate(shape)])
+    return tuple([n for a, n in enumerate(shape) if a not in gone])
+
+
+def _reduced_to_place(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    axis = _axis(kind.attribute("axis", 0), len(shapes[0]))
+    kept = (1,) if kind.attribute("keepdims", 1) else ()
+    return (*shapes[0][:axis], *kept, *shapes[0][axis + 1 :])
+
+
+def _top(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    shape = shapes[0]
+    axis = _axis(kind.attribute("axis", -1), len(shape))
+    (k,) = _integers(values[0]) if kind.version >= 10 else (kind.attribute("k"),)
+    _need(0 <= k <= shape[axis])
+    return (*shape[:axis], k, *shape[axis + 1 :])
+
+
+# ---------------------------------------------------------------- elements in another place
+
+
+def _has_shape_attribute(kind: Kind) -> bool:
     """Before version 5 the new shape is an attribute, and inference knows nothing."""
-    new = node.attribute("shape")
-    if node.version >= 5 or new is None:
-        return None
-
-    def output(shape: Shape, _: list[Shape | None]) -> Shape:
-        sizes = [n if n else shape[axis] for axis, n in enumerate(new)]
-        if -1 in sizes:
-            open_ = sizes.index(-1)
-            sizes[open_] = prod(shape) // prod(sizes[:open_] + sizes[open_ + 1 :])
-        return tuple(sizes)
-
-    return output
+    return kind.version < 5 and kind.attribute("shape") is not None
 
 
-def _slice(node: Node) -> Rule | None:
-    """Before version 10 inference gives up on axes that are out of order."""
-    starts, ends = node.attribute("starts"), node.attribute("ends")
-    if node.version >= 10 or not starts or not ends:
-        return None
-    axes = node.attribute("axes") or range(len(starts))
-
-    def output(shape: Shape, _: list[Shape | None]) -> Shape:
-        sizes = list(shape)
-        for start, end, axis in zip(starts, ends, axes, strict=True):
-            sizes[axis] = len(range(*slice(start, end).indices(shape[axis])))
-        return tuple(sizes)
-
-    return output
-
-
-def _dropout(node: Node) -> Rule | None:
-    """Before version 10 inference leaves the mask open."""
-    if node.version >= 10 or len(node.outputs) < 2:
-        return None
-    return lambda shape, _: shape
+def _reshape(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    shape = shapes[0]
+    told = _has_shape_attribute(kind)
+    new: list[int] = kind.attribute("shape") if told else _integers(values[0])
+    if not told:
+        _need(values[0] is not None and values[0].ndim == 1)
+        _need(min(new, default=0) >= -1 and new.count(-1) <= 1)
+    keeps_zeros = kind.attribute("allowzero", 0)
+    sizes = [n if n or keeps_zeros else shape[axis] for axis, n in enumerate(new)]
+    if -1 in sizes:
+        open_ = sizes.index(-1)
+        others = prod(sizes[:open_] + sizes[open_ + 1 :])
+        _need(told or (others and prod(shape) % others == 0))
+        sizes[open_] = prod(shape) // others
+    _need(told or prod(sizes) == prod(shape))
+    return tuple(sizes)
 
 
-def _gather_nd(node: Node) -> Rule:
-    """An output without axes is left open by inference."""
-
-    def output(shape: Shape, inputs: list[Shape | None]) -> Shape:
-        indices = inputs[1]
-        assert indices is not None
-        return indices[:-1] + shape[node.attribute("batch_dims", 0) + indices[-1] :]
-
-    return output
+def _flatten(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    shape, axis = shapes[0], kind.attribute("axis", 1)
+    _need(-len(shape) <= axis <= len(shape) and (axis >= 0 or kind.version >= 11))
+    if axis < 0:
+        axis += len(shape)
+    return prod(shape[:axis]), prod(shape[axis:])
 
 
-def _squeeze(node: Node) -> Rule | None:
+def _has_unsorted_axes(kind: Kind) -> bool:
     """Before version 13 inference drops the wrong axes where they are out of order."""
-    axes = node.attribute("axes") or []
-    if axes == sorted(axes):
-        return None
-
-    def output(shape: Shape, _: list[Shape | None]) -> Shape:
-        dropped = {axis % len(shape) for axis in axes}
-        return tuple(size for axis, size in enumerate(shape) if axis not in dropped)
-
-    return output
+    axes = kind.attribute("axes") or []
+    return bool(axes != sorted(axes))
 
 
-_RULES: dict[str, Callable[[Node], Rule | None]] = {
-    "AveragePool": _pool,
-    "ConvTranspose": _conv_transpose,
-    "Dropout": _dropout,
-    "GatherND": _gather_nd,
-    "GroupNormalization": _unchanged,
-    "LpPool": _pool,
-    "MaxPool": _pool,
-    "MeanVarianceNormalization": _unchanged,
-    "Reshape": _reshape,
-    "Slice": _slice,
-    "Squeeze": _squeeze,
+def _squeeze(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    shape, axes = shapes[0], _axes(kind, values[0])
+    if axes is None:
+        return tuple([n for n in shape if n != 1])
+    gone = {_axis(axis, len(shape)) for axis in axes}
+    _need(len(gone) == len(axes) and all(shape[axis] == 1 for axis in gone))
+    return tuple([n for axis, n in enumerate(shape) if axis not in gone])
+
+
+def _unsqueeze(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    axes = _axes(kind, values[0])
+    assert axes is not None
+    rank = len(shapes[0]) + len(axes)
+    new = {_axis(axis, rank) for axis in axes}
+    _need(len(new) == len(axes))
+    left = iter(shapes[0])
+    return tuple([1 if axis in new else next(left) for axis in range(rank)])
+
+
+def _transpose(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    shape = shapes[0]
+    perm = kind.attribute("perm")
+    if perm is None:
+        return shape[::-1]
+    _need(sorted(perm) == list(range(len(shape))))
+    return tuple([shape[axis] for axis in perm])
+
+
+def _has_slice_attributes(kind: Kind) -> bool:
+    """Before version 10 inference gives up on axes that are out of order."""
+    return bool(kind.version < 10 and kind.attribute("starts") and kind.attribute("ends"))
+
+
+def _slice(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    sizes = list(shapes[0])
+    if _has_slice_attributes(kind):
+        starts, ends = kind.attribute("starts"), kind.attribute("ends")
+        axes = kind.attribute("axes") or range(len(starts))
+        for start, end, axis in zip(starts, ends, axes, strict=True):
+            sizes[axis] = len(range(*slice(start, end).indices(shapes[0][axis])))
+        return tuple(sizes)
+    starts, ends = _integers(values[0]), _integers(values[1])
+    axes = range(len(starts)) if values[2] is None else _integers(values[2])
+    steps = [1] * len(starts) if values[3] is None else _integers(values[3])
+    seen = set()
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        axis = _axis(axis, len(sizes))
+        _need(axis not in seen)
+        seen.add(axis)
+        sizes[axis] = sliced(sizes[axis], start, end, step)
+    return tuple(sizes)
+
+
+def sliced(n: int, start: int, end: int, step: int) -> int:
+    """How many elements of an axis of `n` a Slice takes, which confines places to the axis.
+
+    >>> sliced(5, -2, 9, 1), sliced(5, -1, -9, -2)
+    (2, 3)
+    """
+    _need(n > 0 and step)
+    start += n if start < 0 else 0
+    end += n if end < 0 else 0
+    if step > 0:
+        start, end = min(max(start, 0), n), min(max(end, 0), n)
+    else:
+        start, end = min(max(start, 0), n - 1), min(max(end, -1), n - 1)
+    return max(-((start - end) // step), 0)
+
+
+def _concat(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    first = shapes[0]
+    axis = kind.attribute("axis")
+    _need(axis >= 0 or kind.version >= 11)
+    axis = _axis(axis, len(first))
+    before, behind = first[:axis], first[axis + 1 :]
+    size = 0
+    for shape in shapes:
+        _need(len(shape) == len(first) and shape[:axis] == before and shape[axis + 1 :] == behind)
+        size += shape[axis]
+    return (*before, size, *behind)
+
+
+def _split(kind: Kind, shapes: Shapes, values: Values) -> list[Shape]:
+    shape, count = shapes[0], kind.outputs
+    axis = _axis(kind.attribute("axis", 0), len(shape))
+    n = shape[axis]
+    sizes = kind.attribute("split") if values[0] is None else _integers(values[0])
+    if sizes is None:
+        # Before version 18 the parts are equal, from then on the last one may be smaller.
+        _need(n % count == 0 or kind.version >= 18)
+        _need(kind.version < 18 or kind.attribute("num_outputs") == count)
+        part = -(-n // count)
+        sizes = [part] * (count - 1) + [n - part * (count - 1)]
+    _need(len(sizes) == count and sum(sizes) == n and min(sizes) >= 0)
+    return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
+
+
+def _gather(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    data, indices = shapes[:2]
+    axis = _axis(kind.attribute("axis", 0), len(data))
+    return (*data[:axis], *indices, *data[axis + 1 :])
+
+
+def _gather_elements(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    _need(len(shapes[0]) == len(shapes[1]))
+    _axis(kind.attribute("axis", 0), len(shapes[0]))
+    return shapes[1]
+
+
+def _gather_nd(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    data, indices = shapes[:2]
+    return indices[:-1] + data[kind.attribute("batch_dims", 0) + indices[-1] :]
+
+
+def _expand(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    assert values[0] is not None
+    given = tuple(_integers(values[0]))
+    _need(min(given, default=1) > 0 and values[0].ndim == 1)
+    return broadcast((shapes[0], given))
+
+
+def _tile(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    repeats = _integers(values[0])
+    _need(min(repeats, default=0) >= 0)
+    return tuple([n * r for n, r in zip(shapes[0], repeats, strict=True)])
+
+
+def _pad(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    shape = shapes[0]
+    pads = kind.attribute("pads") if kind.version < 11 else _integers(values[0])
+    axes = range(len(shape)) if values[1] is None else _integers(values[1])
+    _need(len(pads) == 2 * len(axes))
+    sizes = list(shape)
+    seen = set()
+    for k, axis in enumerate(axes):
+        axis = _axis(axis, len(shape))
+        _need(axis not in seen)
+        seen.add(axis)
+        sizes[axis] += pads[k] + pads[k + len(axes)]
+        _need(sizes[axis] >= 0)
+    return tuple(sizes)
+
+
+def _depth_to_space(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    n, c, h, w = shapes[0]
+    block = kind.attribute("blocksize")
+    _need(block > 0 and c % (block * block) == 0)
+    return n, c // (block * block), h * block, w * block
+
+
+def _space_to_depth(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    n, c, h, w = shapes[0]
+    block = kind.attribute("blocksize")
+    _need(block > 0 and h % block == 0 and w % block == 0)
+    return n, c * block * block, h // block, w // block
+
+
+# ---------------------------------------------------------------- shapes and constants
+
+
+def _shape(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    return (len(shapes[0][kind.attribute("start", 0) : kind.attribute("end")]),)
+
+
+def _scalar(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    return ()
+
+
+# The attributes of a Constant that are numbers or words, and what it then is made of.
+_NUMBERS = {
+    "value_float": TensorProto.FLOAT,
+    "value_floats": TensorProto.FLOAT,
+    "value_int": TensorProto.INT64,
+    "value_ints": TensorProto.INT64,
+    "value_string": TensorProto.STRING,
+    "value_strings": TensorProto.STRING,
 }
 
-# The operators that may have a rule.
-RULED = frozenset(_RULES)
+
+def _constant(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    ((name, value),) = kind.attributes.items()
+    if name == "value":
+        _need(min(value.dims, default=0) >= 0)
+        return tuple(value.dims)
+    _need(name in _NUMBERS)
+    return (len(value),) if name.endswith("s") else ()
+
+
+def _constant_type(kind: Kind, _: Sequence[int]) -> int:
+    ((name, value),) = kind.attributes.items()
+    return int(value.data_type) if name == "value" else _NUMBERS[name]
+
+
+def _constant_of_shape(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    assert values[0] is not None
+    sizes = _integers(values[0])
+    _need(min(sizes, default=0) >= 0 and values[0].ndim == 1)
+    return tuple(sizes)
+
+
+def _filled_type(kind: Kind, _: Sequence[int]) -> int:
+    value = kind.attribute("value")
+    return TensorProto.FLOAT if value is None else int(value.data_type)
+
+
+def _range(kind: Kind, shapes: Shapes, values: Values) -> Shape:
+    assert all(value is not None for value in values)
+    _need(all(value is not None and value.dtype.kind in "iuf" for value in values))
+    start, limit, delta = (value.item() for value in values if value is not None)
+    return (max(ceil((limit - start) / delta), 0),)
+
+
+def _always(kind: Kind) -> bool:
+    return True
+
+
+def _leaves_mask_open(kind: Kind) -> bool:
+    """Before version 10 inference leaves the mask of a Dropout open."""
+    return kind.version < 10 and kind.outputs > 1
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(
+        [
+            *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil"),
+            *("Celu", "Clip", "Cos", "Cosh", "CumSum", "Elu", "Erf", "Exp", "Floor", "Gelu"),
+            *("HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "IsInf", "IsNaN"),
+            *("LRN", "LeakyRelu", "Log", "Mish", "Neg", "Not", "PRelu", "Reciprocal", "Relu"),
+            *("Round", "ScatterElements", "ScatterND", "Selu", "Shrink", "Sigmoid", "Sign", "Sin"),
+            *("Sinh", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu"),
+            "Trilu",
+        ],
+        Rule(_unchanged),
+    ),
+    **dict.fromkeys(
+        [
+            *("Add", "And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal"),
+            *("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod"),
+            *("Mul", "Or", "Pow", "Sub", "Sum", "Xor"),
+        ],
+        Rule(_broadcast),
+    ),
+    **dict.fromkeys(
+        [
+            *("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax"),
+            *("ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"),
+        ],
+        Rule(_reduced, (1,)),
+    ),
+    "ArgMax": Rule(_reduced_to_place),
+    "ArgMin": Rule(_reduced_to_place),
+    "AveragePool": Rule(_pool, instead=_is_ceiled),
+    "BatchNormalization": Rule(_batch_norm),
+    "Cast": Rule(_unchanged, element=_cast_to),
+    "CastLike": Rule(_unchanged, element=1),
+    "Concat": Rule(_concat),
+    "Constant": Rule(_constant, element=_constant_type),
+    "ConstantOfShape": Rule(_constant_of_shape, (0,), element=_filled_type),
+    "Conv": Rule(_conv(0, 1)),
+    "ConvInteger": Rule(_conv(0, 1)),
+    "ConvTranspose": Rule(_conv_transpose, instead=_is_of_told_size),
+    "DepthToSpace": Rule(_depth_to_space),
+    "DequantizeLinear": Rule(_unchanged, element=_dequantised_type),
+    "Dropout": Rule(_unchanged, instead=_leaves_mask_open),
+    "DynamicQuantizeLinear": Rule(_dynamically_quantised),
+    "Expand": Rule(_expand, (1,)),
+    "Flatten": Rule(_flatten),
+    "Gather": Rule(_gather),
+    "GatherElements": Rule(_gather_elements),
+    # An output without axes is left open by inference.
+    "GatherND": Rule(_gather_nd, instead=_always),
+    "Gemm": Rule(_gemm),
+    "GlobalAveragePool": Rule(_global_pool),
+    "GlobalLpPool": Rule(_global_pool),
+    "GlobalMaxPool": Rule(_global_pool),
+    # Deprecated at 18, where inference refuses it, and from 21 on a function, as
+    # MeanVarianceNormalization is, whose body infers wrongly.
+    "GroupNormalization": Rule(_unchanged, instead=_always),
+    "Hardmax": Rule(_along_axis),
+    "LayerNormalization": Rule(_layer_norm),
+    "LogSoftmax": Rule(_along_axis),
+    "LpNormalization": Rule(_along_axis),
+    "LpPool": Rule(_pool, instead=_is_ceiled),
+    "MatMul": Rule(_matmul(0, 1)),
+    "MatMulInteger": Rule(_matmul(0, 1)),
+    "MaxPool": Rule(_pool, instead=_is_ceiled),
+    "MeanVarianceNormalization": Rule(_unchanged, instead=_always),
+    "Pad": Rule(_pad, (1, 3)),
+    "QLinearConv": Rule(_conv(0, 3), element=7),
+    "QLinearMatMul": Rule(_matmul(0, 3), element=7),
+    "QuantizeLinear": Rule(_unchanged, element=_quantised_type),
+    "RMSNormalization": Rule(_layer_norm),
+    "Range": Rule(_range, (0, 1, 2)),
+    "Reshape": Rule(_reshape, (1,), instead=_has_shape_attribute),
+    "Shape": Rule(_shape),
+    "Size": Rule(_scalar),
+    "Slice": Rule(_slice, (1, 2, 3, 4), instead=_has_slice_attributes),
+    "Softmax": Rule(_along_axis),
+    "SpaceToDepth": Rule(_space_to_depth),
+    "Split": Rule(_split, (1,)),
+    "Squeeze": Rule(_squeeze, (1,), instead=_has_unsorted_axes),
+    "Tile": Rule(_tile, (1,)),
+    "TopK": Rule(_top, (1,)),
+    "Transpose": Rule(_transpose),
+    "Unsqueeze": Rule(_unsqueeze, (1,)),
+    "Where": Rule(_broadcast, element=1),
+}

@@ -1,15 +1,16 @@
 """Shapes of every value, and the values that don't depend on the input's data.
 
-ONNX's own whole-graph inference gives the bulk; what it leaves open (a Reshape to a computed
-shape, as exporters write them) is walked node by node, with static values evaluated by ONNX's
-reference implementation. A size that the data decide stands in a shape as an
+Nodes are walked in their order. The operators that graphs are made of have rules of their own
+(`rfgraph.shape_rules`), of the others ONNX's inference of one node tells the shape; what either
+says of a kind of node and the shapes of its inputs is kept. Static values are evaluated where
+somebody asks for them (`rfgraph.arithmetic`). A size that the data decide stands in a shape as an
 `rfgraph.sizes.UnknownSize`. Nothing here knows what a receptive field is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, reduce
+from functools import reduce
 from math import inf, prod
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,9 +18,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, TypeProto, numpy_helper, shape_inference
 
+from rfgraph.arithmetic import evaluate
 from rfgraph.errors import MisfitError, MissingDataError, ModelError, RFGraphError, ShapeError
 from rfgraph.graph import Graph, Node
-from rfgraph.shape_rules import RULED, rule
+from rfgraph.shape_rules import element_type, only_type, rule_of, schema_of
 from rfgraph.sizes import (
     Shape,
     UnknownSizeError,
@@ -55,8 +57,8 @@ _RANDOM = frozenset(
 )
 
 
-# What is said of a value of which nothing is known, such as a sequence from elsewhere.
-_UNTYPED = onnx.helper.make_tensor_type_proto(TensorProto.UNDEFINED, None)
+# What is said of a value of which nothing is known.
+_UNTYPED: Typed = (TensorProto.UNDEFINED, None)
 
 # Element types of a Constant that is given as numbers.
 _CONSTANT_TYPES: dict[str, Any] = {
@@ -106,15 +108,11 @@ _NUMBERS = (24, 48)
 # Their outputs can be huge though their inputs are small.
 _GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
 
-# ONNX's inference crashes where the type of their input is not known.
-_FRAGILE = frozenset(
-    {
-        ("", "RegexFullMatch"),
-        ("ai.onnx.ml", "DictVectorizer"),
-        ("ai.onnx.ml", "LabelEncoder"),
-        ("ai.onnx.ml", "TreeEnsemble"),
-    }
-)
+# A value: its element type and shape, None where not even the number of axes is known.
+Typed: TypeAlias = "tuple[int, Shape | None]"
+
+# An input that is left out.
+_LEFT_OUT: Typed = (0, ())
 
 # Element type and shape of each output of a node; None if no rule is registered for it.
 Rules: TypeAlias = "Callable[[Node, Shapes], list[tuple[int, Sized | None]] | None]"
@@ -149,8 +147,7 @@ def misfit(node: Node, reason: str, file: str | None) -> MisfitError:
 class Shapes:
     """Shapes and static values of one graph at given sizes of its inputs.
 
-    To begin with there are the inputs, the initializers and what ONNX's inference finds for the
-    whole graph; `walk` adds the rest.
+    To begin with there are the inputs and the initializers; `walk` adds what nodes make.
 
     Parameters
     ----------
@@ -180,17 +177,27 @@ class Shapes:
         self.graph = graph
         self._most = most
         self._rules = rules
-        self._shapes: dict[str, Shape | None] = {}
-        self._types: dict[str, TypeProto] = {}
+        self._known: dict[str, Typed] = {**graph.weights.types()}
+        # The types of what is no tensor.
+        self._others: dict[str, TypeProto] = {}
         self._statics: dict[str, np.ndarray | None] = {}
         # Sizes that the data decide, by name, and what is known of values made of them.
         self._unknown: dict[str, int] = {}
         self._parts: dict[str, _Part | None] = {}
-        self._infer(sizes)
+        # Whether there is no room for some value.
+        self._excessive = any(s and _is_excessive(s) for s in {s for _, s in self._known.values()})
+        self._known[""] = _LEFT_OUT
+        for value in graph.proto.graph.input:
+            name = value.name
+            if name in sizes or name not in self._known:
+                self.give(name, value.type.tensor_type.elem_type, sizes.get(name))
+                if not value.type.HasField("tensor_type"):
+                    self._others[name] = value.type
+        self.check()
 
     def shape(self, name: str) -> Shape | None:
         """Shape of the value `name`; None where it isn't known, not even how many axes."""
-        return self._shapes.get(name)
+        return self._known.get(name, _UNTYPED)[1]
 
     @property
     def unsized(self) -> bool:
@@ -199,10 +206,7 @@ class Shapes:
 
     def element_type(self, name: str) -> int:
         """``TensorProto.DataType`` of the value `name`; 0 where it isn't known."""
-        if name in self.graph.weights:
-            return self.graph.weights.element_type(name)
-        found = self._types.get(name)
-        return found.tensor_type.elem_type if found is not None else 0
+        return self._known.get(name, _UNTYPED)[0]
 
     def static(self, name: str) -> np.ndarray | None:
         """The value `name`, if it is the same whatever the input's data are; else None."""
@@ -212,43 +216,6 @@ class Shapes:
 
     # shapes
 
-    def _infer(self, sizes: Mapping[str, Shape]) -> None:
-        graph, shapes = self.graph, self._shapes
-        weights = graph.weights
-        proto = graph.proto
-        for value in proto.graph.input:
-            if value.name in sizes:
-                dims = value.type.tensor_type.shape.dim
-                while len(dims) < len(sizes[value.name]):
-                    dims.add()
-                for dim, size in zip(dims, sizes[value.name], strict=True):
-                    dim.dim_value = size
-        for name, tensor in weights.tensors.items():
-            shapes[name] = tuple(tensor.dims)
-        for name in weights.sparse:
-            shapes[name] = weights.shape(name)
-        shapes.update((name, tuple(given)) for name, given in sizes.items())
-        self.check()
-        self._collect(_whole_graph(graph))
-        self._doubt()
-
-    def _doubt(self) -> None:
-        """Leave to the walk what inference found of a node whose inputs it does not know: some
-        rules take what is open for 0.
-        """
-        shapes = self._shapes
-        for node in self.graph.nodes:
-            if not any(self._is_open(name) for name in node.inputs):
-                continue
-            for name in filter(None, node.outputs):
-                if shapes.pop(name, None) is not None:
-                    self._types[name] = _type_of(self.element_type(name), None)
-
-    def _is_open(self, name: str) -> bool:
-        """Whether a value is a tensor of whose shape something is not known."""
-        kind = self._types.get(name)
-        return name not in self._shapes and kind is not None and kind.HasField("tensor_type")
-
     def walk(self, nodes: Iterable[Node]) -> None:
         """Add what is still missing of the outputs of `nodes`, which are in topological order.
 
@@ -257,17 +224,48 @@ class Shapes:
         ShapeError
             A node's inputs don't fit.
         """
-        shapes = self._shapes
+        known = self._known
         for node in nodes:
-            for name in node.outputs:
-                if name and name not in shapes:
-                    self._step(node)
+            outputs = node.outputs
+            for name in outputs:
+                if name not in known:
                     break
+            else:
+                continue
+            made = None
+            try:
+                given = tuple([known[name] for name in node.inputs])
+                made = node.kind.inferred.get(given)
+            except KeyError:
+                given = tuple([known.get(name, _UNTYPED) for name in node.inputs])
+            if made is None:
+                made = self._ruled(node, given)
+            if made is None:
+                self._step(node, given)
+                self._fill(node, given)
+            elif len(outputs) == 1:
+                known[outputs[0]] = made[0]
+            else:
+                self._put(outputs, made)
+
+    def _fill(self, node: Node, given: tuple[Typed, ...]) -> None:
+        """Say at least the element type of outputs of which nothing else is known."""
+        types = [element for element, _ in given]
+        for k, name in enumerate(node.outputs):
+            if name not in self._known:
+                self._known[name] = element_type(node.kind, types, k), None
+
+    def _put(self, names: Iterable[str], made: Iterable[Typed]) -> None:
+        for name, typed in zip(names, made, strict=True):
+            if self._known.get(name, _UNTYPED)[1] is None:
+                self._known[name] = typed
 
     def give(self, name: str, element_type: int, shape: Shape | None) -> None:
         """Say what the value `name` is, which no node makes."""
-        self._shapes[name] = shape
-        self._types[name] = _type_of(element_type, shape)
+        if shape is not None:
+            shape = tuple(shape)
+            self._excessive |= _is_excessive(shape)
+        self._known[name] = element_type, shape
 
     def named(self, name: str, shape: Sized) -> Shape:
         """`shape`, of the value `name`, with an unknown size for each None."""
@@ -281,7 +279,7 @@ class Shapes:
     def forget(self, names: Iterable[str]) -> None:
         """Drop what is known of the values `names`."""
         for name in names:
-            for known in (self._shapes, self._types, self._statics, self._parts):
+            for known in (self._known, self._others, self._statics, self._parts):
                 known.pop(name, None)
 
     def check(self) -> None:
@@ -292,66 +290,96 @@ class Shapes:
         ShapeError
             An axis is longer than `MAX_AXIS`, or a value has more axes than `MAX_RANK`.
         """
-        for name, shape in self._shapes.items():
-            most = max(nominal(shape)) if shape else 0
-            if not shape or (most <= MAX_AXIS and len(shape) <= MAX_RANK):
+        if not self._excessive:
+            return
+        for name, (_, shape) in self._known.items():
+            if shape is None or not _is_excessive(shape):
                 continue
-            excess = f"an axis of {most}: more than {MAX_AXIS}"
+            excess = f"an axis of {max(nominal(shape))}: more than {MAX_AXIS}"
             if len(shape) > MAX_RANK:
                 excess = f"{len(shape)} axes: more than {MAX_RANK}"
             made = self.graph.producer.get(name)
             raise ShapeError(
                 f"'{name}' has {excess}",
                 file=self.graph.file,
-                node=str(made[0]) if made else None,
+                node=str(made) if made else None,
                 remedy="give smaller sizes with shapes= or --shape",
             )
 
-    def _collect(self, proto: onnx.GraphProto) -> None:
-        shapes, types = self._shapes, self._types
-        for values in (proto.input, proto.value_info, proto.output):
-            for value in values:
-                name = value.name
-                types.setdefault(name, value.type)
-                tensor = value.type.tensor_type
-                if name not in shapes and tensor.HasField("shape"):
-                    dims = [d.dim_value for d in tensor.shape.dim]
-                    # An open dimension reads as 0, and so does one of size 0.
-                    # Negative sizes are left to the walk, which finds the node to blame.
-                    if min(dims, default=1) > 0 or (
-                        min(dims) == 0 and all(d.HasField("dim_value") for d in tensor.shape.dim)
-                    ):
-                        shapes[name] = tuple(dims)
+    def _ruled(self, node: Node, given: tuple[Typed, ...]) -> tuple[Typed, ...] | None:
+        """The outputs of a node by the rule of its operator; None if that has no answer."""
+        kind = node.kind
+        rule = rule_of(kind)
+        if rule is None:
+            return None
+        instead = rule.instead is not None and rule.instead(kind)
+        shapes = [shape for _, shape in given]
+        if None in shapes or (
+            self._unknown and not instead and not all(map(all_known, filter(None, shapes)))
+        ):
+            return None
+        values: list[np.ndarray | None] = []
+        key: tuple[Any, ...] = given
+        for k in rule.steering:
+            value = None
+            if k < kind.inputs and node.inputs[k]:
+                if self._elements(node.inputs[k]) > _MAX_FED:
+                    return None
+                value = self._if_there(node.inputs[k])
+                if value is None:
+                    return None
+                key += (value.tobytes(),)
+            values.append(value)
+        made = kind.inferred.get(key)
+        if made is not None:
+            return made  # type: ignore[no-any-return]
+        try:
+            answer = rule.shape(kind, shapes, values)  # type: ignore[arg-type]
+            elements = rule.elements(kind, [element for element, _ in given])
+        except MemoryError:
+            raise
+        except UnknownSizeError:
+            return None
+        except Exception as error:
+            if not instead:
+                return None
+            said = f"{type(error).__name__}: {error}"
+            raise misfit(node, said, self.graph.file) from error
+        if not instead and not all(elements):
+            return None
+        several = answer if isinstance(answer, list) else [answer] * kind.outputs
+        found = tuple(
+            (element, self._sound(tuple(shape), node))
+            for element, shape in zip(elements, several, strict=False)
+        )
+        if not self._unknown and not self._excessive:
+            kind.inferred[key] = found
+        return found
 
-    def _step(self, node: Node) -> None:
-        """Shapes of the outputs of one node, from the types and static values of its inputs."""
+    def _sound(self, shape: Shape, node: Node) -> Shape:
+        """The shape of an output, which no negative size has; whether there is room is seen to
+        later.
+        """
+        if any(size < 0 for size in nominal(shape)):
+            raise misfit(node, f"its output would have the shape {shape}", self.graph.file)
+        self._excessive |= _is_excessive(shape)
+        return shape
+
+    def _step(self, node: Node, given: tuple[Typed, ...]) -> None:
+        """Shapes of the outputs of a node that no rule here tells, from the types and static values
+        of its inputs.
+        """
         small = all(self._elements(name) <= _MAX_FED for name in node.inputs if name)
         if small:
             folded = {name: self._if_there(name) for name in node.outputs if name}
             for name, value in folded.items():
                 if value is not None:
-                    made = int(onnx.helper.np_dtype_to_tensor_dtype(value.dtype))
-                    self._set(name, made, value.shape, node)
+                    element = int(onnx.helper.np_dtype_to_tensor_dtype(value.dtype))
+                    self._set(name, element, value.shape, node)
             if all(value is not None for value in folded.values()):
                 return
-        known_rule = rule(node)
-        if known_rule is not None:
-            inputs = [self._shapes.get(name) for name in node.inputs]
-            if all(s is not None for s, n in zip(inputs, node.inputs, strict=True) if n):
-                assert inputs[0] is not None
-                kind = self.element_type(node.inputs[0])
-                try:
-                    ruled = known_rule(inputs[0], inputs)
-                except UnknownSizeError:
-                    return
-                except MemoryError:
-                    raise
-                except Exception as error:
-                    said = f"{type(error).__name__}: {error}"
-                    raise misfit(node, said, self.graph.file) from error
-                for k, name in enumerate(node.outputs):
-                    if name:
-                        self._set(name, _only_type(node, k) or kind, ruled, node)
+        rule = rule_of(node.kind)
+        if rule is not None and rule.instead is not None and rule.instead(node.kind):
             return
         if self._rules is not None:
             try:
@@ -364,11 +392,14 @@ class Shapes:
                 for k, (kind, shape) in enumerate(made_by_rule[: len(node.outputs)]):
                     name = node.outputs[k]
                     if name and shape is not None:
-                        kind = self.element_type(name) or _only_type(node, k) or kind
-                        self._set(name, kind, self.named(name, shape), node)
+                        element = self.element_type(name) or only_type(node.kind, k) or kind
+                        self._set(name, element, self.named(name, shape), node)
                 if not made_by_rule and not node.domain and node.op_type in _PLACES:
                     self._keep(node)
-                return
+                # Of a sequence of which only the type is known, ONNX's inference tells that of an
+                # element.
+                if node.op_type != "SequenceAt" or node.inputs[0] not in self._others:
+                    return
         if not node.domain and node.op_type in _TOLD and self._tell(node):
             return
         if not node.domain and node.op_type in _PLACES and self._keep(node):
@@ -377,24 +408,48 @@ class Shapes:
         if schema is None:
             self._declared(node)
             return
-        types: dict[str, TypeProto] = {}
-        data: dict[str, TensorProto] = {}
-        for name in node.inputs:
-            if not name:
-                continue
-            known = self.type(name)
-            if known is None or known == _UNTYPED:
+        data: dict[str, np.ndarray] = {}
+        for name, typed in zip(node.inputs, given, strict=True):
+            if typed == _UNTYPED and name not in self._others:
                 return
-            types[name] = known
-            if self._elements(name) <= _MAX_FED and self._shapes.get(name) is not None:
+            if name and typed[1] is not None and self._elements(name) <= _MAX_FED:
                 value = self._if_there(name)
                 if value is not None:
-                    data[name] = numpy_helper.from_array(value)
+                    data[name] = value
+        key = (*given, *[(node.inputs.index(n), value.tobytes()) for n, value in data.items()])
+        plain = not self._others.keys() & node.inputs and all(
+            value.dtype != object for value in data.values()
+        )
+        made: tuple[Typed, ...] | None = node.kind.inferred.get(key) if plain else None
+        if made is None:
+            for name, found in self._inferred(node, schema, data).items():
+                tensor = found.tensor_type
+                if not found.HasField("tensor_type"):
+                    self._others[name] = found
+                self._known.setdefault(name, (tensor.elem_type, None))
+                if tensor.HasField("shape"):
+                    dims = self.named(name, _dims(tensor, self._unknown))
+                    self._set(name, tensor.elem_type, dims, node)
+            made = tuple([self._known.get(name, _UNTYPED) for name in node.outputs])
+            sized = not self._unknown and not self._excessive
+            if plain and sized and all(shape is not None for _, shape in made):
+                node.kind.inferred[key] = made
+        else:
+            self._put(node.outputs, made)
+
+    def _inferred(
+        self, node: Node, schema: Any, data: Mapping[str, np.ndarray]
+    ) -> Mapping[str, TypeProto]:
+        """The types of the outputs of a node by ONNX's inference."""
+        types = {name: kind for name in node.inputs if name and (kind := self.type(name))}
+        tensors = {name: numpy_helper.from_array(value) for name, value in data.items()}
+        proto = node.proto
         imports = [onnx.helper.make_opsetid(node.domain, schema.since_version)]
-        open_ = any(not all_known(self._shapes.get(name) or ()) for name in types)
+        open_ = any(not all_known(self.shape(name) or ()) for name in types)
+        found: Mapping[str, TypeProto]
         try:
             found = shape_inference.infer_node_outputs(
-                schema, node.proto, types, data, opset_imports=imports
+                schema, proto, types, tensors, opset_imports=imports
             )
         except shape_inference.InferenceError as error:
             if not open_:
@@ -408,19 +463,12 @@ class Shapes:
         except (RuntimeError, ValueError, TypeError):
             found = {}
         if not all(kind.tensor_type.HasField("shape") for kind in found.values()) or not found:
-            found = _alone(node, types, imports)
-        if open_:
-            found = _doubted(found, schema, node, types, data, imports)
-        for name, kind in found.items():
-            tensor = kind.tensor_type
-            self._types.setdefault(name, kind)
-            if tensor.HasField("shape"):
-                dims = self.named(name, _dims(tensor, self._unknown))
-                self._set(name, tensor.elem_type, dims, node)
+            found = _alone(proto, types, imports)
+        return _doubted(found, schema, proto, types, tensors, imports) if open_ else found
 
     def _declared(self, node: Node) -> None:
         """Of an operator that nobody knows, what the file says, where its sizes are concrete."""
-        if any(self._shapes.get(i.name) != i.dims for i in self.graph.inputs):
+        if any(self.shape(i.name) != i.dims for i in self.graph.inputs):
             return
         for name in filter(None, node.outputs):
             said = self.graph.declared.get(name)
@@ -436,15 +484,12 @@ class Shapes:
 
     def _elements(self, name: str) -> float:
         """How many elements a value has, endless where the data decide; 0 where it is not known."""
-        shape = self._shapes.get(name) or (0,)
+        shape = self.shape(name) or (0,)
         return prod(shape) if all_known(shape) else inf
 
     def _set(self, name: str, element_type: int, shape: Shape, node: Node) -> None:
-        if any(size < 0 for size in nominal(shape)):
-            raise misfit(node, f"its output would have the shape {tuple(shape)}", self.graph.file)
-        if self._shapes.get(name) is None:
-            self._shapes[name] = tuple(shape)
-            self._types[name] = _type_of(element_type, shape)
+        if self.shape(name) is None:
+            self._known[name] = element_type, self._sound(tuple(shape), node)
 
     def _tell(self, node: Node) -> bool:
         """The shape of what has it from another value, which may be known in parts; whether that
@@ -452,8 +497,8 @@ class Shapes:
         """
         name = node.outputs[0]
         given = self.sizes(node.inputs[-1])
-        wanted = self._shapes.get(node.inputs[-1])
-        source = self._shapes.get(node.inputs[0])
+        wanted = self.shape(node.inputs[-1])
+        source = self.shape(node.inputs[0])
         if wanted is None or len(wanted) != 1 or is_unknown(wanted[0]) or wanted[0] > MAX_RANK:
             return False
         if given is None:
@@ -479,7 +524,7 @@ class Shapes:
         """The shape of what is cut, padded or resized at computed places, all of whose axes
         inference leaves open; whether it is one.
         """
-        source = self._shapes.get(node.inputs[0])
+        source = self.shape(node.inputs[0])
         steering = [n for k, n in enumerate(node.inputs) if n and k in _PLACES[node.op_type]]
         if source is None or all(self.static(name) is not None for name in steering):
             return False
@@ -499,12 +544,10 @@ class Shapes:
 
     def type(self, name: str) -> TypeProto | None:
         """Type of the value `name`; None where it isn't known."""
-        known = self._types.get(name)
-        if known is None and name in self.graph.weights:
-            weights = self.graph.weights
-            known = _type_of(weights.element_type(name), weights.shape(name))
-            self._types[name] = known
-        return known
+        if name in self._others:
+            return self._others[name]
+        known = self._known.get(name)
+        return None if known is None else _type_of(*known)
 
     # values that are known in parts
 
@@ -531,7 +574,7 @@ class Shapes:
             return _Part(static, np.zeros(static.shape, dtype=np.int64))
         if not self._unknown or chain > _MAX_CHAIN or name not in self.graph.producer:
             return None
-        self._parts[name] = found = self._learnt(self.graph.producer[name][0], chain)
+        self._parts[name] = found = self._learnt(self.graph.producer[name], chain)
         return found
 
     def _settled(self, name: str) -> np.ndarray | None:
@@ -547,7 +590,7 @@ class Shapes:
         if node.domain or len(node.outputs) != 1:
             return None
         if node.op_type == "Shape":
-            shape = self._shapes.get(node.inputs[0])
+            shape = self.shape(node.inputs[0])
             if shape is None:
                 return None
             told = shape[node.attribute("start", 0) : node.attribute("end")]
@@ -600,15 +643,14 @@ class Shapes:
             if top in self.graph.weights:
                 statics[top] = self.graph.weights.array(top)
                 continue
-            made = self.graph.producer.get(top)
-            if made is None:
+            node = self.graph.producer.get(top)
+            if node is None:
                 statics[top] = None
                 continue
-            node = made[0]
             if node.op_type in ("Shape", "Size") and not node.domain:
                 statics[top] = self._shape_value(node)
                 continue
-            if node.op_type in _RANDOM or node.captures or any(True for _ in node.subgraphs()):
+            if node.op_type in _RANDOM or node.captures or node.kind.holds_graphs:
                 statics[top] = None
                 continue
             needed = next((n for n in node.inputs if n and statics.get(n) is None), None)
@@ -621,7 +663,7 @@ class Shapes:
                 statics[top] = self._settled(top)
 
     def _shape_value(self, node: Node) -> np.ndarray | None:
-        shape = self._shapes.get(node.inputs[0])
+        shape = self.shape(node.inputs[0])
         if shape is None:
             return None
         if node.op_type == "Shape":
@@ -651,16 +693,16 @@ class Shapes:
         if node.op_type == "Constant" and not node.domain:
             self._statics[node.outputs[0]] = self._constant(node)
             return
-        if any(a.t.data_location == onnx.TensorProto.EXTERNAL for a in node.proto.attribute):
+        if node.kind.holds_external:
             return
         if sum(value.size for value in feeds.values()) > self._most:
             return
         for name in node.outputs:
-            shape = self._shapes.get(name)
-            if shape is not None and np.prod(nominal(shape), dtype=object) > self._most:
+            shape = self.shape(name)
+            if shape is not None and prod(nominal(shape)) > self._most:
                 return
         # Outputs that can be huge though the inputs are small are made only at a known size.
-        sized = all(not name or name in self._shapes for name in node.outputs)
+        sized = all(not name or self.shape(name) is not None for name in node.outputs)
         if (
             not sized
             and node.op_type in _GROWING
@@ -699,45 +741,6 @@ class Shapes:
         )
 
 
-def evaluate(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
-    """The outputs of a node by ONNX's reference implementation, which is only now imported."""
-    from onnx.reference import ReferenceEvaluator
-    from onnx.reference.ops import load_op
-
-    if node.op_type == "Unique" and not node.domain:
-        return _unique(node, feeds[node.inputs[0]])
-    parameters = {
-        "log": lambda *_: None,
-        "opsets": {node.domain: node.version},
-        "verbose": 0,
-        "new_ops": None,
-        "existing_functions": {},
-        "evaluator_cls": ReferenceEvaluator,
-    }
-    operator = load_op(node.domain, node.op_type, node.version, node=node.proto)
-    if node.op_type == "CumSum" and not node.domain:
-        # An axis of shape (1,), as exporters write it, is refused by the reference.
-        feeds = {**feeds, node.inputs[1]: feeds[node.inputs[1]].reshape(())}
-    with np.errstate(all="ignore"):
-        results: Sequence[Any] = operator(node.proto, parameters).run(
-            *[feeds.get(name) for name in node.inputs]
-        )
-    return results
-
-
-def _unique(node: Node, X: np.ndarray) -> list[np.ndarray]:
-    """All outputs of a Unique: in the order of the input the reference takes the wrong elements."""
-    axis = node.attribute("axis")
-    Y, indices, inverse, counts = np.unique(X, True, True, True, axis=axis)
-    inverse = inverse.reshape(-1)
-    if not node.attribute("sorted", 1):
-        order = np.argsort(indices)
-        Y = np.take(Y, order, axis=0 if axis is None else axis)
-        indices, counts = indices[order], counts[order]
-        inverse = np.argsort(order)[inverse]
-    return [Y, *(found.astype(np.int64) for found in (indices, inverse, counts))]
-
-
 def _modest(node: Node, inputs: list[np.ndarray], most: int) -> bool:
     """Whether the output of a node that can blow up its inputs stays small."""
     if node.op_type == "Range":
@@ -764,11 +767,19 @@ def infer(
     data : mapping of int to array
         The inputs, by position, that are known.
     """
-    known_rule = rule(node)
-    if known_rule is not None:
-        shapes = [given[1] if given else None for given in inputs]
-        assert shapes[0] is not None
-        return [known_rule(shapes[0], shapes)] * len(node.outputs)
+    rule = rule_of(node.kind)
+    if rule is not None:
+        given = [made[1] if made else () for made in inputs]
+        steered = all(k in data for k in rule.steering if k < len(inputs) and inputs[k])
+        try:
+            if steered:
+                answer = rule.shape(node.kind, given, [data.get(k) for k in rule.steering])
+                return list(answer) if isinstance(answer, list) else [answer] * len(node.outputs)
+        except MemoryError:
+            raise
+        except Exception:
+            if rule.instead is not None and rule.instead(node.kind):
+                raise
     schema = schema_of(node.domain, node.op_type, node.version)
     if schema is None:
         return []
@@ -855,33 +866,10 @@ def attributes_of(op_type: str, version: int, domain: str) -> frozenset[str]:
     return frozenset(schema.attributes) if schema is not None else frozenset()
 
 
-@cache
-def schema_of(domain: str, op_type: str, version: int) -> Any:
-    """ONNX's definition of an operator, an ``onnx.defs.OpSchema``; None if it has none."""
-    if not domain:
-        # A later operator set is read as the latest that the onnx package knows.
-        version = min(version, onnx.defs.onnx_opset_version())
-    try:
-        return onnx.defs.get_schema(op_type, version, domain)
-    except (onnx.defs.SchemaError, TypeError):
-        return None
-
-
-def _only_type(node: Node, position: int) -> int:
-    """The element type of an output that can have but one by ONNX's definition; else 0."""
-    schema = schema_of(node.domain, node.op_type, node.version)
-    if schema is None or position >= len(schema.outputs):
-        return 0
-    types = sorted(schema.outputs[position].types)
-    if len(types) > 1 or not types[0].startswith("tensor("):
-        return 0
-    return int(TensorProto.DataType.Value(types[0][len("tensor(") : -1].upper()))
-
-
 def _doubted(
     found: Mapping[str, TypeProto],
     schema: Any,
-    node: Node,
+    node: onnx.NodeProto,
     types: Mapping[str, TypeProto],
     data: dict[str, TensorProto],
     imports: list[onnx.OperatorSetIdProto],
@@ -900,7 +888,7 @@ def _doubted(
                     dim.dim_value = size
         try:
             sure = shape_inference.infer_node_outputs(
-                schema, node.proto, given, data, opset_imports=imports
+                schema, node, given, data, opset_imports=imports
             )
         except (
             shape_inference.InferenceError,
@@ -922,15 +910,15 @@ def _doubted(
 
 
 def _alone(
-    node: Node, types: Mapping[str, TypeProto], imports: list[onnx.OperatorSetIdProto]
+    node: onnx.NodeProto, types: Mapping[str, TypeProto], imports: list[onnx.OperatorSetIdProto]
 ) -> dict[str, TypeProto]:
     """Types of the outputs of a node that is a function: only whole graphs look into its body."""
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
-            [node.proto],
+            [node],
             "alone",
             [onnx.helper.make_value_info(name, kind) for name, kind in types.items()],
-            [onnx.helper.make_empty_tensor_value_info(name) for name in node.outputs if name],
+            [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name],
         ),
         opset_imports=imports,
     )
@@ -940,96 +928,6 @@ def _alone(
         return {}
 
 
-def _propagated_sizes(graph: Graph) -> int:
-    """The most elements that inference, which follows shapes as values, would put together."""
-    sizes: dict[str, int] = {}
-    for node in graph.nodes:
-        if node.op_type == "ConstantOfShape":
-            known = graph.weights.tensors.get(node.inputs[0])
-            made = graph.producer.get(node.inputs[0])
-            if made is not None and made[0].op_type == "Constant":
-                known = made[0].attribute("value")
-            if known is not None and len(known.dims) == 1 and known.dims[0] == 1:
-                sizes[node.outputs[0]] = int(graph.weights.to_array(known)[0])
-        elif node.op_type == "Concat":
-            sizes[node.outputs[0]] = sum(sizes.get(name, 8) for name in node.inputs)
-        elif sizes and node.inputs and node.outputs and node.inputs[0] in sizes:
-            sizes[node.outputs[0]] = sizes[node.inputs[0]]
-    return max(sizes.values(), default=0)
-
-
-def _misled(node: Node, graph: Graph) -> bool:
-    """Whether ONNX's inference can't be asked about a node: its transfer gives the shape."""
-    operator = node.domain, node.op_type
-    if operator == ("", "STFT"):
-        # Left out it means 1, and inference takes it for 0.
-        return "onesided" not in node.attributes
-    if operator == ("", "Attention"):
-        # Of keys of the past it forgets the scores where the present ones are left out.
-        return len(node.outputs) > 3 and len(node.inputs) > 4
-    if operator == ("ai.onnx.ml", "ArrayFeatureExtractor"):
-        # All indices count, not only those along their last axis.
-        return True
-    if operator in (("", "Resize"), ("", "Upsample")):
-        # It multiplies by the scales, and rounds, otherwise than runtimes do.
-        policy = node.attribute("keep_aspect_ratio_policy", "stretch")
-        return policy != "stretch" or not _harmless(node, graph)
-    return operator in _FRAGILE and node.inputs[0] in graph.producer
-
-
-def _harmless(node: Node, graph: Graph) -> bool:
-    """Whether scales have so few digits that their products with sizes are exact everywhere."""
-    scales = node.attribute("scales")
-    name = (node.inputs[1:] if node.version < 11 else node.inputs[2:])[:1]
-    if name and name[0]:
-        made = graph.producer.get(name[0])
-        constant = made is not None and made[0].op_type == "Constant"
-        if name[0] in graph.weights.tensors:
-            scales = graph.weights.array(name[0])
-        elif made is not None and constant:
-            value = made[0].attribute("value")
-            scales = (
-                made[0].attribute("value_floats")
-                if value is None
-                else graph.weights.to_array(value)
-            )
-    if scales is None:
-        # Inference does not know them either.
-        return True
-    mantissas = np.frexp(np.asarray(scales, dtype=np.float64))[0]
-    return bool((mantissas * 256 % 1 == 0).all())
-
-
-def _whole_graph(graph: Graph) -> onnx.GraphProto:
-    """What ONNX's own inference finds, declared shapes of inner values and outputs set aside."""
-    proto = graph.proto
-    if proto.graph.value_info:
-        del proto.graph.value_info[:]
-    inputs = {value.name for value in proto.graph.input}
-    for output in proto.graph.output:
-        if output.name not in inputs:
-            output.type.tensor_type.ClearField("shape")
-    opsets = {o.domain if o.domain != "ai.onnx" else "": o.version for o in proto.opset_import}
-    ruled = {
-        node.outputs[0]
-        for node in graph.nodes
-        # The body of a function may be of another operator set than the model.
-        if (node.op_type in RULED and rule(node) is not None)
-        or node.version != opsets.get(node.domain, node.version)
-        or _misled(node, graph)
-    }
-    if ruled:
-        # Hidden from inference, so that nothing is built on a wrong answer.
-        copy = onnx.ModelProto()
-        copy.CopyFrom(proto)
-        for hidden in copy.graph.node:
-            if hidden.output[:1] and hidden.output[0] in ruled:
-                hidden.domain = "hidden"
-        copy.opset_import.append(onnx.helper.make_opsetid("hidden", 1))
-        proto = copy
-    try:
-        small = _propagated_sizes(graph) <= MAX_STATIC
-        return shape_inference.infer_shapes(proto, data_prop=small).graph
-    except (shape_inference.InferenceError, RuntimeError, ValueError, MemoryError):
-        # Walking the nodes one by one finds the one to blame.
-        return proto.graph
+def _is_excessive(shape: Shape) -> bool:
+    """Whether there is no room for a value of that shape."""
+    return len(shape) > MAX_RANK or (bool(shape) and max(nominal(shape)) > MAX_AXIS)

@@ -151,53 +151,33 @@ def test_outputs_that_are_left_out() -> None:
     assert a.tensors == ["x", "y"]
 
 
-# ---------------------------------------------------------------- the walk without weights
+# ---------------------------------------------------------------- what is mapped
 
 
 @pytest.fixture
-def walked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However small the file, it is walked, and no tensor counts as small."""
-    monkeypatch.setattr(model_file, "_WALK_FROM", 0)
-    monkeypatch.setattr(model_file, "SMALL", 0)
-
-
-CONTENTS = ("raw_data", "float_data", "int32_data", "string_data", "int64_data", "double_data")
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.usefixtures("walked")
-def test_the_walk_leaves_out_contents_and_nothing_else(name: str) -> None:
-    content = (MODELS / f"{name}.onnx").read_bytes()
-    light, spans = model_file._without_contents(content)
-    expected = onnx.ModelProto.FromString(content)
-    full = [TensorProto.FromString(t.SerializeToString()) for t in expected.graph.initializer]
-    for tensor in expected.graph.initializer:
-        for field in (*CONTENTS, "uint64_data"):
-            tensor.ClearField(field)
-    assert onnx.ModelProto.FromString(light) == expected
-    assert len(spans) == len(full)
-    for span, tensor in zip(spans, full, strict=True):
-        assert span is not None
-        assert TensorProto.FromString(content[slice(*span)]) == tensor
+def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small the file, it is mapped."""
+    monkeypatch.setattr(model_file, "_MAP_FROM", 1)
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_the_walk_gives_the_same_analysis(name: str, request: pytest.FixtureRequest) -> None:
+def test_a_file_that_is_mapped_gives_the_same_analysis(
+    name: str, request: pytest.FixtureRequest
+) -> None:
     path = MODELS / f"{name}.onnx"
     expected = rfgraph.analyze(path, assume=True)
-    request.getfixturevalue("walked")
+    request.getfixturevalue("mapped")
     assert_equal(rfgraph.analyze(path, assume=True), expected)
     assert_equal(rfgraph.analyze(path.read_bytes(), assume=True), expected)
+    assert_equal(rfgraph.analyze(onnx.load(path), assume=True), expected)
 
 
-@pytest.mark.usefixtures("walked")
-def test_the_walk_reads_what_is_needed() -> None:
+def test_contents_are_read_where_they_are_needed() -> None:
     made = model("y = Reshape(x, s)", initializers={"s": np.array([1, 64])})
     assert rfgraph.analyze(made.SerializeToString()).shape("y") == (1, 64)
 
 
-@pytest.mark.usefixtures("walked")
-def test_the_walk_of_a_graph_in_two_pieces() -> None:
+def test_a_graph_in_two_pieces() -> None:
     """Messages that come twice are merged: that is how protobuf files may be appended to."""
     first = model("t = Reshape(x, s)", outputs="t", initializers={"s": np.array([1, 64])})
     second = onnx.ModelProto()

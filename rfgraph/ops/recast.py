@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from rfgraph.graph import Node
+from rfgraph.graph import make_node
 from rfgraph.ops.registry import Operation, Reads, ShapeRule, Undetermined, by_output, lookup_rule
 from rfgraph.partial import Partial
 from rfgraph.reads import Elementwise, PerAxis, Read, Rearrange, Shape, Source, Stage, point, same
@@ -96,20 +96,12 @@ class Recast(Operation):
         known = attributes_of(op_type, version, domain)
         proto.attribute.extend(
             a
-            for a in op._node.proto.attribute
+            for a in op._node.kind.proto.attribute
             if (a.name in known or domain) and a.name not in attributes
         )
         proto.attribute.extend(onnx.helper.make_attribute(k, v) for k, v in attributes.items())
-        node = Node(
-            op._node.name,
-            op_type,
-            domain,
-            version,
-            list(proto.input),
-            list(proto.output),
-            [],
-            proto,
-        )
+        proto.name = op._node.name
+        node = make_node(proto, {domain: version}, "", op.file, op._shapes.graph.kinds)
         super().__init__(node, names, op._shapes, op._live, op._knowledge, op._told)
         self.notes = op.notes
         self._outer = op

@@ -23,6 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rfgraph.errors import QueryError
 from rfgraph.graph import Node, read
+from rfgraph.model_file import light
 from rfgraph.validation.protos import (
     FLOATS,
     LostError,
@@ -115,11 +116,11 @@ def poisoned(
     NonZero 'NonZero_1': the size of its output depends on the data
     """
     model = runnable(model)
-    light = read(model)
+    bare = light(model)
     weights = {t.name for t in model.graph.initializer}
     weights.update(t.values.name for t in model.graph.sparse_initializer)
     live = {v.name for v in model.graph.input if v.name not in weights and v.name not in held}
-    types = types_of(light.proto)
+    types = types_of(bare)
     shapes = KnownShapes(shape)
     shapes.added.update((tensor.name, tuple(tensor.dims)) for tensor in model.graph.initializer)
     rewriting = Rewriting(
@@ -128,14 +129,14 @@ def poisoned(
         shapes,
         taps,
         live,
-        names_in(light.proto.graph),
+        names_in(bare.graph),
     )
     for name in sorted(live):
         kind = element_type_of(types[name])
         if kind == TensorProto.STRING or (is_container(types[name]) and kind != TensorProto.FLOAT):
             live.discard(name)
             rewriting.lost[name] = f"input '{name}': its type holds no NaN"
-    for node in light.nodes:
+    for node in read(model).nodes:
         rewriting.follow(node)
     values = tuple(dict.fromkeys(values))
     lost = {name: rewriting.lost[name] for name in values if name in rewriting.lost}

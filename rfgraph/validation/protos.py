@@ -180,7 +180,7 @@ def runnable(model: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     if copy.functions:
-        nodes = read(model).proto.graph.node
+        nodes = [node.proto for node in read(model).nodes]
         del copy.graph.node[:]
         copy.graph.node.extend(nodes)
         imported = opsets_of(copy)
