@@ -9,7 +9,7 @@ Source: https://onnx.ai/onnx/operators/.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from math import ceil
 from typing import Any, TypeAlias
@@ -18,60 +18,59 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from rfgraph.graph import Kind, Node
+from rfgraph.graph import Kind
 from rfgraph.shape_rules import RULES, NoAnswer, broadcast
 
 # The inputs by position; None for one that is left out.
 Inputs: TypeAlias = Sequence[Any]
 
 
-def evaluate(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
+def evaluate(kind: Kind, inputs: Inputs) -> Sequence[Any]:
     """The outputs of a node whose inputs are known.
 
     Parameters
     ----------
-    node : Node
-        The node.
-    feeds : mapping of str to array
-        Its inputs by name.
+    kind : Kind
+        What the node is.
+    inputs : sequence of array or None
+        Its inputs; None for one that is left out.
     """
-    known = _KNOWN.get(node.op_type) if not node.domain else None
+    known = _KNOWN.get(kind.op_type) if not kind.domain else None
     if known is not None:
-        inputs = [feeds[name] if name else None for name in node.inputs]
         try:
-            with np.errstate(all="raise"):
-                found = known(node.kind, inputs)
+            found = known(kind, inputs)
         except MemoryError:
             raise
         except Exception:
             # What is unusual, and what does not fit, is the reference's.
-            return referred(node, feeds)
+            return referred(kind, inputs)
         return found if isinstance(found, list) else [found]
-    return referred(node, feeds)
+    return referred(kind, inputs)
 
 
-def referred(node: Node, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
+def referred(kind: Kind, inputs: Inputs) -> Sequence[Any]:
     """The outputs of a node by ONNX's reference implementation, which is only now imported."""
     from onnx.reference import ReferenceEvaluator
     from onnx.reference.ops import load_op
 
     parameters = {
         "log": lambda *_: None,
-        "opsets": {node.domain: node.version},
+        "opsets": {kind.domain: kind.version},
         "verbose": 0,
         "new_ops": None,
         "existing_functions": {},
         "evaluator_cls": ReferenceEvaluator,
     }
-    proto = node.proto
-    operator = load_op(node.domain, node.op_type, node.version, node=proto)
-    if node.op_type == "CumSum" and not node.domain:
+    proto = onnx.NodeProto()
+    proto.CopyFrom(kind.proto)
+    proto.input.extend("" if value is None else f"{k}" for k, value in enumerate(inputs))
+    proto.output.extend("" if ~k in kind.left_out else f"o{k}" for k in range(kind.outputs))
+    operator = load_op(kind.domain, kind.op_type, kind.version, node=proto)
+    if kind.op_type == "CumSum" and not kind.domain:
         # An axis of shape (1,), as exporters write it, is refused by the reference.
-        feeds = {**feeds, node.inputs[1]: feeds[node.inputs[1]].reshape(())}
+        inputs = [inputs[0], inputs[1].reshape(())]
     with np.errstate(all="ignore"):
-        results: Sequence[Any] = operator(proto, parameters).run(
-            *[feeds.get(name) for name in node.inputs]
-        )
+        results: Sequence[Any] = operator(proto, parameters).run(*inputs)
     return results
 
 
@@ -109,8 +108,10 @@ def _same_type(function: Callable[..., Any]) -> Callable[[Kind, Inputs], Any]:
     def evaluated(kind: Kind, inputs: Inputs) -> Any:
         first = inputs[0]
         _need(first.dtype.kind in "iuf" and all(i.dtype == first.dtype for i in inputs))
-        # Runtimes wrap around.
-        with np.errstate(over="ignore", under="ignore"):
+        if first.dtype.kind == "f":
+            with np.errstate(all="ignore"):
+                made = function(*inputs)
+        else:
             made = function(*inputs)
         _need(made.dtype == first.dtype)
         return made
@@ -121,8 +122,7 @@ def _same_type(function: Callable[..., Any]) -> Callable[[Kind, Inputs], Any]:
 def _truncated(a: Any, b: Any) -> Any:
     """A quotient; of integers towards zero."""
     if a.dtype.kind == "f":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return a / b
+        return a / b
     _need(np.all(b))
     quotient = a // b
     if a.dtype.kind == "u":
@@ -147,7 +147,9 @@ def _cast(kind: Kind, inputs: Inputs) -> Any:
         # What lies beyond the type is anything.
         limits = np.iinfo(target)
         _need(np.isfinite(value).all() and limits.min <= value.min() <= value.max() < limits.max)
-    with np.errstate(over="ignore", under="ignore"):
+    if value.dtype.kind != "f":
+        return value.astype(target)
+    with np.errstate(all="ignore"):
         return value.astype(target)
 
 

@@ -68,8 +68,12 @@ def expand(
         A subgraph breaks a rule.
     """
     shapes = Shapes(graph, sizes, output_shapes, most)
-    kinds = {(node.domain, node.op_type, node.version) for node in graph.nodes}
-    if any(key[:2] in _HANDLERS or _defined_by_function(*key) for key in kinds):
+    kinds = {node.kind for node in graph.nodes}
+    if any(
+        (kind.domain, kind.op_type) in _HANDLERS
+        or _defined_by_function(kind.domain, kind.op_type, kind.version)
+        for kind in kinds
+    ):
         graph = _Expansion(graph, shapes).graph
     else:
         shapes.walk(graph.nodes)

@@ -77,8 +77,11 @@ class Kind:
         Values that the subgraphs take from outside.
     holds_graphs, holds_external : bool
         Whether an attribute is a graph, or a tensor whose contents lie in another file.
-    inferred : dict
-        Shapes of the outputs by those of the inputs: see `rfgraph.shapes`.
+    known : dict
+        What was worked out for such nodes, by what it follows from: see `rfgraph.shapes`.
+    rule : object
+        The rule for the shapes of the outputs, once it has been looked for: see
+        `rfgraph.shape_rules`.
     """
 
     __slots__ = (
@@ -87,12 +90,13 @@ class Kind:
         "domain",
         "holds_external",
         "holds_graphs",
-        "inferred",
         "inputs",
+        "known",
         "left_out",
         "op_type",
         "outputs",
         "proto",
+        "rule",
         "version",
     )
 
@@ -125,7 +129,8 @@ class Kind:
         holds = holdings(content)
         self.holds_graphs, self.holds_external = holds
         self.captures = tuple(_captures(proto)) if self.holds_graphs else ()
-        self.inferred: dict[Any, Any] = {}
+        self.known: dict[Any, Any] = {}
+        self.rule: Any = NotImplemented
         self._attributes: dict[str, Any] | None = None
 
     @property

@@ -389,9 +389,10 @@ class Knowledge:
         known = below = maybe = nowhere
         value: np.ndarray | None = None
         if len(given) == len(facts):
-            feeds = {n: f.value for n, f in zip(node.inputs, given, strict=True)}
             try:
-                value = np.asarray(evaluate(node, feeds)[0])
+                value = np.asarray(evaluate(node.kind, [f.value for f in given])[0])
+            except MemoryError:
+                raise
             except Exception:
                 # The reference lacks this use of the operator: nothing is learnt.
                 return None

@@ -142,11 +142,14 @@ def element_type(kind: Kind, types: Sequence[int], position: int) -> int:
 
 def rule_of(kind: Kind) -> Rule | None:
     """The rule for nodes of a kind, which are as ONNX defines the operator; None if it has none."""
-    rule = RULES.get(kind.op_type) if not kind.domain else None
-    if rule is None or (rule.instead is not None and rule.instead(kind)):
-        return rule
-    found = signature(kind.domain, kind.op_type, kind.version)
-    return rule if found is not None and found.fits(kind) else None
+    if kind.rule is NotImplemented:
+        rule = RULES.get(kind.op_type) if not kind.domain else None
+        if rule is not None and not (rule.instead is not None and rule.instead(kind)):
+            found = signature(kind.domain, kind.op_type, kind.version)
+            rule = rule if found is not None and found.fits(kind) else None
+        kind.rule = rule
+    found_rule: Rule | None = kind.rule
+    return found_rule
 
 
 def _need(fits: object) -> None:

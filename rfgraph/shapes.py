@@ -21,6 +21,7 @@ from onnx import TensorProto, TypeProto, numpy_helper, shape_inference
 from rfgraph.arithmetic import evaluate
 from rfgraph.errors import MisfitError, MissingDataError, ModelError, RFGraphError, ShapeError
 from rfgraph.graph import Graph, Node
+from rfgraph.model_file import SMALL
 from rfgraph.shape_rules import element_type, only_type, rule_of, schema_of
 from rfgraph.sizes import (
     Shape,
@@ -40,6 +41,9 @@ MAX_RANK = 48
 
 # Values up to this many elements are evaluated to learn a shape; weights are larger.
 _MAX_FED = 1024
+
+# Results of up to this many elements are kept for other nodes that are the same.
+_MAX_KEPT = 64
 
 # Static values are evaluated up to this many elements: shapes, axes, indices, masks.
 MAX_STATIC = 1 << 22
@@ -181,6 +185,8 @@ class Shapes:
         # The types of what is no tensor.
         self._others: dict[str, TypeProto] = {}
         self._statics: dict[str, np.ndarray | None] = {}
+        # How often somebody asked for one.
+        self._asked = 0
         # Sizes that the data decide, by name, and what is known of values made of them.
         self._unknown: dict[str, int] = {}
         self._parts: dict[str, _Part | None] = {}
@@ -210,6 +216,7 @@ class Shapes:
 
     def static(self, name: str) -> np.ndarray | None:
         """The value `name`, if it is the same whatever the input's data are; else None."""
+        self._asked += 1
         if name not in self._statics:
             self._evaluate(name)
         return self._statics[name]
@@ -235,7 +242,7 @@ class Shapes:
             made = None
             try:
                 given = tuple([known[name] for name in node.inputs])
-                made = node.kind.inferred.get(given)
+                made = node.kind.known.get(given)
             except KeyError:
                 given = tuple([known.get(name, _UNTYPED) for name in node.inputs])
             if made is None:
@@ -330,7 +337,7 @@ class Shapes:
                     return None
                 key += (value.tobytes(),)
             values.append(value)
-        made = kind.inferred.get(key)
+        made = kind.known.get(key)
         if made is not None:
             return made  # type: ignore[no-any-return]
         try:
@@ -353,16 +360,18 @@ class Shapes:
             for element, shape in zip(elements, several, strict=False)
         )
         if not self._unknown and not self._excessive:
-            kind.inferred[key] = found
+            kind.known[key] = found
         return found
 
     def _sound(self, shape: Shape, node: Node) -> Shape:
         """The shape of an output, which no negative size has; whether there is room is seen to
         later.
         """
-        if any(size < 0 for size in nominal(shape)):
+        sizes = nominal(shape) if self._unknown else shape
+        if sizes and min(sizes) < 0:
             raise misfit(node, f"its output would have the shape {shape}", self.graph.file)
-        self._excessive |= _is_excessive(shape)
+        if (sizes and max(sizes) > MAX_AXIS) or len(sizes) > MAX_RANK:
+            self._excessive = True
         return shape
 
     def _step(self, node: Node, given: tuple[Typed, ...]) -> None:
@@ -382,6 +391,7 @@ class Shapes:
         if rule is not None and rule.instead is not None and rule.instead(node.kind):
             return
         if self._rules is not None:
+            asked = self._asked
             try:
                 made_by_rule = self._rules(node, self)
             except (RFGraphError, MemoryError):
@@ -394,6 +404,8 @@ class Shapes:
                     if name and shape is not None:
                         element = self.element_type(name) or only_type(node.kind, k) or kind
                         self._set(name, element, self.named(name, shape), node)
+                if self._asked == asked:
+                    self._remember(node, given)
                 if not made_by_rule and not node.domain and node.op_type in _PLACES:
                     self._keep(node)
                 # Of a sequence of which only the type is known, ONNX's inference tells that of an
@@ -420,7 +432,7 @@ class Shapes:
         plain = not self._others.keys() & node.inputs and all(
             value.dtype != object for value in data.values()
         )
-        made: tuple[Typed, ...] | None = node.kind.inferred.get(key) if plain else None
+        made: tuple[Typed, ...] | None = node.kind.known.get(key) if plain else None
         if made is None:
             for name, found in self._inferred(node, schema, data).items():
                 tensor = found.tensor_type
@@ -430,12 +442,16 @@ class Shapes:
                 if tensor.HasField("shape"):
                     dims = self.named(name, _dims(tensor, self._unknown))
                     self._set(name, tensor.elem_type, dims, node)
-            made = tuple([self._known.get(name, _UNTYPED) for name in node.outputs])
-            sized = not self._unknown and not self._excessive
-            if plain and sized and all(shape is not None for _, shape in made):
-                node.kind.inferred[key] = made
+            if plain:
+                self._remember(node, key)
         else:
             self._put(node.outputs, made)
+
+    def _remember(self, node: Node, key: tuple[Any, ...]) -> None:
+        """Keep the shapes of the outputs, where all are known, for other nodes of the kind."""
+        made = tuple([self._known.get(name, _UNTYPED) for name in node.outputs])
+        if not self._unknown and not self._excessive and all(s is not None for _, s in made):
+            node.kind.known[key] = made
 
     def _inferred(
         self, node: Node, schema: Any, data: Mapping[str, np.ndarray]
@@ -599,16 +615,17 @@ class Shapes:
             return _Part(np.array(nominal(told), dtype=np.int64), np.array(which, dtype=np.int64))
         if node.op_type not in _MOVING | _ARITHMETIC:
             return None
-        names = [name for name in node.inputs if name]
+        places = [k for k, name in enumerate(node.inputs) if name]
         parts = []
-        for name in names:
-            part = self._part(name, chain + 1)
+        inputs: list[np.ndarray | None] = [None] * len(node.inputs)
+        for k in places:
+            part = self._part(node.inputs[k], chain + 1)
             if part is None:
                 return None
             parts.append(part)
+            inputs[k] = part.value
         try:
-            (value,) = evaluate(node, {n: p.value for n, p in zip(names, parts, strict=True)})
-            value = np.asarray(value)
+            value = np.asarray(evaluate(node.kind, inputs)[0])
             if node.op_type in _ARITHMETIC or (
                 node.op_type == "Cast" and value.dtype.kind not in "iu"
             ):
@@ -620,10 +637,9 @@ class Shapes:
             moved = parts if node.op_type == "Concat" else parts[:1]
             if any(part.which.any() for part in parts[len(moved) :]):
                 return None
-            feeds = {n: p.value for n, p in zip(names, parts, strict=True)}
-            feeds.update((n, p.which) for n, p in zip(names, moved, strict=False))
-            (which,) = evaluate(node, feeds)
-            return _Part(value, np.asarray(which))
+            for k, part in zip(places, moved, strict=False):
+                inputs[k] = part.which
+            return _Part(value, np.asarray(evaluate(node.kind, inputs)[0]))
         except Exception:
             # The reference lacks this use of an operator, or the number that stands for an
             # unknown one does not fit.
@@ -668,57 +684,71 @@ class Shapes:
             return None
         if node.op_type == "Shape":
             shape = shape[node.attribute("start", 0) : node.attribute("end")]
-        if not all_known(shape):
+        if self._unknown and not all_known(shape):
             return None
-        if node.op_type == "Size":
-            return np.array(np.prod(shape, dtype=np.int64))
-        return np.array(shape, dtype=np.int64)
+        return np.array(prod(shape) if node.op_type == "Size" else shape, dtype=np.int64)
 
     def _run(self, node: Node) -> None:
-        """Evaluate one node if all of its inputs are static, with ONNX's reference operators."""
-        feeds: dict[str, Any] = {}
-        for name in node.inputs:
-            if not name:
-                continue
-            value = self._statics[name]
-            if value is None or value.size > self._most:
+        """Evaluate one node all of whose inputs are static."""
+        kind, statics = node.kind, self._statics
+        op_type = kind.op_type
+        if not kind.domain:
+            if op_type == "Constant":
+                statics[node.outputs[0]] = self._constant(node)
                 return
-            feeds[name] = value
-        if not node.domain and (
             # The reference makes outputs of another length than runtimes, and other Indices.
-            node.op_type in ("Resize", "Upsample")
-            or (node.op_type == "MaxPool" and len(node.outputs) > 1)
-        ):
+            if op_type in ("Resize", "Upsample") or (op_type == "MaxPool" and kind.outputs > 1):
+                return
+        if kind.holds_external:
             return
-        if node.op_type == "Constant" and not node.domain:
-            self._statics[node.outputs[0]] = self._constant(node)
+        inputs = [statics[name] if name else None for name in node.inputs]
+        total = sum([value.size for value in inputs if value is not None])
+        if total > self._most:
             return
-        if node.kind.holds_external:
-            return
-        if sum(value.size for value in feeds.values()) > self._most:
-            return
+        # Outputs that can be huge though the inputs are small are made only at a known size.
+        sized = True
         for name in node.outputs:
             shape = self.shape(name)
-            if shape is not None and prod(nominal(shape)) > self._most:
+            if shape is None:
+                sized = False
+            elif prod(nominal(shape) if self._unknown else shape) > self._most:
                 return
-        # Outputs that can be huge though the inputs are small are made only at a known size.
-        sized = all(not name or self.shape(name) is not None for name in node.outputs)
         if (
             not sized
-            and node.op_type in _GROWING
-            and not _modest(node, list(feeds.values()), self._most)
+            and op_type in _GROWING
+            and not _modest(node, [value for value in inputs if value is not None], self._most)
         ):
             return
+        key = None
+        if total <= _MAX_KEPT:
+            key = tuple(
+                [None if v is None else (v.dtype.char, v.shape, v.tobytes()) for v in inputs]
+            )
+            results = kind.known.get(key)
+            if results is not None:
+                statics.update(zip(node.outputs, results, strict=False))
+                return
         try:
-            results = evaluate(node, feeds)
+            made = evaluate(kind, inputs)
+        except MemoryError:
+            raise
         except Exception:
             # The reference lacks this operator or this use of it: the value stays unknown.
             return
-        for name, result in zip(node.outputs, results, strict=False):
-            if name:
-                self._statics[name] = np.asarray(result) if not isinstance(result, list) else None
+        results = [None if isinstance(value, list) else np.asarray(value) for value in made]
+        statics.update(zip(node.outputs, results, strict=False))
+        if key is not None and all(v is not None and v.size <= _MAX_KEPT for v in results):
+            kind.known[key] = results
 
     def _constant(self, node: Node) -> np.ndarray | None:
+        found = node.kind.known.get("value")
+        if found is None:
+            found = self._read_constant(node)
+            if found is not None and found.nbytes <= SMALL:
+                node.kind.known["value"] = found
+        return found
+
+    def _read_constant(self, node: Node) -> np.ndarray | None:
         reason = "no attribute that is one"
         for name, value in node.attributes.items():
             try:
