@@ -1,16 +1,54 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from mmap import mmap
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
-T = TypeVar("T")
+import onnx
+
+from rfgraph.graph import Body, Kind
 
 Key: TypeAlias = tuple[bytes, int, int, tuple[int, ...]]
+
+class Node:
+    name: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    captures: Sequence[str]
+    opsets: Mapping[str, int]
+    body: Body | None
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        captures: Sequence[str],
+        opsets: Mapping[str, int],
+        body: Body | None = None,
+    ) -> None: ...
+    @property
+    def op_type(self) -> str: ...
+    @property
+    def domain(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...
+    def attribute(self, name: str, default: Any = None) -> Any: ...
+    @property
+    def proto(self) -> onnx.NodeProto: ...
 
 def split(
     content: bytes | mmap,
 ) -> tuple[bytes, list[tuple[str, int, tuple[int, ...], tuple[int, int], int, int]]]: ...
 def nodes(
     content: bytes | mmap,
-    make: Callable[[int, Key, tuple[str, ...], tuple[str, ...], str], T],
-) -> list[T]: ...
-def holdings(content: bytes) -> tuple[bool, bool]: ...
+    kinds: dict[Key, Kind],
+    make: Callable[[Key, str], Kind],
+    opsets: Mapping[str, int],
+) -> list[Node]: ...
+def producers(
+    nodes: list[Node], given: set[str]
+) -> tuple[dict[str, Node], bool, tuple[Node, str] | None]: ...
+def operator(content: bytes) -> tuple[str, str, bool, bool]: ...
+def attributes(content: bytes) -> list[tuple[str, int, Any]]: ...

@@ -1,4 +1,4 @@
-"""The wire format of an ONNX file, read without an object a field.
+"""Nodes of a graph, and the wire format of an ONNX file, read without an object a field.
 
 Protobuf's own library parses a graph in a twentieth of the time that it takes to look at each of
 its nodes from Python. So what there is much of, nodes and initializers, is read here, and the rest
@@ -8,9 +8,11 @@ Sources: https://protobuf.dev/programming-guides/encoding/, and the numbers of t
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
 
 cdef enum:
     VARINT = 0
@@ -32,6 +34,13 @@ cdef enum:
     NODE_DOMAIN = 7 << 3 | BYTES
     NODE_OVERLOAD = 8 << 3 | BYTES
 
+    ATTRIBUTE_NAME = 1 << 3 | BYTES
+    ATTRIBUTE_FLOAT = 2 << 3 | FIXED32
+    ATTRIBUTE_INT = 3 << 3 | VARINT
+    ATTRIBUTE_STRING = 4 << 3 | BYTES
+    ATTRIBUTE_INTS = 8 << 3 | VARINT
+    ATTRIBUTE_PACKED_INTS = 8 << 3 | BYTES
+    ATTRIBUTE_TYPE = 20 << 3 | VARINT
     ATTRIBUTE_TENSOR = 5 << 3 | BYTES
     ATTRIBUTE_GRAPH = 6 << 3 | BYTES
     ATTRIBUTE_GRAPHS = 11 << 3 | BYTES
@@ -43,8 +52,92 @@ cdef enum:
     TENSOR_RAW = 9 << 3 | BYTES
     TENSOR_LOCATION = 14 << 3 | VARINT
 
+    # Types of attributes.
+    IS_FLOAT = 1
+    IS_INT = 2
+    IS_STRING = 3
+    IS_INTS = 7
+
     # protobuf's own limit of a message.
     LONGEST = 0x7FFFFFFF
+
+
+@cython.no_gc
+cdef class Node:
+    """One operator of the graph.
+
+    Attributes
+    ----------
+    name : str
+        The node's own name, or its type and position where it has none.
+    kind : Kind
+        What equal nodes have in common: operator and attributes.
+    inputs, outputs : tuple of str
+        Names of values; ``""`` for an optional one that is left out.
+    captures : sequence of str
+        Values that the node's subgraphs take from outside; of a node with a `body`, what it
+        takes from that.
+    opsets : mapping of str to int
+        The operator sets that the node's subgraphs are to be read by.
+    body : Body or None
+        What the node repeats.
+    """
+
+    # Nothing that it refers to refers to it, so there is no garbage to be looked for.
+    cdef readonly str name
+    cdef readonly object kind
+    cdef readonly tuple inputs
+    cdef readonly tuple outputs
+    cdef readonly object captures
+    cdef readonly object opsets
+    cdef readonly object body
+
+    def __init__(
+        self, str name, kind, tuple inputs, tuple outputs, captures, opsets, body=None
+    ):
+        self.name = name
+        self.kind = kind
+        self.inputs = inputs
+        self.outputs = outputs
+        self.captures = captures
+        self.opsets = opsets
+        self.body = body
+
+    def __str__(self):
+        domain = f"{self.domain}." if self.domain else ""
+        return f"{domain}{self.op_type} '{self.name}'"
+
+    def __repr__(self):
+        return f"<{self}>"
+
+    @property
+    def op_type(self):
+        """The operator."""
+        return self.kind.op_type
+
+    @property
+    def domain(self):
+        """The operator's domain; ``ai.onnx`` is written ``""``."""
+        return self.kind.domain
+
+    @property
+    def version(self):
+        """Version of the operator set that the node is to be read by."""
+        return self.kind.version
+
+    @property
+    def attributes(self):
+        """The node's attributes by name: int, float, str, list or proto."""
+        return self.kind.attributes
+
+    def attribute(self, name, default=None):
+        """Value of the attribute `name`, else `default`."""
+        return self.kind.attributes.get(name, default)
+
+    @property
+    def proto(self):
+        """The node as a message of its own."""
+        return self.kind.proto_of(self)
 
 
 # A field of a message: its tag, where its content begins and where it ends; the value of a number.
@@ -112,9 +205,9 @@ cdef bytes piece(const unsigned char* data, Py_ssize_t begin, Py_ssize_t end):
     return PyBytes_FromStringAndSize(<const char*> data + begin, end - begin)
 
 
-cdef object node(
-    const unsigned char* data, Py_ssize_t at, Py_ssize_t end, dict names, object make,
-    Py_ssize_t index,
+cdef Node node(
+    const unsigned char* data, Py_ssize_t at, Py_ssize_t end, dict names, dict kinds, object make,
+    object opsets, Py_ssize_t index,
 ):
     cdef Field field
     cdef Py_ssize_t begin
@@ -146,7 +239,14 @@ cdef object node(
             kept_to = at
     kept = joined(kept, data, kept_from, kept_to)
     cdef tuple key = (kept, len(inputs), len(outputs), left_out)
-    return make(index, key, tuple(inputs), tuple(outputs), name)
+    cdef object kind = kinds.get(key)
+    if kind is None:
+        kind = make(key, name)
+    if not isinstance(name, str):
+        raise ValueError("the name of a node is no text")
+    if not name:
+        name = f"{kind.op_type}_{index}"
+    return Node(name, kind, tuple(inputs), tuple(outputs), kind.captures, opsets)
 
 
 cdef bytes joined(bytes before, const unsigned char* data, Py_ssize_t begin, Py_ssize_t end):
@@ -241,23 +341,25 @@ def split(const unsigned char[::1] content not None):
     return b"".join(head), tensors
 
 
-def nodes(const unsigned char[::1] content not None, make not None):
+def nodes(const unsigned char[::1] content not None, dict kinds, make not None, opsets):
     """The nodes of a model's graph.
 
     Parameters
     ----------
     content : bytes-like
         The model.
+    kinds : dict
+        The kinds of nodes that are known, by what equal nodes have in common. That is a tuple:
+        operator and attributes in the wire format, how many inputs and outputs there are, and
+        which of them are left out: ``k`` for input `k`, ``~k`` for output `k`.
     make : callable
-        Called with the position of each node, with what equal nodes have in common, the inputs,
-        the outputs and the name. What they have in common is a tuple: operator and attributes in
-        the wire format, how many inputs and outputs there are, and which of them are left out:
-        ``k`` for input `k`, ``~k`` for output `k`.
+        Makes a kind, of that and the name of the first node that is of it.
+    opsets : mapping of str to int
+        The operator sets by which the nodes are to be read.
 
     Returns
     -------
-    list
-        What `make` returns.
+    list of Node
 
     Raises
     ------
@@ -279,13 +381,61 @@ def nodes(const unsigned char[::1] content not None, make not None):
         while inner < outer.end:
             next_field(data, &inner, outer.end, &field)
             if field.tag == GRAPH_NODE:
-                made.append(node(data, field.begin, field.end, names, make, len(made)))
+                made.append(
+                    node(data, field.begin, field.end, names, kinds, make, opsets, len(made))
+                )
     return made
 
 
-def holdings(const unsigned char[::1] content not None):
-    """Whether a node in the wire format has an attribute that is a graph, and whether it has one
-    that is a tensor whose contents lie in another file.
+def producers(list nodes not None, set given not None):
+    """Which node makes which value.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        The nodes.
+    given : set of str
+        The values that no node makes.
+
+    Returns
+    -------
+    producer : dict of str to Node
+        The node that makes a value.
+    in_order : bool
+        Whether every node comes behind those that make its inputs.
+    twice : (Node, str) or None
+        The first node that makes a value that is there already, or whose name is none.
+    """
+    cdef dict producer = {}
+    cdef bint in_order = True
+    cdef Node node
+    cdef object name
+    for node in nodes:
+        for name in node.inputs:
+            if name not in producer and name not in given and name:
+                in_order = False
+        for name in node.captures:
+            if name not in producer and name not in given and name:
+                in_order = False
+        for name in node.outputs:
+            if not name:
+                continue
+            if not isinstance(name, str) or name in producer or name in given:
+                return producer, in_order, (node, name)
+            producer[name] = node
+    return producer, in_order, None
+
+
+def operator(const unsigned char[::1] content not None):
+    """What a node in the wire format is.
+
+    Returns
+    -------
+    op_type, domain : str
+        The operator; bytes where it is no UTF-8.
+    graphs, external : bool
+        Whether it has an attribute that is a graph, and one that is a tensor whose contents lie in
+        another file.
 
     Raises
     ------
@@ -296,19 +446,81 @@ def holdings(const unsigned char[::1] content not None):
     cdef Py_ssize_t at = 0, inner, innermost
     cdef Field field, attribute, part
     cdef bint graphs = False, external = False
+    cdef object op_type = "", domain = ""
+    while at < content.shape[0]:
+        next_field(data, &at, content.shape[0], &field)
+        if field.tag == NODE_OP_TYPE:
+            op_type = text(data, &field)
+        elif field.tag == NODE_DOMAIN:
+            domain = text(data, &field)
+        elif field.tag == NODE_ATTRIBUTE:
+            inner = field.begin
+            while inner < field.end:
+                next_field(data, &inner, field.end, &attribute)
+                if attribute.tag == ATTRIBUTE_GRAPH or attribute.tag == ATTRIBUTE_GRAPHS:
+                    graphs = True
+                elif attribute.tag == ATTRIBUTE_TENSOR:
+                    innermost = attribute.begin
+                    while innermost < attribute.end:
+                        next_field(data, &innermost, attribute.end, &part)
+                        if part.tag == TENSOR_LOCATION:
+                            external = part.value == 1
+    return op_type, domain, graphs, external
+
+
+def attributes(const unsigned char[::1] content not None):
+    """The attributes of a node in the wire format.
+
+    Returns
+    -------
+    list of (str, int, object)
+        Name, type and value of each. The value is an int, a float, bytes for a string or a list of
+        int; of any other attribute it is its message, and the type is negative.
+
+    Raises
+    ------
+    ValueError
+        It is no message, or one that is cut off.
+    """
+    cdef const unsigned char* data = &content[0] if content.shape[0] else NULL
+    cdef Py_ssize_t at = 0, inner, innermost
+    cdef Field field, part
+    cdef list found = [], ints
+    cdef object name, number, string
+    cdef int64_t kind
+    cdef float real
     while at < content.shape[0]:
         next_field(data, &at, content.shape[0], &field)
         if field.tag != NODE_ATTRIBUTE:
             continue
+        name, number, string, ints, kind, real = "", 0, b"", [], 0, 0
         inner = field.begin
         while inner < field.end:
-            next_field(data, &inner, field.end, &attribute)
-            if attribute.tag == ATTRIBUTE_GRAPH or attribute.tag == ATTRIBUTE_GRAPHS:
-                graphs = True
-            elif attribute.tag == ATTRIBUTE_TENSOR:
-                innermost = attribute.begin
-                while innermost < attribute.end:
-                    next_field(data, &innermost, attribute.end, &part)
-                    if part.tag == TENSOR_LOCATION:
-                        external = part.value == 1
-    return graphs, external
+            next_field(data, &inner, field.end, &part)
+            if part.tag == ATTRIBUTE_NAME:
+                name = text(data, &part)
+            elif part.tag == ATTRIBUTE_TYPE:
+                kind = <int64_t> part.value
+            elif part.tag == ATTRIBUTE_INT:
+                number = <int64_t> part.value
+            elif part.tag == ATTRIBUTE_FLOAT:
+                memcpy(&real, data + part.begin, 4)
+            elif part.tag == ATTRIBUTE_STRING:
+                string = piece(data, part.begin, part.end)
+            elif part.tag == ATTRIBUTE_INTS:
+                ints.append(<int64_t> part.value)
+            elif part.tag == ATTRIBUTE_PACKED_INTS:
+                innermost = part.begin
+                while innermost < part.end:
+                    ints.append(<int64_t> varint(data, &innermost, part.end))
+        if kind == IS_INTS:
+            found.append((name, kind, ints))
+        elif kind == IS_INT:
+            found.append((name, kind, number))
+        elif kind == IS_FLOAT:
+            found.append((name, kind, <double> real))
+        elif kind == IS_STRING:
+            found.append((name, kind, string))
+        else:
+            found.append((name, -1, piece(data, field.begin, field.end)))
+    return found

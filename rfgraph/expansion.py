@@ -114,7 +114,8 @@ class _Expansion:
         if handler is not None:
             self._nested(handler, node)
             return
-        function = self.graph.functions.get(node.kind.called)
+        functions = self.graph.functions
+        function = functions.get(node.kind.called) if functions else None
         if (
             function is None
             and _defined_by_function(node.domain, node.op_type, node.version)
@@ -454,10 +455,15 @@ class _Expansion:
         proto = helper.make_node(
             node.op_type, [*steering, *first], node.outputs, name=node.name, **given
         )
-        repeated = replace(
-            make_node(proto, {"": node.version}, "", self.graph.file, self.graph.kinds),
-            captures=inner,
-            body=Body(body, carried, at_least_once),
+        made = make_node(proto, {"": node.version}, "", self.graph.file, self.graph.kinds)
+        repeated = Node(
+            made.name,
+            made.kind,
+            made.inputs,
+            made.outputs,
+            inner,
+            made.opsets,
+            Body(body, carried, at_least_once),
         )
         for k, name in enumerate(node.outputs[: len(state)]):
             shape = kept[k]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -20,7 +20,8 @@ import onnx
 from onnx import AttributeProto, helper, numpy_helper
 
 from rfgraph import model_file
-from rfgraph._wire import holdings
+from rfgraph._wire import Node as Node
+from rfgraph._wire import attributes, operator, producers
 from rfgraph.errors import ModelError, QueryError, ShapeError
 
 if TYPE_CHECKING:
@@ -71,8 +72,6 @@ class Kind:
         How many inputs and outputs they have, those that are left out included.
     left_out : tuple of int
         Which are left out: ``k`` for input `k`, ``~k`` for output `k`.
-    proto : onnx.NodeProto
-        Operator and attributes, without names.
     captures : tuple of str
         Values that the subgraphs take from outside.
     holds_graphs, holds_external : bool
@@ -86,6 +85,7 @@ class Kind:
 
     __slots__ = (
         "_attributes",
+        "_content",
         "captures",
         "domain",
         "holds_external",
@@ -95,15 +95,13 @@ class Kind:
         "left_out",
         "op_type",
         "outputs",
-        "proto",
         "rule",
         "version",
     )
 
     def __init__(self, key: Key, opsets: Mapping[str, int], name: str, file: str | None) -> None:
-        content, self.inputs, self.outputs, self.left_out = key
-        self.proto = proto = onnx.NodeProto.FromString(content)
-        op_type, domain = proto.op_type, proto.domain
+        self._content, self.inputs, self.outputs, self.left_out = key
+        op_type, domain, self.holds_graphs, self.holds_external = operator(self._content)
         if domain == "ai.onnx":
             domain = ""
         if not isinstance(op_type, str):
@@ -123,22 +121,41 @@ class Kind:
                 node=f"{op_type} '{name}'",
                 remedy="convert the model with onnx.version_converter",
             )
-        self.op_type: str = op_type
-        self.domain: str = domain
+        self.op_type = op_type
+        self.domain = domain
         self.version = opsets[domain]
-        holds = holdings(content)
-        self.holds_graphs, self.holds_external = holds
-        self.captures = tuple(_captures(proto)) if self.holds_graphs else ()
         self.known: dict[Any, Any] = {}
         self.rule: Any = NotImplemented
         self._attributes: dict[str, Any] | None = None
+        self.captures = tuple(_captures(self.proto)) if self.holds_graphs else ()
+
+    @property
+    def proto(self) -> onnx.NodeProto:
+        """Operator and attributes as a message of its own, without names."""
+        proto = onnx.NodeProto()
+        proto.MergeFromString(self._content)
+        return proto
+
+    def proto_of(self, node: Node) -> onnx.NodeProto:
+        """A node of the kind as a message of its own."""
+        proto = onnx.NodeProto(name=node.name, input=node.inputs, output=node.outputs)
+        proto.MergeFromString(self._content)
+        return proto
 
     @property
     def attributes(self) -> Mapping[str, Any]:
         """The attributes by name: int, float, str, list or proto."""
         if self._attributes is None:
-            self._attributes = {a.name: _value(a) for a in self.proto.attribute}
+            self._attributes = {n: _value(t, v) for n, t, v in attributes(self._content)}
         return self._attributes
+
+    @property
+    def attribute_types(self) -> Mapping[str, int]:
+        """The types of the attributes by name: ``AttributeProto.AttributeType``."""
+        return {
+            name: AttributeProto.FromString(value).type if kind < 0 else kind
+            for name, kind, value in attributes(self._content)
+        }
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Value of the attribute `name`, else `default`."""
@@ -181,74 +198,6 @@ def _kind(
 
 
 @dataclass(eq=False, slots=True)
-class Node:
-    """One operator of the graph.
-
-    Attributes
-    ----------
-    name : str
-        The node's own name, or its type and position where it has none.
-    kind : Kind
-        What equal nodes have in common: operator and attributes.
-    inputs, outputs : tuple of str
-        Names of values; ``""`` for an optional one that is left out.
-    captures : sequence of str
-        Values that the node's subgraphs take from outside; of a node with a `body`, what it
-        takes from that.
-    opsets : mapping of str to int
-        The operator sets that the node's subgraphs are to be read by.
-    body : Body or None
-        What the node repeats.
-    """
-
-    name: str
-    kind: Kind
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    captures: Sequence[str]
-    opsets: Mapping[str, int]
-    body: Body | None = None
-
-    def __str__(self) -> str:
-        domain = f"{self.domain}." if self.domain else ""
-        return f"{domain}{self.op_type} '{self.name}'"
-
-    def __repr__(self) -> str:
-        return f"<{self}>"
-
-    @property
-    def op_type(self) -> str:
-        """The operator."""
-        return self.kind.op_type
-
-    @property
-    def domain(self) -> str:
-        """The operator's domain; ``ai.onnx`` is written ``""``."""
-        return self.kind.domain
-
-    @property
-    def version(self) -> int:
-        """Version of the operator set that the node is to be read by."""
-        return self.kind.version
-
-    @property
-    def attributes(self) -> Mapping[str, Any]:
-        """The node's attributes by name: int, float, str, list or proto."""
-        return self.kind.attributes
-
-    def attribute(self, name: str, default: Any = None) -> Any:
-        """Value of the attribute `name`, else `default`."""
-        return self.kind.attributes.get(name, default)
-
-    @property
-    def proto(self) -> onnx.NodeProto:
-        """The node as a message of its own."""
-        proto = onnx.NodeProto(name=self.name, input=self.inputs, output=self.outputs)
-        proto.MergeFrom(self.kind.proto)
-        return proto
-
-
-@dataclass(eq=False, slots=True)
 class Body:
     """Nodes that are repeated an unknown number of times.
 
@@ -268,15 +217,11 @@ class Body:
     at_least_once: bool
 
 
-def _value(attribute: AttributeProto) -> Any:
-    kind = attribute.type
-    if kind == AttributeProto.INTS:
-        return list(attribute.ints)
-    if kind == AttributeProto.INT:
-        return attribute.i
+def _value(kind: int, value: Any) -> Any:
+    """The value of an attribute as `rfgraph._wire.attributes` gives it."""
     if kind == AttributeProto.STRING:
-        return attribute.s.decode("utf-8", "replace")
-    return helper.get_attribute_value(attribute)
+        return value.decode("utf-8", "replace")
+    return value if kind > 0 else helper.get_attribute_value(AttributeProto.FromString(value))
 
 
 @dataclass(slots=True)
@@ -379,25 +324,18 @@ def read(
     kinds = Kinds()
     known = kinds.under(opsets)
 
-    def make(
-        index: int, key: Key, inputs: tuple[str, ...], outputs: tuple[str, ...], name: str
-    ) -> Node:
-        kind = known.get(key) or _kind(known, key, opsets, name, file)
-        if not isinstance(name, str):
-            raise ModelError(f"{name!r} is no name of a node", file=file)
-        name = name or f"{kind.op_type}_{index}"
-        return Node(name, kind, inputs, outputs, kind.captures, opsets)
+    def make(key: Key, name: str) -> Kind:
+        return _kind(known, key, opsets, name, file)
 
+    nodes = source.nodes(known, make, opsets)
     if functions:
-        protos = source.nodes(_proto)
+        protos = [node.proto for node in nodes]
         taken = {v.name for v in (*proto.graph.input, *proto.graph.output)}
         taken.update(source.tensors)
         nodes = [
             make_node(node, imports, f"_{index}", file, kinds)
             for index, (node, imports) in enumerate(_inline(protos, taken, functions, opsets, file))
         ]
-    else:
-        nodes = source.nodes(make)
     if values:
         _hold(proto, weights, values, file)
     inputs = [_input(v, file) for v in proto.graph.input if v.name not in weights]
@@ -410,15 +348,6 @@ def read(
     fixed = [name for name in values or () if name not in source.tensors]
     _check(out, [*source.tensors, *fixed, *weights.sparse])
     return out
-
-
-def _proto(
-    index: int, key: Key, inputs: tuple[str, ...], outputs: tuple[str, ...], name: str
-) -> onnx.NodeProto:
-    """A node as a message again."""
-    proto = onnx.NodeProto(name=name, input=inputs, output=outputs)
-    proto.MergeFromString(key[0])
-    return proto
 
 
 def make_node(
@@ -599,20 +528,13 @@ def _check(graph: Graph, tensors: list[str]) -> None:
             kind = "initializers" if name in tensors else "inputs"
             raise ModelError(f"two {kind} are called '{name}'", file=graph.file)
         given.add(name)
-    producer = graph.producer
-    in_order = True
-    for node in graph.nodes:
-        for name in (*node.inputs, *node.captures) if node.captures else node.inputs:
-            if name not in producer and name not in given and name:
-                in_order = False
-        for name in node.outputs:
-            if not name:
-                continue
-            if not isinstance(name, str):
-                raise ModelError(f"{name!r} is no name", file=graph.file, node=repr(node.name))
-            if name in producer or name in given:
-                raise ModelError(f"'{name}' is made twice", file=graph.file, node=str(node))
-            producer[name] = node
+    producer, in_order, wrong = producers(graph.nodes, given)
+    if wrong is not None:
+        node, name = wrong
+        if not isinstance(name, str):
+            raise ModelError(f"{name!r} is no name", file=graph.file, node=repr(node.name))
+        raise ModelError(f"'{name}' is made twice", file=graph.file, node=str(node))
+    graph.producer = producer
     known = given | producer.keys()
     for node in graph.nodes if not in_order else ():
         for name in (*node.inputs, *node.captures):

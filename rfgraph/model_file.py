@@ -10,10 +10,10 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -25,11 +25,9 @@ from rfgraph._wire import nodes, split
 from rfgraph.errors import MissingDataError, ModelError
 
 if TYPE_CHECKING:
-    from rfgraph._wire import Key
+    from rfgraph._wire import Key, Node
 
 Buffer = bytes | mmap.mmap
-
-T = TypeVar("T")
 
 # Whole numbers up to this many bytes are checked at once: shapes, axes, indices and the like.
 SMALL = 4096
@@ -333,9 +331,9 @@ class Source(NamedTuple):
     buffer: Buffer
 
     def nodes(
-        self, make: Callable[[int, Key, tuple[str, ...], tuple[str, ...], str], T]
-    ) -> list[T]:
-        """What `make` makes of each node of the main graph: see `rfgraph._wire.nodes`.
+        self, kinds: dict[Key, Any], make: Callable[[Key, str], Any], opsets: Mapping[str, int]
+    ) -> list[Node]:
+        """The nodes of the main graph: see `rfgraph._wire.nodes`.
 
         Raises
         ------
@@ -343,7 +341,7 @@ class Source(NamedTuple):
             A node can't be read.
         """
         try:
-            return nodes(self.buffer, make)
+            return nodes(self.buffer, kinds, make, opsets)
         except (DecodeError, ValueError):
             path = None if self.file is None else Path(self.file)
             raise _no_model(self.buffer, path, _TRUNCATED) from None

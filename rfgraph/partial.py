@@ -373,10 +373,9 @@ class Knowledge:
         facts = [self.of(name) for name in node.inputs]
         if not any(facts):
             return None
-        attributes = tuple(a.SerializeToString() for a in node.kind.proto.attribute)
         alive = tuple(name in self._live for name in node.inputs)
         rank = len(self._shapes.shape(node.outputs[0]) or ())
-        what = (node.op_type, node.version, attributes, alive, rank)
+        what = (node.kind, alive, rank)
         return self.once(what, facts, lambda: self._evaluated(node, facts, alive, rank))
 
     def _evaluated(

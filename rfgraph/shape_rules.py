@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil, prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import onnx
@@ -45,25 +45,35 @@ class Rule:
         Gives the shape of the outputs.
     steering : tuple of int
         The inputs whose values the shape depends on.
-    element : int or callable
-        The input whose element type the outputs have, or what gives it from all of these types.
-        Outputs that can have but one type by ONNX's definition have that.
+    element : callable or None
+        Gives the element type of the outputs from those of the inputs, where ONNX's definition of
+        the operator does not tell it.
     instead : callable or None
         Whether ONNX's own inference is wrong about nodes of a kind, or knows nothing.
     """
 
     shape: Callable[[Kind, Shapes, Values], Answer]
     steering: tuple[int, ...] = ()
-    element: int | Callable[[Kind, Sequence[int]], int] = 0
+    element: Callable[[Kind, Sequence[int]], int] | None = None
     instead: Callable[[Kind], bool] | None = None
 
-    def elements(self, kind: Kind, types: Sequence[int]) -> list[int]:
-        """The element type of each output."""
-        if callable(self.element):
-            own = self.element(kind, types)
-        else:
-            own = types[self.element] if self.element < len(types) else 0
-        return [only_type(kind, k) or own for k in range(kind.outputs)]
+
+class Applied(NamedTuple):
+    """The rule for nodes of one kind.
+
+    Attributes
+    ----------
+    rule : Rule
+        The rule.
+    instead : bool
+        Whether it has the last word.
+    elements : list of (int, int)
+        For each output its element type, or else 0 and the input that has the same one.
+    """
+
+    rule: Rule
+    instead: bool
+    elements: list[tuple[int, int]]
 
 
 @cache
@@ -90,13 +100,19 @@ class _Signature:
         places: dict[str, int] = {}
         for k, formal in enumerate(schema.inputs):
             places.setdefault(formal.type_str, k)
-        # Of each output: the element type, or else the input that has the same one.
-        self.types: list[tuple[int, int | None]] = []
+        self._types = []
         for formal in schema.outputs:
             allowed = sorted(formal.types)
             alone = len(allowed) == 1 and allowed[0].startswith("tensor(")
             kind = TensorProto.DataType.Value(allowed[0][7:-1].upper()) if alone else 0
-            self.types.append((int(kind), places.get(formal.type_str)))
+            self._types.append((int(kind), places.get(formal.type_str, -1)))
+
+    def element(self, position: int) -> tuple[int, int]:
+        """The element type of an output, or else 0 and the input that has the same one, -1 if none
+        has.
+        """
+        # The last output may stand for many.
+        return self._types[min(position, len(self._types) - 1)] if self._types else (0, -1)
 
     def fits(self, kind: Kind) -> bool:
         """Whether nodes have the inputs, outputs and attributes that they need, and of the types
@@ -106,7 +122,7 @@ class _Signature:
             return False
         if any(k < kind.inputs and k in kind.left_out for k in self._needed):
             return False
-        given = {a.name: a.type for a in kind.proto.attribute}
+        given = kind.attribute_types
         for name, (type_, required) in self._attributes.items():
             if name not in given:
                 if required:
@@ -126,7 +142,7 @@ def signature(domain: str, op_type: str, version: int) -> _Signature | None:
 def only_type(kind: Kind, position: int) -> int:
     """The element type of an output that can have but one by ONNX's definition; else 0."""
     found = signature(kind.domain, kind.op_type, kind.version)
-    return 0 if found is None or position >= len(found.types) else found.types[position][0]
+    return 0 if found is None else found.element(position)[0]
 
 
 def element_type(kind: Kind, types: Sequence[int], position: int) -> int:
@@ -134,22 +150,28 @@ def element_type(kind: Kind, types: Sequence[int], position: int) -> int:
     these don't tell it.
     """
     found = signature(kind.domain, kind.op_type, kind.version)
-    if found is None or position >= len(found.types):
-        return 0
-    alone, like = found.types[position]
-    return alone or (types[like] if like is not None and like < len(types) else 0)
+    alone, like = (0, -1) if found is None else found.element(position)
+    return alone or (types[like] if 0 <= like < len(types) else 0)
 
 
-def rule_of(kind: Kind) -> Rule | None:
+def rule_of(kind: Kind) -> Applied | None:
     """The rule for nodes of a kind, which are as ONNX defines the operator; None if it has none."""
     if kind.rule is NotImplemented:
-        rule = RULES.get(kind.op_type) if not kind.domain else None
-        if rule is not None and not (rule.instead is not None and rule.instead(kind)):
-            found = signature(kind.domain, kind.op_type, kind.version)
-            rule = rule if found is not None and found.fits(kind) else None
-        kind.rule = rule
-    found_rule: Rule | None = kind.rule
-    return found_rule
+        kind.rule = _rule_of(kind)
+    found: Applied | None = kind.rule
+    return found
+
+
+def _rule_of(kind: Kind) -> Applied | None:
+    rule = RULES.get(kind.op_type) if not kind.domain else None
+    if rule is None:
+        return None
+    known = signature("", kind.op_type, kind.version)
+    instead = rule.instead is not None and rule.instead(kind)
+    if not instead and (known is None or not known.fits(kind)):
+        return None
+    elements = [(0, 0) if known is None else known.element(k) for k in range(kind.outputs)]
+    return Applied(rule, instead, elements)
 
 
 def _need(fits: object) -> None:
@@ -704,7 +726,7 @@ RULES: dict[str, Rule] = {
     "AveragePool": Rule(_pool, instead=_is_ceiled),
     "BatchNormalization": Rule(_batch_norm),
     "Cast": Rule(_unchanged, element=_cast_to),
-    "CastLike": Rule(_unchanged, element=1),
+    "CastLike": Rule(_unchanged),
     "Concat": Rule(_concat),
     "Constant": Rule(_constant, element=_constant_type),
     "ConstantOfShape": Rule(_constant_of_shape, (0,), element=_filled_type),
@@ -738,8 +760,8 @@ RULES: dict[str, Rule] = {
     "MaxPool": Rule(_pool, instead=_is_ceiled),
     "MeanVarianceNormalization": Rule(_unchanged, instead=_always),
     "Pad": Rule(_pad, (1, 3)),
-    "QLinearConv": Rule(_conv(0, 3), element=7),
-    "QLinearMatMul": Rule(_matmul(0, 3), element=7),
+    "QLinearConv": Rule(_conv(0, 3)),
+    "QLinearMatMul": Rule(_matmul(0, 3)),
     "QuantizeLinear": Rule(_unchanged, element=_quantised_type),
     "RMSNormalization": Rule(_layer_norm),
     "Range": Rule(_range, (0, 1, 2)),
@@ -755,5 +777,5 @@ RULES: dict[str, Rule] = {
     "TopK": Rule(_top, (1,)),
     "Transpose": Rule(_transpose),
     "Unsqueeze": Rule(_unsqueeze, (1,)),
-    "Where": Rule(_broadcast, element=1),
+    "Where": Rule(_broadcast),
 }

@@ -109,6 +109,9 @@ _PLACES = {
 # Numbers that are tried for unknown sizes.
 _NUMBERS = (24, 48)
 
+# They look at the shape of their input only.
+_MEASURING = frozenset({"Shape", "Size"})
+
 # Their outputs can be huge though their inputs are small.
 _GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
 
@@ -316,34 +319,33 @@ class Shapes:
     def _ruled(self, node: Node, given: tuple[Typed, ...]) -> tuple[Typed, ...] | None:
         """The outputs of a node by the rule of its operator; None if that has no answer."""
         kind = node.kind
-        rule = rule_of(kind)
-        if rule is None:
+        applied = rule_of(kind)
+        if applied is None:
             return None
-        instead = rule.instead is not None and rule.instead(kind)
-        shapes = [shape for _, shape in given]
-        if None in shapes or (
-            self._unknown and not instead and not all(map(all_known, filter(None, shapes)))
-        ):
+        rule, instead, outputs = applied
+        shapes: list[Any] = [shape for _, shape in given]
+        if None in shapes or (self._unknown and not instead and not all(map(all_known, shapes))):
             return None
         values: list[np.ndarray | None] = []
         key: tuple[Any, ...] = given
-        for k in rule.steering:
-            value = None
-            if k < kind.inputs and node.inputs[k]:
-                if self._elements(node.inputs[k]) > _MAX_FED:
-                    return None
-                value = self._if_there(node.inputs[k])
-                if value is None:
-                    return None
-                key += (value.tobytes(),)
-            values.append(value)
-        made = kind.known.get(key)
-        if made is not None:
-            return made  # type: ignore[no-any-return]
         try:
-            answer = rule.shape(kind, shapes, values)  # type: ignore[arg-type]
-            elements = rule.elements(kind, [element for element, _ in given])
-        except MemoryError:
+            for k in rule.steering:
+                value = None
+                if k < kind.inputs and node.inputs[k]:
+                    value = self._if_there(node.inputs[k]) if prod(shapes[k]) <= _MAX_FED else None
+                    if value is None:
+                        return None
+                    key += (value.tobytes(),)
+                values.append(value)
+            made: tuple[Typed, ...] | None = kind.known.get(key) if values else None
+            if made is not None:
+                return made
+            answer = rule.shape(kind, shapes, values)
+            if rule.element is None:
+                elements = [alone or given[like][0] if like >= 0 else 0 for alone, like in outputs]
+            else:
+                elements = [rule.element(kind, [element for element, _ in given])]
+        except (MemoryError, RFGraphError):
             raise
         except UnknownSizeError:
             return None
@@ -352,16 +354,13 @@ class Shapes:
                 return None
             said = f"{type(error).__name__}: {error}"
             raise misfit(node, said, self.graph.file) from error
-        if not instead and not all(elements):
+        if not instead and 0 in elements:
             return None
         several = answer if isinstance(answer, list) else [answer] * kind.outputs
-        found = tuple(
-            (element, self._sound(tuple(shape), node))
-            for element, shape in zip(elements, several, strict=False)
-        )
+        made = tuple(zip(elements, [self._sound(s, node) for s in several], strict=True))
         if not self._unknown and not self._excessive:
-            kind.known[key] = found
-        return found
+            kind.known[key] = made
+        return made
 
     def _sound(self, shape: Shape, node: Node) -> Shape:
         """The shape of an output, which no negative size has; whether there is room is seen to
@@ -387,8 +386,8 @@ class Shapes:
                     self._set(name, element, value.shape, node)
             if all(value is not None for value in folded.values()):
                 return
-        rule = rule_of(node.kind)
-        if rule is not None and rule.instead is not None and rule.instead(node.kind):
+        applied = rule_of(node.kind)
+        if applied is not None and applied.instead:
             return
         if self._rules is not None:
             asked = self._asked
@@ -649,33 +648,34 @@ class Shapes:
 
     def _evaluate(self, name: str) -> None:
         """Fill in the static value of `name` and of all that it needs, without recursion."""
-        statics = self._statics
+        statics, producer = self._statics, self.graph.producer
         stack = [name]
         while stack:
             top = stack[-1]
             if top in statics:
                 stack.pop()
                 continue
-            if top in self.graph.weights:
-                statics[top] = self.graph.weights.array(top)
-                continue
-            node = self.graph.producer.get(top)
+            node = producer.get(top)
             if node is None:
-                statics[top] = None
+                weights = self.graph.weights
+                statics[top] = weights.array(top) if top in weights else None
                 continue
-            if node.op_type in ("Shape", "Size") and not node.domain:
+            op_type = node.op_type
+            if op_type in _MEASURING and not node.domain:
                 statics[top] = self._shape_value(node)
                 continue
-            if node.op_type in _RANDOM or node.captures or node.kind.holds_graphs:
+            if op_type in _RANDOM or node.captures or node.kind.holds_graphs:
                 statics[top] = None
                 continue
-            needed = next((n for n in node.inputs if n and statics.get(n) is None), None)
-            if needed is None:
+            for needed in node.inputs:
+                if needed and statics.get(needed) is None:
+                    break
+            else:
                 self._run(node)
-            elif needed not in statics:
+                needed = ""
+            if needed and needed not in statics:
                 stack.append(needed)
-                continue
-            if top not in statics:
+            elif top not in statics:
                 statics[top] = self._settled(top)
 
     def _shape_value(self, node: Node) -> np.ndarray | None:
@@ -797,18 +797,18 @@ def infer(
     data : mapping of int to array
         The inputs, by position, that are known.
     """
-    rule = rule_of(node.kind)
-    if rule is not None:
+    applied = rule_of(node.kind)
+    if applied is not None:
+        rule = applied.rule
         given = [made[1] if made else () for made in inputs]
-        steered = all(k in data for k in rule.steering if k < len(inputs) and inputs[k])
         try:
-            if steered:
+            if all(k in data for k in rule.steering if k < len(inputs) and inputs[k]):
                 answer = rule.shape(node.kind, given, [data.get(k) for k in rule.steering])
                 return list(answer) if isinstance(answer, list) else [answer] * len(node.outputs)
         except MemoryError:
             raise
         except Exception:
-            if rule.instead is not None and rule.instead(node.kind):
+            if applied.instead:
                 raise
     schema = schema_of(node.domain, node.op_type, node.version)
     if schema is None:
