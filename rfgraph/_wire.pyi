@@ -8,6 +8,9 @@ from rfgraph.graph import Body, Kind
 
 Key: TypeAlias = tuple[bytes, int, int, tuple[int, ...]]
 
+Span: TypeAlias = tuple[int, int]
+Tensor: TypeAlias = tuple[str, int, tuple[int, ...], Span, Span | None, int]
+
 class Node:
     name: str
     kind: Kind
@@ -40,7 +43,9 @@ class Node:
 
 def split(
     content: bytes | mmap,
-) -> tuple[bytes, list[tuple[str, int, tuple[int, ...], tuple[int, int], int, int]]]: ...
+) -> tuple[
+    bytes, list[tuple[str, int, tuple[int, ...], tuple[int, int], tuple[int, int] | None, int]]
+]: ...
 def nodes(
     content: bytes | mmap,
     kinds: dict[Key, Kind],
@@ -51,4 +56,4 @@ def producers(
     nodes: list[Node], given: set[str]
 ) -> tuple[dict[str, Node], bool, tuple[Node, str] | None]: ...
 def operator(content: bytes) -> tuple[str, str, bool, bool]: ...
-def attributes(content: bytes) -> list[tuple[str, int, Any]]: ...
+def attributes(content: bytes) -> tuple[dict[str, Any], dict[str, bytes], dict[str, int]]: ...

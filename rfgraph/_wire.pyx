@@ -255,12 +255,12 @@ cdef bytes joined(bytes before, const unsigned char* data, Py_ssize_t begin, Py_
 
 
 cdef tuple tensor(const unsigned char* data, Py_ssize_t at, Py_ssize_t end):
-    """Name, element type and dimensions of a tensor, where it lies, how many bytes of raw data it
-    has (-1 if none) and where its contents are.
+    """Name, element type and dimensions of a tensor, where it and its raw data lie, and where its
+    contents are.
     """
     cdef Field field
     cdef Py_ssize_t begin = at, inner
-    cdef Py_ssize_t raw = -1
+    cdef tuple raw = None
     cdef list dims = []
     cdef object name = ""
     cdef int64_t kind = 0, location = 0
@@ -277,7 +277,7 @@ cdef tuple tensor(const unsigned char* data, Py_ssize_t at, Py_ssize_t end):
         elif field.tag == TENSOR_NAME:
             name = text(data, &field)
         elif field.tag == TENSOR_RAW:
-            raw = field.end - field.begin
+            raw = (field.begin, field.end)
         elif field.tag == TENSOR_LOCATION:
             location = <int64_t> field.value
     return name, kind, tuple(dims), (begin, end), raw, location
@@ -306,10 +306,10 @@ def split(const unsigned char[::1] content not None):
     -------
     head : bytes
         The model without the nodes and initializers of its graph.
-    tensors : list of (str, int, tuple of int, (int, int), int, int)
+    tensors : list of (str, int, tuple of int, (int, int), (int, int) or None, int)
         For each initializer its name, element type and shape, where its message begins and ends,
-        how many bytes of raw data it has (-1 if none), and the place of its contents, 1 if they
-        lie in another file. A name that is no UTF-8 is given as bytes.
+        where its raw data do if there are any, and the place of its contents, 1 if they lie in
+        another file. A name that is no UTF-8 is given as bytes.
 
     Raises
     ------
@@ -473,9 +473,12 @@ def attributes(const unsigned char[::1] content not None):
 
     Returns
     -------
-    list of (str, int, object)
-        Name, type and value of each. The value is an int, a float, bytes for a string or a list of
-        int; of any other attribute it is its message, and the type is negative.
+    values : dict of str to object
+        An int, a float, a str or a list of int by name.
+    others : dict of str to bytes
+        The messages of attributes of other types.
+    types : dict of str to int
+        The types of all.
 
     Raises
     ------
@@ -484,16 +487,18 @@ def attributes(const unsigned char[::1] content not None):
     """
     cdef const unsigned char* data = &content[0] if content.shape[0] else NULL
     cdef Py_ssize_t at = 0, inner, innermost
-    cdef Field field, part
-    cdef list found = [], ints
-    cdef object name, number, string
-    cdef int64_t kind
+    cdef Field field, part, string
+    cdef dict values = {}, others = {}, types = {}
+    cdef list ints
+    cdef object name
+    cdef int64_t number, kind
     cdef float real
     while at < content.shape[0]:
         next_field(data, &at, content.shape[0], &field)
         if field.tag != NODE_ATTRIBUTE:
             continue
-        name, number, string, ints, kind, real = "", 0, b"", [], 0, 0
+        name, ints, number, kind, real = "", [], 0, 0, 0
+        string.begin = string.end = 0
         inner = field.begin
         while inner < field.end:
             next_field(data, &inner, field.end, &part)
@@ -506,21 +511,24 @@ def attributes(const unsigned char[::1] content not None):
             elif part.tag == ATTRIBUTE_FLOAT:
                 memcpy(&real, data + part.begin, 4)
             elif part.tag == ATTRIBUTE_STRING:
-                string = piece(data, part.begin, part.end)
+                string = part
             elif part.tag == ATTRIBUTE_INTS:
                 ints.append(<int64_t> part.value)
             elif part.tag == ATTRIBUTE_PACKED_INTS:
                 innermost = part.begin
                 while innermost < part.end:
                     ints.append(<int64_t> varint(data, &innermost, part.end))
+        types[name] = kind
+        others.pop(name, None)
         if kind == IS_INTS:
-            found.append((name, kind, ints))
+            values[name] = ints
         elif kind == IS_INT:
-            found.append((name, kind, number))
+            values[name] = number
         elif kind == IS_FLOAT:
-            found.append((name, kind, <double> real))
+            values[name] = <double> real
         elif kind == IS_STRING:
-            found.append((name, kind, string))
+            values[name] = piece(data, string.begin, string.end).decode("utf-8", "replace")
         else:
-            found.append((name, -1, piece(data, field.begin, field.end)))
-    return found
+            values.pop(name, None)
+            others[name] = piece(data, field.begin, field.end)
+    return values, others, types

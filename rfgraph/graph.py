@@ -86,6 +86,8 @@ class Kind:
     __slots__ = (
         "_attributes",
         "_content",
+        "_others",
+        "_types",
         "captures",
         "domain",
         "holds_external",
@@ -126,7 +128,10 @@ class Kind:
         self.version = opsets[domain]
         self.known: dict[Any, Any] = {}
         self.rule: Any = NotImplemented
-        self._attributes: dict[str, Any] | None = None
+        # The attributes, those that are left to be parsed, and the types of all.
+        self._attributes: dict[str, Any] = {}
+        self._others: dict[str, bytes] | None = None
+        self._types: dict[str, int] = {}
         self.captures = tuple(_captures(self.proto)) if self.holds_graphs else ()
 
     @property
@@ -145,17 +150,26 @@ class Kind:
     @property
     def attributes(self) -> Mapping[str, Any]:
         """The attributes by name: int, float, str, list or proto."""
-        if self._attributes is None:
-            self._attributes = {n: _value(t, v) for n, t, v in attributes(self._content)}
+        if self._others is None or self._others:
+            self._parse()
+            assert self._others is not None
+            for name, message in self._others.items():
+                attribute = AttributeProto.FromString(message)
+                is_tensor = attribute.type == AttributeProto.TENSOR
+                value = attribute.t if is_tensor else helper.get_attribute_value(attribute)
+                self._attributes[name] = value
+            self._others = {}
         return self._attributes
 
     @property
     def attribute_types(self) -> Mapping[str, int]:
         """The types of the attributes by name: ``AttributeProto.AttributeType``."""
-        return {
-            name: AttributeProto.FromString(value).type if kind < 0 else kind
-            for name, kind, value in attributes(self._content)
-        }
+        self._parse()
+        return self._types
+
+    def _parse(self) -> None:
+        if self._others is None:
+            self._attributes, self._others, self._types = attributes(self._content)
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Value of the attribute `name`, else `default`."""
@@ -215,13 +229,6 @@ class Body:
     nodes: list[Node]
     carried: list[tuple[str, str, str]]
     at_least_once: bool
-
-
-def _value(kind: int, value: Any) -> Any:
-    """The value of an attribute as `rfgraph._wire.attributes` gives it."""
-    if kind == AttributeProto.STRING:
-        return value.decode("utf-8", "replace")
-    return value if kind > 0 else helper.get_attribute_value(AttributeProto.FromString(value))
 
 
 @dataclass(slots=True)

@@ -62,11 +62,12 @@ _PLAIN = {
 
 
 class _Entry(NamedTuple):
-    """An initializer: where it lies in the file, or the message itself."""
+    """An initializer: where it lies in the file, or the message itself, and its raw data."""
 
     element_type: int
     shape: tuple[int, ...]
     source: tuple[int, int] | TensorProto
+    raw: tuple[int, int] | None = None
 
 
 class Weights:
@@ -131,9 +132,13 @@ class Weights:
         """
         if name in self.sparse:
             return self.dense(self.sparse[name])
-        source = self._dense[name].source
+        kind, shape, source, raw = self._dense[name]
         if isinstance(source, tuple):
             assert self._buffer is not None
+            if raw is not None:
+                found = _plain(kind, shape, self._buffer[slice(*raw)])
+                if found is not None:
+                    return found
             try:
                 source = TensorProto.FromString(bytes(self._buffer[slice(*source)]))
             except DecodeError as error:
@@ -150,11 +155,10 @@ class Weights:
         where = f"tensor '{tensor.name}'"
         if tensor.data_location == TensorProto.EXTERNAL:
             tensor = self._fetch(tensor, file, where)
-        plain = _PLAIN.get(tensor.data_type)
-        if plain is not None and tensor.HasField("raw_data"):
-            raw, shape = tensor.raw_data, tuple(tensor.dims)
-            if len(raw) == prod(shape) * plain.itemsize and min(shape, default=0) >= 0:
-                return np.frombuffer(raw, plain).reshape(shape)
+        if tensor.HasField("raw_data"):
+            found = _plain(tensor.data_type, tuple(tensor.dims), tensor.raw_data)
+            if found is not None:
+                return found
         try:
             size = _bytes(tensor)
             if tensor.HasField("raw_data") and len(tensor.raw_data) != size:
@@ -214,6 +218,14 @@ class Weights:
         fetched.data_location = TensorProto.DEFAULT
         fetched.raw_data = contents
         return fetched
+
+
+def _plain(kind: int, shape: tuple[int, ...], raw: bytes) -> np.ndarray | None:
+    """The array that raw data are; None where it takes more to tell."""
+    plain = _PLAIN.get(kind)
+    if plain is None or len(raw) != prod(shape) * plain.itemsize or min(shape, default=0) < 0:
+        return None
+    return np.frombuffer(raw, plain).reshape(shape)
 
 
 def location_of(tensor: TensorProto) -> str:
@@ -390,26 +402,26 @@ def load(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
         for tensor in model.graph.initializer:
             weights.put(tensor.name, tensor)
             if tensor.data_type == TensorProto.INT64 and tensor.HasField("raw_data"):
-                raw = len(tensor.raw_data)
-                if _is_suspect(tensor.data_type, tensor.dims, raw, tensor.data_location):
+                outside = tensor.data_location == TensorProto.EXTERNAL
+                if _is_suspect(tensor.dims, len(tensor.raw_data), outside):
                     weights.array(tensor.name)
     else:
         names = [name for name, *_ in tensors]
         for name, kind, shape, span, raw, location in tensors:
-            weights._dense[name] = _Entry(kind, shape, span)
-            if _is_suspect(kind, shape, raw, location):
+            outside = location == TensorProto.EXTERNAL
+            weights._dense[name] = _Entry(kind, shape, span, None if outside else raw)
+            size = -1 if raw is None else raw[1] - raw[0]
+            if kind == TensorProto.INT64 and _is_suspect(shape, size, outside):
                 weights.array(name)
     return Source(head, weights, names, file, buffer)
 
 
-def _is_suspect(kind: int, shape: Iterable[int], raw: int, location: int) -> bool:
+def _is_suspect(shape: Iterable[int], raw: int, outside: bool) -> bool:
     """Whether what is likely to be a shape or indices, whole numbers, is to be looked at at once:
-    its contents lie elsewhere or don't fit.
+    it has so many bytes of raw data, -1 if none, which don't fit, or are in another file.
     """
-    if kind != TensorProto.INT64 or raw < 0:
-        return False
     size = 8 * prod(shape)
-    return size <= SMALL and (raw != size or location == TensorProto.EXTERNAL)
+    return 0 <= size <= SMALL and raw >= 0 and (raw != size or outside)
 
 
 def _contents(path: Path) -> Buffer:

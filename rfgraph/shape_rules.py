@@ -95,8 +95,9 @@ class _Signature:
         self._least, self._most = schema.min_input, schema.max_input
         self._outputs = schema.max_output
         single = onnx.defs.OpSchema.FormalParameterOption.Single
-        self._needed = [k for k, formal in enumerate(schema.inputs) if formal.option == single]
-        self._attributes = {n: (int(a.type), a.required) for n, a in schema.attributes.items()}
+        self._needed = {k for k, formal in enumerate(schema.inputs) if formal.option == single}
+        self._attributes = {n: int(a.type) for n, a in schema.attributes.items()}
+        self._required = {n for n, a in schema.attributes.items() if a.required}
         places: dict[str, int] = {}
         for k, formal in enumerate(schema.inputs):
             places.setdefault(formal.type_str, k)
@@ -120,16 +121,13 @@ class _Signature:
         """
         if not self._least <= kind.inputs <= self._most or kind.outputs > self._outputs:
             return False
-        if any(k < kind.inputs and k in kind.left_out for k in self._needed):
+        if any(k in self._needed for k in kind.left_out):
             return False
-        given = kind.attribute_types
-        for name, (type_, required) in self._attributes.items():
-            if name not in given:
-                if required:
-                    return False
-            elif given[name] != type_:
-                return False
-        return True
+        given, known = kind.attribute_types, self._attributes
+        # What is not known of is let pass, as runtimes do.
+        return self._required <= given.keys() and all(
+            known.get(name, type_) == type_ for name, type_ in given.items()
+        )
 
 
 @cache
@@ -261,24 +259,25 @@ def _dynamically_quantised(kind: Kind, shapes: Shapes, _: Values) -> list[Shape]
 
 def _window(kind: Kind, spatial: Sequence[int], kernel: Sequence[int]) -> list[int]:
     """Sizes after a window has gone along the axes, those that are left by the way."""
-    rank = len(spatial)
-    strides = kind.attribute("strides") or [1] * rank
-    dilations = kind.attribute("dilations") or [1] * rank
-    pads = kind.attribute("pads") or [0] * (2 * rank)
-    auto_pad = kind.attribute("auto_pad", "NOTSET")
+    rank, given = len(spatial), kind.attributes
+    ones = [1] * rank
+    strides = given.get("strides") or ones
+    dilations = given.get("dilations") or ones
+    pads = given.get("pads") or [0] * (2 * rank)
+    auto_pad = given.get("auto_pad", "NOTSET")
     _need(rank == len(kernel) == len(strides) == len(dilations) and len(pads) == 2 * rank)
-    _need(auto_pad in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"))
-    _need(min(*kernel, *strides, *dilations) > 0)
+    _need(min(spatial) > 0 and min(kernel) > 0 and min(strides) > 0 and min(dilations) > 0)
+    if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        return [-(-n // stride) for n, stride in zip(spatial, strides, strict=True)]
+    if auto_pad == "VALID":
+        pads = [0] * (2 * rank)
+    else:
+        _need(auto_pad == "NOTSET")
     sizes = []
     for a, n in enumerate(spatial):
-        if auto_pad.startswith("SAME"):
-            _need(n > 0)
-            sizes.append(-(-n // strides[a]))
-            continue
-        begin, end = (pads[a], pads[a + rank]) if auto_pad == "NOTSET" else (0, 0)
         # How far the window can go.
-        room = n + begin + end - (kernel[a] - 1) * dilations[a] - 1
-        _need(n > 0 and room >= 0)
+        room = n + pads[a] + pads[a + rank] - (kernel[a] - 1) * dilations[a] - 1
+        _need(room >= 0)
         sizes.append(room // strides[a] + 1)
     return sizes
 

@@ -14,28 +14,58 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from rfgraph._wire import holdings, nodes, split
+from rfgraph._wire import Node, attributes, nodes, operator, producers, split
 
 MODELS = Path(__file__).parent.parent / "models"
 NAMES = sorted(path.stem for path in MODELS.glob("*.onnx"))
 
-CONTENTS = ("raw_data", "float_data", "int32_data", "string_data", "int64_data", "double_data")
 
-# What is not kept of a node.
-_DROPPED = ("name", "input", "output", "doc_string", "metadata_props")
+class _Kind:
+    """What a kind has to have, and its key."""
+
+    op_type, captures = "F", ()
+
+    def __init__(self, key: tuple[bytes, int, int, tuple[int, ...]], name: str) -> None:
+        self.key = key
 
 
-def _node(*given: Any) -> onnx.NodeProto:
-    """The node that `nodes` tells of."""
-    _, (content, inputs, outputs, left_out), names, made, name = given
-    node = onnx.NodeProto(name=name, input=names, output=made)
-    node.MergeFromString(content)
-    assert (inputs, outputs) == (len(names), len(made))
+def _nodes(content: bytes) -> list[Node]:
+    return nodes(content, {}, _Kind, {})  # type: ignore[arg-type]
+
+
+def _message(node: Node, position: int) -> onnx.NodeProto:
+    """The node of which `nodes` tells."""
+    content, inputs, outputs, left_out = node.kind.key  # type: ignore[attr-defined]
+    name = "" if node.name == f"F_{position}" else node.name
+    message = onnx.NodeProto(name=name, input=node.inputs, output=node.outputs)
+    message.MergeFromString(content)
+    assert (inputs, outputs) == (len(node.inputs), len(node.outputs))
     assert list(left_out) == [
-        *(k for k, value in enumerate(names) if not value),
-        *(~k for k, value in enumerate(made) if not value),
+        *(k for k, value in enumerate(node.inputs) if not value),
+        *(~k for k, value in enumerate(node.outputs) if not value),
     ]
-    return node
+    _tell(content, message)
+    return message
+
+
+def _tell(content: bytes, message: onnx.NodeProto) -> None:
+    """What is told of operator and attributes is what the message says."""
+    op_type, domain, graphs, external = operator(content)
+    assert (op_type, domain) == (message.op_type, message.domain)
+    given = list(message.attribute)
+    assert graphs == any(a.HasField("g") or len(a.graphs) > 0 for a in given)
+    assert external == any(a.t.data_location == TensorProto.EXTERNAL for a in given)
+    values, others, types = attributes(content)
+    last = {a.name: a for a in given}
+    assert types == {name: a.type for name, a in last.items()}
+    assert values.keys() | others.keys() == last.keys()
+    for name, other in others.items():
+        assert onnx.AttributeProto.FromString(other) == last[name]
+    for name, value in values.items():
+        expected = helper.get_attribute_value(last[name])
+        if isinstance(expected, bytes):
+            expected = expected.decode("utf-8", "replace")
+        assert repr(value) == repr(expected)
 
 
 def _same(content: bytes) -> None:
@@ -43,20 +73,23 @@ def _same(content: bytes) -> None:
     expected = onnx.ModelProto.FromString(content)
     head, tensors = split(content)
     found = onnx.ModelProto.FromString(head)
-    found.graph.node.extend(nodes(content, _node))
+    found.graph.node.extend(_message(node, k) for k, node in enumerate(_nodes(content)))
     for name, kind, shape, (begin, end), raw, location in tensors:
         tensor = TensorProto.FromString(content[begin:end])
         assert (tensor.name, tensor.data_type, tuple(tensor.dims)) == (name, kind, shape)
-        assert raw == (len(tensor.raw_data) if tensor.HasField("raw_data") else -1)
+        told = None if raw is None else content[slice(*raw)]
+        assert told == (tensor.raw_data if tensor.HasField("raw_data") else None)
         assert location == tensor.data_location
         found.graph.initializer.append(tensor)
     for node in expected.graph.node:
-        node.ClearField("doc_string")
-        node.ClearField("metadata_props")
+        for field in ("doc_string", "metadata_props", "device_configurations"):
+            node.ClearField(field)
         node.name = node.name
     if not expected.HasField("graph"):
         found.ClearField("graph")
-    assert found == expected
+    assert found.SerializeToString(deterministic=True) == expected.SerializeToString(
+        deterministic=True
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,15 +110,37 @@ def test_equal_nodes_have_one_key() -> None:
     for k in range(2):
         made.graph.node.append(helper.make_node("Conv", [f"{k}", "w"], [f"y{k}"], pads=[1, 1]))
     made.graph.node.append(helper.make_node("Conv", ["0", "w"], ["z"], pads=[1, 2]))
-    a, b, c = nodes(made.SerializeToString(), lambda index, key, *_: key)
-    assert a == b != c
+    a, b, c = nodes(made.SerializeToString(), known := {}, _Kind, {})  # type: ignore[var-annotated,arg-type]
+    assert a.kind is not c.kind
+    assert a.kind is not b.kind  # what is made is kept by who makes it
+    assert a.kind.key == b.kind.key != c.kind.key  # type: ignore[attr-defined]
+    known[a.kind.key] = a.kind  # type: ignore[attr-defined]
+    a, b, c = nodes(made.SerializeToString(), known, _Kind, {})  # type: ignore[arg-type]
+    assert a.kind is b.kind
+    assert [a.name, a.inputs, a.outputs] == ["F_0", ("0", "w"), ("y0",)]
 
 
 def test_a_name_that_is_no_text() -> None:
     made = onnx.ModelProto()
     made.graph.node.add(op_type="Relu", input=["in"], name="ab")
-    content = made.SerializeToString().replace(b"ab", b"\xff\xfe").replace(b"in", b"\xfe\xff")
-    assert nodes(content, lambda *given: given[2:]) == [((b"\xfe\xff",), (), b"\xff\xfe")]
+    content = made.SerializeToString()
+    (node,) = _nodes(content.replace(b"in", b"\xfe\xff"))
+    assert node.inputs == (b"\xfe\xff",)
+    with pytest.raises(ValueError, match="no text"):
+        _nodes(content.replace(b"ab", b"\xff\xfe"))
+
+
+def test_which_node_makes_a_value() -> None:
+    kind: Any = _Kind((b"", 0, 0, ()), "")
+    first, second = (Node(n, kind, (i,), (n, ""), (), {}) for n, i in (("a", "x"), ("b", "a")))
+    assert producers([first, second], {"x"}) == ({"a": first, "b": second}, True, None)
+    assert not producers([second, first], {"x"})[1]
+    assert not producers([second], {"x"})[1]
+    assert producers([first, first], {"x"})[2] == (first, "a")
+    assert producers([first], {"x", "a"})[2] == (first, "a")
+    captures = Node("c", kind, (), ("c",), ("b",), {})
+    assert not producers([captures, first, second], {"x"})[1]
+    assert producers([first, second, captures], {"x"})[1]
 
 
 def test_dimensions_may_be_packed() -> None:
@@ -100,19 +155,32 @@ def test_dimensions_may_be_packed() -> None:
     _same(made)
 
 
-def test_what_attributes_hold() -> None:
+def test_attributes() -> None:
     inner = helper.make_graph([], "inner", [], [])
     tensor = numpy_helper.from_array(np.zeros(2), "t")
-    plain = helper.make_node("F", [], [], a=1, b=[2.0], c="s", t=tensor)
-    assert holdings(plain.SerializeToString()) == (False, False)
-    graph = helper.make_node("If", [], [], then_branch=inner)
-    assert holdings(graph.SerializeToString()) == (True, False)
-    graphs = helper.make_node("F", [], [], branches=[inner])
-    assert holdings(graphs.SerializeToString()) == (True, False)
-    tensor.data_location = TensorProto.EXTERNAL
-    outside = helper.make_node("Constant", [], [], value=tensor)
-    assert holdings(outside.SerializeToString()) == (False, True)
-    assert holdings(b"") == (False, False)
+    outside = numpy_helper.from_array(np.zeros(2), "t")
+    outside.data_location = TensorProto.EXTERNAL
+    for several in (
+        {"a": 1, "b": -1, "c": 2.5, "d": "ß", "e": [1, -2], "f": [2.0], "g": ["s"], "t": tensor},
+        {"then_branch": inner},
+        {"branches": [inner]},
+        {"value": outside},
+        {"empty": onnx.AttributeProto(type=onnx.AttributeProto.INTS)},
+    ):
+        message = helper.make_node("F", [], [], domain="d")
+        for name, value in several.items():
+            made = value if isinstance(value, onnx.AttributeProto) else None
+            message.attribute.append(made or helper.make_attribute(name, value))
+        _tell(message.SerializeToString(), message)
+    # Of two of one name the last one counts, and numbers may be packed.
+    message = helper.make_node("F", [], [], a=tensor)
+    message.attribute.append(helper.make_attribute("a", 3))
+    _tell(message.SerializeToString(), message)
+    packed = bytes([0x0A, 1, 0x61, 0x42, 3, 1, 0xAC, 0x02, 0xA0, 0x01, 7])
+    content = bytes([0x2A, len(packed)]) + packed
+    assert attributes(content)[0] == {"a": [1, 300]}
+    _tell(content, onnx.NodeProto.FromString(content))
+    assert operator(b"") == ("", "", False, False)
 
 
 def _random_model(seed: int) -> bytes:
@@ -160,7 +228,9 @@ def test_broken_models_give_the_same_or_are_refused(seed: int, data: st.DataObje
         # Groups, which protobuf skips and nobody writes, are refused.
         return None
     texts = [tensor.name for tensor in expected.graph.initializer]
-    nodes(cut, lambda *given: texts.extend([*given[2], *given[3], given[4]]))
+    for message in expected.graph.node:
+        texts += [message.op_type, message.domain, message.overload, message.name]
+        texts += [*message.input, *message.output, *(a.name for a in message.attribute)]
     if all(isinstance(text, str) for text in texts):
         _same(cut)
     return None
@@ -170,7 +240,7 @@ def _refused(content: bytes) -> None:
     """Some reader of what is left to others refuses it, or this one does: nothing is made up."""
     try:
         head, tensors = split(content)
-        kept = nodes(content, lambda *given: given[1][0])
+        kept = [node.kind.key[0] for node in _nodes(content)]  # type: ignore[attr-defined]
     except ValueError:
         return
     with pytest.raises(DecodeError):  # noqa: PT012
