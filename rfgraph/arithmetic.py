@@ -102,19 +102,16 @@ def _folded(function: Callable[..., Any]) -> Callable[[Kind, Inputs], Any]:
     return evaluated
 
 
-def _same_type(function: Callable[..., Any]) -> Callable[[Kind, Inputs], Any]:
+def _same_type(function: Callable[..., Any], kinds: str = "iuf") -> Callable[[Kind, Inputs], Any]:
     """Of numbers of one type, and no truth values, of which numpy makes other things."""
 
     def evaluated(kind: Kind, inputs: Inputs) -> Any:
         first = inputs[0]
-        _need(first.dtype.kind in "iuf" and all(i.dtype == first.dtype for i in inputs))
-        if first.dtype.kind == "f":
-            with np.errstate(all="ignore"):
-                made = function(*inputs)
-        else:
-            made = function(*inputs)
-        _need(made.dtype == first.dtype)
-        return made
+        _need(first.dtype.kind in kinds and all(i.dtype == first.dtype for i in inputs))
+        if first.dtype.kind != "f":
+            return function(*inputs)
+        with np.errstate(all="ignore"):
+            return function(*inputs)
 
     return evaluated
 
@@ -314,7 +311,7 @@ _KNOWN: dict[str, Callable[[Kind, Inputs], Any]] = {
     "Add": _same_type(np.add),
     "And": _ufunc(np.logical_and),
     "Cast": _cast,
-    "Ceil": _same_type(np.ceil),
+    "Ceil": _same_type(np.ceil, "f"),
     "Concat": _concat,
     "ConstantOfShape": _constant_of_shape,
     "CumSum": _cumsum,
@@ -322,7 +319,7 @@ _KNOWN: dict[str, Callable[[Kind, Inputs], Any]] = {
     "Equal": _ufunc(np.equal),
     "Expand": _expand,
     "Flatten": _shaped,
-    "Floor": _same_type(np.floor),
+    "Floor": _same_type(np.floor, "f"),
     "Gather": _gather,
     "Greater": _ufunc(np.greater),
     "GreaterOrEqual": _ufunc(np.greater_equal),
@@ -344,7 +341,7 @@ _KNOWN: dict[str, Callable[[Kind, Inputs], Any]] = {
     "Reshape": _shaped,
     "Slice": _slice,
     "Split": _split,
-    "Sqrt": _same_type(np.sqrt),
+    "Sqrt": _same_type(np.sqrt, "f"),
     "Squeeze": _shaped,
     "Sub": _same_type(np.subtract),
     "Tile": _tile,

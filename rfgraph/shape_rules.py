@@ -124,9 +124,8 @@ class _Signature:
         if any(k in self._needed for k in kind.left_out):
             return False
         given, known = kind.attribute_types, self._attributes
-        # What is not known of is let pass, as runtimes do.
         return self._required <= given.keys() and all(
-            known.get(name, type_) == type_ for name, type_ in given.items()
+            known.get(name) == type_ for name, type_ in given.items()
         )
 
 
@@ -223,6 +222,11 @@ def broadcast(shapes: Iterable[Shape]) -> Shape:
 
 def _broadcast(kind: Kind, shapes: Shapes, _: Values) -> Shape:
     return broadcast(shapes)
+
+
+def _sloped(kind: Kind, shapes: Shapes, _: Values) -> Shape:
+    _need(broadcast(shapes) == shapes[0])
+    return shapes[0]
 
 
 def _cast_to(kind: Kind, _: Sequence[int]) -> int:
@@ -476,7 +480,7 @@ def _squeeze(kind: Kind, shapes: Shapes, values: Values) -> Shape:
     if axes is None:
         return tuple([n for n in shape if n != 1])
     gone = {_axis(axis, len(shape)) for axis in axes}
-    _need(len(gone) == len(axes) and all(shape[axis] == 1 for axis in gone))
+    _need(axes and len(gone) == len(axes) and all(shape[axis] == 1 for axis in gone))
     return tuple([n for axis, n in enumerate(shape) if axis not in gone])
 
 
@@ -493,6 +497,7 @@ def _unsqueeze(kind: Kind, shapes: Shapes, values: Values) -> Shape:
 def _transpose(kind: Kind, shapes: Shapes, _: Values) -> Shape:
     shape = shapes[0]
     perm = kind.attribute("perm")
+    _need(shape)
     if perm is None:
         return shape[::-1]
     _need(sorted(perm) == list(range(len(shape))))
@@ -602,7 +607,7 @@ def _pad(kind: Kind, shapes: Shapes, values: Values) -> Shape:
     shape = shapes[0]
     pads = kind.attribute("pads") if kind.version < 11 else _integers(values[0])
     axes = range(len(shape)) if values[1] is None else _integers(values[1])
-    _need(len(pads) == 2 * len(axes))
+    _need(len(axes) and len(pads) == 2 * len(axes))
     sizes = list(shape)
     seen = set()
     for k, axis in enumerate(axes):
@@ -698,7 +703,7 @@ RULES: dict[str, Rule] = {
             *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil"),
             *("Celu", "Clip", "Cos", "Cosh", "CumSum", "Elu", "Erf", "Exp", "Floor", "Gelu"),
             *("HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "IsInf", "IsNaN"),
-            *("LRN", "LeakyRelu", "Log", "Mish", "Neg", "Not", "PRelu", "Reciprocal", "Relu"),
+            *("LRN", "LeakyRelu", "Log", "Mish", "Neg", "Not", "Reciprocal", "Relu"),
             *("Round", "ScatterElements", "ScatterND", "Selu", "Shrink", "Sigmoid", "Sign", "Sin"),
             *("Sinh", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu"),
             "Trilu",
@@ -758,6 +763,7 @@ RULES: dict[str, Rule] = {
     "MatMulInteger": Rule(_matmul(0, 1)),
     "MaxPool": Rule(_pool, instead=_is_ceiled),
     "MeanVarianceNormalization": Rule(_unchanged, instead=_always),
+    "PRelu": Rule(_sloped),
     "Pad": Rule(_pad, (1, 3)),
     "QLinearConv": Rule(_conv(0, 3)),
     "QLinearMatMul": Rule(_matmul(0, 3)),

@@ -113,7 +113,13 @@ _NUMBERS = (24, 48)
 _MEASURING = frozenset({"Shape", "Size"})
 
 # Their outputs can be huge though their inputs are small.
-_GROWING = frozenset({"ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile"})
+_GROWING = frozenset(
+    [
+        *("BlackmanWindow", "CenterCropPad", "Col2Im", "ConstantOfShape", "DFT", "Expand"),
+        *("HammingWindow", "HannWindow", "MaxUnpool", "MelWeightMatrix", "OneHot", "Pad", "Range"),
+        *("Resize", "Tile"),
+    ]
+)
 
 # A value: its element type and shape, None where not even the number of axes is known.
 Typed: TypeAlias = "tuple[int, Shape | None]"
@@ -206,7 +212,7 @@ class Shapes:
 
     def shape(self, name: str) -> Shape | None:
         """Shape of the value `name`; None where it isn't known, not even how many axes."""
-        return self._known.get(name, _UNTYPED)[1]
+        return self._known.get(name, _UNTYPED)[1] if name else None
 
     @property
     def unsized(self) -> bool:
@@ -342,7 +348,9 @@ class Shapes:
                 return made
             answer = rule.shape(kind, shapes, values)
             if rule.element is None:
-                elements = [alone or given[like][0] if like >= 0 else 0 for alone, like in outputs]
+                elements = [
+                    alone or (given[like][0] if like >= 0 else 0) for alone, like in outputs
+                ]
             else:
                 elements = [rule.element(kind, [element for element, _ in given])]
         except (MemoryError, RFGraphError):
@@ -384,6 +392,9 @@ class Shapes:
                 if value is not None:
                     element = int(onnx.helper.np_dtype_to_tensor_dtype(value.dtype))
                     self._set(name, element, value.shape, node)
+                else:
+                    # It may be told once the shape is known.
+                    self._statics.pop(name, None)
             if all(value is not None for value in folded.values()):
                 return
         applied = rule_of(node.kind)
@@ -478,7 +489,7 @@ class Shapes:
         except (RuntimeError, ValueError, TypeError):
             found = {}
         if not all(kind.tensor_type.HasField("shape") for kind in found.values()) or not found:
-            found = _alone(proto, types, imports)
+            found = _alone(proto, types, list(tensors.items()), imports)
         return _doubted(found, schema, proto, types, tensors, imports) if open_ else found
 
     def _declared(self, node: Node) -> None:
@@ -776,11 +787,15 @@ def _modest(node: Node, inputs: list[np.ndarray], most: int) -> bool:
     if node.op_type == "Range":
         start, limit, delta = (float(v.item()) for v in inputs)
         return delta != 0 and abs((limit - start) / delta) <= most
-    sizes = inputs[0] if node.op_type == "ConstantOfShape" else inputs[-1]
-    if sizes.dtype.kind not in "iu":
+    whole = [value for value in inputs if value.dtype.kind in "iu"]
+    if node.op_type in ("ConstantOfShape", "Expand", "Pad", "Tile"):
+        # The last input tells.
+        whole = [value for value in whole if value is inputs[-1]]
+    if not whole or sum(value.size for value in whole) > _MAX_FED:
         return False
-    total = np.prod(np.maximum(np.abs(sizes), 1).astype(object)) * max(inputs[0].size, 1)
-    return bool(total <= most)
+    # Of the others any may be a size.
+    total = prod(max(abs(n), 1) for value in whole for n in value.reshape(-1).tolist())
+    return bool(total * max(inputs[0].size, 1) <= most)
 
 
 def infer(
@@ -940,18 +955,24 @@ def _doubted(
 
 
 def _alone(
-    node: onnx.NodeProto, types: Mapping[str, TypeProto], imports: list[onnx.OperatorSetIdProto]
+    node: onnx.NodeProto,
+    types: Mapping[str, TypeProto],
+    data: Iterable[tuple[str, TensorProto]],
+    imports: list[onnx.OperatorSetIdProto],
 ) -> dict[str, TypeProto]:
-    """Types of the outputs of a node that is a function: only whole graphs look into its body."""
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            [node],
-            "alone",
-            [onnx.helper.make_value_info(name, kind) for name, kind in types.items()],
-            [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name],
-        ),
-        opset_imports=imports,
+    """Types of the outputs of a node that is a function, or has attributes too many: only whole
+    graphs look into its body, or let these pass.
+    """
+    graph = onnx.helper.make_graph(
+        [node],
+        "alone",
+        [onnx.helper.make_value_info(name, kind) for name, kind in types.items()],
+        [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name],
     )
+    for name, tensor in data:
+        graph.initializer.add().CopyFrom(tensor)
+        graph.initializer[-1].name = name
+    model = onnx.helper.make_model(graph, opset_imports=imports)
     try:
         return {v.name: v.type for v in shape_inference.infer_shapes(model).graph.output}
     except (shape_inference.InferenceError, RuntimeError, ValueError):
