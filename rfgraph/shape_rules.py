@@ -404,8 +404,10 @@ def _gemm(kind: Kind, shapes: Shapes, _: Values) -> Shape:
 
 def _axes(kind: Kind, given: np.ndarray | None) -> list[int] | None:
     """Axes that are an attribute or, in later versions, an input."""
-    axes: list[int] | None = kind.attribute("axes")
-    return axes if given is None else _integers(given)
+    axes: list[int] | None = kind.attribute("axes") if given is None else _integers(given)
+    # To count from the end is allowed since version 11.
+    _need(not axes or min(axes) >= 0 or kind.version >= 11)
+    return axes
 
 
 def _reduced(kind: Kind, shapes: Shapes, values: Values) -> Shape:
