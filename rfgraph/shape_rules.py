@@ -121,12 +121,10 @@ class _Signature:
         """
         if not self._least <= kind.inputs <= self._most or kind.outputs > self._outputs:
             return False
-        if any(k in self._needed for k in kind.left_out):
+        if kind.left_out and not self._needed.isdisjoint(kind.left_out):
             return False
-        given, known = kind.attribute_types, self._attributes
-        return self._required <= given.keys() and all(
-            known.get(name) == type_ for name, type_ in given.items()
-        )
+        given = kind.attribute_types
+        return self._required <= given.keys() and given.items() <= self._attributes.items()
 
 
 @cache
