@@ -19,6 +19,7 @@ class Node:
     captures: Sequence[str]
     opsets: Mapping[str, int]
     body: Body | None
+    named: bool
     def __init__(
         self,
         name: str,
@@ -28,6 +29,7 @@ class Node:
         captures: Sequence[str],
         opsets: Mapping[str, int],
         body: Body | None = None,
+        named: bool = True,
     ) -> None: ...
     @property
     def op_type(self) -> str: ...

@@ -81,6 +81,8 @@ cdef class Node:
         The operator sets that the node's subgraphs are to be read by.
     body : Body or None
         What the node repeats.
+    named : bool
+        Whether the name is its own.
     """
 
     # Nothing that it refers to refers to it, so there is no garbage to be looked for.
@@ -91,9 +93,10 @@ cdef class Node:
     cdef readonly object captures
     cdef readonly object opsets
     cdef readonly object body
+    cdef readonly bint named
 
     def __init__(
-        self, str name, kind, tuple inputs, tuple outputs, captures, opsets, body=None
+        self, str name, kind, tuple inputs, tuple outputs, captures, opsets, body=None, named=True
     ):
         self.name = name
         self.kind = kind
@@ -102,6 +105,7 @@ cdef class Node:
         self.captures = captures
         self.opsets = opsets
         self.body = body
+        self.named = named
 
     def __str__(self):
         domain = f"{self.domain}." if self.domain else ""
@@ -244,9 +248,10 @@ cdef Node node(
         kind = make(key, name)
     if not isinstance(name, str):
         raise ValueError("the name of a node is no text")
-    if not name:
+    cdef bint named = len(name) > 0
+    if not named:
         name = f"{kind.op_type}_{index}"
-    return Node(name, kind, tuple(inputs), tuple(outputs), kind.captures, opsets)
+    return Node(name, kind, tuple(inputs), tuple(outputs), kind.captures, opsets, None, named)
 
 
 cdef bytes joined(bytes before, const unsigned char* data, Py_ssize_t begin, Py_ssize_t end):

@@ -143,7 +143,8 @@ class Kind:
 
     def proto_of(self, node: Node) -> onnx.NodeProto:
         """A node of the kind as a message of its own."""
-        proto = onnx.NodeProto(name=node.name, input=node.inputs, output=node.outputs)
+        name = node.name if node.named else ""
+        proto = onnx.NodeProto(name=name, input=node.inputs, output=node.outputs)
         proto.MergeFromString(self._content)
         return proto
 
@@ -380,7 +381,8 @@ def make_node(
     key = common.SerializeToString(), len(inputs), len(outputs), tuple(left_out)
     kind = _kind(kinds.under(opsets), key, opsets, proto.name, file)
     name = proto.name or f"{kind.op_type}{suffix}"
-    return Node(name, kind, inputs, outputs, kind.captures, opsets)
+    named = bool(proto.name)
+    return Node(name, kind, inputs, outputs, kind.captures, opsets, None, named)
 
 
 def key_of_function(function: onnx.FunctionProto) -> tuple[str, str, str]:

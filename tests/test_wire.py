@@ -36,7 +36,8 @@ def _nodes(content: bytes) -> list[Node]:
 def _message(node: Node, position: int) -> onnx.NodeProto:
     """The node of which `nodes` tells."""
     content, inputs, outputs, left_out = node.kind.key  # type: ignore[attr-defined]
-    name = "" if node.name == f"F_{position}" else node.name
+    assert node.named or node.name == f"F_{position}"
+    name = node.name if node.named else ""
     message = onnx.NodeProto(name=name, input=node.inputs, output=node.outputs)
     message.MergeFromString(content)
     assert (inputs, outputs) == (len(node.inputs), len(node.outputs))
