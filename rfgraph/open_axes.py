@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import islice, product
 from math import prod
@@ -17,7 +18,8 @@ from math import prod
 import numpy as np
 import onnx
 
-from rfgraph.graph import Dim, Graph, Input
+from rfgraph.errors import RFGraphError
+from rfgraph.graph import Dim, Graph, Input, Node
 from rfgraph.shapes import Shapes
 from rfgraph.sizes import Shape
 
@@ -249,6 +251,11 @@ class OpenAxes:
     def _shapes(self) -> Shapes:
         return Shapes(self._graph, self._sizes)
 
+    def _tell(self, node: Node) -> None:
+        """Learn the shapes of what is made of weights; what is wrong with it is told later."""
+        with suppress(RFGraphError):
+            self._shapes.walk([node])
+
     def _channels(self, name: str) -> list[int]:
         """Of how many channels an input may be, by the first weights behind it."""
         graph, shapes = self._graph, self._shapes
@@ -262,6 +269,8 @@ class OpenAxes:
                 reached.update(node.outputs)
             if live & inputs:
                 live.update(node.outputs)
+            elif not node.kind.holds_graphs:
+                self._tell(node)
             if len(near) >= _NEAR:
                 break
         found = dict.fromkeys(size for shape in near for size in sorted(shape) if size > 1)

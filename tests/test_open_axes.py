@@ -86,6 +86,14 @@ CASES: dict[str, tuple[onnx.ModelProto, dict[str, tuple[int, ...]]]] = {
         model("y = Conv(x, w)", "float[b,c,64,64] x", initializers={"w": floats(4, 6, 3, 3)}),
         {"x": (1, 6, 64, 64)},
     ),
+    "open channels, by a weight that is computed": (
+        model(
+            "t = Transpose<perm = [1, 0, 2, 3]>(w) y = Conv(x, t)",
+            "float[b,c,64,64] x",
+            initializers={"w": floats(6, 4, 3, 3)},
+        ),
+        {"x": (1, 6, 64, 64)},
+    ),
     "a picture of bytes, channels last": (
         model(
             "f = Cast<to = 1>(x) t = Transpose<perm = [0, 3, 1, 2]>(f) y = Conv(t, w)",
