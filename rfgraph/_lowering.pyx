@@ -1286,7 +1286,7 @@ cdef class Walk:
         node = step.node
         if step.cycle is not None:
             self.settle(step.cycle, rounds)
-        names = [*node.inputs, *node.captures] if node.captures else node.inputs
+        names = [*node.inputs, *node.captures]
         for name, reads in zip(node.outputs, step.reads):
             if name and reads and name not in self.flow.inputs:
                 extent = self.shape_of(name)
