@@ -246,7 +246,7 @@ class _Tracer:
             # Of a body, and of what is known of single elements, no key is made.
             return self._asked(node, Operation(node, names, self._shapes, live, self._knowledge))
         key: Hashable = (
-            _kind(node),
+            node.kind,
             tuple(map(shape, names)),
             tuple(map(shape, node.outputs)),
             tuple(map(live.__contains__, names)),
@@ -391,13 +391,6 @@ class _Tracer:
 def _sources(node: Node) -> Sequence[str]:
     """What reads of a node name by number: its inputs, and after them its captures."""
     return [*node.inputs, *node.captures] if node.captures else node.inputs
-
-
-def _kind(node: Node) -> Hashable:
-    """What two nodes have in common that differ in nothing but their names and those of values."""
-    left_out = [k for k, name in enumerate((*node.inputs, None, *node.outputs)) if name == ""]
-    attributes = [a.SerializeToString() for a in node.proto.attribute]
-    return (node.op_type, node.domain, node.version, len(node.inputs), *left_out, *attributes)
 
 
 def _note_kind(reason: Undetermined) -> NoteKind:
