@@ -17,14 +17,19 @@ CHECKED = os.environ.get("RFGRAPH_BOUNDS_CHECK") == "1"
 # The limited API has typed memoryviews from 3.11 on; free-threaded builds don't offer it.
 LIMITED = sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
+# What handles Python's objects gains nothing from more than this, and compiles in half the time.
+LEVELS = {"_core": "-O2", "_lowering": "-O1", "_wire": "-O1"}
+CHOSEN = "CFLAGS" in os.environ or sys.platform == "win32"
+
 extensions = [
     Extension(
         f"rfgraph.{name}",
         [f"rfgraph/{name}.pyx"],
         define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
         py_limited_api=LIMITED,
+        extra_compile_args=[] if CHOSEN else [level, "-g0"],
     )
-    for name in ("_core", "_lowering", "_wire")
+    for name, level in LEVELS.items()
 ]
 
 
