@@ -1191,6 +1191,17 @@ cdef class Program:
         cdef Instruction* i = &self.code[self.checked(slot)]
         return NAMES[i.op], i.a, i.b, i.above, i.below
 
+    def progression(self, int64_t number):
+        """The numbers of a word, as `word` takes them."""
+        cdef Word* w
+        cdef int64_t k
+        if not 0 <= number < self.word_count:
+            raise IndexError(number)
+        w = &self.words[number]
+        starts = [self.phases[w.offset + k] for k in range(w.period)]
+        counts = [self.phases[w.offset + w.period + k] for k in range(w.period)]
+        return starts, counts, w.advance, w.step, w.begin, w.end, w.outputs, w.size
+
 
 # ---------------------------------------------------------------- written out
 

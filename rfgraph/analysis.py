@@ -39,6 +39,7 @@ from rfgraph.open_axes import OpenAxes, evaluated, fitting, tries
 from rfgraph.reads import Read
 from rfgraph.shapes import MAX_AXIS, MAX_STATIC
 from rfgraph.sizes import Shape, is_unknown, nominal
+from rfgraph.timings import Timings
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -72,6 +73,7 @@ def analyze(
     strict: bool = False,
     assume: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    timings: Timings | None = None,
 ) -> Analysis:
     """Analyse the receptive fields of a model.
 
@@ -96,6 +98,8 @@ def analyze(
         Whether open axes on which the answer depends get a sensible size, with a note.
     progress : callable, optional
         Called on long work with the number of nodes done and of all nodes.
+    timings : Timings, optional
+        Is told how long each phase takes.
 
     Returns
     -------
@@ -130,11 +134,17 @@ def analyze(
     >>> field.size, field.stride, field.start, field.centre
     (3, 2, -1, 0)
     """
+    timings = timings or Timings()
+
+    def at(sizes: Mapping[str, Shape]) -> Analysis:
+        return _analysis(graph, sizes, strict, prune, progress, timings)
+
     with _uncollected():
-        held = _held(model, values or {}, shapes or {}, assume)
-        graph = read(model, held.arrays)
+        held = _held(model, values or {}, shapes or {}, assume, timings)
+        with timings.phase("read"):
+            graph = read(model, held.arrays)
         sizes, open_axes = _sizes(graph, held.shapes)
-        answer = _answered(graph, sizes, open_axes, strict, prune, assume, progress, held.shapes)
+        answer = _answered(graph, at, sizes, open_axes, assume, held.shapes)
     answer.held = held.arrays
     answer.notes.extend(held.notes)
     return answer
@@ -156,17 +166,12 @@ def _uncollected() -> Iterator[None]:
 
 def _answered(
     graph: Graph,
+    at: _At,
     sizes: dict[str, Shape],
     open_axes: list[_Axis],
-    strict: bool,
-    prune: bool,
     assume: bool,
-    progress: Callable[[int, int], None] | None,
     given: Iterable[str],
 ) -> Analysis:
-    def at(sizes: Mapping[str, Shape]) -> Analysis:
-        return _analysis(graph, sizes, strict, prune, progress)
-
     if not open_axes:
         try:
             return at(sizes)
@@ -225,14 +230,17 @@ def _analysis(
     strict: bool,
     prune: bool,
     progress: Callable[[int, int], None] | None,
+    timings: Timings,
 ) -> Analysis:
-    graph, shapes = expand(graph, sizes, _MAX_MASK if prune else MAX_STATIC)
-    flow = trace(graph, shapes, strict=strict, prune=prune)
-    try:
-        return Analysis(graph, flow, Bounds(flow, progress))
-    except ShapeError as error:
-        error.file = error.file or graph.file
-        raise
+    with timings.phase("shapes"):
+        graph, shapes = expand(graph, sizes, _MAX_MASK if prune else MAX_STATIC)
+    with timings.phase("lowering"):
+        flow = trace(graph, shapes, strict=strict, prune=prune)
+        try:
+            return Analysis(graph, flow, Bounds(flow, progress))
+        except ShapeError as error:
+            error.file = error.file or graph.file
+            raise
 
 
 # ---------------------------------------------------------------- inputs that are held
@@ -258,7 +266,11 @@ class _Held:
 
 
 def _held(
-    model: Model, values: Mapping[str, Any], shapes: Mapping[str, Sequence[int]], assume: bool
+    model: Model,
+    values: Mapping[str, Any],
+    shapes: Mapping[str, Sequence[int]],
+    assume: bool,
+    timings: Timings,
 ) -> _Held:
     """The inputs to hold; what fills one takes the shape that it has where it is not held."""
     given: dict[str, Any] = {}
@@ -271,11 +283,12 @@ def _held(
     arrays = {name: value for name, value in given.items() if name not in filling}
     if not filling:
         return _Held(arrays, dict(shapes), [])
-    graph = read(model, arrays)
+    with timings.phase("read"):
+        graph = read(model, arrays)
     notes: list[Note] = []
     fitting, open_axes = _sizes(graph, shapes)
     if any(name in filling for name, _ in open_axes):
-        free = analyze(model, shapes=shapes, values=arrays, assume=assume)
+        free = analyze(model, shapes=shapes, values=arrays, assume=assume, timings=timings)
         fitting = {n: s for n in free.inputs if (s := free.extent(n)) is not None}
         shapes = {**shapes, **fitting}
         notes = [note for note in free.notes if note.kind == "size"]
@@ -545,6 +558,11 @@ class Analysis:
     def graph(self) -> nx.DiGraph:
         """The model as a networkx DAG: values are their names, operators their `Node`."""
         return self._graph.to_networkx()
+
+    @property
+    def lowered(self) -> Bounds:
+        """The program that bounds come from, and the views of all values: see docs/engine.md."""
+        return self._bounds
 
     @property
     def file(self) -> str | None:

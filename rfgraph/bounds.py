@@ -29,6 +29,13 @@ class Bounds:
     progress : callable, optional
         Called on long work with the number of steps done and of all steps.
 
+    Attributes
+    ----------
+    program : Program
+        The program that the steps were lowered to.
+    views : dict of str to dict of str to tuple of AxisView
+        By value, then by input: one for each axis of the input.
+
     Raises
     ------
     ShapeError
@@ -40,19 +47,19 @@ class Bounds:
         walk = Walk(flow, lowering)
         walk.run(progress)
         self._flow = flow
-        self._program = lowering.program
-        self._views = walk.views
+        self.program = lowering.program
+        self.views = walk.views
         self._is_seen: dict[AxisView, bool] = {}
 
     def sees(self, tensor: str, input: str) -> bool:
         """Whether any element of a value sees anything of an input."""
-        view = self._views.get(tensor, {}).get(input)
+        view = self.views.get(tensor, {}).get(input)
         return view is not None and all(map(self._sees, view))
 
     def _sees(self, view: AxisView) -> bool:
         found = self._is_seen.get(view)
         if found is None:
-            somewhere = self._program.somewhere
+            somewhere = self.program.somewhere
             found = self._is_seen[view] = any(
                 somewhere(item.slot) and all(somewhere(mask.slot) for mask in item.masks)
                 for item, _ in leaves(view)
@@ -61,7 +68,7 @@ class Bounds:
 
     def parts(self, tensor: str, input: str, axis: int) -> tuple[bool, bool]:
         """Whether something of a view of one axis of an input is local, and something global."""
-        found = {item.is_global for item, _ in leaves(self._views[tensor][input][axis])}
+        found = {item.is_global for item, _ in leaves(self.views[tensor][input][axis])}
         return False in found, True in found
 
     def interval(
@@ -107,7 +114,7 @@ class Bounds:
         """
         extent = self._flow.shape(tensor) or ()
         best = np.full((2, *[1] * len(extent)), NOTHING, dtype=np.int64)
-        view = self._views.get(tensor, {}).get(input)
+        view = self.views.get(tensor, {}).get(input)
         for item, confined in leaves(view[axis], local) if view is not None else ():
             array = self._written(item, extent)
             if not confined:
@@ -131,8 +138,8 @@ class Bounds:
         return array
 
     def _factor(self, factor: Factor, extent: Shape) -> np.ndarray:
-        array = np.empty((2, self._program.size(factor.slot)), dtype=np.int64)
-        self._program.write_out(factor.slot, array)
+        array = np.empty((2, self.program.size(factor.slot)), dtype=np.int64)
+        self.program.write_out(factor.slot, array)
         axes = [piece.axis for piece in factor.pieces]
         if any(a >= b for a, b in pairwise(axes)) or not all(
             piece.is_whole(extent[piece.axis]) for piece in factor.pieces
@@ -150,7 +157,7 @@ class Bounds:
         sees nothing. `local` is as for `interval`.
         """
         found = []
-        for along in self._views.get(tensor, {}).get(input, ()):
+        for along in self.views.get(tensor, {}).get(input, ()):
             ends = self._at(along, unit, local=local) or self._at(along, unit, local=False)
             if ends is None:
                 return None
@@ -173,7 +180,7 @@ class Bounds:
         place = 0
         for piece in factor.pieces:
             place = place * piece.size + piece.of(unit[piece.axis])
-        return self._program.at(factor.slot, place)
+        return self.program.at(factor.slot, place)
 
     def reads_across(self, input: str, axis: int) -> bool:
         """Whether the units of any value see several coordinates of an input's axis, or not every
@@ -181,7 +188,7 @@ class Bounds:
         """
         size = (self._flow.inputs[input] or ())[axis]
         asked: set[AxisView] = set()
-        for tensor, views in self._views.items():
+        for tensor, views in self.views.items():
             if input not in views or views[input][axis] in asked or not self.sees(tensor, input):
                 continue
             asked.add(views[input][axis])

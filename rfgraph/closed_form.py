@@ -125,8 +125,9 @@ class Meeting:
 class Term:
     """A pattern for each axis of the input (None: irregular), and where the term holds.
 
-    `masks` and `marks` are as in `rfgraph.bounds.Term`. `is_loose` tells that the term holds at
-    some places only, too many for masks to tell which.
+    It holds where no one of `masks`, compressed arrays, has nothing. `marks` has a bit for each
+    axis of the input along which a statistic has left it no place. `is_loose` tells that the term
+    holds at some places only, too many for masks to tell which.
     """
 
     patterns: tuple[Pattern | None, ...]

@@ -13,6 +13,7 @@ from rfgraph import held
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.graph import read
+from rfgraph.timings import Timings
 
 # Exit codes; the last is that of an interruption too.
 CLEAN, FINDINGS, ERROR = 0, 1, 2
@@ -83,10 +84,10 @@ class Answer(str):
         return made
 
 
-def analysis_of(options: argparse.Namespace) -> Analysis:
-    """The analysis that the options ask for."""
+def analysis_of(options: argparse.Namespace, timings: Timings | None = None) -> Analysis:
+    """The analysis that the options ask for; `timings` is told how long its phases take."""
     progress = teller("nodes") if sys.stderr.isatty() else None
-    return analyze(options.model, **arguments(options), progress=progress)
+    return analyze(options.model, **arguments(options), progress=progress, timings=timings)
 
 
 def arguments(options: argparse.Namespace) -> dict[str, Any]:

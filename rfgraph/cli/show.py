@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfgraph.analysis import analyze
+from rfgraph.analysis import Analysis, analyze
 from rfgraph.cli.common import add_common, analysis_of, arguments
 from rfgraph.errors import QueryError
 from rfgraph.masks import hint, to_hold
 from rfgraph.render import text
-from rfgraph.render.rows import densities, rows
+from rfgraph.render.rows import densities, rows, selected
+from rfgraph.timings import Timings
 
 
 def add(commands: Any) -> None:
@@ -48,6 +50,16 @@ def add(commands: Any) -> None:
         action="store_true",
         help="the share of its box that the middle unit of each value sees: below 100%% are holes",
     )
+    show.add_argument(
+        "--program",
+        action="store_true",
+        help="for maintainers: the program that the model is lowered to (docs/engine.md)",
+    )
+    show.add_argument(
+        "--timings",
+        action="store_true",
+        help="CPU time of each phase, on standard error",
+    )
     show.set_defaults(run=run)
 
 
@@ -55,10 +67,45 @@ def run(options: argparse.Namespace) -> str:
     """The answer."""
     if options.along is not None and options.along < 0:
         raise QueryError("--along: axes are counted from 0")
-    analysis = analysis_of(options)
-    chosen = rows(analysis, options.select, constants=options.constants, along=options.along)
+    if options.program and (
+        options.output_format != "text"
+        or options.all_axes
+        or options.density
+        or options.along is not None
+    ):
+        raise QueryError(
+            "--program: it is printed as text, for values as they are",
+            remedy="choose values with --select and --constants",
+        )
+    timings = Timings()
+    with timings.phase("answer"):
+        answer = _program(options, timings) if options.program else _table(options, timings)
+    if options.timings:
+        print(text.timings(timings), file=sys.stderr)
+    return answer
+
+
+def _program(options: argparse.Namespace, timings: Timings) -> str:
+    from rfgraph.render import program
+
+    analysis = analysis_of(options, timings)
+    found = selected(analysis, options.select, constants=options.constants)
+    names = [name for name, *_ in found]
+    _something(options, analysis, names)
+    return program.show(analysis, names)
+
+
+def _something(options: argparse.Namespace, analysis: Analysis, chosen: Sequence[Any]) -> None:
+    """Some values are chosen, or else an error says so."""
     if options.select and not chosen:
         raise QueryError(f"nothing matches {' or '.join(options.select)}", file=analysis.file)
+
+
+def _table(options: argparse.Namespace, timings: Timings) -> str:
+    analysis = analysis_of(options, timings)
+    with timings.phase("closed form"):
+        chosen = rows(analysis, options.select, constants=options.constants, along=options.along)
+    _something(options, analysis, chosen)
     dense = densities(analysis, chosen) if options.density else None
     if options.output_format == "json":
         from rfgraph.render import json as json_format
@@ -70,7 +117,9 @@ def run(options: argparse.Namespace) -> str:
         values = "value" if left_out == 1 else "values"
         parts.append(f"note: no density of {left_out} {values}: choose fewer with --select")
     parts += [f"note: {text.plain(note)}" for note in _summed([*analysis.notes, *analysis.unequal])]
-    masks = to_hold(analysis, lambda held: analyze(options.model, **_with(options, held)))
+    masks = to_hold(
+        analysis, lambda held: analyze(options.model, **_with(options, held), timings=timings)
+    )
     if masks:
         parts.append(f"note: {text.plain(hint(list(masks)))}")
     return "\n".join(parts)

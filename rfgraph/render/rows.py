@@ -91,6 +91,20 @@ def _parts(analysis: Analysis, row: Row, along: int) -> Iterator[Row]:
 
 def _rows(analysis: Analysis, select: Sequence[str], constants: bool) -> Iterator[Row]:
     outputs = set(analysis.outputs)
+    for name, operator, node, seen in selected(analysis, select, constants=constants):
+        fields = {
+            i: Seen(analysis.field(name, i), analysis.field(name, i, local=False)) for i in seen
+        }
+        shape, extent = analysis.shape(name), analysis.extent(name)
+        middle = None if extent is None or 0 in extent else tuple(n // 2 for n in extent)
+        yield Row(name, name, middle, operator, node, shape, name in outputs, fields)
+
+
+def selected(
+    analysis: Analysis, select: Sequence[str] = (), *, constants: bool = False
+) -> Iterator[tuple[str, str, str, list[str]]]:
+    """The values of which there are `rows`: name, operator, node, and the inputs they depend on."""
+    outputs = set(analysis.outputs)
     for name in analysis.tensors:
         made = analysis.node(name)
         if made is None:
@@ -101,14 +115,8 @@ def _rows(analysis: Analysis, select: Sequence[str], constants: bool) -> Iterato
         if select and not any(fnmatchcase(n, p) for n in (name, operator, node) for p in select):
             continue
         seen = [i for i in analysis.inputs if analysis.depends(name, i)]
-        if not seen and not constants and name not in outputs:
-            continue
-        fields = {
-            i: Seen(analysis.field(name, i), analysis.field(name, i, local=False)) for i in seen
-        }
-        shape, extent = analysis.shape(name), analysis.extent(name)
-        middle = None if extent is None or 0 in extent else tuple(n // 2 for n in extent)
-        yield Row(name, name, middle, operator, node, shape, name in outputs, fields)
+        if seen or constants or name in outputs:
+            yield name, operator, node, seen
 
 
 def densities(analysis: Analysis, rows: Sequence[Row]) -> list[dict[str, float] | None]:

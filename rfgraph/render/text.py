@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rfgraph.analysis import Analysis
     from rfgraph.closed_form import AxisField, Field, Number
     from rfgraph.render.rows import Row
+    from rfgraph.timings import Timings
 
 
 def show(
@@ -64,6 +65,17 @@ def aligned(table: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
     ]
+
+
+def timings(taken: Timings) -> str:
+    """The table of ``rfgraph show --timings``: milliseconds of CPU time, and passes."""
+    table = [["phase", "ms", "passes"]]
+    for phase in ("read", "shapes", "lowering", "closed form", "answer"):
+        if phase in taken.passes:
+            passes = str(taken.passes[phase])
+            table.append([phase, f"{1000 * taken.seconds[phase]:.1f}", passes])
+    table.append(["total", f"{1000 * sum(taken.seconds.values()):.1f}", ""])
+    return "\n".join(aligned(table))
 
 
 def plain(text: str) -> str:
