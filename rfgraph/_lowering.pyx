@@ -779,7 +779,8 @@ cdef class Lowering:
         """The union: items that vary with the same pieces and hold at the same places are one."""
         cdef dict kept = {}
         cdef dict chains = {}
-        cdef Item one, other
+        cdef Item one
+        cdef list slots
         cdef bint masked = False
         for item in items:
             if isinstance(item, Chain):
@@ -787,13 +788,10 @@ cdef class Lowering:
                 continue
             one = item
             masked = masked or bool(one.masks)
-            key = one.pieces, one.masks, one.is_global
-            other = kept.get(key)
-            if other is not None and other.slot != one.slot:
-                slot = self.program.least(other.slot, one.slot)
-                one = new_item(slot, one.pieces, one.masks, one.is_global)
-            kept[key] = one
-        found = list(kept.values())
+            kept.setdefault((one.pieces, one.masks, one.is_global), []).append(one.slot)
+        found = []
+        for (pieces, masks, is_global), slots in kept.items():
+            found.append(new_item(self.least(slots), pieces, masks, is_global))
         if masked and len(found) > 1:
             found = self.holding_anywhere(found)
         if extent is not None and len(found) > MAX_ITEMS:
@@ -810,6 +808,14 @@ cdef class Lowering:
         if alike:
             return self.joined([*found, *rest, *alike], extent)
         return self.view((*found, *rest))
+
+    cdef int64_t least(self, list slots) except -1:
+        """The union of slots: by twos, so that of many short parts none is gone through often."""
+        while len(slots) > 1:
+            last = slots[-1:] if len(slots) % 2 else []
+            pairs = zip(slots[::2], slots[1::2])
+            slots = [self.program.least(one, other) for one, other in pairs] + last
+        return slots[0]
 
     cdef object chained(self, axis, size, list parts):
         """One chain of parts that come from several; what is seen alike from all is no chain."""

@@ -134,12 +134,6 @@ def signature(domain: str, op_type: str, version: int) -> _Signature | None:
     return None if schema is None else _Signature(schema)
 
 
-def only_type(kind: Kind, position: int) -> int:
-    """The element type of an output that can have but one by ONNX's definition; else 0."""
-    found = signature(kind.domain, kind.op_type, kind.version)
-    return 0 if found is None else found.element(position)[0]
-
-
 def element_type(kind: Kind, types: Sequence[int], position: int) -> int:
     """The element type of an output by ONNX's definition and the types of the inputs; 0 where
     these don't tell it.

@@ -22,7 +22,7 @@ from rfgraph.arithmetic import evaluate
 from rfgraph.errors import MisfitError, MissingDataError, ModelError, RFGraphError, ShapeError
 from rfgraph.graph import Graph, Node
 from rfgraph.model_file import SMALL
-from rfgraph.shape_rules import element_type, only_type, rule_of, schema_of
+from rfgraph.shape_rules import element_type, rule_of, schema_of
 from rfgraph.sizes import (
     Shape,
     UnknownSizeError,
@@ -412,8 +412,8 @@ class Shapes:
                 for k, (kind, shape) in enumerate(made_by_rule[: len(node.outputs)]):
                     name = node.outputs[k]
                     if name and shape is not None:
-                        element = self.element_type(name) or only_type(node.kind, k) or kind
-                        self._set(name, element, self.named(name, shape), node)
+                        element = self.element_type(name) or self._element_of(node, given, k)
+                        self._set(name, element or kind, self.named(name, shape), node)
                 if self._asked == asked:
                     self._remember(node, given)
                 if not made_by_rule and not node.domain and node.op_type in _PLACES:
@@ -456,6 +456,19 @@ class Shapes:
                 self._remember(node, key)
         else:
             self._put(node.outputs, made)
+
+    def _element_of(self, node: Node, given: tuple[Typed, ...], k: int) -> int:
+        """Element type of output `k` of a node by ONNX's definition; 0 if it has none.
+
+        Where the types of the inputs don't tell, as those of labels that are an attribute,
+        inference does.
+        """
+        told = element_type(node.kind, [element for element, _ in given], k)
+        schema = schema_of(node.domain, node.op_type, node.version)
+        if told or schema is None or 0 in [element for element, _ in given]:
+            return told
+        found = self._inferred(node, schema, {}).get(node.outputs[k])
+        return found.tensor_type.elem_type if found is not None else 0
 
     def _remember(self, node: Node, key: tuple[Any, ...]) -> None:
         """Keep the shapes of the outputs, where all are known, for other nodes of the kind."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -13,6 +14,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from rfgraph.errors import RFGraphError
@@ -96,6 +98,8 @@ def carried_out(
                 except Exception as error:
                     # The worker is gone, or was never reached: that says nothing of the model.
                     lost(_why(error))
+                    if isinstance(error, BrokenProcessPool) and own is not None:
+                        _unblock(own)
                     results = [runner(program).carry_out(order)]
                 yield from results
     finally:
@@ -110,6 +114,15 @@ def _pool(program: Program, jobs: int, *, processes: bool) -> Executor:
         return ThreadPoolExecutor(jobs)
     # A fork would copy the locks of the threads of a session that is open here.
     return ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (program,))
+
+
+def _unblock(pool: Executor) -> None:
+    """Let a broken pool end: before Python 3.11.5 it waits until an order that nobody is left to
+    read is written (https://github.com/python/cpython/issues/94777).
+    """
+    reader = getattr(getattr(pool, "_call_queue", None), "_reader", None)
+    if reader is not None and sys.version_info < (3, 11, 5):
+        reader.close()
 
 
 def _why(error: BaseException) -> str:
