@@ -21,6 +21,7 @@ import numpy as np
 
 from rfgraph._core import Program
 from rfgraph.errors import ShapeError
+import rfgraph.reads
 from rfgraph.reads import (
     Along,
     Elementwise,
@@ -236,6 +237,9 @@ cdef class Step:
     cdef bint is_part
     cdef bint joins
     cdef bint is_statistic
+    # What is read, and of which shape the output is.
+    cdef object read
+    cdef tuple extent
     # The output's coordinates, as pieces that grow and that don't.
     cdef tuple growing
     cdef tuple steady
@@ -608,7 +612,7 @@ cdef class Lowering:
         if key in self.steps:
             return self.steps[key]
         made = self.steps[key] = Step(WINDOW, size, tuple(zip(axes, sizes)), statistic)
-        made.word = word
+        made.word, made.read, made.extent = word, read, extent
         place = self.program.window(self.zeros(size), word)
         if not self.program.everywhere(place):
             made.place = place
@@ -957,9 +961,9 @@ cdef class Lowering:
             if runs_along(pieces, axis):
                 if step.kind == WINDOW and (is_mask or not self.keeps_slot(pieces, axis, step)):
                     is_told = True
-                    pieces = self.windowed(pieces, axis, step, plan.sizes, ops)
+                    pieces = self.windowed(pieces, axis, step, plan, ops)
                 else:
-                    pieces = self.along(pieces, axis, step, plan.sizes, ops)
+                    pieces = self.along(pieces, axis, step, plan, ops)
             if not is_told:
                 masks.append(self.factor(step.place, self.landed(step.steady, {})))
         made.pieces = self.landed(pieces, plan.outs)
@@ -991,10 +995,10 @@ cdef class Lowering:
                 if step.kind == WINDOW and (k or not self.keeps_slot(factor.pieces, axis, step)):
                     is_told = True
                     ops = []
-                    pieces = self.windowed(factor.pieces, axis, step, plan.sizes, ops)
+                    pieces = self.windowed(factor.pieces, axis, step, plan, ops)
                 else:
                     ops = []
-                    pieces = self.along(factor.pieces, axis, step, plan.sizes, ops)
+                    pieces = self.along(factor.pieces, axis, step, plan, ops)
                 factors[k] = new_factor(self.applied(factor.slot, ops), pieces)
             if not is_told:
                 factors.append(new_factor(step.place, step.steady))
@@ -1055,13 +1059,13 @@ cdef class Lowering:
         """
         return step.shift is not None and not is_plain(pieces, axis, step.size)
 
-    cdef tuple along(self, tuple pieces, int64_t axis, Step step, dict sizes, list ops):
+    cdef tuple along(self, tuple pieces, int64_t axis, Step step, Plan plan, list ops):
         """Pieces read along one axis along which they run; those of the output are marked."""
         cdef Piece p
         if step.kind == FOLD:
-            return self.folded(pieces, axis, sizes, ops)
+            return self.folded(pieces, axis, plan.sizes, ops)
         if not self.keeps_slot(pieces, axis, step):
-            return self.windowed(pieces, axis, step, sizes, ops)
+            return self.windowed(pieces, axis, step, plan, ops)
         out = ~step.outs[0][0]
         made = []
         for p in pieces:
@@ -1085,19 +1089,64 @@ cdef class Lowering:
                 k += 1
         return pieces
 
-    cdef tuple windowed(self, tuple pieces, int64_t axis, Step step, dict sizes, list ops):
+    cdef tuple windowed(self, tuple pieces, int64_t axis, Step step, Plan plan, list ops):
         cdef Piece piece
         cdef int k = 0
         if not is_plain(pieces, axis, step.size):
-            pieces = self.expanded(pieces, {axis}, sizes, ops)
+            pieces = self.expanded(pieces, {axis}, plan.sizes, ops)
         for k in range(len(pieces)):
             piece = pieces[k]
             if piece.axis == axis:
                 break
         above, below = around(pieces, k)
-        ops.append((step.word, step.size, above, below))
         made = step.growing if piece.grows else step.steady
+        outs = {out for out, _ in step.outs}
+        if any([p is not piece and landing(p, plan) in outs for p in pieces]):
+            return self.windowed_jointly(pieces, k, step, plan, made, ops)
+        ops.append((step.word, step.size, above, below))
         return (*pieces[:k], *made, *pieces[k + 1 :])
+
+    cdef tuple windowed_jointly(
+        self, tuple pieces, int k, Step step, Plan plan, tuple made, list ops
+    ):
+        """Read along the axis of the k-th piece by progressions that follow axes of the output
+        along which other pieces run too, such as the keys that each query sees.
+        """
+        cdef Piece p
+        wanted = []
+        grows = False
+        outs = {out for out, _ in step.outs}
+        for p in pieces:
+            if landing(p, plan) in outs:
+                grows = grows or p.grows
+            elif p is not pieces[k]:
+                wanted.append(p)
+        first = len(wanted)
+        wanted += step.growing if grows else made
+        sizes = [p.size for p in wanted]
+        grids = np.ogrid[tuple([slice(n) for n in sizes])]
+        number = {out: grids[first + j] for j, (out, _) in enumerate(step.outs)}
+        starts, counts, stride = rfgraph.reads.coordinates(step.read, step.size, step.extent)
+        dims = (1,) * first + tuple([n for _, n in step.outs])
+        place = np.zeros((), dtype=np.int64)
+        left = iter(grids[:first])
+        for j in range(len(pieces)):
+            p = pieces[j]
+            if j == k:
+                digit = starts.reshape(dims)
+            elif landing(p, plan) in outs:
+                digit = p.of(number[landing(p, plan)])
+            else:
+                digit = next(left)
+            place = place * p.size + digit
+        _, below = around(pieces, k)
+        size = prod([p.size for p in pieces])
+        index = np.broadcast_to(place, sizes)
+        word = self.table(
+            index, np.broadcast_to(counts.reshape(dims), sizes), stride * below, size
+        )
+        ops.append((word, size, 1, 1))
+        return tuple(wanted)
 
     cdef tuple expanded(self, tuple pieces, axes, dict sizes, list ops):
         """Pieces of some axes replaced by the axes themselves."""
@@ -1506,6 +1555,11 @@ cdef bint needs_coupling(Item item, Plan plan):
             if own > 1:
                 return True
     return False
+
+
+cdef object landing(Piece piece, Plan plan):
+    """The axis of the output along which a piece runs, as far as that is known; else None."""
+    return ~piece.axis if piece.axis < 0 else plan.outs.get(piece.axis)
 
 
 cdef bint any_grows(tuple pieces):
