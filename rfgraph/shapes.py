@@ -467,8 +467,12 @@ class Shapes:
         schema = schema_of(node.domain, node.op_type, node.version)
         if told or schema is None or 0 in [element for element, _ in given]:
             return told
-        found = self._inferred(node, schema, {}).get(node.outputs[k])
-        return found.tensor_type.elem_type if found is not None else 0
+        try:
+            found = self._inferred(node, schema, {}).get(node.outputs[k])
+        except MisfitError:
+            # Control flow that is written out is no longer what the operator takes.
+            return told
+        return found.tensor_type.elem_type if found is not None else told
 
     def _remember(self, node: Node, key: tuple[Any, ...]) -> None:
         """Keep the shapes of the outputs, where all are known, for other nodes of the kind."""
