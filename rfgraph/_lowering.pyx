@@ -19,9 +19,10 @@ from math import prod
 
 import numpy as np
 
-from rfgraph._core import Program
-from rfgraph.errors import ShapeError
 import rfgraph.reads
+from rfgraph._core import Program
+from rfgraph.compressed import groups_of
+from rfgraph.errors import ShapeError
 from rfgraph.reads import (
     Along,
     Elementwise,
@@ -1665,26 +1666,6 @@ def regrouped(pieces, tuple source, tuple target):
             grows = other.grows or piece.grows
             made[k - 1 : k + 1] = [Piece(piece.axis, piece.inner, size, piece.shift, grows)]
     return made
-
-
-def groups_of(tuple source, tuple target):
-    """The finest groups of consecutive axes of both shapes that have equal products."""
-    groups = []
-    i = j = 0
-    while i < len(source) or j < len(target):
-        first, second = i, j
-        left = right = 1
-        if i < len(source):
-            left, i = source[i], i + 1
-        if j < len(target):
-            right, j = target[j], j + 1
-        while left != right:
-            if left < right:
-                left, i = left * source[i], i + 1
-            else:
-                right, j = right * target[j], j + 1
-        groups.append((tuple(range(first, i)), tuple(range(second, j))))
-    return groups
 
 
 def leaves(AxisView view not None, bint local=False):
