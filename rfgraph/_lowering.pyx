@@ -381,7 +381,7 @@ cdef class Lowering:
         self.pieces, self.factors, self.views, self.plans = {}, {}, {}, {}
         self.words, self.steps, self.hows, self.templates = {}, {}, {}, {}
 
-    # ------------------------------------------------ rfgraph.flow.Interpretation
+    # ------------------------------------------------ what the walk asks for
 
     def seed(self, shape):
         """Every element sees itself; a scalar is treated as if it had one axis, of length 1."""
@@ -393,11 +393,6 @@ cdef class Lowering:
                 for a, n in enumerate(shape)
             ]
         )
-
-    def read(self, tuple view, read, source, extent):
-        """See `rfgraph.flow.Interpretation`."""
-        how = self.how(read, source, extent)
-        return view if how is None else self.through(view, how)
 
     cdef tuple through(self, tuple view, how):
         """What is seen by what reads a value with `view`; None if that is nothing."""
@@ -411,7 +406,7 @@ cdef class Lowering:
         return tuple(found)
 
     def union(self, views, extent):
-        """See `rfgraph.flow.Interpretation`."""
+        """What is seen by what reads values with all of these views."""
         cdef list found = []
         for alongs in zip(*views):
             first = alongs[0]
@@ -429,10 +424,8 @@ cdef class Lowering:
                 found.append(first)
         return tuple(found)
 
-    meet = union
-
-    def everything(self, shape, extent):
-        """See `rfgraph.flow.Interpretation`."""
+    def everything(self, shape):
+        """The view of what sees all of an input of `shape` from everywhere."""
         seed, fold = self.program.seed, self.program.fold
         return tuple(
             [self.view((new_item(fold(seed(n), 1, n, 1), ()),)) for n in shape or (1,)]
@@ -1503,7 +1496,7 @@ cdef class Walk:
                     changed = True
                     if done > rounds:
                         shape = self.flow.inputs[name] or ()
-                        after[name] = self.lowering.everything(shape, extent)
+                        after[name] = self.lowering.everything(shape)
                         full.add((inner, name))
                 self.views[inner] = after
             if not changed:
