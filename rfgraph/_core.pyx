@@ -212,6 +212,19 @@ cdef Entry* looked_up(Table* table, const int64_t* key) noexcept nogil:
         place = place + 1 if place + 1 < table.room else 0
 
 
+cdef int64_t remembered(Table* table, const int64_t* key, int64_t answer) noexcept nogil:
+    """The answer, kept under its key; what failed is not kept."""
+    cdef Entry* entry
+    if answer < 0:
+        return answer
+    entry = looked_up(table, key)
+    if entry == NULL:
+        return NO_MEMORY
+    entry.value = answer
+    table.length += 1
+    return answer
+
+
 cdef class Program:
     """Instructions, what they made, and all functions."""
 
@@ -869,14 +882,7 @@ cdef class Program:
         if not fine or not self.line(end, w.outputs, _NOTHING, 0):
             self.drop()
             return NO_MEMORY
-        o = self.finish(w.outputs)
-        if o >= 0:
-            entry = looked_up(&self.known, key)
-            if entry == NULL:
-                return NO_MEMORY
-            entry.value = o
-            self.known.length += 1
-        return o
+        return remembered(&self.known, key, self.finish(w.outputs))
 
     cdef int64_t window_of(
         self, int64_t number, int64_t function, int64_t above, int64_t below
@@ -983,13 +989,7 @@ cdef class Program:
             made = self.fold_of(a, i.above, b, i.below)
         else:
             made = self.joined(a, b, i.op == WHERE)
-        if made >= 0:
-            entry = looked_up(&self.known, key)
-            if entry == NULL:
-                return NO_MEMORY
-            entry.value = made
-            self.known.length += 1
-        return made
+        return remembered(&self.known, key, made)
 
     cdef int64_t emit(
         self, int64_t op, int64_t a, int64_t b, int64_t above, int64_t below
