@@ -5,7 +5,7 @@ import numpy as np
 
 from rfgraph._core import Program
 from rfgraph.flow import Flow
-from rfgraph.reads import Shape
+from rfgraph.reads import AxisRead, Read, Shape
 
 class Piece:
     axis: int
@@ -38,9 +38,44 @@ class Chain:
 class AxisView:
     items: tuple[Item | Chain, ...]
 
+class Step:
+    kind: int
+    size: int
+    outs: tuple[tuple[int, int], ...]
+    shift: int | None
+    is_statistic: bool
+    read: AxisRead
+
+class Plan:
+    steps: dict[int, Step]
+    places: int
+
+class Move:
+    source: Shape
+    view: Shape
+    permutation: tuple[int, ...]
+    extent: Shape
+
+SAME: int
+FOLD: int
+WINDOW: int
+
 class Lowering:
     program: Program
     def __init__(self) -> None: ...
+    def seed(self, shape: Shape) -> tuple[AxisView, ...]: ...
+    def everything(self, shape: Shape) -> tuple[AxisView, ...]: ...
+    def view(self, items: tuple[Item | Chain, ...]) -> AxisView: ...
+    def plan(self, steps: dict[int, Step]) -> Plan: ...
+    def staying(self, out: int, size: int) -> Step: ...
+    def zeros(self, size: int) -> int: ...
+    def word(self, read: AxisRead, size: int, sizes: Shape) -> int: ...
+    def broadcast(self, source: Shape, extent: Shape) -> Plan: ...
+    def place(self, read: AxisRead, word: int, size: int, sizes: Shape) -> int: ...
+    def both(self, a: AxisView, b: AxisView) -> AxisView | None: ...
+    def merged(self, items: list[Item], extent: Shape | None) -> list[Item]: ...
+    def holding_at_either(self, a: Item, b: Item) -> Item | None: ...
+    def item(self, item: Item, how: Plan | Move) -> Item | None: ...
 
 class Walk:
     views: dict[str, dict[str, tuple[AxisView, ...]]]
@@ -51,8 +86,18 @@ class Walk:
         every: int = 1000,
         rounds: int = 256,
     ) -> None: ...
+    def seen(
+        self, names: list[str], reads: list[Read], extent: Shape | None
+    ) -> dict[str, tuple[AxisView, ...]]: ...
 
+def new_item(
+    slot: int,
+    pieces: tuple[Piece, ...],
+    masks: tuple[Factor, ...] = (),
+    is_global: bool = False,
+) -> Item: ...
 def digits_at(pieces: Sequence[Piece], coordinates: Mapping[int, np.ndarray]) -> np.ndarray: ...
+def written(program: Program, factor: Factor, extent: Shape) -> np.ndarray: ...
 def regrouped(pieces: Sequence[Piece], source: Shape, target: Shape) -> list[Piece] | None: ...
 def leaves(
     view: AxisView, local: bool = False

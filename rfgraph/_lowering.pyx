@@ -31,6 +31,7 @@ from rfgraph.reads import (
     PerAxis,
     Rearrange,
     Stage,
+    Table,
     followed,
     is_same,
     is_shift,
@@ -128,7 +129,8 @@ cdef Factor new_factor(int64_t slot, tuple pieces):
     return made
 
 
-cdef Item new_item(int64_t slot, tuple pieces, tuple masks=(), bint is_global=False):
+cpdef Item new_item(int64_t slot, tuple pieces, tuple masks=(), bint is_global=False):
+    """An item, made of its attributes."""
     cdef Item made = Item.__new__(Item)
     made.slot, made.pieces, made.masks, made.is_global = slot, pieces, masks, is_global
     return made
@@ -198,7 +200,7 @@ cdef AxisView new_view(tuple items):
 # ---------------------------------------------------------------- how a value is read
 
 
-cdef enum:
+cpdef enum:
     SAME = 0
     FOLD = 1
     WINDOW = 2
@@ -229,17 +231,17 @@ cdef class Step:
         Whether these are summed up, compared or mixed.
     """
 
-    cdef int kind
-    cdef int64_t size
-    cdef tuple outs
+    cdef readonly int kind
+    cdef readonly int64_t size
+    cdef readonly tuple outs
     cdef int64_t word
     cdef int64_t place
-    cdef object shift
+    cdef readonly object shift
     cdef bint is_part
     cdef bint joins
-    cdef bint is_statistic
+    cdef readonly bint is_statistic
     # What is read, and of which shape the output is.
-    cdef object read
+    cdef readonly object read
     cdef tuple extent
     # The output's coordinates, as pieces that grow and that don't.
     cdef tuple growing
@@ -272,7 +274,7 @@ cdef class Plan:
         Whether nothing happens at all.
     """
 
-    cdef dict steps
+    cdef readonly dict steps
     cdef list changes
     cdef dict outs
     cdef dict sizes
@@ -280,7 +282,7 @@ cdef class Plan:
     cdef int part
     cdef bint is_identity
     # The axes along which something may read nothing, one bit each.
-    cdef int64_t places
+    cdef readonly int64_t places
     # What matters to views that vary along certain axes only, by these.
     cdef dict relevant
 
@@ -344,10 +346,10 @@ cdef class Template:
 cdef class Move:
     """A reshape, a permutation, a reshape."""
 
-    cdef tuple source
-    cdef tuple view
-    cdef tuple permutation
-    cdef tuple extent
+    cdef readonly tuple source
+    cdef readonly tuple view
+    cdef readonly tuple permutation
+    cdef readonly tuple extent
 
     def __init__(self, tuple source, tuple view, tuple permutation, tuple extent):
         self.source, self.view = source, view
@@ -452,7 +454,8 @@ cdef class Lowering:
             found = self.factors[key] = new_factor(slot, pieces)
         return found
 
-    cdef AxisView view(self, tuple items):
+    cpdef AxisView view(self, tuple items):
+        """The view of these items: the one there is already, if there is one."""
         cdef Item one
         cdef Chain chain
         cdef list key = []
@@ -477,7 +480,8 @@ cdef class Lowering:
             found = self.views[key] = new_view((new_item(slot, pieces, masks, is_global),))
         return found
 
-    cdef Plan plan(self, dict steps):
+    cpdef Plan plan(self, dict steps):
+        """The plan of these steps, by axis."""
         key = tuple(steps.items())
         found = self.plans.get(key)
         if found is None:
@@ -486,7 +490,7 @@ cdef class Lowering:
 
     # ------------------------------------------------ words
 
-    cdef int64_t zeros(self, int64_t size) except -1:
+    cpdef int64_t zeros(self, int64_t size) except -1:
         """A slot of 0 everywhere: what a mask begins with."""
         found = self.words.get(size)
         if found is None:
@@ -496,7 +500,7 @@ cdef class Lowering:
             self.words[size] = found
         return found
 
-    cdef int64_t word(self, read, int64_t size, tuple sizes) except -1:
+    cpdef int64_t word(self, read, int64_t size, tuple sizes) except -1:
         """The number of a progression; `sizes` are those of the output axes that it follows."""
         if isinstance(read, Along):
             begin, end = read.part or (0, sizes[0])
@@ -568,7 +572,7 @@ cdef class Lowering:
         plan = self.plan(steps)
         return None if plan.is_identity else plan
 
-    cdef Plan broadcast(self, tuple source, tuple extent):
+    cpdef Plan broadcast(self, tuple source, tuple extent):
         """The plan of elements at the same position; of an axis that is repeated, the only one."""
         cdef int64_t lead = len(extent) - len(source)
         steps = {}
@@ -585,7 +589,8 @@ cdef class Lowering:
             self.steps[key] = Step(FOLD, size, (), is_statistic)
         return self.steps[key]
 
-    cdef Step staying(self, int64_t out, int64_t size):
+    cpdef Step staying(self, int64_t out, int64_t size):
+        """An axis of this size that is read as it is, as the output's axis `out`."""
         key = SAME, out, size
         if key not in self.steps:
             self.steps[key] = Step(SAME, size, ((out, size),))
@@ -602,12 +607,13 @@ cdef class Lowering:
         sizes = tuple([extent[axis] for axis in axes])
         word = self.word(read, size, sizes)
         # The words of equal progressions are one, and so are their steps.
-        key = WINDOW, word, axes, sizes, statistic
+        beyond = (read.interior, read.open) if isinstance(read, Table) else None
+        key = WINDOW, word, axes, sizes, statistic, beyond
         if key in self.steps:
             return self.steps[key]
         made = self.steps[key] = Step(WINDOW, size, tuple(zip(axes, sizes)), statistic)
         made.word, made.read, made.extent = word, read, extent
-        place = self.program.window(self.zeros(size), word)
+        place = self.place(read, word, size, sizes)
         if not self.program.everywhere(place):
             made.place = place
         if isinstance(read, Along) and is_shift(read):
@@ -624,6 +630,10 @@ cdef class Lowering:
         made.growing = tuple([self.whole(~axis, n, True) for axis, n in made.outs])
         made.steady = tuple([self.whole(~axis, n, False) for axis, n in made.outs])
         return made
+
+    cpdef int64_t place(self, read, int64_t word, int64_t size, tuple sizes) except -1:
+        """A slot that has nothing where nothing is read along an axis."""
+        return self.program.window(self.zeros(size), word)
 
     cdef object relevant(self, AxisView view, how):
         """`how`, as far as it matters to a view."""
@@ -758,7 +768,7 @@ cdef class Lowering:
 
     # ------------------------------------------------ unions
 
-    cdef AxisView both(self, AxisView a, AxisView b):
+    cpdef AxisView both(self, AxisView a, AxisView b):
         """The union where it is one item, as a rule; else None."""
         cdef Item left, right
         if len(a.items) != 1 or len(b.items) != 1:
@@ -774,17 +784,34 @@ cdef class Lowering:
         return self.single(slot, left.pieces, (), left.is_global)
 
     cdef AxisView joined(self, items, extent):
-        """The union: items that vary with the same pieces and hold at the same places are one."""
-        cdef dict kept = {}
+        """The union: items and chains."""
         cdef dict chains = {}
-        cdef Item one
-        cdef list slots
-        cdef bint masked = False
+        cdef list found = []
         for item in items:
             if isinstance(item, Chain):
                 chains.setdefault((item.axis, item.size), []).extend(item.parts)
-                continue
-            one = item
+            else:
+                found.append(item)
+        if len(found) > 1:
+            found = self.merged(found, extent)
+        rest, alike = [], []
+        for (axis, size), parts in chains.items():
+            one_chain = self.chained(axis, size, parts)
+            if isinstance(one_chain, AxisView):
+                alike += (<AxisView> one_chain).items
+            else:
+                rest += one_chain
+        if alike:
+            return self.joined([*found, *rest, *alike], extent)
+        return self.view((*found, *rest))
+
+    cpdef list merged(self, list items, extent):
+        """Items that vary with the same pieces and hold at the same places as one, in order."""
+        cdef dict kept = {}
+        cdef Item one
+        cdef list slots
+        cdef bint masked = False
+        for one in items:
             masked = masked or bool(one.masks)
             kept.setdefault((one.pieces, one.masks, one.is_global), []).append(one.slot)
         found = []
@@ -796,16 +823,7 @@ cdef class Lowering:
             found = self.written_out(found, extent)
         if len(found) > 1:
             found.sort(key=_slot)
-        rest, alike = [], []
-        for (axis, size), parts in chains.items():
-            one_chain = self.chained(axis, size, parts)
-            if isinstance(one_chain, AxisView):
-                alike += (<AxisView> one_chain).items
-            else:
-                rest += one_chain
-        if alike:
-            return self.joined([*found, *rest, *alike], extent)
-        return self.view((*found, *rest))
+        return found
 
     cdef int64_t least(self, list slots) except -1:
         """The union of slots: by twos, so that of many short parts none is gone through often."""
@@ -858,7 +876,7 @@ cdef class Lowering:
                 return made
             items = made
 
-    cdef Item holding_at_either(self, Item a, Item b):
+    cpdef Item holding_at_either(self, Item a, Item b):
         """One for two items of which at most one mask differs."""
         if not (a.masks and b.masks):
             return a if not a.masks else b
@@ -903,7 +921,7 @@ cdef class Lowering:
 
     # ------------------------------------------------ items
 
-    cdef Item item(self, Item item, how):
+    cpdef Item item(self, Item item, how):
         """What is seen of an item; None if it is nothing at all."""
         cdef Template made = None
         cdef Factor mask
@@ -1399,6 +1417,10 @@ cdef class Walk:
         made.axis, made.parts, made.sources = axis, parts, sources
         return True
 
+    def seen(self, list names, list reads, extent):
+        """What is seen of each input by what reads `names` so."""
+        return self.gather(names, self.recipe(names, reads, extent))
+
     cdef dict gather(self, list names, Recipe recipe):
         """What is seen of each input by what is made by a recipe."""
         cdef dict found = {}
@@ -1611,6 +1633,24 @@ def digits_at(pieces, coordinates):
     for piece in pieces:
         place = place * piece.size + piece.of(coordinates[piece.axis])
     return place
+
+
+def written(program, Factor factor not None, extent):
+    """First coordinates, and last ones negated, that a value of shape `extent` has of a factor.
+
+    Of shape (2, ...), of length 1 along axes on which it doesn't vary.
+    """
+    array = np.empty((2, program.size(factor.slot)), dtype=np.int64)
+    program.write_out(factor.slot, array)
+    axes = [piece.axis for piece in factor.pieces]
+    if any([a >= b for a, b in itertools.pairwise(axes)]) or not all(
+        [piece.is_whole(extent[piece.axis]) for piece in factor.pieces]
+    ):
+        axes = sorted(set(axes))
+        sizes = [extent[axis] for axis in axes]
+        grid = dict(zip(axes, np.ogrid[tuple([slice(n) for n in sizes])]))
+        array = array[:, np.broadcast_to(digits_at(factor.pieces, grid), sizes)]
+    return array.reshape(2, *[n if a in axes else 1 for a, n in enumerate(extent)])
 
 
 def regrouped(pieces, tuple source, tuple target):

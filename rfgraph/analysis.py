@@ -18,21 +18,10 @@ import numpy as np
 import onnx
 
 from rfgraph.bounds import Bounds
-from rfgraph.closed_form import (
-    AxisField,
-    ClosedForm,
-    Field,
-    Meeting,
-    Number,
-    View,
-    axis_field,
-    measured,
-    span,
-    units_along,
-)
+from rfgraph.closed_form import AxisField, ClosedForm, Field, Meeting, Number
 from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
 from rfgraph.expansion import expand
-from rfgraph.flow import Flow, Note, forward, trace
+from rfgraph.flow import Flow, Note, forward, sources, trace
 from rfgraph.graph import Graph, Node, read
 from rfgraph.held import Filling, parsed
 from rfgraph.open_axes import OpenAxes, evaluated, fitting, tries
@@ -541,7 +530,7 @@ class Analysis:
         self._graph = graph
         self._flow = flow
         self._bounds = bounds
-        self._answers: dict[tuple[int, str, bool], Field] = {}
+        self._fields: dict[object, Field] = {}
         self._reads_of: dict[str, list[Read]] | None = None
         self._last: tuple[object, dict[str, Region]] | None = None
         self.held: Mapping[str, Any] = {}
@@ -1208,23 +1197,19 @@ class Analysis:
                     file=self.file,
                 )
             held[a] = coordinate % shape[a]
-        view = self._patterns.get(tensor, {}).get(name)
-        # Values that pass on what they see share a view, and so its answer.
-        key = (id(view), name, local)
-        if not held and key in self._answers:
-            return self._answers[key]
-        axes = []
-        for axis in range(len(self._flow.inputs[name] or ())):
-            if view is None:
-                axes.append(AxisField.nothing())
-                continue
-            found = axis_field(view, axis, local=local, at=held)
-            if found is None or found.branches:
-                found = self._measured(tensor, name, axis, local, held, found)
-            axes.append(found)
-        answer = Field(tuple(axes))
-        if not held:
-            self._answers[key] = answer
+        form = self._closed_form
+        # Values that pass on what they see share their views, and so the answer.
+        bounds = self._bounds.views.get(tensor, {}).get(name)
+        key = form.view(tensor, name), bounds, shape, local, tuple(sorted(held.items()))
+        answer = self._fields.get(key)
+        if answer is None:
+            axes = []
+            for axis in range(len(self._flow.inputs[name] or ())):
+                found = form.axis_field(tensor, name, axis, local=local, at=held)
+                if found is None or found.branches:
+                    found = self._measured(tensor, name, axis, local, held, found)
+                axes.append(found)
+            answer = self._fields[key] = Field(tuple(axes))
         return answer
 
     def _measured(
@@ -1248,8 +1233,7 @@ class Analysis:
                 lo, hi = (end.take([coordinate], axis=a) for end in (lo, hi))
         if far and not (local and near) and ((lo == 0) & (hi == size - 1))[lo <= hi].all():
             return AxisField.endless()
-        view = self._patterns[tensor][name]
-        found = measured(view, axis, (lo, hi), self.extent(tensor) or (), known)
+        found = self._closed_form.measured(tensor, name, axis, (lo, hi), known)
         return found if near or not local else replace(found, is_global=True)
 
     def fields(
@@ -1268,8 +1252,7 @@ class Analysis:
         if shape is None or not -len(shape) <= axis < len(shape):
             raise QueryError(f"'{tensor}' of shape {shape} has no axis {axis}", file=self.file)
         axis %= len(shape)
-        view = self._patterns.get(tensor, {}).get(self._input(input))
-        edges = view.edges(axis, shape[axis]) if view is not None else []
+        edges = self._closed_form.edges(tensor, self._input(input), axis)
         runs: list[tuple[range, Field]] = []
         cuts = [0, *[e for e in edges if 0 < e < shape[axis]], shape[axis]]
         for begin, end in pairwise(cuts):
@@ -1286,9 +1269,10 @@ class Analysis:
         return [
             (name, given, meeting)
             for step in self._flow.steps
-            for name in step.node.outputs
-            for given, view in self._patterns.get(name, {}).items()
-            for meeting in view.unequal
+            for name, reads in zip(step.node.outputs, step.reads, strict=False)
+            if name
+            for given, found in self._closed_form.meetings(name, sources(step.node), reads).items()
+            for meeting in found
         ]
 
     @cached_property
@@ -1363,11 +1347,7 @@ class Analysis:
         """
         name = self._input(input)
         self._known(tensor)
-        view = self._patterns.get(tensor, {}).get(name)
-        if view is None:
-            return None
-        axis = self._axis(axis, name)
-        return span(view, axis, (self._flow.inputs[name] or ())[axis], local=local)
+        return self._closed_form.span(tensor, name, self._axis(axis, name), local=local)
 
     def halo(
         self, tensor: str, input: str | None = None, axis: int = 0, local: bool = False
@@ -1410,8 +1390,7 @@ class Analysis:
         field = self.field(tensor, name, local)[axis]
         if field.is_global:
             return inf, inf
-        view = self._patterns.get(tensor, {}).get(name)
-        units = None if view is None else units_along(view, axis)
+        units = self._closed_form.units_along(tensor, name, axis)
         if units is None or isnan(field.back):
             return None
         stride = Fraction(field.stride)
@@ -1462,8 +1441,8 @@ class Analysis:
         return Explainer(self._flow, self._bounds)
 
     @cached_property
-    def _patterns(self) -> dict[str, dict[str, View]]:
-        return forward(self._flow, ClosedForm())
+    def _closed_form(self) -> ClosedForm:
+        return ClosedForm(self._flow)
 
     def _shape_of(self, tensor: str) -> Shape:
         shape = self.extent(tensor)

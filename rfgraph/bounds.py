@@ -9,12 +9,11 @@ along axes on which they don't vary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import numpy as np
 
 from rfgraph._core import NOTHING
-from rfgraph._lowering import AxisView, Factor, Item, Lowering, Walk, digits_at, leaves
+from rfgraph._lowering import AxisView, Factor, Item, Lowering, Walk, leaves, written
 from rfgraph.flow import Flow
 from rfgraph.reads import Shape
 
@@ -132,23 +131,10 @@ class Bounds:
         return best
 
     def _written(self, item: Item, extent: Shape) -> np.ndarray:
-        array = self._factor(item, extent)
+        array = written(self.program, item, extent)
         for mask in item.masks:
-            array = np.where(self._factor(mask, extent)[:1] >= NOTHING, NOTHING, array)
+            array = np.where(written(self.program, mask, extent)[:1] >= NOTHING, NOTHING, array)
         return array
-
-    def _factor(self, factor: Factor, extent: Shape) -> np.ndarray:
-        array = np.empty((2, self.program.size(factor.slot)), dtype=np.int64)
-        self.program.write_out(factor.slot, array)
-        axes = [piece.axis for piece in factor.pieces]
-        if any(a >= b for a, b in pairwise(axes)) or not all(
-            piece.is_whole(extent[piece.axis]) for piece in factor.pieces
-        ):
-            axes = sorted(set(axes))
-            sizes = [extent[axis] for axis in axes]
-            grid = dict(zip(axes, np.ogrid[tuple(slice(n) for n in sizes)], strict=True))
-            array = array[:, np.broadcast_to(digits_at(factor.pieces, grid), sizes)]
-        return array.reshape(2, *[n if a in axes else 1 for a, n in enumerate(extent)])
 
     def box(
         self, tensor: str, input: str, unit: Sequence[int], *, local: bool = False

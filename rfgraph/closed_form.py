@@ -1,7 +1,7 @@
 """Size, stride, start and centre of receptive fields, whatever the input's size.
 
-The same reads as for the bounds are interpreted on axes without end: nothing is clipped, and a
-value's view of one axis of an input is a pattern that repeats and advances (`rfgraph.patterns`).
+The same reads as for the bounds are lowered on axes without end (`rfgraph.unclipped`): nothing is
+clipped, and a value's view of one axis of an input is a few waves, which repeat and move on.
 
 The terms are those of the field: *size* input elements from *start* to the last inclusive,
 *stride* input elements between neighbouring units, *centre* ``start + (size - 1) / 2`` of unit 0
@@ -11,479 +11,36 @@ The terms are those of the field: *size* input elements from *start* to the last
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
+from itertools import product
 from math import inf, isinf, lcm, nan, prod
 from typing import overload
 
 import numpy as np
 
-from rfgraph.compressed import NOTHING, moved, placed, pulled
-from rfgraph.patterns import (
-    ENDLESS,
-    Digit,
-    Pattern,
-    equal,
-    least,
-    least_of_any,
-    listed_read,
-    one_digit,
-    over_all,
-    regrouped,
-    relabelled,
-    shifted,
-    simplified,
-    window_read,
-    without,
-)
-from rfgraph.reads import (
-    Along,
-    AxisRead,
-    Elementwise,
-    Everything,
-    Fixed,
-    PerAxis,
-    Read,
-    Rearrange,
-    Shape,
-    Table,
-    followed,
-    is_same,
-    is_shift,
-)
-
-# More terms than this are joined without regard to where they hold; fewer where it is the place
-# along a moving axis that tells them apart, as after a cyclic shift.
-_MAX_TERMS = 128
-_MAX_PLACES = 16
+from rfgraph._lowering import AxisView, Item, Walk, leaves, written
+from rfgraph._waves import ENDLESS, IRREGULAR, NOTHING, Waves
+from rfgraph.flow import Flow
+from rfgraph.reads import Read, Shape, Stage
+from rfgraph.unclipped import Digit, Unclipped, digits_of
 
 # More runs of units than this, along all axes together, are not told apart.
 _MAX_CELLS = 1 << 14
 
-
 # So many units are looked at one by one.
 _MOST_UNITS = 1 << 22
 
-# ---------------------------------------------------------------- views
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How a branch moves along an axis of the input.
-
-    Attributes
-    ----------
-    stride : Fraction
-        Input elements between neighbouring units.
-    centre : Fraction
-        Of unit 0, on the line through the mean of all units of a period.
-    ahead : int or inf
-        How far the fields reach beyond the units' own elements.
-    span : int
-        Input elements from one period of units to the next.
-    """
-
-    stride: Fraction
-    centre: Fraction
-    ahead: Number
-    span: int
-
-    @property
-    def offset(self) -> Fraction:
-        """How far the centre lies behind the middle of the units' own elements."""
-        return self.centre - (self.stride - 1) / 2
-
-
-@dataclass(frozen=True, slots=True)
-class Meeting:
-    """Branches that meet, and move differently along `axis` of the input."""
-
-    axis: int
-    paces: frozenset[Pace]
-
-    @property
-    def strides(self) -> list[Fraction]:
-        """The strides, ascending."""
-        return sorted({pace.stride for pace in self.paces})
-
-    @property
-    def misalignment(self) -> Fraction:
-        """How far the branches lie apart, in units of their longest period."""
-        offsets = [pace.offset for pace in self.paces]
-        longest = max(abs(pace.span) for pace in self.paces)
-        return (max(offsets) - min(offsets)) / longest
-
-    def __str__(self) -> str:
-        if len(self.strides) > 1:
-            return f"strides {', '.join(map(str, self.strides))} on axis {self.axis}"
-        centres = sorted({pace.centre for pace in self.paces})
-        return f"centres {', '.join(map(str, centres))} on axis {self.axis}"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Term:
-    """A pattern for each axis of the input (None: irregular), and where the term holds.
-
-    It holds where no one of `masks`, compressed arrays, has nothing. `marks` has a bit for each
-    axis of the input along which a statistic has left it no place. `is_loose` tells that the term
-    holds at some places only, too many for masks to tell which.
-    """
-
-    patterns: tuple[Pattern | None, ...]
-    masks: tuple[np.ndarray, ...] = ()
-    marks: int = 0
-    is_loose: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """What a value sees of one input: the union of `terms`.
-
-    `unequal` has what differs between the branches that meet at this value.
-    """
-
-    terms: tuple[Term, ...]
-    unequal: tuple[Meeting, ...] = ()
-
-    def edges(self, axis: int, extent: int) -> list[int]:
-        """Coordinates of the value's `axis` at which the answer may change, ascending."""
-        found: set[int] = set()
-        for term in self.terms:
-            for mask in term.masks:
-                along = np.moveaxis(mask, axis + 1, 0).reshape(mask.shape[axis + 1], -1)
-                changed = (along[1:] != along[:-1]).any(axis=1)
-                found.update((np.flatnonzero(changed) + 1).tolist())
-            for pattern in term.patterns:
-                for digit in pattern.digits if pattern is not None else ():
-                    if digit.axis == axis:
-                        found.update(range(digit.shift % digit.inner, extent, digit.inner))
-        return sorted(found)
-
-
-class ClosedForm:
-    """The interpretation of reads as closed forms, for `rfgraph.flow.forward`."""
-
-    def seed(self, shape: Shape) -> View:
-        """Every element sees itself."""
-        own = np.zeros((2, 1), dtype=np.int64)
-        return View(
-            (Term(tuple(Pattern((Digit(a, 1, n, True),), own, (1,)) for a, n in enumerate(shape))),)
-        )
-
-    def read(
-        self, view: View, read: Read, source: Shape | None, extent: Shape | None
-    ) -> View | None:
-        """See `rfgraph.flow.Interpretation`."""
-        if isinstance(read, Elementwise):
-            return _broadcast(view, source, extent)
-        if isinstance(read, Everything) or source is None or extent is None:
-            return View(_joined([_all_of(t) for t in view.terms]))
-        terms = []
-        for term in view.terms:
-            if isinstance(read, Rearrange):
-                made: Term | None = _rearranged(term, read, source, extent)
-            else:
-                made = _per_axis(term, read, source, extent)
-            if made is not None:
-                terms.append(made)
-        return View(_joined(terms)) if terms else None
-
-    def union(self, views: Sequence[View], extent: Shape | None) -> View:
-        """See `rfgraph.flow.Interpretation`."""
-        return View(_joined([term for view in views for term in view.terms]))
-
-    def meet(self, views: Sequence[View], extent: Shape | None) -> View:
-        """See `rfgraph.flow.Interpretation`."""
-        return replace(self.union(views, extent), unequal=_differences(views))
-
-    def everything(self, shape: Shape, extent: Shape | None) -> View:
-        """See `rfgraph.flow.Interpretation`."""
-        endless = Pattern((), np.full(2, ENDLESS, dtype=np.int64), ())
-        return View((Term((endless,) * len(shape)),))
-
-    def equal(self, a: View, b: View) -> bool:
-        """See `rfgraph.flow.Interpretation`."""
-        return len(a.terms) == len(b.terms) and all(
-            any(_equal_terms(term, other) for other in b.terms) for term in a.terms
-        )
-
-
-def _equal_terms(a: Term, b: Term) -> bool:
-    return (
-        a.marks == b.marks
-        and all(
-            p is q or (p and q and equal(p, q)) for p, q in zip(a.patterns, b.patterns, strict=True)
-        )
-        and len(a.masks) == len(b.masks)
-        and all(map(_equal, a.masks, b.masks))
-    )
-
-
-def _broadcast(view: View, source: Shape | None, extent: Shape | None) -> View:
-    if source is None or extent is None or len(source) == len(extent):
-        return View(view.terms) if view.unequal else view
-    lead = len(extent) - len(source)
-    axes = {axis: axis + lead for axis in range(len(source))}
-
-    def shift(pattern: Pattern | None) -> Pattern | None:
-        return None if pattern is None else relabelled(pattern, axes)
-
-    terms = [
-        Term(
-            tuple(map(shift, t.patterns)),
-            tuple(m.reshape(1, *[1] * lead, *m.shape[1:]) for m in t.masks),
-            t.marks,
-            t.is_loose,
-        )
-        for t in view.terms
-    ]
-    return View(tuple(terms))
-
-
-def _all_of(term: Term) -> Term:
-    marks = term.marks
-    patterns: list[Pattern | None] = []
-    for axis, pattern in enumerate(term.patterns):
-        if pattern is not None and pattern.digits:
-            marks |= 1 << axis
-            for k in reversed(range(len(pattern.digits))):
-                pattern = over_all(pattern, k, endless=True)
-        patterns.append(pattern)
-    return Term(tuple(patterns), (), marks, term.is_loose)
-
-
-def _rearranged(term: Term, read: Rearrange, source: Shape, extent: Shape) -> Term:
-    between = tuple(read.view[a] for a in read.permutation)
-    place = {a: b for b, a in enumerate(read.permutation)}
-
-    def move(pattern: Pattern | None) -> Pattern | None:
-        if pattern is None or not pattern.digits:
-            return pattern
-        made = regrouped(pattern, source, read.view) if source != read.view else pattern
-        if made is None:
-            return None
-        made = relabelled(made, place)
-        return regrouped(made, between, extent) if between != extent else made
-
-    masks = tuple(moved(m, read, source, extent) for m in term.masks)
-    return Term(tuple(map(move, term.patterns)), masks, term.marks, term.is_loose)
-
-
-def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Term | None:
-    masks = [pulled(m, read.axes, source, extent) for m in term.masks]
-    for r in read.axes:
-        if isinstance(r, Along) and r.part is not None:
-            o = np.arange(extent[r.axis])
-            inside = (o >= r.part[0]) & (o < r.part[1])
-            masks.append(placed(np.where(inside, 0, NOTHING)[None], (r.axis,), extent))
-    masks = [m for m in masks if (m >= NOTHING).any()]
-    if any((m >= NOTHING).all() for m in masks):
-        return None
-    marks = term.marks
-    patterns: list[Pattern | None] = []
-    for axis, pattern in enumerate(term.patterns):
-        if pattern is None:
-            patterns.append(None)
-            continue
-        made = _read_pattern(pattern, term.masks, read.axes, source, extent)
-        varied = [read.axes[a] for a in {d.axis for d in pattern.digits}]
-        mixed = any(isinstance(r, Fixed) and r.statistic for r in varied)
-        if mixed and made is not None and made.is_placeless:
-            marks |= 1 << axis
-        patterns.append(made)
-    return Term(tuple(patterns), tuple(masks), marks, term.is_loose)
-
-
-def _where(masks: Sequence[np.ndarray], axis: int, size: int) -> np.ndarray | None:
-    """The coordinates of an axis at which all masks leave something; None: all."""
-    places = None
-    for mask in masks:
-        if mask.shape[axis + 1] > 1:
-            other = tuple(a for a in range(mask.ndim) if a != axis + 1)
-            held = mask.min(axis=other) < NOTHING
-            places = held if places is None else places & held
-    return None if places is None else np.flatnonzero(places)
-
-
-def _read_pattern(
-    pattern: Pattern,
-    masks: Sequence[np.ndarray],
-    reads: Sequence[AxisRead],
-    source: Shape,
-    extent: Shape,
-) -> Pattern | None:
-    outs = [out for a in {d.axis for d in pattern.digits} for out in followed(reads[a])]
-    if len(outs) != len(set(outs)):
-        return None
-    # Digits still to be read keep the input's axis; those done get the output's, marked apart
-    # by being counted from beyond the input's axes.
-    rank = len(source)
-    made: Pattern | None = pattern
-    for axis in sorted({d.axis for d in pattern.digits}):
-        assert made is not None
-        r = reads[axis]
-        if isinstance(r, Along) and is_same(r) and extent[r.axis] == source[axis]:
-            made = relabelled(made, {axis: rank + r.axis})
-            continue
-        own = [d for d in made.digits if d.axis == axis]
-        if isinstance(r, Along) and is_shift(r) and not own[0].is_whole(source[axis]):
-            # Rows and columns of a picture stay such when tokens before them come or go.
-            made = relabelled(shifted(made, axis, r.starts[0]), {axis: rank + r.axis})
-            continue
-        if isinstance(r, Fixed) and r.count is None:
-            places = _where(masks, axis, source[axis])
-            for k in reversed(range(len(made.digits))):
-                if made.digits[k].axis == axis:
-                    made = over_all(made, k, endless=r.statistic, places=places)
-            continue
-        made = one_digit(made, axis, source[axis])
-        if made is None:
-            return None
-        if all(d.axis != axis for d in made.digits):
-            continue
-        k = [d.axis for d in made.digits].index(axis)
-        if isinstance(r, Fixed):
-            values = np.arange(r.start, r.start + (r.count or 0))
-            made = without(made, k, made.at(k, values).min(axis=k + 1))
-            continue
-        step = made.advance[k]
-        if isinstance(r, Along) or r.interior is not None:
-            along = r if isinstance(r, Along) else r.interior
-            assert along is not None
-            made = window_read(made, k, replace(along, axis=rank + along.axis), extent[along.axis])
-            if made is not None and isinstance(r, Table) and r.open and step:
-                array = made.array.copy()
-                array[0 if r.open * step < 0 else 1] = ENDLESS
-                made = Pattern(made.digits, array, made.advance)
-        else:
-            beyond = replace(r, axes=tuple(rank + a for a in r.axes))
-            made = listed_read(made, k, beyond, (*source, *extent))
-        if made is None:
-            return None
-    assert made is not None
-    return simplified(relabelled(made, {rank + a: a for a in range(len(extent))}))
-
-
-def _joined(terms: Sequence[Term]) -> tuple[Term, ...]:
-    """The terms, joined where they vary alike and hold at the same places."""
-    kept: list[Term] = []
-    for term in terms:
-        for k, other in enumerate(kept):
-            both = _join(other, term)
-            if both is not None:
-                kept[k] = both
-                break
-        else:
-            kept.append(term)
-    if len(kept) > _MAX_TERMS:
-        return _joined([Term(t.patterns, (), t.marks, True) for t in kept])
-    # What is global along all that moves says nothing of a place: it is the first to go.
-    apart = [t for t in kept if _placed_apart(t)]
-    for dropped in ([t for t in apart if _is_global(t)], apart):
-        if dropped and len(apart) > _MAX_PLACES:
-            others = [t for t in kept if t not in dropped]
-            return _joined([*others, *[Term(t.patterns, (), t.marks, True) for t in dropped]])
-    return tuple(kept)
-
-
-def _is_global(term: Term) -> bool:
-    """Whether every axis of the input along which the term moves was passed through a statistic."""
-    patterns = enumerate(term.patterns)
-    return all(term.marks >> axis & 1 for axis, p in patterns if p is not None and p.digits)
-
-
-def _placed_apart(term: Term) -> bool:
-    """Whether a mask confines the term along an axis along which one of its patterns moves."""
-    moving = {d.axis for p in term.patterns if p is not None for d in p.digits}
-    return any(mask.shape[axis + 1] > 1 for mask in term.masks for axis in moving)
-
-
-def _join(a: Term, b: Term) -> Term | None:
-    if a is b:
-        return a
-    if a.marks != b.marks:
-        return None
-    is_loose = a.is_loose or b.is_loose
-    apart = [k for k, (m, n) in enumerate(zip(a.masks, b.masks, strict=False)) if not _equal(m, n)]
-    if apart or len(a.masks) != len(b.masks):
-        # Equal patterns that hold at different places hold at both, if one mask tells them apart.
-        if not all(map(equal, a.patterns, b.patterns)):
-            return None
-        if not a.masks or not b.masks:
-            return Term(a.patterns, (), a.marks, is_loose)
-        if len(apart) > 1 or len(a.masks) != len(b.masks):
-            return None
-        masks = list(a.masks)
-        masks[apart[0]] = np.minimum(a.masks[apart[0]], b.masks[apart[0]])
-        kept = tuple(m for m in masks if (m >= NOTHING).any())
-        return Term(a.patterns, kept, a.marks, is_loose)
-    patterns: list[Pattern | None] = []
-    for p, q in zip(a.patterns, b.patterns, strict=True):
-        if p is None or q is None:
-            patterns.append(None)
-            continue
-        both = least(p, q)
-        if both is None:
-            return None
-        patterns.append(both)
-    return Term(tuple(patterns), a.masks, a.marks, is_loose)
-
-
-def _equal(m: np.ndarray, n: np.ndarray) -> bool:
-    return m is n or (m.shape == n.shape and bool((m == n).all()))
-
-
-def _differences(views: Sequence[View]) -> tuple[Meeting, ...]:
-    """What the strides and places of branches that meet differ in.
-
-    Branches of one stride belong together if their centres agree, or, as in a causal network,
-    the last elements that they see.
-    """
-    found = []
-    for axis in range(len(views[0].terms[0].patterns)):
-        branches = {paces for paces in (_paces(view, axis) for view in views) if paces}
-        every: frozenset[Pace] = frozenset().union(*branches)
-        alike = [
-            {frozenset(map(of, paces)) for paces in branches}
-            for of in (
-                lambda pace: (pace.stride, pace.centre),
-                lambda pace: (pace.stride, pace.ahead),
-            )
-        ]
-        if all(len(kinds) > 1 for kinds in alike):
-            found.append(Meeting(axis, every))
-    return tuple(found)
-
-
-def _paces(view: View, axis: int) -> frozenset[Pace]:
-    """Of the local terms that move, united where they vary alike.
-
-    None where the place along an axis decides which terms hold: no line runs through them all.
-    """
-    patterns = []
-    for term in view.terms:
-        pattern = term.patterns[axis]
-        if pattern is None or term.marks >> axis & 1:
-            continue
-        if term.is_loose or _placed_apart(term):
-            return frozenset()
-        pattern = _by_unit(pattern, axis, term)
-        if pattern is not None and pattern.slope() and not pattern.is_open:
-            patterns.append(pattern)
-    paces = set()
-    for pattern in _united(patterns):
-        field = _field(pattern, {})
-        if field.size:
-            span = max(map(abs, pattern.advance))
-            paces.add(Pace(Fraction(field.stride), Fraction(field.centre), field.ahead, span))
-    return frozenset(paces)
-
-
-# ---------------------------------------------------------------- answers
-
-
+# First and last coordinates may be infinite.
 Number = int | Fraction | float
+
+# What is seen of an input: one view for each of its axes.
+View = tuple[AxisView, ...]
+
+# ---------------------------------------------------------------- fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,12 +117,13 @@ class AxisField:
         >>> field.size, field.start, field.centre, field.back, field.ahead
         (2, -1, Fraction(-1, 4), 1, 1)
         """
-        array = np.array([[lo for lo, _ in phases], [-hi for _, hi in phases]], dtype=float)
-        array = np.where(np.isinf(array), ENDLESS, array).astype(np.int64)
-        array[:, array[0] > -array[1]] = NOTHING
-        advance = Fraction(stride) * len(phases)
-        digit = Digit(0, 1, len(phases), True)
-        return _field(Pattern((digit,), array, (int(advance),)), {})
+        waves = Waves()
+        period = len(phases)
+        firsts = [ENDLESS if lo == -inf else int(lo) if lo <= hi else NOTHING for lo, hi in phases]
+        lasts = [ENDLESS if hi == inf else -int(hi) if lo <= hi else NOTHING for lo, hi in phases]
+        advance = int(Fraction(stride) * period)
+        slot = waves.listed((period,), (advance,), firsts, lasts)
+        return _figures(waves, slot, (Digit(0, 1, period, 0, True),), {})
 
     @property
     def is_past(self) -> bool:
@@ -632,214 +190,688 @@ class Field(Sequence[AxisField]):
         return iter(self.axes)
 
 
-def axis_field(
-    view: View, axis: int, *, local: bool, at: Mapping[int, int] | None = None
-) -> AxisField | None:
-    """The closed form along one axis of the input; None where there is none.
+# ---------------------------------------------------------------- branches that meet
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a branch moves along an axis of the input.
+
+    Attributes
+    ----------
+    stride : Fraction
+        Input elements between neighbouring units.
+    centre : Fraction
+        Of unit 0, on the line through the mean of all units of a period.
+    ahead : int or inf
+        How far the fields reach beyond the units' own elements.
+    span : int
+        Input elements from one period of units to the next.
+    """
+
+    stride: Fraction
+    centre: Fraction
+    ahead: Number
+    span: int
+
+    @property
+    def offset(self) -> Fraction:
+        """How far the centre lies behind the middle of the units' own elements."""
+        return self.centre - (self.stride - 1) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Branches that meet, and move differently along `axis` of the input."""
+
+    axis: int
+    paces: frozenset[Pace]
+
+    @property
+    def strides(self) -> list[Fraction]:
+        """The strides, ascending."""
+        return sorted({pace.stride for pace in self.paces})
+
+    @property
+    def misalignment(self) -> Fraction:
+        """How far the branches lie apart, in units of their longest period."""
+        offsets = [pace.offset for pace in self.paces]
+        longest = max(abs(pace.span) for pace in self.paces)
+        return (max(offsets) - min(offsets)) / longest
+
+    def __str__(self) -> str:
+        if len(self.strides) > 1:
+            return f"strides {', '.join(map(str, self.strides))} on axis {self.axis}"
+        centres = sorted({pace.centre for pace in self.paces})
+        return f"centres {', '.join(map(str, centres))} on axis {self.axis}"
+
+
+# ---------------------------------------------------------------- all values
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A part of a view: a wave, and the units of which it holds.
+
+    Attributes
+    ----------
+    slot : int
+        The wave's number.
+    digits : tuple of Digit
+        What it varies with.
+    masks : tuple of ndarray of bool
+        It holds where all of these do: of the value's rank, of length 1 where they don't vary.
+    confined : tuple of (int, int, int)
+        Axes of the value, and the coordinates, first and past the last, to which it is confined.
+    is_global : bool
+        Whether a statistic has left it no place along the axis of the input.
+    is_loose : bool
+        Whether it holds at some places only, too many to tell which.
+    """
+
+    slot: int
+    digits: tuple[Digit, ...]
+    masks: tuple[np.ndarray, ...] = ()
+    confined: tuple[tuple[int, int, int], ...] = ()
+    is_global: bool = False
+    is_loose: bool = False
+
+    @cached_property
+    def axes(self) -> set[int]:
+        """The axes of the value along which it does not hold everywhere."""
+        axes = {axis for axis, _, _ in self.confined}
+        axes.update(a for mask in self.masks for a, size in enumerate(mask.shape) if size > 1)
+        return axes
+
+    def where(self, axis: int) -> np.ndarray | None:
+        """The coordinates of an axis of the value at which it holds anywhere; None: all."""
+        places = None
+        for a, begin, end in self.confined:
+            if a == axis:
+                places = np.arange(begin, end)
+        for mask in self.masks:
+            if mask.shape[axis] > 1:
+                others = tuple(a for a in range(mask.ndim) if a != axis)
+                held = np.flatnonzero(mask.any(axis=others))
+                places = held if places is None else np.intersect1d(places, held)
+        return places
+
+    def holds_at(self, axis: int, coordinate: int) -> bool:
+        """Whether it holds anywhere at one coordinate of an axis of the value."""
+        places = self.where(axis)
+        return places is None or coordinate in places
+
+    def edges(self, axis: int) -> set[int]:
+        """Coordinates of an axis of the value at which what holds may change."""
+        found = {end for a, *ends in self.confined if a == axis for end in ends}
+        for mask in self.masks:
+            along = np.moveaxis(mask, axis, 0).reshape(mask.shape[axis], -1)
+            changed = (along[1:] != along[:-1]).any(axis=1)
+            found.update((np.flatnonzero(changed) + 1).tolist())
+        return found
+
+    @property
+    def first(self) -> dict[int, int]:
+        """The first place at which it holds, along axes along which it does not everywhere."""
+        found = {}
+        for axis in sorted(self.axes):
+            places = self.where(axis)
+            if places is not None and len(places):
+                found[axis] = int(places[0])
+        return found
+
+
+class ClosedForm:
+    """Closed forms of all values.
 
     Parameters
     ----------
-    view : View
-        The value's view of the input.
-    axis : int
-        Axis of the input.
-    local : bool
-        Leave out what is global along this axis, if anything else is left.
-    at : mapping of int to int, optional
-        Coordinates of the value to hold fixed: ``{1: 0}`` for channel 0.
-
-    Returns
-    -------
-    AxisField or None
-        With `branches` the other figures are missing: `measured` has them.
+    flow : Flow
+        The steps of a model.
     """
-    terms = list(view.terms)
-    for a, coordinate in (at or {}).items():
-        terms = [t for t in terms if _holds(t, a, coordinate)]
-    if not terms:
-        return AxisField.nothing()
-    if local:
-        near = [t for t in terms if not t.marks >> axis & 1]
-        if any(_is_endless(t, axis) for t in near or terms):
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._lowering = Unclipped()
+        self._waves = self._lowering.waves
+        self._walk = Walk(flow, self._lowering)
+        self._walk.run()
+        self._terms: dict[tuple[AxisView, Shape], list[Term]] = {}
+        self._plain: dict[object, AxisField] = {}
+        self._found_paces: dict[tuple[View, int], frozenset[Pace]] = {}
+
+    def view(self, tensor: str, input: str) -> View | None:
+        """What a value sees of an input; None if that is nothing."""
+        found: View | None = self._walk.views.get(tensor, {}).get(input)
+        return found
+
+    def terms(self, tensor: str, input: str, axis: int) -> list[Term]:
+        """What a value sees along one axis of an input."""
+        view = self.view(tensor, input)
+        return [] if view is None else self._of(view[axis], self._flow.shape(tensor) or ())
+
+    def _of(self, view: AxisView, extent: Shape) -> list[Term]:
+        found = self._terms.get((view, extent))
+        if found is None:
+            found = self._terms[view, extent] = [
+                Term(
+                    item.slot,
+                    digits_of(item),
+                    tuple(
+                        written(self._lowering.program, mask, extent)[0] < NOTHING
+                        for mask in item.masks
+                    ),
+                    tuple((a, begin, end) for a, begin, end, _ in confined),
+                    item.is_global,
+                    item.slot != IRREGULAR and self._waves[item.slot].is_loose,
+                )
+                for item, confined in leaves(view)
+            ]
+        return found
+
+    # ------------------------------------------------ one axis
+
+    def axis_field(
+        self, tensor: str, input: str, axis: int, *, local: bool, at: Mapping[int, int]
+    ) -> AxisField | None:
+        """The closed form along one axis of the input; None where there is none.
+
+        Parameters
+        ----------
+        tensor, input : str
+            The value, and the input.
+        axis : int
+            Axis of the input.
+        local : bool
+            Leave out what is global along this axis, if anything else is left.
+        at : mapping of int to int
+            Coordinates of the value to hold fixed: ``{1: 0}`` for channel 0.
+
+        Returns
+        -------
+        AxisField or None
+            With `branches` the other figures are missing: `measured` has them.
+        """
+        view = self.view(tensor, input)
+        if view is None:
+            return AxisField.nothing()
+        extent = self._flow.shape(tensor) or ()
+        along = view[axis].items
+        if len(along) == 1 and not at and isinstance(along[0], Item) and not along[0].masks:
+            item = along[0]
+            if all(digit.inner == 1 for digit in item.pieces):
+                known = self._of_one(item.slot, digits_of(item))
+                return (
+                    replace(known, is_global=True) if known and local and item.is_global else known
+                )
+        terms = self._of(view[axis], extent)
+        for a, coordinate in at.items():
+            terms = [term for term in terms if term.holds_at(a, coordinate)]
+        if not terms:
+            return AxisField.nothing()
+        if local:
+            near = [term for term in terms if not term.is_global]
+            if any(self._is_endless(term.slot) for term in near or terms):
+                return AxisField.endless()
+            known = self._summary(near or terms, extent, view, axis, at)
+            return known if near or known is None else replace(known, is_global=True)
+        if any(self._is_endless(term.slot) for term in terms):
             return AxisField.endless()
-        known = _summary(near or terms, axis, at or {})
-        return known if near or known is None else replace(known, is_global=True)
-    if any(_is_endless(t, axis) for t in terms):
-        return AxisField.endless()
-    return _summary(terms, axis, at or {})
+        return self._summary(terms, extent, view, axis, at)
+
+    def measured(
+        self,
+        tensor: str,
+        input: str,
+        axis: int,
+        ends: tuple[np.ndarray, np.ndarray],
+        known: AxisField | None,
+    ) -> AxisField:
+        """The field where there is no closed form: what units away from the borders see.
+
+        Parameters
+        ----------
+        tensor, input : str
+            The value, and the input.
+        axis : int
+            Axis of the input.
+        ends : (ndarray, ndarray)
+            Bounds of the units along the axis, compressed; ``lo > hi`` of those that don't count.
+        known : AxisField or None
+            The branches, if these are known.
+        """
+        lo, hi = ends
+        seen = lo <= hi
+        if not seen.any():
+            return AxisField.nothing()
+        # At a border fields are cut off: there the first or the last of all elements are seen.
+        inner = seen & (lo > lo[seen].min()) & (hi < hi[seen].max())
+        inner = inner if inner.any() else seen
+        widths = (hi - lo + 1)[inner]
+        largest, smallest = int(widths.max()), int(widths.min())
+        start = int(lo[seen].reshape(-1)[0])
+        if known is None:
+            return AxisField(largest, nan, start, _centre(start, largest), smallest, irregular=True)
+        back: Number = nan
+        ahead: Number = nan
+        own = self._own(tensor, input, axis, known.stride)
+        if own is not None:
+            before, behind = own[0] - lo, hi - own[1]
+            inner = np.broadcast_to(inner, before.shape)
+            back, ahead = int(before[inner].max()), int(behind[inner].max())
+        return replace(known, size=largest, smallest=smallest, back=back, ahead=ahead)
+
+    def span(
+        self, tensor: str, input: str, axis: int, *, local: bool
+    ) -> tuple[Number, Number] | None:
+        """The first and the last coordinate that the units of a value see, borders not clipped.
+
+        Units that see nothing of the axis don't count, unless there are very many. None where there
+        is no closed form, or it is not known where it holds, or nothing is seen; parameters as of
+        `axis_field`.
+        """
+        size = (self._flow.inputs[input] or ())[axis]
+        ends: list[tuple[int, int]] = []
+        for term in self.terms(tensor, input, axis):
+            if local and term.is_global:
+                continue
+            # Of what holds at places that are not known any unit might be the first.
+            if term.slot == IRREGULAR or term.is_loose:
+                return None
+            periods = self._waves[term.slot].periods
+            values: list[Sequence[int]] = []
+            for period, digit in zip(periods, term.digits, strict=True):
+                places = term.where(digit.axis)
+                if places is not None:
+                    values.append(np.unique(digit.of(places)).tolist())
+                elif prod(periods) * digit.size <= _MOST_UNITS:
+                    values.append(range(digit.size))
+                else:
+                    # What lies between the first and the last period reaches less far.
+                    values.append(_extremes(digit.size, period))
+            firsts, lasts = self._waves.at(term.slot, values)
+            seen = [(lo, hi) for lo, hi in zip(firsts, lasts, strict=True) if lo < size and hi <= 0]
+            if seen:
+                ends.append((min(lo for lo, _ in seen), min(hi for _, hi in seen)))
+        if not ends:
+            return None
+        return min(_number(lo) for lo, _ in ends), max(-_number(hi) for _, hi in ends)
+
+    def units_along(self, tensor: str, input: str, axis: int) -> int | None:
+        """How many units a value has along the axis of the input; None where terms differ in it."""
+        counts = set()
+        view = self.view(tensor, input)
+        if view is None:
+            return None
+        for term in self.terms(tensor, input, axis):
+            slot, digits = self._by_unit(term.slot, term.digits, axis, view)
+            if slot == IRREGULAR:
+                return None
+            advances = self._waves[slot].advances
+            moving = [d for d, by in zip(digits, advances, strict=True) if d.grows and by]
+            if moving:
+                counts.add(min(moving, key=lambda digit: digit.inner).size)
+        return counts.pop() if len(counts) == 1 else None
+
+    def edges(self, tensor: str, input: str, axis: int) -> list[int]:
+        """Coordinates of the value's `axis` at which the answer may change, ascending."""
+        extent = self._flow.shape(tensor) or ()
+        found: set[int] = set()
+        for along in self.view(tensor, input) or ():
+            for term in self._of(along, extent):
+                found |= term.edges(axis)
+                for digit in term.digits:
+                    if digit.axis == axis:
+                        found.update(range(digit.shift % digit.inner, extent[axis], digit.inner))
+        return sorted(found)
+
+    # ------------------------------------------------ branches that meet
+
+    def meetings(
+        self, tensor: str, names: Sequence[str], reads: Sequence[Read]
+    ) -> dict[str, list[Meeting]]:
+        """Where branches meet in a value that move differently, by input.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        names : sequence of str
+            What its node reads.
+        reads : sequence of Read
+            How the value reads these.
+        """
+        by_origin: dict[object, list[Read]] = {}
+        for read in reads:
+            by_origin.setdefault(_origin(read.source, names), []).append(read)
+        if len(by_origin) < 2:
+            return {}
+        extent = self._flow.shape(tensor)
+        branches: dict[str, list[View]] = {}
+        for own in by_origin.values():
+            for name, view in self._walk.seen(list(names), own, extent).items():
+                branches.setdefault(name, []).append(view)
+        found = {}
+        for name, views in branches.items():
+            differing = self._differences(views, extent or ())
+            if differing:
+                found[name] = differing
+        return found
+
+    def _differences(self, views: Sequence[View], extent: Shape) -> list[Meeting]:
+        """What the strides and places of branches that meet differ in.
+
+        Branches of one stride belong together if their centres agree, or, as in a causal network,
+        the last elements that they see.
+        """
+        found: list[Meeting] = []
+        if len(set(views)) < 2:
+            return found
+        for axis in range(len(views[0])):
+            branches = {paces for paces in (self._paces(v, axis, extent) for v in views) if paces}
+            every: frozenset[Pace] = frozenset().union(*branches)
+            alike = [
+                {frozenset(map(of, paces)) for paces in branches}
+                for of in (
+                    lambda pace: (pace.stride, pace.centre),
+                    lambda pace: (pace.stride, pace.ahead),
+                )
+            ]
+            if all(len(kinds) > 1 for kinds in alike):
+                found.append(Meeting(axis, every))
+        return found
+
+    def _paces(self, view: View, axis: int, extent: Shape) -> frozenset[Pace]:
+        """Of the local terms that move, united where they vary alike.
+
+        None where the place along an axis decides which terms hold: no line runs through them all.
+        """
+        key = view, axis
+        if key not in self._found_paces:
+            self._found_paces[key] = self._made_paces(view, axis, extent)
+        return self._found_paces[key]
+
+    def _made_paces(self, view: View, axis: int, extent: Shape) -> frozenset[Pace]:
+        known = []
+        moving = {d.axis for along in view for item, _ in leaves(along) for d in item.pieces}
+        for term in self._of(view[axis], extent):
+            if term.slot == IRREGULAR or term.is_global:
+                continue
+            if term.is_loose or moving & term.axes:
+                return frozenset()
+            slot, digits = self._by_unit(term.slot, term.digits, axis, view)
+            if slot != IRREGULAR and self._slope(slot, digits) and not self._waves[slot].is_open:
+                known.append((slot, digits))
+        paces = set()
+        for slot, digits in self._united(known):
+            field = self._field(slot, digits, {})
+            if field.size:
+                span = max(map(abs, self._waves[slot].advances))
+                paces.add(Pace(Fraction(field.stride), Fraction(field.centre), field.ahead, span))
+        return frozenset(paces)
+
+    # ------------------------------------------------ waves
+
+    def _is_endless(self, slot: int) -> bool:
+        """Whether some unit sees all of the axis, however long it is."""
+        return slot != IRREGULAR and self._waves[slot].is_endless
+
+    def _is_list(self, slot: int, digits: Sequence[Digit]) -> bool:
+        """Whether it lists the coordinates of an axis that grows, and does not advance."""
+        wave = self._waves[slot]
+        return any(
+            digit.grows and digit.last and not advance and period > 1
+            for digit, period, advance in zip(digits, wave.periods, wave.advances, strict=True)
+        )
+
+    def _slope(self, slot: int, digits: Sequence[Digit]) -> Fraction:
+        return _slope(self._waves, slot, digits)
+
+    def _of_one(self, slot: int, digits: tuple[Digit, ...]) -> AxisField | None:
+        """The field of units that all see one wave."""
+        if slot == IRREGULAR or self._is_list(slot, digits):
+            return None
+        return AxisField.endless() if self._is_endless(slot) else self._field(slot, digits, {})
+
+    def _field(self, slot: int, digits: tuple[Digit, ...], first: Mapping[int, int]) -> AxisField:
+        if first and any(digit.axis in first for digit in digits):
+            return _figures(self._waves, slot, digits, first)
+        # Rows and columns have the same figures.
+        key = slot, tuple([(digit.inner, digit.size, digit.grows, digit.shift) for digit in digits])
+        found = self._plain.get(key)
+        if found is None:
+            found = self._plain[key] = _figures(self._waves, slot, digits, {})
+        return found
+
+    def _by_unit(
+        self, slot: int, digits: tuple[Digit, ...], axis: int, view: View
+    ) -> tuple[int, tuple[Digit, ...]]:
+        """The wave over neighbouring units: upper digits alone become whole coordinates.
+
+        They stay digits where another axis of the input moves with the lower ones: the rows of
+        tokens are as far apart as the rows of the picture, not a row's length less.
+        """
+        for digit in digits:
+            if slot != IRREGULAR and digit.inner > 1:
+                others = (
+                    other
+                    for k, along in enumerate(view)
+                    if k != axis
+                    for item, _ in leaves(along)
+                    for other in item.pieces
+                )
+                if not any(o.axis == digit.axis and o.inner < digit.inner for o in others):
+                    length = digit.inner * digit.size
+                    slot, digits = self._lowering.one_digit(slot, digits, digit.axis, length)
+        return slot, digits
+
+    def _united(
+        self, known: Sequence[tuple[int, tuple[Digit, ...]]]
+    ) -> list[tuple[int, tuple[Digit, ...]]]:
+        """The waves, united where they move on at the same pace."""
+        found: list[tuple[int, tuple[Digit, ...]]] = []
+        for slot, digits in dict.fromkeys(known):
+            for k, (other, others) in enumerate(found):
+                every = tuple(sorted({*digits, *others}, key=lambda d: (d.axis, -d.inner)))
+                both = self._waves.least(other, slot, others, digits, every)
+                if both is not None and both[0] != IRREGULAR:
+                    found[k] = both
+                    break
+            else:
+                found.append((slot, digits))
+        return found
+
+    def _held(
+        self, slot: int, digits: tuple[Digit, ...], at: Mapping[int, int]
+    ) -> tuple[int, tuple[Digit, ...]]:
+        """The wave with some of the value's coordinates fixed."""
+        for digit in digits:
+            if digit.axis in at and digit in digits:
+                k = digits.index(digit)
+                others = digits[:k] + digits[k + 1 :]
+                value = digit.of(at[digit.axis])
+                slot, digits = self._waves.joined_over(slot, k, others, [value])
+        return slot, digits
+
+    def _summary(
+        self,
+        terms: Sequence[Term],
+        extent: Shape,
+        view: View,
+        axis: int,
+        at: Mapping[int, int],
+    ) -> AxisField | None:
+        """The figures of the units of which `terms` hold."""
+        known = []
+        for term in terms:
+            if term.slot == IRREGULAR:
+                return None
+            slot, digits = self._held(term.slot, term.digits, at)
+            slot, digits = self._by_unit(slot, digits, axis, view)
+            if slot == IRREGULAR or self._is_list(slot, digits):
+                return None
+            known.append((slot, digits))
+        if len(terms) == 1:
+            return self._field(*known[0], terms[0].first)
+        moving = {digit.axis for _, digits in known for digit in digits if digit.grows}
+        if any(moving & term.axes for term in terms):
+            # What differs with the place along the axis itself is told of the units as they are.
+            firsts = [term.first for term in terms]
+            fields = [self._field(*own, first) for own, first in zip(known, firsts, strict=True)]
+            begins = [
+                (sum(first.values()), field.start)
+                for field, first in zip(fields, firsts, strict=True)
+                if field.size
+            ]
+            return _branched(fields, min(begins, default=(0, nan))[1])
+        cells = _cells(terms, at, extent) or [list(range(len(terms)))]
+        figures = []
+        is_branched = False
+        for cell in cells:
+            united = self._united([known[k] for k in cell])
+            is_branched = is_branched or len(united) > 1
+            figures += [self._field(*one, {}) for one in united]
+        found = [field for field in dict.fromkeys(figures) if field.size]
+        start = min((f.start for f in found), default=nan)
+        if is_branched or len({f.stride for f in found}) > 1:
+            return _branched(found, start)
+        if len(found) < 2:
+            return found[0] if found else AxisField.nothing()
+        return AxisField(
+            max(f.size for f in found),
+            found[0].stride,
+            start,
+            _mean([f.centre for f in found]),
+            min(f.smallest for f in found),
+            max(f.back for f in found),
+            max(f.ahead for f in found),
+            _together([f.phases for f in found], found[0].stride),
+        )
+
+    def _own(
+        self, tensor: str, input: str, axis: int, stride: Number
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The first and the last of every unit's own elements, compressed.
+
+        None where the value can't be laid over the input.
+        """
+        view = self.view(tensor, input)
+        if view is None or not stride > 0:
+            return None
+        moving = set()
+        for term in self.terms(tensor, input, axis):
+            slot, digits = term.slot, term.digits
+            if slot != IRREGULAR:
+                slot, digits = self._by_unit(slot, digits, axis, view)
+            if slot != IRREGULAR:
+                for digit, by in zip(digits, self._waves[slot].advances, strict=True):
+                    if digit.grows and by:
+                        moving.add((digit, self._slope(slot, digits)))
+        if len(moving) != 1:
+            return None
+        ((digit, slope),) = moving
+        if slope != stride:
+            return None
+        extent = self._flow.shape(tensor) or ()
+        unit = digit.of(np.arange(extent[digit.axis]))
+        first = (unit * slope.numerator) // slope.denominator
+        last = -(-((unit + 1) * slope.numerator) // slope.denominator) - 1
+        dims = [-1 if a == digit.axis else 1 for a in range(len(extent))]
+        return first.reshape(dims), last.reshape(dims)
 
 
-def measured(
-    view: View | None,
-    axis: int,
-    ends: tuple[np.ndarray, np.ndarray],
-    extent: Shape,
-    known: AxisField | None,
+# ---------------------------------------------------------------- figures
+
+
+def _slope(waves: Waves, slot: int, digits: Sequence[Digit]) -> Fraction:
+    """Input elements per step of the finest digit that grows and moves it; 0 if none does."""
+    wave = waves[slot]
+    for k in sorted(range(len(digits)), key=lambda k: digits[k].inner):
+        if digits[k].grows and wave.advances[k]:
+            return Fraction(wave.advances[k], wave.periods[k])
+    return Fraction(0)
+
+
+def _figures(
+    waves: Waves, slot: int, digits: tuple[Digit, ...], first: Mapping[int, int]
 ) -> AxisField:
-    """The field where there is no closed form: what units away from the borders see.
-
-    Parameters
-    ----------
-    view : View or None
-        The value's view of the input, for how far units are from their own elements.
-    axis : int
-        Axis of the input.
-    ends : (ndarray, ndarray)
-        Bounds of the units along the axis, compressed; ``lo > hi`` of those that don't count.
-    extent : tuple of int
-        The value's shape.
-    known : AxisField or None
-        The branches, if these are known.
-    """
-    lo, hi = ends
-    seen = lo <= hi
-    if not seen.any():
+    """The figures of a wave, for one period of units from the coordinates `first` on."""
+    wave = waves[slot]
+    slope = _slope(waves, slot, digits)
+    # The first of a unit's own elements, in parts of an element.
+    parts = lcm(*(n for n, digit in zip(wave.periods, digits, strict=True) if digit.grows))
+    values: list[Sequence[int]] = []
+    paces = []
+    for digit, period, advance in zip(digits, wave.periods, wave.advances, strict=True):
+        if digit.grows:
+            begin = digit.of(first.get(digit.axis, max(digit.shift, 0)))
+            values.append(range(begin, begin + period))
+            paces.append(advance * parts // period)
+        else:
+            values.append(_extremes(digit.size, period))
+            paces.append(0)
+    firsts, lasts = waves.at(slot, values)
+    if paces and any(paces):
+        owns = [
+            sum(pace * value for pace, value in zip(paces, place, strict=True))
+            for place in product(*values)
+        ]
+    else:
+        owns = [0] * len(firsts)
+    seen = [
+        (lo, -minus_hi, own)
+        for lo, minus_hi, own in zip(firsts, lasts, owns, strict=True)
+        if lo < NOTHING
+    ]
+    if not seen:
         return AxisField.nothing()
-    # At a border fields are cut off: there the first or the last of all elements are seen.
-    inner = seen & (lo > lo[seen].min()) & (hi < hi[seen].max())
-    inner = inner if inner.any() else seen
-    widths = (hi - lo + 1)[inner]
-    largest, smallest = int(widths.max()), int(widths.min())
-    start = int(lo[seen].reshape(-1)[0])
-    if known is None:
-        return AxisField(largest, nan, start, _centre(start, largest), smallest, irregular=True)
+    before = any(lo <= ENDLESS for lo, _, _ in seen)
+    behind = any(hi >= -ENDLESS for _, hi, _ in seen)
+    sizes = [hi - lo + 1 for lo, hi, _ in seen if lo > ENDLESS and hi < -ENDLESS]
+    size: Number = max(sizes) if len(sizes) == len(seen) else inf
+    smallest: Number = 0 if len(seen) < len(firsts) else min(sizes) if sizes else inf
+    centre: Number = nan
+    if not before and not behind:
+        # In parts of half an element.
+        middles = sum((lo + hi) * parts - 2 * own for lo, hi, own in seen)
+        centre = _plain(Fraction(middles, 2 * parts * len(seen)))
     back: Number = nan
     ahead: Number = nan
-    own = _own(view, axis, known.stride, lo.ndim, extent)
-    if own is not None:
-        before, behind = own[0] - lo, hi - own[1]
-        inner = np.broadcast_to(inner, before.shape)
-        back, ahead = int(before[inner].max()), int(behind[inner].max())
-    return replace(known, size=largest, smallest=smallest, back=back, ahead=ahead)
+    if slope > 0:
+        on = int(slope * parts)
+        back = inf if before else max(own // parts - lo for lo, _, own in seen)
+        ahead = inf if behind else max(hi + -(own + on) // parts + 1 for _, hi, own in seen)
+    phases = _phases(digits, values, firsts, lasts)
+    start = next(begin for begin, end in phases if begin <= end)
+    stride = _plain(slope)
+    return AxisField(size, stride, start, centre, smallest, back, ahead, phases)
 
 
-def span(view: View, axis: int, size: int, *, local: bool) -> tuple[Number, Number] | None:
-    """The first and the last coordinate that the units of a value see, borders not clipped.
-
-    Units that see nothing of the axis, of length `size`, don't count, unless there are very many.
-    None where there is no closed form, or nothing is seen; parameters as of `axis_field`.
-    """
-    terms = [t for t in view.terms if not (local and t.marks >> axis & 1)]
-    ends: list[tuple[Number, Number]] = []
-    for term in terms:
-        pattern = term.patterns[axis]
-        if pattern is None:
-            return None
-        for k, digit in enumerate(pattern.digits):
-            places = _where(term.masks, digit.axis, digit.size)
-            if places is None and pattern.array.size * digit.size <= _MOST_UNITS:
-                values = np.arange(digit.size)
-            elif places is None:
-                # What lies between the first and the last period reaches less far.
-                period = np.arange(min(pattern.array.shape[k + 1], digit.size))
-                values = np.concatenate([period, digit.size - 1 - period])
-            else:
-                values = np.unique(digit.of(places))
-            pattern = Pattern(pattern.digits, pattern.at(k, values), pattern.advance)
-        lo, minus_hi = pattern.array.reshape(2, -1)
-        seen = (lo < size) & (minus_hi <= 0)
-        if seen.any():
-            ends.append((_number(lo[seen].min()), -_number(minus_hi[seen].min())))
-    if not ends:
-        return None
-    return min(lo for lo, _ in ends), max(hi for _, hi in ends)
-
-
-def units_along(view: View, axis: int) -> int | None:
-    """How many units a value has along the axis of the input; None where terms differ in it."""
-    counts = set()
-    for term in view.terms:
-        pattern = term.patterns[axis]
-        pattern = pattern and _by_unit(pattern, axis, term)
-        if pattern is None:
-            return None
-        moving = [d for k, d in enumerate(pattern.digits) if d.grows and pattern.advance[k]]
-        if moving:
-            counts.add(min(moving, key=lambda digit: digit.inner).size)
-    return counts.pop() if len(counts) == 1 else None
-
-
-def _number(end: np.int64) -> Number:
-    return -inf if end <= ENDLESS else int(end)
-
-
-def _is_endless(term: Term, axis: int) -> bool:
-    """Whether some unit sees all of the axis, however long it is."""
-    pattern = term.patterns[axis]
-    return pattern is not None and bool((pattern.array <= ENDLESS).all(axis=0).any())
-
-
-def _holds(term: Term, axis: int, coordinate: int) -> bool:
-    """Whether the term holds anywhere at `coordinate` of the value's `axis`."""
-    for mask in term.masks:
-        if mask.shape[axis + 1] > 1 and (mask.take(coordinate, axis=axis + 1) >= NOTHING).all():
-            return False
-    return True
-
-
-def _summary(terms: Sequence[Term], axis: int, at: Mapping[int, int]) -> AxisField | None:
-    """The figures of the units of which `terms` hold."""
-    patterns: list[Pattern] = []
-    for term in terms:
-        pattern = term.patterns[axis]
-        pattern = pattern and _by_unit(_held(pattern, at), axis, term)
-        if pattern is None or pattern.is_list:
-            return None
-        patterns.append(pattern)
-    moving = {digit.axis for pattern in patterns for digit in pattern.digits if digit.grows}
-    firsts = [_first_unit(term) for term in terms]
-    if len(terms) == 1:
-        return _field(patterns[0], firsts[0])
-    if any(moving & first.keys() for first in firsts):
-        # What differs with the place along the axis itself is told of the units as they are.
-        fields = [_field(*item) for item in zip(patterns, firsts, strict=True)]
-        begins = [
-            (sum(first.values()), field.start)
-            for field, first in zip(fields, firsts, strict=True)
-            if field.size
-        ]
-        return _branched(fields, min(begins, default=(0, nan))[1])
-    cells = _cells(terms, at)
-    if cells is None:
-        cells = [_Cell(range(len(terms)), {})]
-    united = [(_united([patterns[k] for k in cell.terms]), cell.first) for cell in cells]
-    figures = [[_field(pattern, first) for pattern in parts] for parts, first in united]
-    found = [f for f in dict.fromkeys(f for here in figures for f in here) if f.size]
-    start = min((f.start for f in found), default=nan)
-    if any(len(parts) > 1 for parts, _ in united) or len({f.stride for f in found}) > 1:
-        return _branched(found, start)
-    if len(found) < 2:
-        return found[0] if found else AxisField.nothing()
-    return AxisField(
-        max(f.size for f in found),
-        found[0].stride,
-        start,
-        _mean([f.centre for f in found]),
-        min(f.smallest for f in found),
-        max(f.back for f in found),
-        max(f.ahead for f in found),
-        _together([f.phases for f in found], found[0].stride),
+def _phases(
+    digits: Sequence[Digit],
+    values: Sequence[Sequence[int]],
+    firsts: Sequence[int],
+    lasts: Sequence[int],
+) -> tuple[tuple[Number, Number], ...]:
+    """First and last coordinates by the digits that grow, of all others together."""
+    together: dict[tuple[int, ...], tuple[int, int]] = {}
+    places = product(*(v if d.grows else [0] * len(v) for d, v in zip(digits, values, strict=True)))
+    for place, lo, hi in zip(places, firsts, lasts, strict=True):
+        old = together.get(place, (NOTHING, NOTHING))
+        together[place] = min(old[0], lo), min(old[1], hi)
+    return tuple(
+        (_number(lo), -_number(hi)) if lo < NOTHING else (0, -1) for lo, hi in together.values()
     )
 
 
 def _branched(fields: Sequence[AxisField], start: Number) -> AxisField:
-    """The field of paths that differ; what units see is still to be `measured`."""
+    """The field of paths that differ; what units see is still to be measured."""
     found = [field for field in dict.fromkeys(fields) if field.size]
     if not found:
         return AxisField.nothing()
     size = max(f.size for f in found)
     widest = max((f.stride for f in found), key=lambda stride: Fraction(stride) ** 2)
     return AxisField(size, widest, start, _centre(start, size), nan, branches=tuple(found))
-
-
-def _first_unit(term: Term) -> dict[int, int]:
-    """The first place at which the term holds, along axes along which it does not everywhere."""
-    first = {}
-    for a in range(term.masks[0].ndim - 1 if term.masks else 0):
-        places = _where(term.masks, a, 0)
-        if places is not None and len(places):
-            first[a] = int(places[0])
-    return first
 
 
 def _together(
@@ -861,172 +893,48 @@ def _together(
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """Units at which the same terms hold, and the first of their coordinates along axes."""
-
-    terms: Sequence[int]
-    first: Mapping[int, int]
-
-
-def _cells(terms: Sequence[Term], at: Mapping[int, int]) -> list[_Cell] | None:
-    """The units, by which terms hold at them; None where these are too many."""
-    masks = list({id(mask): mask for term in terms for mask in term.masks}.values())
-    if not masks:
-        return [_Cell(range(len(terms)), {})]
-    starts: dict[int, np.ndarray] = {}
-    for a in range(masks[0].ndim - 1):
-        length = max(mask.shape[a + 1] for mask in masks)
-        if a in at:
-            starts[a] = np.array([at[a]])
-        elif length > 1:
-            edges = np.zeros(length, dtype=bool)
-            edges[0] = True
-            for mask in masks:
-                if mask.shape[a + 1] > 1:
-                    along = np.moveaxis(mask, a + 1, 0).reshape(length, -1)
-                    edges[1:] |= (along[1:] != along[:-1]).any(axis=1)
-            starts[a] = np.flatnonzero(edges)
+def _cells(terms: Sequence[Term], at: Mapping[int, int], extent: Shape) -> list[list[int]] | None:
+    """Which terms hold together, for all units; None where these are too many to tell apart."""
+    starts: dict[int, list[int]] = {}
+    for axis in sorted(set().union(*(term.axes for term in terms))):
+        if axis in at:
+            starts[axis] = [at[axis]]
+        else:
+            edges = {0}.union(*(term.edges(axis) for term in terms))
+            starts[axis] = sorted(edges - {extent[axis]})
     if prod(map(len, starts.values())) > _MAX_CELLS:
         return None
-    dims = [len(starts.get(a, (0,))) for a in range(masks[0].ndim - 1)]
-    holds = np.ones((len(terms), *dims), dtype=bool)
-    for k, term in enumerate(terms):
+    holds = np.ones((len(terms), *map(len, starts.values())), dtype=bool)
+    number = {axis: k for k, axis in enumerate(starts)}
+    for own, term in zip(holds, terms, strict=True):
+        for axis, begin, end in term.confined:
+            along = own.swapaxes(0, number[axis])
+            along[: bisect_left(starts[axis], begin)] = False
+            along[bisect_left(starts[axis], end) :] = False
         for mask in term.masks:
-            for a, places in starts.items():
-                if mask.shape[a + 1] > 1:
-                    mask = mask.take(places, axis=a + 1)
-            holds[k] &= mask[0] < NOTHING
-    found: dict[bytes, _Cell] = {}
-    for place in np.ndindex(*dims):
-        here = holds[(slice(None), *place)]
-        key = here.tobytes()
-        if here.any() and key not in found:
-            first = {a: int(places[place[a]]) for a, places in starts.items()}
-            found[key] = _Cell(np.flatnonzero(here).tolist(), first)
-    return list(found.values())
+            for axis, places in starts.items():
+                if mask.shape[axis] > 1:
+                    mask = mask.take(places, axis=axis)
+            own &= mask.squeeze(axis=tuple(a for a in range(mask.ndim) if a not in starts))
+    found = dict.fromkeys(here.tobytes() for here in holds.reshape(len(terms), -1).T)
+    return [[k for k, held in enumerate(here) if held] for here in found if any(here)]
 
 
-def _united(patterns: Sequence[Pattern]) -> list[Pattern]:
-    """The patterns, united where they vary alike."""
-    found: list[Pattern] = []
-    for pattern in {id(pattern): pattern for pattern in patterns}.values():
-        for k, other in enumerate(found):
-            both = least_of_any(other, pattern)
-            if both is not None:
-                found[k] = both
-                break
-        else:
-            found.append(pattern)
-    return found
-
-
-def _held(pattern: Pattern, at: Mapping[int, int]) -> Pattern:
-    """The pattern with some of the value's coordinates fixed."""
-    for k in reversed(range(len(pattern.digits))):
-        digit = pattern.digits[k]
-        if digit.axis in at:
-            value = digit.of(np.array([at[digit.axis]]))
-            pattern = without(pattern, k, pattern.at(k, value).min(axis=k + 1))
-    return pattern
-
-
-def _by_unit(pattern: Pattern, axis: int, term: Term) -> Pattern | None:
-    """The pattern over neighbouring units: upper digits alone become whole coordinates.
-
-    They stay digits where another axis of the input moves with the lower ones: the rows of
-    tokens are as far apart as the rows of the picture, not a row's length less.
-    """
-    others = [
-        d for k, p in enumerate(term.patterns) if p is not None and k != axis for d in p.digits
-    ]
-    made: Pattern | None = pattern
-    for digit in pattern.digits:
-        finer = [d for d in others if d.axis == digit.axis and d.inner < digit.inner]
-        if made is not None and digit.inner > 1 and not finer:
-            made = one_digit(made, digit.axis, digit.inner * digit.size)
-    return made
-
-
-def _field(pattern: Pattern, first: Mapping[int, int]) -> AxisField:
-    """The figures of a pattern, for one period of units from the coordinates `first` on."""
-    moving = [k for k, digit in enumerate(pattern.digits) if digit.grows]
-    slope = pattern.slope()
-    # The first of a unit's own elements, in parts of an element.
-    parts = lcm(*(pattern.array.shape[k + 1] for k in moving))
-    own = np.zeros((1,) * len(pattern.digits), dtype=np.int64)
-    units = pattern
-    for k, digit in enumerate(pattern.digits):
-        period = pattern.array.shape[k + 1]
-        if k in moving:
-            begin = digit.of(np.array([first.get(digit.axis, max(digit.shift, 0))]))
-            values = begin + np.arange(period)
-            dims = [-1 if other == k else 1 for other in range(len(pattern.digits))]
-            own = own + (values * (pattern.advance[k] * parts // period)).reshape(dims)
-        else:
-            values = _extremes(digit.size, period)
-        units = Pattern(units.digits, units.at(k, values), units.advance)
-    lo, minus_hi = units.array
-    seen = lo < NOTHING
-    if not seen.any():
-        return AxisField.nothing()
-    own = np.broadcast_to(own, lo.shape)
-    before, behind = (lo <= ENDLESS)[seen], (minus_hi <= ENDLESS)[seen]
-    sizes = 1 - lo[seen] - minus_hi[seen]
-    is_open = before | behind
-    size = inf if is_open.any() else int(sizes.max())
-    smallest = 0 if not seen.all() else inf if is_open.all() else int(sizes[~is_open].min())
-    stride = int(slope) if slope.denominator == 1 else slope
-    if before.any() or behind.any():
-        centre: Number = nan
-    else:
-        middles = Fraction(int((lo - minus_hi)[seen].sum()), 2)
-        centre = _plain((middles - Fraction(int(own[seen].sum()), parts)) / int(seen.sum()))
-    back: Number = nan
-    ahead: Number = nan
-    if slope > 0:
-        last = -(-(own + int(slope * parts)) // parts) - 1
-        back = inf if before.any() else int((own // parts - lo)[seen].max())
-        ahead = inf if behind.any() else int((-minus_hi - last)[seen].max())
-    still = tuple(k + 1 for k in range(len(pattern.digits)) if k not in moving)
-    together = units.array.min(axis=still).reshape(2, -1)
-    phases = tuple((_number(a), -_number(b)) if a < NOTHING else (0, -1) for a, b in together.T)
-    start = next(begin for begin, end in phases if begin <= end)
-    return AxisField(size, stride, start, centre, smallest, back, ahead, phases)
-
-
-def _extremes(size: int, period: int) -> np.ndarray:
+def _extremes(size: int, period: int) -> Sequence[int]:
     """Of `size` values of a digit those that may see most or least: the first and last periods."""
-    values = np.arange(size)
-    return values if size <= 2 * period else np.concatenate([values[:period], values[-period:]])
+    return range(size) if size <= 2 * period else [*range(period), *range(size - period, size)]
 
 
-def _own(
-    view: View | None, axis: int, stride: Number, rank: int, lengths: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The first and the last of every unit's own elements, compressed.
+def _origin(source: int | Stage, names: Sequence[str]) -> object:
+    """What a read goes back to: a value, or several by way of a stage."""
+    if not isinstance(source, Stage):
+        return names[source]
+    origins = {_origin(read.source, names) for read in source.reads}
+    return origins.pop() if len(origins) == 1 else frozenset(origins)
 
-    None where the value can't be laid over the input.
-    """
-    if view is None or not stride > 0:
-        return None
-    moving = set()
-    for term in view.terms:
-        pattern = term.patterns[axis]
-        pattern = pattern and _by_unit(pattern, axis, term)
-        for k, digit in enumerate(pattern.digits if pattern else ()):
-            if pattern and digit.grows and pattern.advance[k]:
-                moving.add((digit, pattern.slope()))
-    if len(moving) != 1:
-        return None
-    ((digit, slope),) = moving
-    if slope != stride:
-        return None
-    unit = digit.of(np.arange(lengths[digit.axis]))
-    first = (unit * slope.numerator) // slope.denominator
-    last = -(-((unit + 1) * slope.numerator) // slope.denominator) - 1
-    dims = [-1 if a == digit.axis else 1 for a in range(rank)]
-    return first.reshape(dims), last.reshape(dims)
+
+def _number(end: int) -> Number:
+    return -inf if end <= ENDLESS else int(end)
 
 
 def _plain(number: Fraction) -> int | Fraction:
@@ -1043,15 +951,4 @@ def _mean(numbers: Sequence[Number]) -> Number:
     return _plain(sum((Fraction(n) for n in numbers), Fraction(0)) / len(numbers))
 
 
-__all__ = [
-    "AxisField",
-    "ClosedForm",
-    "Field",
-    "Meeting",
-    "Pace",
-    "View",
-    "axis_field",
-    "measured",
-    "span",
-    "units_along",
-]
+__all__ = ["AxisField", "ClosedForm", "Field", "Meeting", "Number", "Pace"]

@@ -222,7 +222,7 @@ class _Tracer:
         live = self._live
         for node in nodes:
             cycle = self._cycle(node.body) if node.body is not None else None
-            names = _sources(node)
+            names = sources(node)
             if live.isdisjoint(names) and not self._settled(node):
                 continue
             answer = self._answer(node, names)
@@ -328,7 +328,7 @@ class _Tracer:
 
     def _per_output(self, node: Node, operation: Operation, answer: Reads) -> list[list[Read]]:
         """The reads of each output that an input reaches."""
-        names = _sources(node)
+        names = sources(node)
         per_output = answer if isinstance(answer, tuple) else [answer] * len(node.outputs)
         if self._knowledge is not None:
             per_output = self._cut(node, operation, self._knowledge, per_output)
@@ -342,7 +342,7 @@ class _Tracer:
 
     def _carrying(self, node: Node, per_output: Sequence[list[Read]]) -> list[list[Read]]:
         """The reads of each output, of which every element depends on what decides its size."""
-        shapes = [self._shapes.shape(name) for name in _sources(node)]
+        shapes = [self._shapes.shape(name) for name in sources(node)]
         extents = [self._shapes.shape(name) for name in node.outputs]
         return [
             reads if extent is None else carrying(reads, shapes, extent)
@@ -388,7 +388,7 @@ class _Tracer:
         return Cycle(steps, carried)
 
 
-def _sources(node: Node) -> Sequence[str]:
+def sources(node: Node) -> Sequence[str]:
     """What reads of a node name by number: its inputs, and after them its captures."""
     return [*node.inputs, *node.captures] if node.captures else node.inputs
 
@@ -555,7 +555,7 @@ def forward(
         node = step.node
         if step.cycle is not None:
             settle(step.cycle)
-        names = _sources(node)
+        names = sources(node)
         for name, reads in zip(node.outputs, step.reads, strict=False):
             if name and reads and name not in seeds:
                 extent = shape_of(name)

@@ -1,0 +1,80 @@
+from collections.abc import Collection, Sequence
+from typing import TypeVar
+
+from rfgraph._lowering import Piece
+
+NOTHING: int
+ENDLESS: int
+IRREGULAR: int
+MAX_PERIOD: int
+
+_Digit = TypeVar("_Digit", bound=Piece)
+
+class Wave:
+    periods: tuple[int, ...]
+    advances: tuple[int, ...]
+    is_loose: bool
+    is_open: bool
+    is_endless: bool
+
+class Waves:
+    def __init__(self) -> None: ...
+    def __getitem__(self, number: int) -> Wave: ...
+    def listed(
+        self,
+        periods: Sequence[int],
+        advances: Sequence[int],
+        firsts: Sequence[int],
+        lasts: Sequence[int],
+        is_loose: bool = False,
+    ) -> int: ...
+    def endless(self, is_loose: bool = False) -> int: ...
+    def window(
+        self,
+        number: int,
+        k: int,
+        digits: tuple[_Digit, ...],
+        starts: Sequence[int],
+        counts: Sequence[int],
+        step: int,
+        advance: int,
+    ) -> tuple[int, tuple[_Digit, ...]]: ...
+    def values_of(
+        self,
+        number: int,
+        k: int,
+        digits: tuple[_Digit, ...],
+        starts: Sequence[int],
+        counts: Sequence[int],
+        step: int,
+        sizes: Sequence[int],
+    ) -> tuple[int, tuple[_Digit, ...]]: ...
+    def joined_over(
+        self, number: int, k: int, digits: tuple[_Digit, ...], values: Collection[int]
+    ) -> tuple[int, tuple[_Digit, ...]]: ...
+    def opened(
+        self, number: int, side: int, digits: tuple[_Digit, ...]
+    ) -> tuple[int, tuple[_Digit, ...]]: ...
+    def cut(self, number: int, k: int, size: int) -> int: ...
+    def without_digit(self, number: int, k: int) -> int: ...
+    def diagonal(
+        self,
+        number: int,
+        places: Sequence[int],
+        values: Sequence[Sequence[int]],
+        advance: int,
+        digits: tuple[_Digit, ...],
+    ) -> tuple[int, tuple[_Digit, ...]]: ...
+    def shortest(
+        self, number: int, own: tuple[_Digit, ...], digits: tuple[_Digit, ...]
+    ) -> tuple[int, tuple[_Digit, ...]]: ...
+    def loose(self, number: int) -> int: ...
+    def least(
+        self,
+        first: int,
+        second: int,
+        own: tuple[_Digit, ...],
+        other: tuple[_Digit, ...],
+        digits: tuple[_Digit, ...],
+    ) -> tuple[int, tuple[_Digit, ...]] | None: ...
+    def at(self, number: int, values: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]: ...

@@ -1,0 +1,478 @@
+"""Intervals on axes without end: what repeats, and moves on with every period.
+
+A *wave* gives a first and a last coordinate for all whole numbers, or for all combinations of
+several, its *digits* (`rfgraph.closed_form`): along digit k it repeats after ``periods[k]``,
+``advances[k]`` further on. First coordinates are kept as they are and last ones negated, so that
+the smallest of several is the only way to join them.
+
+Equal waves are one: they are numbered, and looked up by what they hold.
+"""
+
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from math import gcd, lcm, prod
+
+cdef extern from *:
+    """
+    #define RFGRAPH_NOTHING (((int64_t)1) << 60)
+    """
+    int64_t _NOTHING "RFGRAPH_NOTHING"
+
+# Stands for no coordinate, and, negated, for one beyond every other.
+NOTHING = _NOTHING
+ENDLESS = -NOTHING
+
+# The number of what has no closed form.
+IRREGULAR = -1
+
+# What repeats later than this has no closed form worth the name.
+MAX_PERIOD = 1 << 16
+
+# Numbers from here on are not told apart.
+cdef int64_t FAR = (<int64_t> 1) << 58
+
+
+cdef class Wave:
+    """One wave; see the module.
+
+    Attributes
+    ----------
+    periods, advances : tuple of int
+        By digit.
+    is_loose : bool
+        Whether it holds at some places only, too many to tell which.
+    """
+
+    cdef readonly tuple periods
+    cdef readonly tuple advances
+    cdef readonly bint is_loose
+    cdef int64_t count
+    # First coordinates of a period in all digits, then last ones negated.
+    cdef int64_t* values
+
+    def __dealloc__(self):
+        free(self.values)
+
+    @property
+    def is_open(self):
+        """Whether it reaches beyond every size, on one side or on both."""
+        cdef int64_t k
+        for k in range(2 * self.count):
+            if self.values[k] <= -_NOTHING:
+                return True
+        return False
+
+    @property
+    def is_endless(self):
+        """Whether all of the axis is seen from somewhere, however long it is."""
+        cdef int64_t k
+        for k in range(self.count):
+            if self.values[k] <= -_NOTHING and self.values[self.count + k] <= -_NOTHING:
+                return True
+        return False
+
+
+cdef Wave new_wave(tuple periods, tuple advances, bint is_loose):
+    cdef Wave made = Wave.__new__(Wave)
+    made.periods, made.advances, made.is_loose = periods, advances, is_loose
+    made.count = prod(periods)
+    made.values = <int64_t*> malloc(<size_t> (2 * made.count) * sizeof(int64_t))
+    if made.values == NULL:
+        raise MemoryError
+    return made
+
+
+cdef inline bint is_usual(int64_t value) noexcept nogil:
+    return -_NOTHING < value < _NOTHING
+
+
+cdef inline int64_t further(int64_t value, int64_t times, int64_t by, bint* fits) noexcept nogil:
+    """``value + times * by`` of a coordinate; too far a one doesn't fit."""
+    cdef double far
+    if times == 0 or by == 0 or not is_usual(value):
+        return value
+    far = <double> times * <double> by
+    if not -FAR < far < FAR:
+        fits[0] = False
+        return value
+    value += times * by
+    if not -FAR < value < FAR:
+        fits[0] = False
+    return value
+
+
+cdef inline int64_t floored(int64_t a, int64_t b) noexcept nogil:
+    cdef int64_t q = a // b
+    if a % b != 0 and (a < 0) != (b < 0):
+        q -= 1
+    return q
+
+
+cdef Wave replaced(Wave w, int k, starts, counts, int64_t step, int64_t advance):
+    """The wave whose digit k has the value o where ``counts[o]`` of the old ones are joined, from
+    ``starts[o]`` on, `step` apart; None if numbers grow too large.
+    """
+    cdef int64_t length = len(starts), period = w.periods[k], on = w.advances[k]
+    cdef int64_t above = prod(w.periods[:k]), below = prod(w.periods[k + 1 :])
+    cdef int64_t side, a, b, o, t, r, q, least, value, start, count
+    cdef int64_t repeat = period // gcd(step, period)
+    cdef bint fits = True
+    cdef Wave made = new_wave(
+        (*w.periods[:k], length, *w.periods[k + 1 :]),
+        (*w.advances[:k], advance, *w.advances[k + 1 :]),
+        w.is_loose,
+    )
+    for o in range(length):
+        start, count = starts[o], counts[o]
+        for side in range(2):
+            for a in range(above):
+                for b in range(below):
+                    least = _NOTHING
+                    t = 0
+                    while t < count:
+                        q = floored(start + t * step, period)
+                        r = start + t * step - q * period
+                        value = w.values[((side * above + a) * period + r) * below + b]
+                        value = further(value, q, -on if side else on, &fits)
+                        if value < least:
+                            least = value
+                        t += 1
+                        # What moves on evenly is least in its first period, or in its last.
+                        if t == repeat and count > 2 * repeat:
+                            t = count - repeat
+                    made.values[((side * above + a) * length + o) * below + b] = least
+    return made if fits else None
+
+
+cdef int64_t shorter_period(Wave w, int k, bint is_listed, int64_t* advance):
+    """The shortest period of digit k, and what it moves on by."""
+    cdef int64_t period = w.periods[k], above = prod(w.periods[:k]), below
+    cdef int64_t shorter, step, side, a, b, i, here, there
+    cdef bint any_usual, fine
+    below = prod(w.periods[k + 1 :])
+    advance[0] = w.advances[k]
+    for shorter in range(1, period):
+        if period % shorter:
+            continue
+        step = 0
+        any_usual = False
+        fine = True
+        for side in range(2):
+            for a in range(above):
+                for i in range(period - shorter):
+                    for b in range(below):
+                        here = w.values[((side * above + a) * period + i) * below + b]
+                        there = w.values[((side * above + a) * period + i + shorter) * below + b]
+                        if not is_usual(here) or not is_usual(there):
+                            fine = here == there
+                        else:
+                            there = here - there if side else there - here
+                            if not any_usual:
+                                any_usual = True
+                                step = there
+                            fine = step == there
+                        if not fine:
+                            break
+                    if not fine:
+                        break
+                if not fine:
+                    break
+            if not fine:
+                break
+        if fine and (is_listed or not any_usual or step * (period // shorter) == advance[0]):
+            advance[0] = step
+            return shorter
+    return period
+
+
+cdef class Waves:
+    """All waves, by number."""
+
+    cdef list made
+    cdef dict numbers
+
+    def __init__(self):
+        self.made, self.numbers = [], {}
+
+    def __getitem__(self, int64_t number):
+        if not 0 <= number < len(self.made):
+            raise IndexError(number)
+        return self.made[number]
+
+    cdef int64_t numbered(self, Wave wave) except -2:
+        key = (
+            wave.periods,
+            wave.advances,
+            wave.is_loose,
+            (<char*> wave.values)[: 2 * wave.count * <int64_t> sizeof(int64_t)],
+        )
+        found = self.numbers.get(key)
+        if found is None:
+            found = self.numbers[key] = len(self.made)
+            self.made.append(wave)
+        return found
+
+    cdef tuple finished(self, Wave wave, digits):
+        """The number of a wave in the shortest periods, and the digits that change anything, by
+        axis, the higher ones first.
+        """
+        cdef int64_t shorter, advance = 0
+        cdef int k
+        cdef bint moved
+        if wave is None:
+            return IRREGULAR, ()
+        for k in range(len(wave.periods)):
+            if wave.periods[k] > 1:
+                is_listed = not wave.advances[k] and wave.periods[k] >= digits[k].size
+                shorter = shorter_period(wave, k, is_listed, &advance)
+                if shorter < wave.periods[k]:
+                    wave = replaced(wave, k, range(shorter), [1] * shorter, 1, advance)
+        moved = any_usual(wave)
+        keys = []
+        for k in range(len(wave.periods)):
+            if wave.periods[k] > 1 or (wave.advances[k] and moved):
+                keys.append((digits[k].axis, -digits[k].inner, k))
+        order = [k for _, _, k in sorted(keys)]
+        if order != list(range(len(wave.periods))):
+            wave = transposed(wave, order)
+        return self.numbered(wave), tuple([digits[k] for k in order])
+
+    # ------------------------------------------------ waves of nothing
+
+    def listed(self, periods, advances, firsts, lasts, is_loose=False):
+        """The wave of these first and last coordinates; last ones are negated already."""
+        cdef Wave made = new_wave(tuple(periods), tuple(advances), is_loose)
+        cdef int64_t k
+        if len(firsts) != made.count or len(lasts) != made.count:
+            raise ValueError("as many coordinates are wanted as there are values in a period")
+        for k in range(made.count):
+            made.values[k] = firsts[k]
+            made.values[made.count + k] = lasts[k]
+        return self.numbered(made)
+
+    # ------------------------------------------------ one wave of another
+
+    def window(self, int64_t number, int k, digits, starts, counts, int64_t step, advance):
+        """Digit k, read by progressions that move on by `advance` after their last phase."""
+        cdef Wave w = self.made[number]
+        period, phases = w.periods[k], len(starts)
+        repeat = period // gcd(advance, period) if advance else 1
+        if phases * repeat > MAX_PERIOD:
+            return IRREGULAR, ()
+        if repeat > 1:
+            starts = [start + q * advance for q in range(repeat) for start in starts]
+            counts = list(counts) * repeat
+        on = w.advances[k] * (advance * repeat // period)
+        if not -FAR < on < FAR:
+            return IRREGULAR, ()
+        return self.finished(replaced(w, k, starts, counts, step, on), digits)
+
+    def values_of(self, int64_t number, int k, digits, starts, counts, int64_t step, sizes):
+        """Digit k, read at listed values, which are those of new digits of these sizes."""
+        cdef Wave made = replaced(self.made[number], k, starts, counts, step, 0)
+        if made is None:
+            return IRREGULAR, ()
+        made.periods = (*made.periods[:k], *sizes, *made.periods[k + 1 :])
+        made.advances = (*made.advances[:k], *[0] * len(sizes), *made.advances[k + 1 :])
+        return self.finished(made, digits)
+
+    def joined_over(self, int64_t number, int k, digits, values):
+        """Digit k, joined over all of these values; `digits` are the others."""
+        cdef Wave w = self.made[number]
+        if isinstance(values, range) and values.step == 1:
+            w = replaced(w, k, [values.start], [len(values)], 1, 0)
+        else:
+            w = replaced(w, k, values, [1] * len(values), 1, 0)
+            w = w and replaced(w, k, [0], [len(values)], 1, 0)
+        return (IRREGULAR, ()) if w is None else self.finished(without(w, k), digits)
+
+    def endless(self, is_loose=False):
+        """All of an axis, however long it is."""
+        return self.listed((), (), [ENDLESS], [ENDLESS], is_loose)
+
+    def opened(self, int64_t number, int side, digits):
+        """All before its last coordinates (side 0), or behind its first ones (side 1)."""
+        cdef Wave w = self.made[number]
+        cdef Wave made = new_wave(w.periods, w.advances, w.is_loose)
+        cdef int64_t k
+        memcpy(made.values, w.values, <size_t> (2 * w.count) * sizeof(int64_t))
+        for k in range(side * w.count, (side + 1) * w.count):
+            made.values[k] = -_NOTHING
+        return self.finished(made, digits)
+
+    def cut(self, int64_t number, int k, int64_t size):
+        """Digit k as two, of which the lower one, behind the upper, takes `size` values."""
+        cdef Wave w = self.made[number]
+        period = w.periods[k]
+        whole = lcm(period, size)
+        if whole > MAX_PERIOD:
+            return IRREGULAR
+        advance = w.advances[k] * (whole // period)
+        cdef Wave made = replaced(w, k, range(whole), [1] * whole, 1, advance)
+        if made is None:
+            return IRREGULAR
+        made.periods = (*w.periods[:k], whole // size, size, *w.periods[k + 1 :])
+        made.advances = (*w.advances[:k], advance, 0, *w.advances[k + 1 :])
+        return self.numbered(made)
+
+    def without_digit(self, int64_t number, int k):
+        """Digit k at 0."""
+        cdef Wave w = self.made[number]
+        return self.numbered(without(replaced(w, k, [0], [1], 1, 0), k))
+
+    def diagonal(self, int64_t number, places, values, advance, digits):
+        """Digits `places` as one, the first: each o of it stands for ``values[p][o]`` of digit
+        ``places[p]``; the period's length moves on by `advance`.
+        """
+        cdef Wave w = self.made[number]
+        cdef Wave made
+        cdef int64_t length = len(values[0]), o, k, side, rest, index, j, q, r, sign
+        cdef int64_t others = 1
+        cdef bint fits = True
+        kept = [k for k in range(len(w.periods)) if k not in places]
+        made = new_wave(
+            (length, *[w.periods[k] for k in kept]),
+            (advance, *[w.advances[k] for k in kept]),
+            w.is_loose,
+        )
+        stride = [prod(w.periods[k + 1 :]) for k in range(len(w.periods))]
+        offsets = [0]
+        for k in kept:
+            offsets = [at + i * stride[k] for at in offsets for i in range(w.periods[k])]
+        others = len(offsets)
+        for o in range(length):
+            index = 0
+            on = 0
+            for k, own in zip(places, values):
+                q, r = divmod(own[o], w.periods[k])
+                index += r * <int64_t> stride[k]
+                on += q * w.advances[k]
+            if not -FAR < on < FAR:
+                return IRREGULAR, ()
+            for side in range(2):
+                sign = -1 if side else 1
+                for j in range(others):
+                    rest = offsets[j]
+                    made.values[(side * length + o) * others + j] = further(
+                        w.values[side * w.count + index + rest], on, sign, &fits
+                    )
+        return self.finished(made, digits) if fits else (IRREGULAR, ())
+
+    def shortest(self, int64_t number, own, digits):
+        """The wave of digits `own` in the shortest periods, over `digits` in their order."""
+        return self.finished(spread(self.made[number], own, digits), digits)
+
+    def loose(self, int64_t number):
+        """The same wave, of which is not known where it holds."""
+        cdef Wave w = self.made[number]
+        cdef Wave made = new_wave(w.periods, w.advances, True)
+        memcpy(made.values, w.values, <size_t> (2 * w.count) * sizeof(int64_t))
+        return self.numbered(made)
+
+    # ------------------------------------------------ the union of two
+
+    def least(self, int64_t first, int64_t second, own, other, digits):
+        """The union of two waves over `digits`, of which they have `own` and `other`.
+
+        None if they move on at different paces along a digit that grows, or if their common period
+        is too long. Digits that don't grow are written out.
+        """
+        cdef Wave p = spread(self.made[first], own, digits)
+        cdef Wave q = spread(self.made[second], other, digits)
+        cdef Wave made
+        cdef int64_t k
+        for k in range(len(digits)):
+            m, n = p.periods[k], q.periods[k]
+            common = lcm(m, n)
+            step = p.advances[k] * (common // m)
+            if p.advances[k] * n != q.advances[k] * m:
+                if digits[k].grows:
+                    return None
+                common, step = digits[k].size, 0
+            if common * max(p.count // m, q.count // n) > MAX_PERIOD:
+                return None
+            if m != common or p.advances[k] != step:
+                p = replaced(p, k, range(common), [1] * common, 1, step)
+            if n != common or (q is not None and q.advances[k] != step):
+                q = replaced(q, k, range(common), [1] * common, 1, step)
+            if p is None or q is None:
+                return None
+        made = new_wave(p.periods, p.advances, p.is_loose or q.is_loose)
+        for k in range(2 * made.count):
+            made.values[k] = p.values[k] if p.values[k] < q.values[k] else q.values[k]
+        return self.finished(made, digits)
+
+    # ------------------------------------------------ answers
+
+    def at(self, int64_t number, values):
+        """First coordinates, and last ones negated, where the digits take these values.
+
+        Parameters
+        ----------
+        number : int
+            The wave.
+        values : sequence of sequence of int
+            By digit.
+
+        Returns
+        -------
+        firsts, lasts : list of int
+            In the order of the product of the values.
+        """
+        cdef Wave w = self.made[number]
+        cdef int k
+        for k in range(len(w.periods)):
+            w = replaced(w, k, values[k], [1] * len(values[k]), 1, 0)
+            if w is None:
+                raise OverflowError("coordinates leave the range of whole numbers")
+        return (
+            [w.values[j] for j in range(w.count)],
+            [w.values[w.count + j] for j in range(w.count)],
+        )
+
+
+cdef bint any_usual(Wave w):
+    cdef int64_t k
+    for k in range(2 * w.count):
+        if is_usual(w.values[k]):
+            return True
+    return False
+
+
+cdef Wave without(Wave w, int k):
+    """The wave without a digit that has one value."""
+    w.periods = w.periods[:k] + w.periods[k + 1 :]
+    w.advances = w.advances[:k] + w.advances[k + 1 :]
+    return w
+
+
+cdef Wave transposed(Wave w, list order):
+    """The wave with its digits in another order; those that are left out have one value."""
+    cdef Wave made = new_wave(
+        tuple([w.periods[k] for k in order]), tuple([w.advances[k] for k in order]), w.is_loose
+    )
+    cdef int64_t j
+    offsets = [0]
+    for k in order:
+        stride = prod(w.periods[k + 1 :])
+        offsets = [at + i * stride for at in offsets for i in range(w.periods[k])]
+    for j in range(made.count):
+        made.values[j] = w.values[<int64_t> offsets[j]]
+        made.values[made.count + j] = w.values[w.count + <int64_t> offsets[j]]
+    return made
+
+
+cdef Wave spread(Wave w, own, digits):
+    """The wave over further digits, with which it does not vary."""
+    cdef list order
+    cdef Wave made
+    if own == digits:
+        return w
+    order = [own.index(digit) for digit in digits if digit in own]
+    made = transposed(w, order)
+    periods, advances = iter(made.periods), iter(made.advances)
+    made.periods = tuple([next(periods) if digit in own else 1 for digit in digits])
+    made.advances = tuple([next(advances) if digit in own else 0 for digit in digits])
+    return made
