@@ -79,7 +79,9 @@ class Lowering:
 
 class Walk:
     views: dict[str, dict[str, tuple[AxisView, ...]]]
-    def __init__(self, flow: Flow, lowering: Lowering) -> None: ...
+    def __init__(
+        self, flow: Flow, lowering: Lowering, axes: Mapping[str, Sequence[int]] | None = None
+    ) -> None: ...
     def run(
         self,
         progress: Callable[[int, int], None] | None = None,

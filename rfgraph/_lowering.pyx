@@ -1305,29 +1305,36 @@ cdef class Walk:
         The steps.
     lowering : Lowering
         Makes instructions of their reads.
+    axes : mapping of str to sequence of int, optional
+        The inputs and the axes of them that are followed; all if left out.
 
     Attributes
     ----------
     views : dict of str to dict of str to tuple of AxisView
-        By value, then by input: one for each axis of the input.
+        By value, then by input: one for each axis of the input that is followed.
     """
 
     cdef object flow
     cdef Lowering lowering
     cdef readonly dict views
     cdef object shape_of
+    cdef object axes
     cdef dict recipes
 
-    def __init__(self, flow, Lowering lowering not None):
-        self.flow, self.lowering = flow, lowering
+    def __init__(self, flow, Lowering lowering not None, axes=None):
+        self.flow, self.lowering, self.axes = flow, lowering, axes
         # What the data decide no size of has its shapes at hand.
         self.shape_of = flow.shape if flow.shapes.unsized else flow.shapes.shape
         self.recipes = {}
         self.views = {}
         for name, shape in flow.inputs.items():
             shape = shape or ()
-            if 0 not in shape:
-                self.views[name] = {name: lowering.seed(shape)}
+            if 0 not in shape and (axes is None or name in axes):
+                self.views[name] = {name: self.followed(name, lowering.seed(shape))}
+
+    cdef tuple followed(self, name, tuple view):
+        """A view of an input, of the axes that are followed."""
+        return view if self.axes is None else tuple([view[axis] for axis in self.axes[name]])
 
     def run(self, progress=None, int every=1000, rounds=256):
         """Go through all steps.
@@ -1518,7 +1525,7 @@ cdef class Walk:
                     changed = True
                     if done > rounds:
                         shape = self.flow.inputs[name] or ()
-                        after[name] = self.lowering.everything(shape)
+                        after[name] = self.followed(name, self.lowering.everything(shape))
                         full.add((inner, name))
                 self.views[inner] = after
             if not changed:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
+from rfgraph._lowering import Lowering
 from rfgraph.bounds import Bounds
 from rfgraph.closed_form import AxisField, ClosedForm, Field, Meeting, Number
 from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
@@ -125,14 +126,12 @@ def analyze(
     """
     timings = timings or Timings()
 
-    def at(sizes: Mapping[str, Shape]) -> Analysis:
-        return _analysis(graph, sizes, strict, prune, progress, timings)
-
     with _uncollected():
         held = _held(model, values or {}, shapes or {}, assume, timings)
         with timings.phase("read"):
             graph = read(model, held.arrays)
         sizes, open_axes = _sizes(graph, held.shapes)
+        at = _At(graph, strict, prune, progress, timings)
         answer = _answered(graph, at, sizes, open_axes, assume, held.shapes)
     answer.held = held.arrays
     answer.notes.extend(held.notes)
@@ -168,7 +167,7 @@ def _answered(
             error.remedy = _near(graph, sizes, given) or error.remedy
             raise
     try:
-        return _independent(graph, at, sizes, open_axes)
+        return _independent(graph, at, sizes, open_axes, assume)
     except ShapeError:
         if not assume:
             raise
@@ -213,23 +212,52 @@ def _near(graph: Graph, sizes: Mapping[str, Shape], given: Iterable[str]) -> str
     return f"use a multiple of {multiple} for {' and '.join(axes)}: {said}"
 
 
-def _analysis(
-    graph: Graph,
-    sizes: Mapping[str, Shape],
-    strict: bool,
-    prune: bool,
-    progress: Callable[[int, int], None] | None,
-    timings: Timings,
-) -> Analysis:
-    with timings.phase("shapes"):
-        graph, shapes = expand(graph, sizes, _MAX_MASK if prune else MAX_STATIC)
-    with timings.phase("lowering"):
-        flow = trace(graph, shapes, strict=strict, prune=prune)
-        try:
-            return Analysis(graph, flow, Bounds(flow, progress))
-        except ShapeError as error:
-            error.file = error.file or graph.file
-            raise
+class _At:
+    """A graph at given sizes of its inputs.
+
+    What is lowered at some sizes is often the same at others, and is then made once.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        strict: bool,
+        prune: bool,
+        progress: Callable[[int, int], None] | None,
+        timings: Timings,
+    ) -> None:
+        self._graph, self._strict, self._prune = graph, strict, prune
+        self._progress, self._timings = progress, timings
+        self._lowering = Lowering()
+
+    def __call__(self, sizes: Mapping[str, Shape]) -> Analysis:
+        """The analysis of all there is."""
+        graph, flow, bounds = self._made(sizes, None)
+        return Analysis(graph, flow, bounds)
+
+    def across(
+        self, sizes: Mapping[str, Shape], axes: Sequence[_Axis]
+    ) -> tuple[set[_Axis], list[Note]]:
+        """Which of some axes of the inputs are read across, and what was assumed."""
+        asked: dict[str, list[int]] = {}
+        for name, axis in axes:
+            asked.setdefault(name, []).append(axis)
+        _, flow, bounds = self._made(sizes, asked)
+        return {where for where in axes if bounds.reads_across(*where)}, flow.notes
+
+    def _made(
+        self, sizes: Mapping[str, Shape], axes: Mapping[str, Sequence[int]] | None
+    ) -> tuple[Graph, Flow, Bounds]:
+        with self._timings.phase("shapes"):
+            most = _MAX_MASK if self._prune else MAX_STATIC
+            graph, shapes = expand(self._graph, sizes, most)
+        with self._timings.phase("lowering"):
+            flow = trace(graph, shapes, strict=self._strict, prune=self._prune)
+            try:
+                return graph, flow, Bounds(flow, self._progress, self._lowering, axes)
+            except ShapeError as error:
+                error.file = error.file or graph.file
+                raise
 
 
 # ---------------------------------------------------------------- inputs that are held
@@ -300,9 +328,6 @@ _Axis = tuple[str, int]
 
 # Sizes at which an open axis is probed.
 _PROBES = (2, 61)
-
-# The analysis at given sizes of the inputs.
-_At = Callable[[Mapping[str, Shape]], "Analysis"]
 
 
 def _sizes(
@@ -423,32 +448,40 @@ def _depends(graph: Graph, where: _Axis, found: str = "") -> ShapeError:
 
 
 def _independent(
-    graph: Graph, at: _At, sizes: Mapping[str, Shape], open_axes: list[_Axis]
+    graph: Graph, at: _At, sizes: Mapping[str, Shape], open_axes: list[_Axis], assume: bool
 ) -> Analysis:
     """The analysis with open axes of size 1, if nothing is read across them.
 
     That is seen at size 2, where what reads across an axis sees both of its elements. Beyond the
-    batch a larger size is tried too, at which slices far from the beginning are not empty.
+    batch a larger size is tried too, at which slices far from the beginning are not empty. With
+    `assume` nobody reads why not.
     """
     beyond = [where for where in open_axes if where[1] > 0]
     try:
-        answer = at(sizes)
-        probes = []
+        answer = None if assume and beyond else at(sizes)
+        crossed: set[_Axis] = set()
+        noted = 0
         for n in _PROBES[: 1 + bool(beyond)]:
-            probes.append(at(_with(sizes, dict.fromkeys(open_axes, n))))
-            if beyond and any(probes[-1].reads_across(*where) for where in open_axes):
+            found, notes = at.across(_with(sizes, dict.fromkeys(open_axes, n)), open_axes)
+            crossed |= found
+            noted = max(noted, len(notes))
+            if beyond and found:
                 # That is enough, and the larger size takes the longer time.
                 break
+        if answer is None:
+            if crossed:
+                raise _depends(graph, beyond[0])
+            answer = at(sizes)
+        rigid = noted > len(answer.notes)
     except RFGraphError as error:
         raise _depends(graph, (beyond or open_axes)[0], str(error)) from None
-    rigid = any(len(probe.notes) > len(answer.notes) for probe in probes)
     for where in open_axes:
         said = f"its axis {where[1]} is open and taken as 1: "
         if rigid:
             if beyond:
                 raise _depends(graph, beyond[0])
             said += "the graph allows for no other size"
-        elif any(probe.reads_across(*where) for probe in probes):
+        elif where in crossed:
             raise _depends(graph, where)
         else:
             said += "nothing is read across it"
@@ -460,12 +493,14 @@ def _assumed(graph: Graph, at: _At, sizes: Mapping[str, Shape], open_axes: list[
     """The analysis with sensible sizes for the open axes: the same for those of one name."""
     axes = OpenAxes(graph, sizes, open_axes)
     found, chosen = _guessed(graph, at, sizes, axes.guesses())
-    try:
-        several = at(_with(sizes, chosen | dict.fromkeys(axes.samples, 3)))
-    except RFGraphError:
-        pass
-    else:
-        if axes.begins_with_time(several.reads_across):
+    asked = axes.maybe_time
+    if asked:
+        try:
+            several = _with(sizes, chosen | dict.fromkeys(axes.samples, 3))
+            crossed, _ = at.across(several, asked)
+        except RFGraphError:
+            crossed = set()
+        if axes.begins_with_time(crossed):
             found, chosen = _guessed(graph, at, sizes, axes.guesses(batch_first=False))
     found.notes.extend(
         Note(name, "", f"its axis {axis} is open and taken as {size}", "size")

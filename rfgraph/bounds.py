@@ -8,7 +8,7 @@ along axes on which they don't vary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -27,13 +27,17 @@ class Bounds:
         The steps of a model.
     progress : callable, optional
         Called on long work with the number of steps done and of all steps.
+    lowering : Lowering, optional
+        What was lowered before, of which much may be the same.
+    axes : mapping of str to sequence of int, optional
+        The inputs, and the axes of them, that are asked for; all if left out.
 
     Attributes
     ----------
     program : Program
         The program that the steps were lowered to.
     views : dict of str to dict of str to tuple of AxisView
-        By value, then by input: one for each axis of the input.
+        By value, then by input: one for each axis of the input that is asked for.
 
     Raises
     ------
@@ -41,11 +45,18 @@ class Bounds:
         There is no room for them.
     """
 
-    def __init__(self, flow: Flow, progress: Callable[[int, int], None] | None = None) -> None:
-        lowering = Lowering()
-        walk = Walk(flow, lowering)
+    def __init__(
+        self,
+        flow: Flow,
+        progress: Callable[[int, int], None] | None = None,
+        lowering: Lowering | None = None,
+        axes: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        lowering = lowering or Lowering()
+        walk = Walk(flow, lowering, axes)
         walk.run(progress)
         self._flow = flow
+        self._axes = axes
         self.program = lowering.program
         self.views = walk.views
         self._is_seen: dict[AxisView, bool] = {}
@@ -114,7 +125,9 @@ class Bounds:
         extent = self._flow.shape(tensor) or ()
         best = np.full((2, *[1] * len(extent)), NOTHING, dtype=np.int64)
         view = self.views.get(tensor, {}).get(input)
-        for item, confined in leaves(view[axis], local) if view is not None else ():
+        if view is None:
+            return best
+        for item, confined in leaves(view[self._place(input, axis)], local):
             array = self._written(item, extent)
             if not confined:
                 best = np.minimum(best, array)
@@ -129,6 +142,10 @@ class Bounds:
             part = best[tuple(where)]
             np.minimum(part, array, out=part)
         return best
+
+    def _place(self, input: str, axis: int) -> int:
+        """Where the view of an axis of an input stands among its views."""
+        return axis if self._axes is None else self._axes[input].index(axis)
 
     def _written(self, item: Item, extent: Shape) -> np.ndarray:
         array = written(self.program, item, extent)
@@ -173,11 +190,12 @@ class Bounds:
         coordinate of it is seen.
         """
         size = (self._flow.inputs[input] or ())[axis]
+        place = self._place(input, axis)
         asked: set[AxisView] = set()
         for tensor, views in self.views.items():
-            if input not in views or views[input][axis] in asked or not self.sees(tensor, input):
+            if input not in views or views[input][place] in asked or not self.sees(tensor, input):
                 continue
-            asked.add(views[input][axis])
+            asked.add(views[input][place])
             lo, hi = self.interval(tensor, input, axis)
             seen = lo <= hi
             if (lo != hi)[seen].any() or len(set(lo[seen].tolist())) != size:

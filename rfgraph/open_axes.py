@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice, product
@@ -200,28 +200,33 @@ class OpenAxes:
             if any(a == 1 and self._group((name, 0)) in self.batch for name, a in axes)
         }
 
-    def begins_with_time(self, crosses: Callable[[str, int], bool]) -> bool:
-        """Whether a batch that reads across its samples is none, but time.
+    @cached_property
+    def _maybe_time(self) -> list[tuple[Axis, Axis | None]]:
+        """The axes of a batch that may be time, and those behind them that would be the batch."""
+        found: list[tuple[Axis, Axis | None]] = []
+        for key in self.batch:
+            named = str(key).lower().startswith("batch") or key == "N"
+            for name, axis in self._groups[key]:
+                rank = len(self._sizes[name])
+                if axis == 0 and rank <= 3 and not named:
+                    behind = rank > 1 and self._group((name, 1)) is not None
+                    found.append(((name, 0), (name, 1) if behind else None))
+        return found
+
+    @property
+    def maybe_time(self) -> list[Axis]:
+        """The axes that say whether a batch is none, but time."""
+        return [where for pair in self._maybe_time for where in pair if where is not None]
+
+    def begins_with_time(self, crossed: Collection[Axis]) -> bool:
+        """Whether a batch that is read across is none, but time.
 
         Parameters
         ----------
-        crosses : callable
-            Whether the model reads across an axis of an input, at a batch of several samples.
+        crossed : collection of Axis
+            Those of `maybe_time` that are read across, at a batch of several samples.
         """
-        for key in self.batch:
-            for name, axis in self._groups[key]:
-                rank = len(self._sizes[name])
-                behind = rank > 1 and self._group((name, 1)) is not None
-                named = str(key).lower().startswith("batch") or key == "N"
-                if (
-                    axis == 0
-                    and rank <= 3
-                    and not named
-                    and crosses(name, 0)
-                    and not (behind and crosses(name, 1))
-                ):
-                    return True
-        return False
+        return any(first in crossed and second not in crossed for first, second in self._maybe_time)
 
     def _roles(self, batch: set[object]) -> Iterator[list[dict[object, int]]]:
         """Which groups may be channels, and how many: what is likely, then what is possible."""
