@@ -18,7 +18,7 @@ CHECKED = os.environ.get("RFGRAPH_BOUNDS_CHECK") == "1"
 LIMITED = sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 # What handles Python's objects gains nothing from more than this, and compiles in half the time.
-LEVELS = {"_core": "-O2", "_lowering": "-O1", "_waves": "-O1", "_wire": "-O1"}
+LEVELS = {"_backward": "-O1", "_core": "-O2", "_lowering": "-O1", "_waves": "-O1", "_wire": "-O1"}
 CHOSEN = "CFLAGS" in os.environ or sys.platform == "win32"
 
 extensions = [

@@ -1330,9 +1330,9 @@ cdef class Walk:
         for name, shape in flow.inputs.items():
             shape = shape or ()
             if 0 not in shape and (axes is None or name in axes):
-                self.views[name] = {name: self.followed(name, lowering.seed(shape))}
+                self.views[name] = {name: self.asked(name, lowering.seed(shape))}
 
-    cdef tuple followed(self, name, tuple view):
+    cdef tuple asked(self, name, tuple view):
         """A view of an input, of the axes that are followed."""
         return view if self.axes is None else tuple([view[axis] for axis in self.axes[name]])
 
@@ -1525,7 +1525,7 @@ cdef class Walk:
                     changed = True
                     if done > rounds:
                         shape = self.flow.inputs[name] or ()
-                        after[name] = self.followed(name, self.lowering.everything(shape))
+                        after[name] = self.asked(name, self.lowering.everything(shape))
                         full.add((inner, name))
                 self.views[inner] = after
             if not changed:

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from rfgraph._backward import Backward
 from rfgraph.compressed import affordable, groups_of
-from rfgraph.flow import Cycle, Flow, Step
+from rfgraph.flow import Flow
 from rfgraph.reads import (
     Along,
     AxisRead,
@@ -29,7 +30,6 @@ from rfgraph.reads import (
     Read,
     Rearrange,
     Shape,
-    Stage,
     Table,
     coordinates,
     followed,
@@ -240,59 +240,23 @@ def backward(flow: Flow, wanted: Mapping[str, Region]) -> dict[str, Region]:
     dict of str to Region
         By value; what is not reached is left out.
     """
-    return _Pass(flow, wanted).regions
+    known: dict[object, Any] = {}
 
+    def canonical(region: Region) -> Region:
+        """The one region that stands for all of the same products."""
+        products = []
+        for product in region:
+            factors = [known.setdefault((f.axes, f.mask.shape, f.bits), f) for f in product]
+            factors.sort(key=lambda factor: factor.axes)
+            products.append(known.setdefault(tuple(factors), tuple(factors)))
+        products.sort(key=id)
+        made: Region = known.setdefault((None, *products), tuple(products))
+        return made
 
-class _Pass:
-    def __init__(self, flow: Flow, wanted: Mapping[str, Region]) -> None:
-        self._shape = flow.shape
-        self.regions: dict[str, Region] = {n: r for n, r in wanted.items() if r}
-        for step in reversed(flow.steps):
-            self._step(step)
+    def both(one: Region, other: Region, shape: Shape | None) -> Region:
+        return union((*one, *other), shape)
 
-    def _step(self, step: Step) -> None:
-        node = step.node
-        reached = False
-        for name, reads in zip(node.outputs, step.reads, strict=False):
-            region = self.regions.get(name)
-            if region:
-                reached = True
-                names = [*node.inputs, *node.captures] if node.captures else node.inputs
-                self._reads(names, reads, region, self._shape(name))
-        if reached and step.cycle is not None:
-            self._settle(step.cycle)
-
-    def _settle(self, cycle: Cycle) -> None:
-        """Go round, backward, until no region of what is carried grows.
-
-        It ends: regions only grow, and are sets of finitely many elements.
-        """
-        while True:
-            before = {inner: self.regions.get(inner, ()) for _, inner, _ in cycle.carried}
-            for step in reversed(cycle.steps):
-                self._step(step)
-            for names, inner, reads in cycle.carried:
-                region = self.regions.get(inner)
-                if region:
-                    self._reads(names, reads, region, self._shape(inner))
-            if all(covers(before[inner], self.regions.get(inner, ())) for inner in before):
-                return
-
-    def _reads(
-        self, names: Sequence[str], reads: list[Read], region: Region, extent: Shape | None
-    ) -> None:
-        for read in reads:
-            source = read.source
-            shape = source.shape if isinstance(source, Stage) else self._shape(names[source])
-            found = pulled_back(region, read, shape, extent)
-            if not found:
-                continue
-            if isinstance(source, Stage):
-                self._reads(names, source.reads, found, source.shape)
-            else:
-                name = names[source]
-                known = self.regions.get(name)
-                self.regions[name] = union((*known, *found), shape) if known else found
+    return Backward(flow, wanted, pulled_back, both, canonical).run()
 
 
 def covers(a: Region, b: Region) -> bool:
