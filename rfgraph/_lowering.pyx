@@ -1642,22 +1642,29 @@ def digits_at(pieces, coordinates):
     return place
 
 
-def written(program, Factor factor not None, extent):
+def written(program, Factor factor not None, extent, at=None):
     """First coordinates, and last ones negated, that a value of shape `extent` has of a factor.
 
-    Of shape (2, ...), of length 1 along axes on which it doesn't vary.
+    Of shape (2, ...), of length 1 along axes on which it doesn't vary. With `at` only at these
+    coordinates, by axis.
     """
+    cdef Piece piece
+    cdef list axes = [piece.axis for piece in factor.pieces]
     array = np.empty((2, program.size(factor.slot)), dtype=np.int64)
     program.write_out(factor.slot, array)
-    axes = [piece.axis for piece in factor.pieces]
+    if at is None:
+        at = {}
     if any([a >= b for a, b in itertools.pairwise(axes)]) or not all(
-        [piece.is_whole(extent[piece.axis]) for piece in factor.pieces]
+        [piece.axis not in at and piece.is_whole(extent[piece.axis]) for piece in factor.pieces]
     ):
         axes = sorted(set(axes))
-        sizes = [extent[axis] for axis in axes]
-        grid = dict(zip(axes, np.ogrid[tuple([slice(n) for n in sizes])]))
-        array = array[:, np.broadcast_to(digits_at(factor.pieces, grid), sizes)]
-    return array.reshape(2, *[n if a in axes else 1 for a, n in enumerate(extent)])
+        grid = {}
+        for k, axis in enumerate(axes):
+            own = at[axis] if axis in at else np.arange(extent[axis])
+            grid[axis] = own.reshape([-1 if j == k else 1 for j in range(len(axes))])
+        array = array[:, digits_at(factor.pieces, grid)]
+    sizes = [len(at[a]) if a in at else n for a, n in enumerate(extent)]
+    return array.reshape(2, *[n if a in axes else 1 for a, n in enumerate(sizes)])
 
 
 def regrouped(pieces, tuple source, tuple target):

@@ -19,7 +19,15 @@ import onnx
 
 from rfgraph._lowering import Lowering
 from rfgraph.bounds import Bounds
-from rfgraph.closed_form import AxisField, ClosedForm, Field, Meeting, Number
+from rfgraph.closed_form import (
+    AxisField,
+    ClosedForm,
+    Field,
+    Meeting,
+    Number,
+    measured,
+    own_elements,
+)
 from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
 from rfgraph.expansion import expand
 from rfgraph.flow import Flow, Note, forward, sources, trace
@@ -130,12 +138,8 @@ def analyze(
         held = _held(model, values or {}, shapes or {}, assume, timings)
         with timings.phase("read"):
             graph = read(model, held.arrays)
-        sizes, open_axes = _sizes(graph, held.shapes)
-        at = _At(graph, strict, prune, progress, timings)
-        answer = _answered(graph, at, sizes, open_axes, assume, held.shapes)
-    answer.held = held.arrays
-    answer.notes.extend(held.notes)
-    return answer
+        at = _At(graph, strict, prune, progress, timings, held)
+        return at.answered(held.shapes, assume=assume)
 
 
 @contextmanager
@@ -153,13 +157,13 @@ def _uncollected() -> Iterator[None]:
 
 
 def _answered(
-    graph: Graph,
     at: _At,
     sizes: dict[str, Shape],
     open_axes: list[_Axis],
     assume: bool,
     given: Iterable[str],
 ) -> Analysis:
+    graph = at.graph
     if not open_axes:
         try:
             return at(sizes)
@@ -225,15 +229,25 @@ class _At:
         prune: bool,
         progress: Callable[[int, int], None] | None,
         timings: Timings,
+        held: _Held,
     ) -> None:
-        self._graph, self._strict, self._prune = graph, strict, prune
+        self.graph = graph
+        self._strict, self._prune, self._held = strict, prune, held
         self._progress, self._timings = progress, timings
         self._lowering = Lowering()
 
     def __call__(self, sizes: Mapping[str, Shape]) -> Analysis:
         """The analysis of all there is."""
-        graph, flow, bounds = self._made(sizes, None)
-        return Analysis(graph, flow, bounds)
+        return Analysis(*self._made(sizes, None), self)
+
+    def answered(self, shapes: Mapping[str, Sequence[int]], *, assume: bool) -> Analysis:
+        """The analysis at given shapes of inputs, and sizes for the axes that these leave open."""
+        with _uncollected():
+            sizes, open_axes = _sizes(self.graph, shapes)
+            answer = _answered(self, sizes, open_axes, assume, shapes)
+        answer.held = self._held.arrays
+        answer.notes.extend(self._held.notes)
+        return answer
 
     def across(
         self, sizes: Mapping[str, Shape], axes: Sequence[_Axis]
@@ -250,7 +264,7 @@ class _At:
     ) -> tuple[Graph, Flow, Bounds]:
         with self._timings.phase("shapes"):
             most = _MAX_MASK if self._prune else MAX_STATIC
-            graph, shapes = expand(self._graph, sizes, most)
+            graph, shapes = expand(self.graph, sizes, most)
         with self._timings.phase("lowering"):
             flow = trace(graph, shapes, strict=self._strict, prune=self._prune)
             try:
@@ -561,7 +575,8 @@ class Analysis:
         The inputs that are held fixed, and at what.
     """
 
-    def __init__(self, graph: Graph, flow: Flow, bounds: Bounds) -> None:
+    def __init__(self, graph: Graph, flow: Flow, bounds: Bounds, at: _At) -> None:
+        self._at = at
         self._graph = graph
         self._flow = flow
         self._bounds = bounds
@@ -572,6 +587,29 @@ class Analysis:
         self.inputs = list(flow.inputs)
         self.outputs = list(graph.outputs)
         self.notes = list(flow.notes)
+
+    def resized(self, shapes: Mapping[str, Sequence[int]]) -> Analysis:
+        """The same model at other shapes of its inputs, which is not read again.
+
+        Parameters
+        ----------
+        shapes : mapping of str to tuple of int
+            Shapes of inputs, as for `analyze`; open axes get a sensible size.
+
+        Raises
+        ------
+        ShapeError
+            Sizes contradict each other or the model.
+        QueryError
+            `shapes` names what is not an input.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> a.resized({"x": (1, 3, 64, 64)}).shape("features")
+        (1, 128, 2, 2)
+        """
+        return self._at.answered(shapes, assume=True)
 
     @cached_property
     def tensors(self) -> list[str]:
@@ -1259,16 +1297,15 @@ class Analysis:
         """The field along an axis where there is no closed form, from the bounds."""
         size = (self._flow.inputs[name] or ())[axis]
         near, far = self._bounds.parts(tensor, name, axis)
-        if local and near:
-            lo, hi = self._bounds.local_interval(tensor, name, axis)
-        else:
-            lo, hi = self._bounds.interval(tensor, name, axis)
-        for a, coordinate in held.items():
-            if lo.shape[a] > 1:
-                lo, hi = (end.take([coordinate], axis=a) for end in (lo, hi))
+        layout = None
+        if known is not None:
+            layout = self._closed_form.layout(tensor, name, axis, known.stride)
+        at = self._bounds.kinds(tensor, name, axis, (layout[0],) if layout else ())
+        at.update((a, np.array([coordinate])) for a, coordinate in held.items() if a in at)
+        lo, hi = self._bounds.sampled(tensor, name, axis, at, local=local and near)
         if far and not (local and near) and ((lo == 0) & (hi == size - 1))[lo <= hi].all():
             return AxisField.endless()
-        found = self._closed_form.measured(tensor, name, axis, (lo, hi), known)
+        found = measured((lo, hi), known, own_elements(*layout, at, lo.ndim) if layout else None)
         return found if near or not local else replace(found, is_global=True)
 
     def fields(

@@ -9,11 +9,12 @@ along axes on which they don't vary.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from rfgraph._core import NOTHING
-from rfgraph._lowering import AxisView, Factor, Item, Lowering, Walk, leaves, written
+from rfgraph._lowering import AxisView, Factor, Item, Lowering, Piece, Walk, leaves, written
 from rfgraph.flow import Flow
 from rfgraph.reads import Shape
 
@@ -107,10 +108,30 @@ class Bounds:
             full = np.where(near[:1] >= NOTHING, full, near)
         return self._ends(full, (self._flow.inputs[input] or ())[axis])
 
-    def local_interval(self, tensor: str, input: str, axis: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `interval`, of what is local alone: elements of which nothing is left see nothing."""
-        near = self.lowest(tensor, input, axis, local=True)
-        return self._ends(near, (self._flow.inputs[input] or ())[axis])
+    def sampled(
+        self, tensor: str, input: str, axis: int, at: Mapping[int, np.ndarray], *, local: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `interval`, at some coordinates only, by axis of the value; with `local` of what is
+        local alone: elements of which nothing is left see nothing.
+        """
+        found = self.lowest(tensor, input, axis, local=local, at=at)
+        return self._ends(found, (self._flow.inputs[input] or ())[axis])
+
+    def kinds(
+        self, tensor: str, input: str, axis: int, pieces: Sequence[Piece] = ()
+    ) -> dict[int, np.ndarray]:
+        """Coordinates of the value, by axis: the first one of each kind, where those of a kind see
+        the same along one axis of an input, and have the same digits of some further pieces.
+        """
+        extent = self._flow.shape(tensor) or ()
+        found: dict[int, dict[object, None]] = {}
+        for item, confined in leaves(self.views[tensor][input][self._place(input, axis)]):
+            for piece in (*item.pieces, *(p for mask in item.masks for p in mask.pieces), *pieces):
+                bare = piece.inner, piece.size, piece.shift
+                found.setdefault(piece.axis, {})[bare] = None
+            for a, begin, end, _ in confined:
+                found.setdefault(a, {})[begin, end] = None
+        return {a: _first_of_each(tuple(told), extent[a]) for a, told in found.items()}
 
     def _ends(self, lowest: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
         empty = lowest[0] >= NOTHING
@@ -118,9 +139,17 @@ class Bounds:
             return lowest[0], -lowest[1]
         return np.where(empty, size, lowest[0]), np.where(empty, -1, -lowest[1])
 
-    def lowest(self, tensor: str, input: str, axis: int, *, local: bool = False) -> np.ndarray:
+    def lowest(
+        self,
+        tensor: str,
+        input: str,
+        axis: int,
+        *,
+        local: bool = False,
+        at: Mapping[int, np.ndarray] | None = None,
+    ) -> np.ndarray:
         """First coordinates, and last ones negated: shape (2, ...), compressed, `NOTHING` where
-        nothing is seen.
+        nothing is seen. With `at` only at these coordinates, ascending, by axis of the value.
         """
         extent = self._flow.shape(tensor) or ()
         best = np.full((2, *[1] * len(extent)), NOTHING, dtype=np.int64)
@@ -128,7 +157,7 @@ class Bounds:
         if view is None:
             return best
         for item, confined in leaves(view[self._place(input, axis)], local):
-            array = self._written(item, extent)
+            array = self._written(item, extent, at)
             if not confined:
                 best = np.minimum(best, array)
                 continue
@@ -136,6 +165,9 @@ class Bounds:
             where = [slice(None)] * len(dims)
             for a, begin, end, _ in confined:
                 dims[a + 1] = extent[a]
+                if at is not None and a in at:
+                    dims[a + 1] = len(at[a])
+                    begin, end = np.searchsorted(at[a], (begin, end)).tolist()
                 where[a + 1] = slice(begin, end)
             if best.shape != tuple(dims):
                 best = np.broadcast_to(best, dims).copy()
@@ -147,10 +179,13 @@ class Bounds:
         """Where the view of an axis of an input stands among its views."""
         return axis if self._axes is None else self._axes[input].index(axis)
 
-    def _written(self, item: Item, extent: Shape) -> np.ndarray:
-        array = written(self.program, item, extent)
+    def _written(
+        self, item: Item, extent: Shape, at: Mapping[int, np.ndarray] | None
+    ) -> np.ndarray:
+        array = written(self.program, item, extent, at)
         for mask in item.masks:
-            array = np.where(written(self.program, mask, extent)[:1] >= NOTHING, NOTHING, array)
+            held = written(self.program, mask, extent, at)[:1] < NOTHING
+            array = np.where(held, array, NOTHING)
         return array
 
     def box(
@@ -201,6 +236,24 @@ class Bounds:
             if (lo != hi)[seen].any() or len(set(lo[seen].tolist())) != size:
                 return True
         return False
+
+
+@lru_cache(maxsize=256)
+def _first_of_each(told: tuple[tuple[int, ...], ...], size: int) -> np.ndarray:
+    """The first of the coordinates of an axis that are told apart neither by digits, (inner, size,
+    shift), nor by parts, (begin, end).
+    """
+    coordinates = np.arange(size)
+    number = np.zeros(size, dtype=np.int64)
+    for by in told:
+        if len(by) == 3:
+            inner, many, shift = by
+            own = (coordinates - shift) // inner % many
+        else:
+            own = ((coordinates >= by[0]) & (coordinates < by[1])).astype(np.int64)
+        # Numbered anew, so that they stay small.
+        number = np.unique(number * (int(own.max(initial=0)) + 1) + own, return_inverse=True)[1]
+    return np.sort(np.unique(number, return_index=True)[1])
 
 
 __all__ = ["NOTHING", "Bounds"]

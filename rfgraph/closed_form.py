@@ -22,7 +22,7 @@ from typing import overload
 
 import numpy as np
 
-from rfgraph._lowering import AxisView, Item, Walk, leaves, written
+from rfgraph._lowering import AxisView, Factor, Item, Walk, leaves, written
 from rfgraph._waves import ENDLESS, IRREGULAR, NOTHING, Waves
 from rfgraph.flow import Flow
 from rfgraph.reads import Read, Shape, Stage
@@ -337,7 +337,9 @@ class ClosedForm:
         self._walk = Walk(flow, self._lowering)
         self._walk.run()
         self._terms: dict[tuple[AxisView, Shape], list[Term]] = {}
+        self._masks: dict[tuple[Factor, Shape], np.ndarray] = {}
         self._plain: dict[object, AxisField] = {}
+        self._pace_of: dict[tuple[int, AxisField], Pace] = {}
         self._found_paces: dict[tuple[View, int], frozenset[Pace]] = {}
 
     def view(self, tensor: str, input: str) -> View | None:
@@ -357,16 +359,21 @@ class ClosedForm:
                 Term(
                     item.slot,
                     digits_of(item),
-                    tuple(
-                        written(self._lowering.program, mask, extent)[0] < NOTHING
-                        for mask in item.masks
-                    ),
+                    tuple([self._mask(mask, extent) for mask in item.masks]),
                     tuple((a, begin, end) for a, begin, end, _ in confined),
                     item.is_global,
                     item.slot != IRREGULAR and self._waves[item.slot].is_loose,
                 )
                 for item, confined in leaves(view)
             ]
+        return found
+
+    def _mask(self, mask: Factor, extent: Shape) -> np.ndarray:
+        """Where a mask holds: bool, of length 1 along axes on which it doesn't vary."""
+        found = self._masks.get((mask, extent))
+        if found is None:
+            found = written(self._lowering.program, mask, extent)[0] < NOTHING
+            self._masks[mask, extent] = found
         return found
 
     # ------------------------------------------------ one axis
@@ -418,48 +425,6 @@ class ClosedForm:
         if any(self._is_endless(term.slot) for term in terms):
             return AxisField.endless()
         return self._summary(terms, extent, view, axis, at)
-
-    def measured(
-        self,
-        tensor: str,
-        input: str,
-        axis: int,
-        ends: tuple[np.ndarray, np.ndarray],
-        known: AxisField | None,
-    ) -> AxisField:
-        """The field where there is no closed form: what units away from the borders see.
-
-        Parameters
-        ----------
-        tensor, input : str
-            The value, and the input.
-        axis : int
-            Axis of the input.
-        ends : (ndarray, ndarray)
-            Bounds of the units along the axis, compressed; ``lo > hi`` of those that don't count.
-        known : AxisField or None
-            The branches, if these are known.
-        """
-        lo, hi = ends
-        seen = lo <= hi
-        if not seen.any():
-            return AxisField.nothing()
-        # At a border fields are cut off: there the first or the last of all elements are seen.
-        inner = seen & (lo > lo[seen].min()) & (hi < hi[seen].max())
-        inner = inner if inner.any() else seen
-        widths = (hi - lo + 1)[inner]
-        largest, smallest = int(widths.max()), int(widths.min())
-        start = int(lo[seen].reshape(-1)[0])
-        if known is None:
-            return AxisField(largest, nan, start, _centre(start, largest), smallest, irregular=True)
-        back: Number = nan
-        ahead: Number = nan
-        own = self._own(tensor, input, axis, known.stride)
-        if own is not None:
-            before, behind = own[0] - lo, hi - own[1]
-            inner = np.broadcast_to(inner, before.shape)
-            back, ahead = int(before[inner].max()), int(behind[inner].max())
-        return replace(known, size=largest, smallest=smallest, back=back, ahead=ahead)
 
     def span(
         self, tensor: str, input: str, axis: int, *, local: bool
@@ -553,12 +518,12 @@ class ClosedForm:
                 branches.setdefault(name, []).append(view)
         found = {}
         for name, views in branches.items():
-            differing = self._differences(views, extent or ())
+            differing = self._differences(views)
             if differing:
                 found[name] = differing
         return found
 
-    def _differences(self, views: Sequence[View], extent: Shape) -> list[Meeting]:
+    def _differences(self, views: Sequence[View]) -> list[Meeting]:
         """What the strides and places of branches that meet differ in.
 
         Branches of one stride belong together if their centres agree, or, as in a causal network,
@@ -568,7 +533,7 @@ class ClosedForm:
         if len(set(views)) < 2:
             return found
         for axis in range(len(views[0])):
-            branches = {paces for paces in (self._paces(v, axis, extent) for v in views) if paces}
+            branches = {paces for paces in (self._paces(v, axis) for v in views) if paces}
             every: frozenset[Pace] = frozenset().union(*branches)
             alike = [
                 {frozenset(map(of, paces)) for paces in branches}
@@ -581,34 +546,44 @@ class ClosedForm:
                 found.append(Meeting(axis, every))
         return found
 
-    def _paces(self, view: View, axis: int, extent: Shape) -> frozenset[Pace]:
+    def _paces(self, view: View, axis: int) -> frozenset[Pace]:
         """Of the local terms that move, united where they vary alike.
 
         None where the place along an axis decides which terms hold: no line runs through them all.
         """
         key = view, axis
         if key not in self._found_paces:
-            self._found_paces[key] = self._made_paces(view, axis, extent)
+            self._found_paces[key] = self._made_paces(view, axis)
         return self._found_paces[key]
 
-    def _made_paces(self, view: View, axis: int, extent: Shape) -> frozenset[Pace]:
+    def _made_paces(self, view: View, axis: int) -> frozenset[Pace]:
         known = []
-        moving = {d.axis for along in view for item, _ in leaves(along) for d in item.pieces}
-        for term in self._of(view[axis], extent):
-            if term.slot == IRREGULAR or term.is_global:
+        for item, confined in leaves(view[axis], local=True):
+            if item.slot == IRREGULAR:
                 continue
-            if term.is_loose or moving & term.axes:
+            if self._waves[item.slot].is_loose:
                 return frozenset()
-            slot, digits = self._by_unit(term.slot, term.digits, axis, view)
+            axes = {piece.axis for mask in item.masks for piece in mask.pieces}
+            axes.update(a for a, _, _, _ in confined)
+            if axes and any(
+                digit.axis in axes for along in view for i, _ in leaves(along) for digit in i.pieces
+            ):
+                return frozenset()
+            slot, digits = self._by_unit(item.slot, digits_of(item), axis, view)
             if slot != IRREGULAR and self._slope(slot, digits) and not self._waves[slot].is_open:
                 known.append((slot, digits))
-        paces = set()
-        for slot, digits in self._united(known):
-            field = self._field(slot, digits, {})
-            if field.size:
-                span = max(map(abs, self._waves[slot].advances))
-                paces.add(Pace(Fraction(field.stride), Fraction(field.centre), field.ahead, span))
-        return frozenset(paces)
+        paces = {self._pace(slot, digits) for slot, digits in self._united(known)}
+        return frozenset(pace for pace in paces if pace is not None)
+
+    def _pace(self, slot: int, digits: tuple[Digit, ...]) -> Pace | None:
+        """How the units move that see one wave; None if they see nothing."""
+        field = self._field(slot, digits, {})
+        found = self._pace_of.get((slot, field))
+        if found is None and field.size:
+            span = max(map(abs, self._waves[slot].advances))
+            found = Pace(Fraction(field.stride), Fraction(field.centre), field.ahead, span)
+            self._pace_of[slot, field] = found
+        return found
 
     # ------------------------------------------------ waves
 
@@ -634,13 +609,11 @@ class ClosedForm:
         return AxisField.endless() if self._is_endless(slot) else self._field(slot, digits, {})
 
     def _field(self, slot: int, digits: tuple[Digit, ...], first: Mapping[int, int]) -> AxisField:
-        if first and any(digit.axis in first for digit in digits):
-            return _figures(self._waves, slot, digits, first)
         # Rows and columns have the same figures.
-        key = slot, tuple([(digit.inner, digit.size, digit.grows, digit.shift) for digit in digits])
+        key = slot, tuple([(d.inner, d.size, d.grows, d.shift, first.get(d.axis)) for d in digits])
         found = self._plain.get(key)
         if found is None:
-            found = self._plain[key] = _figures(self._waves, slot, digits, {})
+            found = self._plain[key] = _figures(self._waves, slot, digits, first)
         return found
 
     def _by_unit(
@@ -670,6 +643,8 @@ class ClosedForm:
     ) -> list[tuple[int, tuple[Digit, ...]]]:
         """The waves, united where they move on at the same pace."""
         found: list[tuple[int, tuple[Digit, ...]]] = []
+        if len(known) < 2:
+            return list(known)
         for slot, digits in dict.fromkeys(known):
             for k, (other, others) in enumerate(found):
                 every = tuple(sorted({*digits, *others}, key=lambda d: (d.axis, -d.inner)))
@@ -748,19 +723,19 @@ class ClosedForm:
             _together([f.phases for f in found], found[0].stride),
         )
 
-    def _own(
+    def layout(
         self, tensor: str, input: str, axis: int, stride: Number
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """The first and the last of every unit's own elements, compressed.
+    ) -> tuple[Digit, Fraction] | None:
+        """How a value is laid over an axis of the input: the digit that moves, and its stride.
 
-        None where the value can't be laid over the input.
+        None where it can't be laid at this stride.
         """
         view = self.view(tensor, input)
         if view is None or not stride > 0:
             return None
         moving = set()
-        for term in self.terms(tensor, input, axis):
-            slot, digits = term.slot, term.digits
+        for item, _ in leaves(view[axis]):
+            slot, digits = item.slot, digits_of(item)
             if slot != IRREGULAR:
                 slot, digits = self._by_unit(slot, digits, axis, view)
             if slot != IRREGULAR:
@@ -770,14 +745,67 @@ class ClosedForm:
         if len(moving) != 1:
             return None
         ((digit, slope),) = moving
-        if slope != stride:
-            return None
-        extent = self._flow.shape(tensor) or ()
-        unit = digit.of(np.arange(extent[digit.axis]))
-        first = (unit * slope.numerator) // slope.denominator
-        last = -(-((unit + 1) * slope.numerator) // slope.denominator) - 1
-        dims = [-1 if a == digit.axis else 1 for a in range(len(extent))]
-        return first.reshape(dims), last.reshape(dims)
+        return (digit, slope) if slope == stride else None
+
+
+def own_elements(
+    digit: Digit, stride: Fraction, at: Mapping[int, np.ndarray], rank: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last of the own elements of some units of a value, compressed.
+
+    Parameters
+    ----------
+    digit : Digit
+        What moves along the axis of the input.
+    stride : Fraction
+        By how many elements.
+    at : mapping of int to ndarray
+        Coordinates of the units, by axis of the value.
+    rank : int
+        How many axes the value has.
+    """
+    unit = digit.of(at[digit.axis])
+    first = (unit * stride.numerator) // stride.denominator
+    last = -(-((unit + 1) * stride.numerator) // stride.denominator) - 1
+    dims = [-1 if a == digit.axis else 1 for a in range(rank)]
+    return first.reshape(dims), last.reshape(dims)
+
+
+def measured(
+    ends: tuple[np.ndarray, np.ndarray],
+    known: AxisField | None,
+    own: tuple[np.ndarray, np.ndarray] | None,
+) -> AxisField:
+    """The field where there is no closed form: what units away from the borders see.
+
+    Parameters
+    ----------
+    ends : (ndarray, ndarray)
+        Bounds of the units along an axis of the input; ``lo > hi`` of those that don't count.
+    known : AxisField or None
+        The branches, if these are known.
+    own : (ndarray, ndarray) or None
+        First and last of the units' own elements, if the value can be laid over the input.
+    """
+    lo, hi = ends
+    seen = lo <= hi
+    if not seen.any():
+        return AxisField.nothing()
+    # At a border fields are cut off: there the first or the last of all elements are seen.
+    inner = seen & (lo > lo[seen].min()) & (hi < hi[seen].max())
+    inner = inner if inner.any() else seen
+    widths = (hi - lo + 1)[inner]
+    largest, smallest = int(widths.max()), int(widths.min())
+    start = int(lo[seen].reshape(-1)[0])
+    if known is None:
+        return AxisField(largest, nan, start, _centre(start, largest), smallest, irregular=True)
+    back: Number = nan
+    ahead: Number = nan
+    if own is not None:
+        before, behind = own[0] - lo, hi - own[1]
+        inner = np.broadcast_to(inner, before.shape)
+        back, ahead = int(before[inner].max()), int(behind[inner].max())
+    return replace(known, size=largest, smallest=smallest, back=back, ahead=ahead)
 
 
 # ---------------------------------------------------------------- figures
@@ -951,4 +979,13 @@ def _mean(numbers: Sequence[Number]) -> Number:
     return _plain(sum((Fraction(n) for n in numbers), Fraction(0)) / len(numbers))
 
 
-__all__ = ["AxisField", "ClosedForm", "Field", "Meeting", "Number", "Pace"]
+__all__ = [
+    "AxisField",
+    "ClosedForm",
+    "Field",
+    "Meeting",
+    "Number",
+    "Pace",
+    "measured",
+    "own_elements",
+]

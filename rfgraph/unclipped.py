@@ -62,6 +62,7 @@ class Unclipped(Lowering):
         self.waves = Waves()
         self._digits: dict[tuple[int, int, int, bool, bool, int], Digit] = {}
         self._unions: dict[tuple[AxisView, AxisView], AxisView] = {}
+        self._whole: dict[tuple[int, tuple[Digit, ...], int, int], Known] = {}
         self._held: dict[tuple[Factor, int, int], np.ndarray] = {}
 
     def digit(
@@ -314,6 +315,14 @@ class Unclipped(Lowering):
         places = [k for k, digit in enumerate(digits) if digit.axis == axis]
         if not places or (len(places) == 1 and digits[places[0]].is_whole(extent)):
             return slot, digits
+        key = slot, digits, axis, extent
+        if key not in self._whole:
+            self._whole[key] = self._made_one(slot, digits, axis, extent, places)
+        return self._whole[key]
+
+    def _made_one(
+        self, slot: int, digits: tuple[Digit, ...], axis: int, extent: int, places: list[int]
+    ) -> Known:
         wave = self.waves[slot]
         top = max(places, key=lambda k: digits[k].inner)
         digit = digits[top]

@@ -91,6 +91,8 @@ class Subject:
     ) -> Analysis:
         """The analysis at other shapes of the inputs, or with more of them held."""
         settings = self.settings
+        if sizes and prune is None and not held:
+            return self.analysis.resized(self.shapes | dict(sizes))
         return analyze(
             self.model,
             shapes=self.shapes | dict(sizes),
