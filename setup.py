@@ -36,8 +36,13 @@ extensions = [
 class BuildExt(build_ext):
     """Takes over what an editable install has left beside the sources, if it is up to date.
 
-    Another extra is then added in seconds.
+    Another extra is then added in seconds. What has to be compiled is compiled side by side.
     """
+
+    def finalize_options(self) -> None:
+        """Compile on all processors unless told otherwise."""
+        super().finalize_options()
+        self.parallel = self.parallel or True
 
     def build_extension(self, ext: Extension) -> None:
         """Compile, or copy what was compiled."""
@@ -64,6 +69,8 @@ setup(
             "cdivision": True,
         },
         force=CHECKED,
+        # Elsewhere a new process may run this file once more.
+        nthreads=(os.cpu_count() or 1) if sys.platform == "linux" else 0,
     ),
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
 )
