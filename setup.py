@@ -36,15 +36,22 @@ extensions = [
 class BuildExt(build_ext):
     """Takes over what an editable install has left beside the sources, if it is up to date.
 
-    Another extra is then added in seconds.
+    Another extra is then added in seconds. What has to be compiled is compiled side by side.
     """
+
+    def finalize_options(self) -> None:
+        """Compile on all processors unless told otherwise."""
+        super().finalize_options()
+        self.parallel = self.parallel or True
 
     def build_extension(self, ext: Extension) -> None:
         """Compile, or copy what was compiled."""
+        if CHECKED or not self.editable_mode:
+            super().build_extension(ext)
+            return
         made = Path(self.get_ext_filename(ext.name))
         sources = (Path(ext.sources[0]).with_suffix(".pyx"), Path("setup.py"))
-        old = not made.exists() or made.stat().st_mtime < max(s.stat().st_mtime for s in sources)
-        if CHECKED or old or not self.editable_mode:
+        if not made.exists() or made.stat().st_mtime < max(s.stat().st_mtime for s in sources):
             super().build_extension(ext)
             return
         target = Path(self.get_ext_fullpath(ext.name))
@@ -63,7 +70,10 @@ setup(
             "initializedcheck": CHECKED,
             "cdivision": True,
         },
-        force=CHECKED,
+        # Apart from what has no checks. An installation runs this file several times, and finds it.
+        build_dir="build/checked" if CHECKED else None,
+        # Elsewhere a new process may run this file once more.
+        nthreads=(os.cpu_count() or 1) if sys.platform == "linux" else 0,
     ),
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
 )

@@ -583,6 +583,7 @@ class Analysis:
         self._fields: dict[object, Field] = {}
         self._reads_of: dict[str, list[Read]] | None = None
         self._last: tuple[object, dict[str, Region]] | None = None
+        self._last_reached: tuple[object, dict[str, Region]] | None = None
         self.held: Mapping[str, Any] = {}
         self.inputs = list(flow.inputs)
         self.outputs = list(graph.outputs)
@@ -1222,9 +1223,14 @@ class Analysis:
         region = region_of(places, self._shape_of(tensor))
         if not region:
             return {}
-        # What is reached is a set, and can grow only so often.
-        views = forward(self._flow, Influence(), seeds={tensor: region}, rounds=inf)
-        return {value: seen[tensor] for value, seen in views.items() if seen.get(tensor)}
+        key = (tensor, tuple(place.tobytes() for place in places))
+        last = self._last_reached
+        if last is None or last[0] != key:
+            # What is reached is a set, and can grow only so often.
+            views = forward(self._flow, Influence(), seeds={tensor: region}, rounds=inf)
+            last = key, {value: seen[tensor] for value, seen in views.items() if seen.get(tensor)}
+            self._last_reached = last
+        return last[1]
 
     def field(
         self,

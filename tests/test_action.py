@@ -62,9 +62,11 @@ def run(folder: Path, **inputs: str) -> Done:
                 "HOME": os.environ.get("HOME", "/"),
                 "PATH": os.pathsep.join([*filter(None, added), path]),
                 "RUNNER_TEMP": str(temporary),
-                # The core is compiled in a third of the time.
-                "CFLAGS": "-O0",
                 **{k: v for k, v in os.environ.items() if k.startswith("PIP_")},
+                # The core is compiled in a third of the time, and of other packages what is
+                # imported.
+                "CFLAGS": "-O0",
+                "PIP_COMPILE": "0",
                 **{name: str(file) for name, file in files.items()},
                 **own,
             },

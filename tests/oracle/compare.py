@@ -16,7 +16,7 @@ from onnx import numpy_helper
 
 from rfgraph.validation.poison import interpolates
 
-from .observe import Poison, Shape, UnobservableError, Values, attributes, hull
+from .observe import Shape, UnobservableError, Values, attributes, hull, opened
 
 Bounds: TypeAlias = tuple[np.ndarray, np.ndarray]
 
@@ -161,8 +161,8 @@ class Observed:
 def observed(model: onnx.ModelProto, values: Values = "outputs") -> list[Observed]:
     """Everything that is observed of a model, in graph order."""
     loose = interpolates(model)
-    most = Poison(model, values)
-    least = Poison(model, values, taps="weighted") if loose else most
+    most = opened(model, values)
+    least = opened(model, values, "weighted") if loose else most
     found = []
     for name, shape in most.shapes.items():
         outer = most.masks(name)

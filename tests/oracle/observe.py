@@ -16,6 +16,7 @@ a saturated sigmoid). The two check each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -191,6 +192,16 @@ class Poison:
             nan = np.isnan(rows) if base.dtype.kind == "f" else np.zeros(rows.shape, bool)
             masks[value] = nan.T.reshape(base.shape + feed.shape)
         return masks
+
+
+def opened(model: onnx.ModelProto, values: Values, taps: Taps = "read") -> Poison:
+    """Open a model to be poisoned; what was opened last is at hand still."""
+    return _opened(model.SerializeToString(), values, taps)
+
+
+@lru_cache(maxsize=4)
+def _opened(model: bytes, values: Values, taps: Taps) -> Poison:
+    return Poison(onnx.load_from_string(model), values, taps)
 
 
 def poison(

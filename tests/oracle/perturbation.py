@@ -58,6 +58,9 @@ _TRIALS = 4
 _MOST = 600
 _HIDDEN = 36
 
+# So many runs are compared at once.
+_BATCH = 64
+
 # In onnxruntime these change, by rounding, what does not read the element: LRN's running sum.
 _SPREADING = frozenset({"LRN"})
 
@@ -191,7 +194,7 @@ def is_deterministic(case: Case) -> bool:
         for _ in range(3):
             again = _attempt(run, feeds)
             pairs = zip(first or (), again or (), strict=True)
-            if any(_moved(a, b, _shape(a)).any() for a, b in pairs):
+            if any(_differing(a, b, _shape(a)).any() for a, b in pairs):
                 return False
         for name in case.followed:
             feeds[name] = _other_data(np.asarray(feeds[name]), (0.1, 0.9), case.domain, rng)
@@ -305,25 +308,18 @@ def observing(
                 for other in case.followed:
                     feeds[other] = _other_data(np.asarray(feeds[other]), data, case.domain, rng)
             base = _attempt(run, feeds)
-            original = np.asarray(feeds[name])
-            pending = observation.pending[name]
-            for place, changed in _changes(original, change, case.domain, rng, pending):
-                if base is None:
-                    break
-                feeds[name] = changed
-                after = _attempt(run, feeds)
-                if after is None:
+            if base is None:
+                continue
+            given, pending = np.asarray(feeds[name]), observation.pending[name]
+            changes = _changes(given, change, case.domain, rng, pending)
+            while batch := list(islice(changes, _BATCH)):
+                runs = [(place, _attempt(run, {**feeds, name: other})) for place, other in batch]
+                runs = [(place, after) for place, after in runs if after is not None]
+                if not runs:
                     continue
-                for output, old, new in zip(names, base, after, strict=True):
-                    moved = _moved(old, new, shapes[output])
-                    kind, where = place
-                    if kind == "axis":
-                        axis, coordinate = where
-                        found[output].axes[axis][..., coordinate] |= moved
-                    else:
-                        elements = found[output].elements
-                        assert elements is not None
-                        elements[(..., *where)] |= moved
+                places, afters = zip(*runs, strict=True)
+                for output, old, *new in zip(names, base, *afters, strict=True):
+                    _note(found[output], places, _moved(old, new, shapes[output]))
         yield observation
 
 
@@ -359,30 +355,32 @@ def _changes(
 ) -> Iterator[tuple[Place, np.ndarray]]:
     """`array` with a hyperplane, or an element that is `pending`, changed."""
     grid = array if array.ndim else array.reshape(1)
-    for axis, size in enumerate(grid.shape):
-        for coordinate in range(size):
-            where = (slice(None),) * axis + (coordinate,)
-            yield ("axis", (axis, coordinate)), _replaced(array, grid, where, change, domain, rng)
-    for found in np.argwhere(pending):
-        place = tuple(found.tolist())
-        yield ("element", place), _replaced(array, grid, place, change, domain, rng)
+    for axis in range(grid.ndim):
+        values = _replacements(np.moveaxis(grid, axis, 0), grid, change, domain, rng)
+        for coordinate, value in enumerate(values):
+            changed = grid.copy()
+            changed[(slice(None),) * axis + (coordinate,)] = value
+            yield ("axis", (axis, coordinate)), changed.reshape(array.shape)
+    values = _replacements(grid[pending], grid, change, domain, rng)
+    for place, value in zip(np.argwhere(pending).tolist(), values, strict=True):
+        changed = grid.copy()
+        changed[tuple(place)] = value
+        yield ("element", tuple(place)), changed.reshape(array.shape)
 
 
-def _replaced(
-    array: np.ndarray,
+def _replacements(
+    old: np.ndarray,
     grid: np.ndarray,
-    where: tuple[Any, ...],
     change: str,
     domain: tuple[float, float],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    low, high = domain
-    changed = grid.copy()
-    if array.dtype == bool:
-        changed[where] = ~grid[where]
-        return changed.reshape(array.shape)
-    old = grid[where].astype(np.float64)
-    jitter = rng.uniform(0.5, 1.0, size=np.shape(old))
+    """What some elements of `grid` are changed to."""
+    if old.dtype == bool:
+        return ~old
+    kind, (low, high) = old.dtype, domain
+    old = old.astype(np.float64)
+    jitter = rng.uniform(0.5, 1.0, size=old.shape)
     if change == "high":
         new = high * jitter
     elif change == "low":
@@ -394,16 +392,25 @@ def _replaced(
     elif change == "negated":
         new = -old
     else:
-        new = rng.choice(grid.reshape(-1).astype(np.float64), size=np.shape(old))
-    if array.dtype.kind in "iu":
+        new = rng.choice(grid.reshape(-1).astype(np.float64), size=old.shape)
+    if kind.kind in "iu":
         new = np.rint(new)
         new = np.where(new == old, new + 1, new)
-        info = np.iinfo(array.dtype)
+        info = np.iinfo(kind)
         low, high = max(low, info.min), min(high, info.max)
-    new = np.clip(new, low, high)
     with np.errstate(over="ignore"):
-        changed[where] = new.astype(array.dtype)
-    return changed.reshape(array.shape)
+        return np.asarray(np.clip(new, low, high).astype(kind))
+
+
+def _note(seen: Seen, places: Sequence[Place], moved: np.ndarray) -> None:
+    """Add which units have moved with what was changed at each place."""
+    for (kind, where), units in zip(places, moved, strict=True):
+        if kind == "axis":
+            axis, coordinate = where
+            seen.axes[axis][..., coordinate] |= units
+        else:
+            assert seen.elements is not None
+            seen.elements[(..., *where)] |= units
 
 
 def _shape(value: Any) -> Shape:
@@ -411,12 +418,28 @@ def _shape(value: Any) -> Shape:
     return () if isinstance(value, list) or value is None else np.shape(value)
 
 
-def _moved(old: Any, new: Any, shape: Shape) -> np.ndarray:
-    """Which units of an output differ by a bit; all, if even the shape does."""
+def _moved(old: Any, new: Sequence[Any], shape: Shape) -> np.ndarray:
+    """Which units of an output differ by a bit in each of several runs; all, if the shape does.
+
+    Returns
+    -------
+    ndarray of bool, of shape ``(runs, *shape)``
+    """
+    if not isinstance(old, list) and old is not None:
+        arrays = [np.asarray(value) for value in (old, *new)]
+        kind = arrays[0].dtype
+        alike = all((a.dtype, a.shape) == (kind, shape) for a in arrays)
+        if alike and kind.kind not in "OUS" and kind.itemsize in (1, 2, 4, 8):
+            bits = np.stack([np.atleast_1d(a) for a in arrays]).view(f"u{kind.itemsize}")
+            return np.asarray(bits[1:] != bits[0]).reshape(len(new), *shape)
+    return np.stack([_differing(old, one, shape) for one in new])
+
+
+def _differing(old: Any, new: Any, shape: Shape) -> np.ndarray:
     if isinstance(old, list) or old is None:
         pairs = zip(old or (), new or (), strict=False)
         same = type(old) is type(new) and len(old or ()) == len(new or ())
-        same = same and not any(_moved(a, b, _shape(a)).any() for a, b in pairs)
+        same = same and not any(_differing(a, b, _shape(a)).any() for a, b in pairs)
         return np.full(shape, not same)
     old, new = np.asarray(old), np.asarray(new)
     if old.shape != new.shape:
@@ -577,30 +600,36 @@ def set_claims(analysis: rfgraph.Analysis, observation: Observation) -> list[Cla
             sides = sides or [np.array([[bool(one)] for one in found])]
             claims.append(Claim(output, input, "support", units, masks, sides))
     for input in inputs:
-        for output in outputs:
-            claims += _influences(analysis, input, output, observation.seen[input][output])
+        claims += _influences(analysis, input, {o: observation.seen[input][o] for o in outputs})
     return claims
 
 
-def _influences(analysis: rfgraph.Analysis, input: str, output: str, seen: Seen) -> Iterator[Claim]:
+def _influences(
+    analysis: rfgraph.Analysis, input: str, by_output: Mapping[str, Seen]
+) -> Iterator[Claim]:
     shape = analysis.extent(input) or ()
-    # One place stands for all there are along an axis of unknown size.
-    extent = seen.axes[0].shape[:-1]
 
-    def masks(places: Sequence[tuple[int | slice, ...]]) -> np.ndarray:
-        found = [np.asarray(analysis.influence(input, p, output)) for p in places]
-        return np.stack([np.broadcast_to(mask, extent) for mask in found])
+    def claimed(
+        what: str, places: list[tuple[int, ...]], asked: Sequence[tuple[int | slice, ...]]
+    ) -> Iterator[Claim]:
+        # One pass answers for all outputs.
+        found = [[analysis.influence(input, each, o) for o in by_output] for each in asked]
+        for output, masks in zip(by_output, zip(*found, strict=True), strict=False):
+            # One place stands for all there are along an axis of unknown size.
+            extent = by_output[output].axes[0].shape[:-1]
+            full = [np.broadcast_to(np.asarray(mask), extent) for mask in masks]
+            yield Claim(output, input, what, places, np.stack(full))
 
-    if seen.elements is not None:
+    small = all(seen.elements is not None for seen in by_output.values())
+    if small:
         places = spread(shape, _ELEMENTS)
-        yield Claim(output, input, "influence", places, masks(places))
+        yield from claimed("influence", places, places)
     for axis, size in enumerate(shape):
-        coordinates = sorted({0, size // 2, size - 1} if seen.elements is None else {size // 2})
+        coordinates = [size // 2] if small else sorted({0, size // 2, size - 1})
         planes = [
             tuple(c if a == axis else slice(None) for a in range(len(shape))) for c in coordinates
         ]
-        places = [(axis, c) for c in coordinates]
-        yield Claim(output, input, "influence along", places, masks(planes))
+        yield from claimed("influence along", [(axis, c) for c in coordinates], planes)
 
 
 def set_differences(

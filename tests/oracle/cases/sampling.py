@@ -180,15 +180,19 @@ def deformed(feeds: Feeds, given: dict[str, Any]) -> np.ndarray:
     if "b" in feeds:
         Y += feeds["b"].reshape(1, -1, *[1] * rank)
     o = np.indices(sizes)
+    grid = np.array(
+        [
+            [o[d] * strides[d] - pads[d] + k[d] * dilations[d] for d in range(rank)]
+            for k in np.ndindex(*kernel)
+        ]
+    )
     for c in range(X.shape[1]):
         g, own = c // (X.shape[1] // groups), c // W.shape[1]
-        for p, k in enumerate(np.ndindex(*kernel)):
-            at = moved[:, g, p] + [
-                o[d] * strides[d] - pads[d] + k[d] * dilations[d] for d in range(rank)
-            ]
-            value = _interpolated(X[:, c], np.moveaxis(at, 1, 0)) * weight[:, g, p]
-            for m in range(own * W.shape[0] // group, (own + 1) * W.shape[0] // group):
-                Y[:, m] += value * W[(m, c % W.shape[1], *k)]
+        at = np.moveaxis(moved[:, g] + grid, 2, 0)
+        values = _interpolated(X[:, c], at) * weight[:, g]
+        for m in range(own * W.shape[0] // group, (own + 1) * W.shape[0] // group):
+            taps = W[m, c % W.shape[1]].reshape(-1, *[1] * rank)
+            Y[:, m] += (values * taps).sum(axis=1)
     return Y.astype(F)
 
 
