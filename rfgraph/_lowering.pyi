@@ -89,7 +89,7 @@ class Walk:
         rounds: int = 256,
     ) -> None: ...
     def seen(
-        self, names: list[str], reads: list[Read], extent: Shape | None
+        self, names: tuple[str, ...], reads: list[Read], extent: Shape | None
     ) -> dict[str, tuple[AxisView, ...]]: ...
 
 def new_item(

@@ -46,6 +46,10 @@ cdef int MAX_ITEMS = 24
 cdef int MANY = 64
 
 
+cdef inline size_t address(object thing) noexcept:
+    return <size_t> <void*> thing
+
+
 # ---------------------------------------------------------------- which axes a slot runs along
 
 
@@ -377,8 +381,12 @@ cdef class Lowering:
     cdef dict steps
     cdef dict hows
     cdef dict templates
+    # What was made of whole views: by how they are read, and of several by their union.
+    cdef dict seen
+    cdef dict unions
 
     def __init__(self):
+        self.seen, self.unions = {}, {}
         self.program = Program()
         self.pieces, self.factors, self.views, self.plans = {}, {}, {}, {}
         self.words, self.steps, self.hows, self.templates = {}, {}, {}, {}
@@ -399,16 +407,30 @@ cdef class Lowering:
     cdef tuple through(self, tuple view, how):
         """What is seen by what reads a value with `view`; None if that is nothing."""
         cdef AxisView along, made
-        cdef list found = []
+        cdef list found
+        key = view, how
+        known = self.seen.get(key, view)
+        if known is not view:
+            return known
+        found = []
         for along in view:
             made = self.reading(along, how)
             if not made.items:
+                self.seen[key] = None
                 return None
             found.append(made)
-        return tuple(found)
+        known = self.seen[key] = tuple(found)
+        return known
 
     def union(self, views, extent):
         """What is seen by what reads values with all of these views."""
+        key = tuple(views), extent
+        known = self.unions.get(key)
+        if known is None:
+            known = self.unions[key] = self.joint(views, extent)
+        return known
+
+    cdef tuple joint(self, views, extent):
         cdef list found = []
         for alongs in zip(*views):
             first = alongs[0]
@@ -538,7 +560,7 @@ cdef class Lowering:
             if key not in self.hows:
                 self.hows[key] = self.broadcast(source, extent)
             return self.hows[key]
-        key = id(read), source, extent
+        key = address(read), source, extent
         kept = self.hows.get(key)
         if kept is None:
             # The read is kept, so that no other one gets its place.
@@ -560,11 +582,11 @@ cdef class Lowering:
         steps = {}
         for axis, (r, size) in enumerate(zip(read.axes, source)):
             if isinstance(r, Along):
-                key = id(r), size, extent[r.axis]
+                key = address(r), size, extent[r.axis]
             elif isinstance(r, Fixed):
-                key = id(r), size, -1
+                key = address(r), size, -1
             else:
-                key = id(r), size, extent
+                key = address(r), size, extent
             kept = self.steps.get(key)
             if kept is None:
                 kept = self.steps[key] = r, self.step(r, size, extent)
@@ -1289,9 +1311,12 @@ cdef class Recipe:
     cdef int axis
     cdef list parts
     cdef list sources
+    # Whether there are no elements to be made.
+    cdef bint is_empty
 
     def __init__(self, list reads, extent):
         self.reads, self.extent = reads, extent
+        self.is_empty = extent is not None and 0 in extent
         self.sources = []
         self.axis = -1
 
@@ -1356,31 +1381,40 @@ cdef class Walk:
             self.step(step, rounds)
 
     cdef int step(self, step, rounds) except -1:
-        cdef list names
+        cdef tuple names, outputs
+        cdef list reads = step.reads
+        cdef Recipe recipe
+        cdef Py_ssize_t k
         node = step.node
         if step.cycle is not None:
             self.settle(step.cycle, rounds)
-        names = [*node.inputs, *node.captures]
-        for name, reads in zip(node.outputs, step.reads):
-            if name and reads and name not in self.flow.inputs:
-                extent = self.shape_of(name)
-                if extent is None or 0 not in extent:
-                    try:
-                        self.views[name] = self.gather(names, self.recipe(names, reads, extent))
-                    except MemoryError as error:
-                        raise ShapeError(
-                            f"there is no memory for the bounds of '{name}'"
-                            + (f": {error}" if str(error) else ""),
-                            node=str(node),
-                            remedy="give smaller sizes with shapes= or --shape",
-                        ) from None
+        outputs = node.outputs
+        names = (*node.inputs, *node.captures) if node.captures else node.inputs
+        for k in range(min(len(outputs), len(reads))):
+            name = outputs[k]
+            if not name or not reads[k] or name in self.flow.inputs:
+                continue
+            try:
+                found = self.recipes.get(address(reads[k]))
+                if found is None:
+                    found = self.recipe(names, reads[k], self.shape_of(name))
+                recipe = found
+                if not recipe.is_empty:
+                    self.views[name] = self.gather(names, recipe)
+            except MemoryError as error:
+                raise ShapeError(
+                    f"there is no memory for the bounds of '{name}'"
+                    + (f": {error}" if str(error) else ""),
+                    node=str(node),
+                    remedy="give smaller sizes with shapes= or --shape",
+                ) from None
         return 0
 
-    cdef Recipe recipe(self, list names, list reads, extent):
-        cdef Recipe made = self.recipes.get(id(reads))
+    cdef Recipe recipe(self, tuple names, list reads, extent):
+        cdef Recipe made = self.recipes.get(address(reads))
         if made is not None:
             return made
-        made = self.recipes[id(reads)] = Recipe(reads, extent)
+        made = self.recipes[address(reads)] = Recipe(reads, extent)
         if len(reads) > 1 and self.concatenation(made, names):
             return made
         for read in reads:
@@ -1393,7 +1427,7 @@ cdef class Walk:
                 made.sources.append((source, self.lowering.how(read, shape, extent)))
         return made
 
-    cdef bint concatenation(self, Recipe made, list names):
+    cdef bint concatenation(self, Recipe made, tuple names):
         """Fill in a recipe of reads that place their inputs along one axis; False for others."""
         cdef int axis = -1, k
         extent = made.extent
@@ -1424,11 +1458,11 @@ cdef class Walk:
         made.axis, made.parts, made.sources = axis, parts, sources
         return True
 
-    def seen(self, list names, list reads, extent):
+    def seen(self, tuple names, list reads, extent):
         """What is seen of each input by what reads `names` so."""
         return self.gather(names, self.recipe(names, reads, extent))
 
-    cdef dict gather(self, list names, Recipe recipe):
+    cdef dict gather(self, tuple names, Recipe recipe):
         """What is seen of each input by what is made by a recipe."""
         cdef dict found = {}
         cdef dict seen
@@ -1469,7 +1503,7 @@ cdef class Walk:
             found[name] = kept[0] if len(kept) == 1 else self.lowering.union(kept, recipe.extent)
         return found
 
-    cdef dict concatenated(self, list names, Recipe recipe):
+    cdef dict concatenated(self, tuple names, Recipe recipe):
         """`gather` where every source is a part of one axis."""
         cdef dict by_input = {}
         cdef dict found = {}
@@ -1515,7 +1549,9 @@ cdef class Walk:
             for names, inner, reads in cycle.carried:
                 extent = self.shape_of(inner)
                 before = self.views.get(inner, {})
-                after = dict(self.gather(names, self.recipe(names, reads, extent)))
+                after = dict(
+                    self.gather(tuple(names), self.recipe(tuple(names), reads, extent))
+                )
                 for name, view in after.items():
                     if (inner, name) in full or (
                         name in before and before[name] == view

@@ -514,7 +514,7 @@ class ClosedForm:
         extent = self._flow.shape(tensor)
         branches: dict[str, list[View]] = {}
         for own in by_origin.values():
-            for name, view in self._walk.seen(list(names), own, extent).items():
+            for name, view in self._walk.seen(tuple(names), own, extent).items():
                 branches.setdefault(name, []).append(view)
         found = {}
         for name, views in branches.items():

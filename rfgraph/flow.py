@@ -219,19 +219,27 @@ class _Tracer:
 
     def steps(self, nodes: list[Node]) -> list[Step]:
         steps = []
-        live = self._live
+        live, typed, known = self._live, self._shapes.typed, self._answers.get
         for node in nodes:
+            names, outputs = sources(node), node.outputs
             cycle = self._cycle(node.body) if node.body is not None else None
-            names = sources(node)
-            if live.isdisjoint(names) and not self._settled(node):
+            reached = tuple(map(live.__contains__, names))
+            if True not in reached and not self._settled(node):
                 continue
-            answer = self._answer(node, names)
-            reads, outputs = answer.reads, node.outputs
+            if node.captures or self._knowledge is not None:
+                # Of a body, and of what is known of single elements, no key is made.
+                operation = Operation(node, names, self._shapes, live, self._knowledge)
+                answer = self._asked(node, operation)
+            else:
+                key = node.kind, reached, tuple(map(typed, names)), tuple(map(typed, outputs))
+                found = known(key)
+                answer = found if type(found) is _Answer else self._answer(node, key, found)
+            reads = answer.reads
             if self._knowledge is not None:
                 pairs = zip(outputs, reads, strict=False)
                 unread = [name for name, found in pairs if name and not found]
                 self._dead.update(n for n in unread if self._shapes.static(n) is None)
-            if any(reads):
+            if answer.reached:
                 steps.append(Step(node, reads, cycle))
                 for k in answer.reached:
                     live.add(outputs[k])
@@ -239,23 +247,10 @@ class _Tracer:
                     self.notes.append(Note(node.name, node.op_type, reason, kind))
         return steps
 
-    def _answer(self, node: Node, names: Sequence[str]) -> _Answer:
+    def _answer(self, node: Node, key: Hashable, found: Question | _Answer | None) -> _Answer:
         """What is answered to a node: the same as to an earlier one that asks the same."""
-        shape, live = self._shapes.shape, self._live
-        if node.captures or self._knowledge is not None:
-            # Of a body, and of what is known of single elements, no key is made.
-            return self._asked(node, Operation(node, names, self._shapes, live, self._knowledge))
-        key: Hashable = (
-            node.kind,
-            tuple(map(shape, names)),
-            tuple(map(shape, node.outputs)),
-            tuple(map(live.__contains__, names)),
-        )
-        found = self._answers.get(key)
-        if isinstance(found, _Answer):
-            return found
         told: dict[Question, Hashable] = {}
-        operation = Operation(node, names, self._shapes, live, told=told)
+        operation = Operation(node, sources(node), self._shapes, self._live, told=told)
         start = key
         while found is not None and not isinstance(found, _Answer):
             key = key, operation.tell(found)

@@ -215,6 +215,11 @@ class Shapes:
         return self._known.get(name, _UNTYPED)[1] if name else None
 
     @property
+    def typed(self) -> Callable[[str], Typed | None]:
+        """Gives element type and shape of the value of a name."""
+        return self._known.get
+
+    @property
     def unsized(self) -> bool:
         """Whether the data decide a size of some value."""
         return bool(self._unknown)
@@ -250,7 +255,7 @@ class Shapes:
                 continue
             made = None
             try:
-                given = tuple([known[name] for name in node.inputs])
+                given = tuple(map(known.__getitem__, node.inputs))
                 made = node.kind.known.get(given)
             except KeyError:
                 given = tuple([known.get(name, _UNTYPED) for name in node.inputs])

@@ -61,7 +61,6 @@ class Unclipped(Lowering):
         super().__init__()
         self.waves = Waves()
         self._digits: dict[tuple[int, int, int, bool, bool, int], Digit] = {}
-        self._unions: dict[tuple[AxisView, AxisView], AxisView] = {}
         self._whole: dict[tuple[int, tuple[Digit, ...], int, int], Known] = {}
         self._held: dict[tuple[Factor, int, int], np.ndarray] = {}
 
@@ -111,12 +110,10 @@ class Unclipped(Lowering):
 
     def both(self, a: AxisView, b: AxisView) -> AxisView | None:
         """The union of two views."""
-        found = self._unions.get((a, b))
-        if found is None:
-            items = [item for item in (*a.items, *b.items) if isinstance(item, Item)]
-            if len(items) == len(a.items) + len(b.items):
-                found = self._unions[a, b] = self.view(tuple(self.merged(items, None)))
-        return found
+        items = [item for item in (*a.items, *b.items) if isinstance(item, Item)]
+        if len(items) < len(a.items) + len(b.items):
+            return None
+        return self.view(tuple(self.merged(items, None)))
 
     def merged(self, items: list[Item], extent: Shape | None) -> list[Item]:
         """Items as one where they vary alike and hold at the same places."""
