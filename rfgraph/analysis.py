@@ -153,6 +153,11 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            if not gc.get_freeze_count():
+                # What was made is kept: it counts as old, and is not gone through as it would be
+                # if it were young.
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
