@@ -58,9 +58,16 @@ cdef class Backward:
 
     def run(self):
         """The regions of all values that are reached, by value."""
-        for step in reversed(self.flow.steps):
-            self.step(step)
-        return {name: (<Held> held).region for name, held in self.found.items()}
+        cdef Held held
+        try:
+            for step in reversed(self.flow.steps):
+                self.step(step)
+            return {name: (<Held> held).region for name, held in self.found.items()}
+        finally:
+            # They remember each other, and themselves: without that all is freed at once.
+            for held in self.held.values():
+                held.read.clear()
+                held.joined.clear()
 
     cdef Held one(self, region):
         cdef Held made

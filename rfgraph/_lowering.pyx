@@ -175,8 +175,6 @@ cdef class AxisView:
     cdef int64_t axes
     # Those along which an item does, in a chain or not, rather than a chain alone.
     cdef int64_t direct
-    # What was made of it, by what reads it.
-    cdef dict made
 
 
 cdef AxisView new_view(tuple items):
@@ -184,7 +182,6 @@ cdef AxisView new_view(tuple items):
     cdef Piece piece
     cdef Factor factor
     view.items = items
-    view.made = {}
     for item in items:
         if isinstance(item, Chain):
             view.axes |= (<int64_t> 1) << (<Chain> item).axis
@@ -287,8 +284,6 @@ cdef class Plan:
     cdef bint is_identity
     # The axes along which something may read nothing, one bit each.
     cdef readonly int64_t places
-    # What matters to views that vary along certain axes only, by these.
-    cdef dict relevant
 
     def __init__(self, dict steps):
         cdef Step step
@@ -298,7 +293,6 @@ cdef class Plan:
         self.outs = {}
         self.sizes = {}
         self.shared = set()
-        self.relevant = {}
         self.is_identity = True
         self.part = -1
         for axis, step in steps.items():
@@ -381,12 +375,16 @@ cdef class Lowering:
     cdef dict steps
     cdef dict hows
     cdef dict templates
-    # What was made of whole views: by how they are read, and of several by their union.
+    # What was made of a view of one axis, by how it is read; of plans, by the axes that matter; and
+    # of views of all axes, by how they are read, and by the union of several. None of it is kept by
+    # what it is made of: nothing goes in circles, and all is freed at once.
+    cdef dict read
+    cdef dict limited
     cdef dict seen
     cdef dict unions
 
     def __init__(self):
-        self.seen, self.unions = {}, {}
+        self.read, self.limited, self.seen, self.unions = {}, {}, {}, {}
         self.program = Program()
         self.pieces, self.factors, self.views, self.plans = {}, {}, {}, {}
         self.words, self.steps, self.hows, self.templates = {}, {}, {}, {}
@@ -664,13 +662,14 @@ cdef class Lowering:
         if not isinstance(how, Plan):
             return how
         plan = how
-        found = plan.relevant.get(view.axes)
+        key = plan, view.axes
+        found = self.limited.get(key)
         if found is None:
             steps = {}
             for axis, step in plan.steps.items():
                 if step.place >= 0 or view.axes >> <int64_t> axis & 1:
                     steps[axis] = step
-            found = plan.relevant[view.axes] = self.plan(steps)
+            found = self.limited[key] = self.plan(steps)
         return found
 
     cdef object inside(self, Chain chain, how):
@@ -698,39 +697,39 @@ cdef class Lowering:
         Concatenations of concatenations are read from the inside out: there may be thousands.
         """
         cdef AxisView current
-        found = view.made.get(how)
+        found = self.read.get((view, how))
         if found is not None:
             return found
         if len(view.items) == 1 and isinstance(view.items[0], Item):
             key = self.relevant(view, how)
-            found = view.made.get(key)
+            found = self.read.get((view, key))
             if found is None:
-                found = view.made[key] = self.made(view, key)
+                found = self.read[view, key] = self.made(view, key)
             if key is not how:
-                view.made[how] = found
+                self.read[view, how] = found
             return found
         pending = [(view, how)]
         while pending:
             current, asked = pending[-1]
-            if asked in current.made:
+            if (current, asked) in self.read:
                 pending.pop()
                 continue
             key = self.relevant(current, asked)
-            if key not in current.made:
+            if (current, key) not in self.read:
                 needed = []
                 for item in current.items:
                     if isinstance(item, Chain):
                         inner = self.inside(item, key)
                         if inner is not None:
                             for _, _, part in (<Chain> item).parts:
-                                if inner not in (<AxisView> part).made:
+                                if (part, inner) not in self.read:
                                     needed.append((part, inner))
                 if needed:
                     pending += needed
                     continue
-                current.made[key] = self.made(current, key)
-            current.made[asked] = current.made[key]
-        return view.made[how]
+                self.read[current, key] = self.made(current, key)
+            self.read[current, asked] = self.read[current, key]
+        return self.read[view, how]
 
     cdef AxisView made(self, AxisView view, how):
         cdef Plan plan
@@ -777,13 +776,13 @@ cdef class Lowering:
             return [
                 item
                 for _, _, view in chain.parts
-                for item in (<AxisView> (<AxisView> view).made[inside]).items
+                for item in (<AxisView> self.read[view, inside]).items
             ]
         axis, size = step.outs[0]
         offset = -step.shift if step.kind == WINDOW else 0
         parts = []
         for begin, length, view in chain.parts:
-            seen = (<AxisView> view).made[inside]
+            seen = self.read[view, inside]
             if (<AxisView> seen).items:
                 parts.append((begin + offset, length, seen))
         return [new_chain(axis, size, tuple(parts))] if parts else []
