@@ -10,7 +10,6 @@ import pytest
 
 from rfgraph import Analysis, analyze
 
-
 MODELS = Path(__file__).parent.parent / "models"
 
 
