@@ -91,7 +91,12 @@ _ELEMENTWISE = frozenset(
     ]
 )
 
-# Of these, the ones of which one operand can settle the result.
+_SOFTMAXES = frozenset({"Softmax", "BiasSoftmax"})
+
+# All of which anything is learnt.
+_LEARNT = _MOVING | _SUMMING | _ELEMENTWISE | {"Dropout", "Softmax"}
+
+# Of the elementwise ones, those of which one operand can settle the result.
 _SETTLING = frozenset({"Add", "And", "Div", "Max", "Min", "Mul", "Or", "Sub", "Sum", "Where"})
 
 
@@ -213,6 +218,18 @@ class Knowledge:
             self._constants[name] = fact
         return self._constants[name]
 
+    def facts(self, names: Sequence[str]) -> list[Partial | None]:
+        """What has been learnt of each of some values."""
+        return [self._facts.get(name) for name in names]
+
+    def keep(self, names: Sequence[str], facts: Sequence[Partial | None]) -> None:
+        """Take over what was learnt of the outputs of an equal node, of which the same is known."""
+        for name, fact in zip(names, facts, strict=True):
+            if fact is None:
+                self._facts.pop(name, None)
+            elif name:
+                self._facts[name] = fact
+
     def once(self, what: Hashable, arguments: Sequence[Any], make: Callable[[], T]) -> T:
         """`make`, unless it was called for the same `what` and the very same `arguments`."""
         key = (what, *map(id, arguments))
@@ -226,14 +243,13 @@ class Knowledge:
         names = [name for name in node.outputs if name]
         for name in names:
             self._facts.pop(name, None)
-        fused = (node.domain, node.op_type) == ("com.microsoft", "BiasSoftmax")
-        if (node.domain and not fused) or not self._sized(node):
+        if not self.learns_of(node) or not self._sized(node):
             return [None] * len(node.outputs)
         learnt: list[Learnt | None] = [None] * len(node.outputs)
         if node.op_type in _MOVING:
             for k, reads in enumerate(per_output):
                 learnt[k] = self._moved(node, node.outputs[k], reads)
-        elif node.op_type == "Softmax" or fused:
+        elif node.op_type in _SOFTMAXES:
             learnt[0] = self._softmax(node)
         elif node.op_type == "Dropout":
             learnt[0] = self._dropped(node)
@@ -245,6 +261,12 @@ class Knowledge:
             if name and found is not None:
                 self._facts[name] = found.fact
         return learnt
+
+    def learns_of(self, node: Node) -> bool:
+        """Whether anything may be learnt of the outputs of a node."""
+        if node.domain:
+            return (node.domain, node.op_type) == ("com.microsoft", "BiasSoftmax")
+        return node.op_type in _LEARNT
 
     def _sized(self, node: Node) -> bool:
         """Whether the data decide no size of what a node reads and makes."""

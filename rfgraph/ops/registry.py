@@ -230,7 +230,10 @@ class Operation:
         """What is known of the elements of input `k`, if constants cut reads."""
         if self._knowledge is None or not self.has(k) or self.unsized:
             return None
-        return self._knowledge.of(self._names[k])
+        fact = self._knowledge.of(self._names[k])
+        if self._told is not None:
+            self._told["known", k] = fact
+        return fact
 
     def zeros(self, k: int) -> np.ndarray | None:
         """The elements of input `k` that are exactly 0 whatever the data are: bool, of length 1
