@@ -15,6 +15,7 @@ one holds everywhere or nowhere is asked of the program as it is made.
 from libc.stdint cimport int64_t
 
 import itertools
+from array import array
 from math import gcd, prod
 
 import numpy as np
@@ -528,8 +529,7 @@ cdef class Lowering:
             key = (read.starts, read.counts, read.advance, read.step, begin, end, sizes[0], size)
             found = self.words.get(key)
             if found is None:
-                starts = np.array(read.starts, dtype=np.int64)
-                counts = np.array(read.counts, dtype=np.int64)
+                starts, counts = array("q", read.starts), array("q", read.counts)
                 found = self.words[key] = self.program.word(starts, counts, *key[2:])
             return found
         if isinstance(read, Fixed):
