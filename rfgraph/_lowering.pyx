@@ -1270,7 +1270,7 @@ cdef class Lowering:
         cdef int k
         if source == target or not pieces:
             return pieces
-        cuts = [digits_of(p, source, target) for p in pieces]
+        cuts = [digits_after(p, source, target) for p in pieces]
         by_axis = {}
         for digits, _ in cuts:
             for p in digits:
@@ -1732,8 +1732,8 @@ def written(program, Factor factor not None, extent, at=None):
     """
     cdef Piece piece
     cdef list axes = [piece.axis for piece in factor.pieces]
-    array = np.empty((2, program.size(factor.slot)), dtype=np.int64)
-    program.write_out(factor.slot, array)
+    ends = np.empty((2, program.size(factor.slot)), dtype=np.int64)
+    program.write_out(factor.slot, ends)
     if at is None:
         at = {}
     if any([a >= b for a, b in itertools.pairwise(axes)]) or not all(
@@ -1744,19 +1744,19 @@ def written(program, Factor factor not None, extent, at=None):
         for k, axis in enumerate(axes):
             own = at[axis] if axis in at else np.arange(extent[axis])
             grid[axis] = own.reshape([-1 if j == k else 1 for j in range(len(axes))])
-        array = array[:, digits_at(factor.pieces, grid)]
+        ends = ends[:, digits_at(factor.pieces, grid)]
     sizes = [len(at[a]) if a in at else n for a, n in enumerate(extent)]
-    return array.reshape(2, *[n if a in axes else 1 for a, n in enumerate(sizes)])
+    return ends.reshape(2, *[n if a in axes else 1 for a, n in enumerate(sizes)])
 
 
-def digits_of(Piece piece not None, tuple source, tuple target):
+def digits_after(Piece piece not None, tuple source, tuple target):
     """The digits along a value reshaped from `source` to `target` that decide what a piece is, and
     whether it is made of them, the first one the most significant.
 
     >>> rows = Piece(0, 1, 6, grows=True)
-    >>> digits_of(rows, (6, 8), (48,)), digits_of(rows, (6, 8), (3, 2, 8))
+    >>> digits_after(rows, (6, 8), (48,)), digits_after(rows, (6, 8), (3, 2, 8))
     (([Piece(0, 8, 6, grows=True)], True), ([Piece(0, 1, 3, grows=True), Piece(1, 1, 2)], True))
-    >>> digits_of(rows, (6, 8), (4, 12))
+    >>> digits_after(rows, (6, 8), (4, 12))
     ([Piece(0, 1, 4, grows=True), Piece(1, 4, 3, grows=True)], False)
     """
     cdef Piece p
