@@ -364,7 +364,6 @@ class _Tracer:
             # share it.
             for k in operation.inputs:
                 operation.known(k)
-                operation.element_type(k)
         cut = list(per_output)
         for k, learnt in enumerate(knowledge.learn(node, per_output)):
             extent = self._shapes.shape(node.outputs[k])
