@@ -1086,16 +1086,21 @@ cdef class Program:
         cdef Py_ssize_t k
         cdef Word* w
         cdef int64_t period = starts.shape[0]
+        cdef int64_t far = 0, most = 0
         if period != counts.shape[0] or step < 1 or outputs < 0 or size < 0:
             raise ValueError("no progression")
         if not period and outputs:
             raise ValueError("a progression without phases")
-        far = 0
-        most = 0
         for k in range(period):
-            far = max(far, abs(<object> starts[k]) + abs(<object> counts[k]) * step)
-            most = max(most, counts[k])
-        if far + abs(<object> advance) * (outputs // max(period, 1) + 1) >= _NOTHING:
+            # Neither term is larger than 2^60 then.
+            if not (
+                -_NOTHING < starts[k] < _NOTHING
+                and -_NOTHING // step <= counts[k] <= _NOTHING // step
+            ):
+                raise OverflowError("a progression leaves the range of whole numbers")
+            far = larger(far, abs(starts[k]) + abs(counts[k]) * step)
+            most = larger(most, counts[k])
+        if <object> far + abs(<object> advance) * (outputs // max(period, 1) + 1) >= _NOTHING:
             raise OverflowError("a progression leaves the range of whole numbers")
         if not enlarge(
             <void**> &self.words, &self.word_room, self.word_count + 1, sizeof(Word)

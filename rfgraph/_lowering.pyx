@@ -15,13 +15,13 @@ one holds everywhere or nowhere is asked of the program as it is made.
 from libc.stdint cimport int64_t
 
 import itertools
-from math import prod
+from array import array
+from math import gcd, prod
 
 import numpy as np
 
 import rfgraph.reads
 from rfgraph._core import Program
-from rfgraph.compressed import groups_of
 from rfgraph.errors import ShapeError
 from rfgraph.reads import (
     Along,
@@ -527,8 +527,7 @@ cdef class Lowering:
             key = (read.starts, read.counts, read.advance, read.step, begin, end, sizes[0], size)
             found = self.words.get(key)
             if found is None:
-                starts = np.array(read.starts, dtype=np.int64)
-                counts = np.array(read.counts, dtype=np.int64)
+                starts, counts = array("q", read.starts), array("q", read.counts)
                 found = self.words[key] = self.program.word(starts, counts, *key[2:])
             return found
         if isinstance(read, Fixed):
@@ -689,7 +688,8 @@ cdef class Lowering:
             return None
         if step.kind == SAME:
             return plan
-        return self.plan({axis: s for axis, s in plan.steps.items() if axis != chain.axis})
+        # Further chains along this axis stay such.
+        return self.plan({**plan.steps, chain.axis: self.staying(step.outs[0][0], step.size)})
 
     cdef AxisView reading(self, AxisView view, how):
         """What is seen by what reads a value with `view`.
@@ -748,7 +748,9 @@ cdef class Lowering:
         chains = [one for one in view.items if isinstance(one, Chain)]
         items = [one for one in view.items if isinstance(one, Item)]
         insides = [self.inside(chain, how) for chain in chains]
-        if None in insides:
+        if None in insides or any(
+            [varies_inside(chain, how, inner) for chain, inner in zip(chains, insides)]
+        ):
             chains, items = [], self.flat(view)
         found = []
         for one in items:
@@ -874,8 +876,7 @@ cdef class Lowering:
         if all([view is first for _, _, view in made]) and size == sum(
             [length for _, length, _ in made]
         ):
-            chains = [i for i in (<AxisView> first).items if isinstance(i, Chain)]
-            if len(made) == 1 or all([chain.axis != axis for chain in chains]):
+            if len(made) == 1 or not (<AxisView> first).axes >> <int64_t> axis & 1:
                 return first
         return [new_chain(axis, size, tuple(made))]
 
@@ -1259,32 +1260,59 @@ cdef class Lowering:
         return self.regrouped(pieces, between, move.extent, ops)
 
     cdef tuple regrouped(self, tuple pieces, tuple source, tuple target, list ops):
+        """Pieces of a value of shape `source`, reshaped to `target`.
+
+        Where a piece can't be cut at the ends of the target's axes, its slot is written out along
+        the digits that decide it; what the others run along stays as it is.
+        """
         cdef Piece p
+        cdef int k
         if source == target or not pieces:
             return pieces
-        found = regrouped(pieces, source, target)
-        if found is not None:
-            return tuple([self.piece(p.axis, p.inner, p.size, p.shift, p.grows) for p in found])
-        # What can't be cut is written out along all axes that hold the same elements.
-        axes = {p.axis for p in pieces}
-        groups = [g for g in groups_of(source, target) if axes.intersection(g[0])]
-        wanted = []
-        for ins, outs in groups:
-            grows = any([p.grows for p in pieces if p.axis in ins])
-            wanted += [self.whole(b, target[b], grows and b == outs[0]) for b in outs]
-        # Elements of a group, counted by the axes of the target, have digits along the source's.
+        cuts = [digits_after(p, source, target) for p in pieces]
+        by_axis = {}
+        for digits, _ in cuts:
+            for p in digits:
+                by_axis.setdefault(p.axis, []).append(p)
+        if not all([is_it for _, is_it in cuts]):
+            if not all([are_apart(digits, target[axis]) for axis, digits in by_axis.items()]):
+                # What several are decided by is followed once for all.
+                wanted = []
+                for axis, digits in sorted(by_axis.items()):
+                    p = digits[0]
+                    grows = any([other.grows for other in digits])
+                    if any([(d.inner, d.size) != (p.inner, p.size) or d.shift for d in digits]):
+                        p = self.whole(axis, target[axis])
+                    wanted.append(self.piece(axis, p.inner, p.size, 0, grows))
+                self.gather(pieces, self.placed_at(pieces, wanted, source, target), ops)
+                return tuple(wanted)
+        made = []
+        for k in range(len(pieces) - 1, -1, -1):
+            digits, is_it = cuts[k]
+            if not is_it:
+                p = pieces[k]
+                index = self.placed_at((p,), digits, source, target)
+                word = self.table(index, np.ones(index.size, dtype=np.int64), 1, p.size)
+                above = prod([(<Piece> other).size for other in pieces[:k]])
+                ops.append((word, p.size, above, prod([other.size for other in made])))
+            made[:0] = digits
+        return tuple(
+            [self.piece(p.axis, p.inner, p.size, p.shift, p.grows) for p in put_together(made)]
+        )
+
+    cdef object placed_at(self, tuple pieces, wanted, tuple source, tuple target):
+        """The coordinate of a slot along its pieces, which run along a value of shape `source`, for
+        all that digits of the value reshaped to `target` can be: these decide it.
+        """
+        cdef Piece p
         sizes = [p.size for p in wanted]
-        grids = np.ogrid[tuple([slice(n) for n in sizes])]
-        number = {p.axis: g for p, g in zip(wanted, grids)}
+        flat = np.zeros((), dtype=np.int64)
+        for p, digit in zip(wanted, np.ogrid[tuple([slice(n) for n in sizes])]):
+            flat = flat + digit * (p.inner * prod(target[p.axis + 1 :]))
         coordinates = {}
-        for ins, outs in groups:
-            flat = np.zeros((), dtype=np.int64)
-            for b in outs:
-                flat = flat * target[b] + number[b]
-            for a in reversed(ins):
-                coordinates[a], flat = flat % source[a], flat // source[a]
-        self.gather(pieces, np.broadcast_to(digits_at(pieces, coordinates), sizes), ops)
-        return tuple(wanted)
+        for axis in range(len(source) - 1, -1, -1):
+            coordinates[axis], flat = flat % source[axis], flat // source[axis]
+        return np.broadcast_to(digits_at(pieces, coordinates), sizes)
 
 
 # ---------------------------------------------------------------- the walk
@@ -1586,6 +1614,19 @@ cdef bint runs_along(tuple pieces, int64_t axis):
     return False
 
 
+cdef bint varies_inside(Chain chain, Plan plan, inside):
+    """Whether an item of a part, read as `inside` says, runs along the axis of its chain: where
+    further chains along it could not be read part by part.
+    """
+    cdef Step step = plan.steps[chain.axis]
+    if step.kind == FOLD:
+        return False
+    for _, _, part in chain.parts:
+        if (<AxisView> (<AxisView> part).made[inside]).direct >> <int64_t> step.outs[0][0] & 1:
+            return True
+    return False
+
+
 cdef bint is_plain(tuple pieces, int64_t axis, int64_t size):
     """Whether pieces run along an axis as it is."""
     cdef Piece piece
@@ -1652,6 +1693,11 @@ cdef tuple around(tuple pieces, int k):
     return above, below
 
 
+cdef bint are_apart(list pieces, int64_t extent):
+    """Whether the digits of one axis have no more values together than there are coordinates."""
+    return len(pieces) == 1 or are_independent(pieces, extent)
+
+
 cdef bint are_independent(list pieces, int64_t extent):
     """Whether the digits of one axis take all of their values in all combinations."""
     cdef Piece piece
@@ -1685,8 +1731,8 @@ def written(program, Factor factor not None, extent, at=None):
     """
     cdef Piece piece
     cdef list axes = [piece.axis for piece in factor.pieces]
-    array = np.empty((2, program.size(factor.slot)), dtype=np.int64)
-    program.write_out(factor.slot, array)
+    ends = np.empty((2, program.size(factor.slot)), dtype=np.int64)
+    program.write_out(factor.slot, ends)
     if at is None:
         at = {}
     if any([a >= b for a, b in itertools.pairwise(axes)]) or not all(
@@ -1697,46 +1743,63 @@ def written(program, Factor factor not None, extent, at=None):
         for k, axis in enumerate(axes):
             own = at[axis] if axis in at else np.arange(extent[axis])
             grid[axis] = own.reshape([-1 if j == k else 1 for j in range(len(axes))])
-        array = array[:, digits_at(factor.pieces, grid)]
+        ends = ends[:, digits_at(factor.pieces, grid)]
     sizes = [len(at[a]) if a in at else n for a, n in enumerate(extent)]
-    return array.reshape(2, *[n if a in axes else 1 for a, n in enumerate(sizes)])
+    return ends.reshape(2, *[n if a in axes else 1 for a, n in enumerate(sizes)])
 
 
-def regrouped(pieces, tuple source, tuple target):
-    """The pieces of a value of shape `source`, reshaped to `target`.
-
-    None if a piece can't be cut where the axes of `target` end.
+def digits_after(Piece piece not None, tuple source, tuple target):
+    """The digits along a value reshaped from `source` to `target` that decide what a piece is, and
+    whether it is made of them, the first one the most significant.
 
     >>> rows = Piece(0, 1, 6, grows=True)
-    >>> regrouped((rows,), (6, 8), (48,)), regrouped((rows,), (6, 8), (3, 2, 8))
-    ([Piece(0, 8, 6, grows=True)], [Piece(0, 1, 3, grows=True), Piece(1, 1, 2)])
+    >>> digits_after(rows, (6, 8), (48,)), digits_after(rows, (6, 8), (3, 2, 8))
+    (([Piece(0, 8, 6, grows=True)], True), ([Piece(0, 1, 3, grows=True), Piece(1, 1, 2)], True))
+    >>> digits_after(rows, (6, 8), (4, 12))
+    ([Piece(0, 1, 4, grows=True), Piece(1, 4, 3, grows=True)], False)
     """
-    cdef Piece piece, other
-    before = [prod(source[a + 1 :]) for a in range(len(source))]
-    after = [prod(target[b + 1 :]) for b in range(len(target))]
+    cdef Piece p
+    cdef int64_t own, total, flat, period, below, room, unit, size
+    own, total = prod(source[piece.axis + 1 :]), source[piece.axis]
+    below = 1
+    for b in range(len(target) - 1, -1, -1):
+        if below == own and target[b] == total > 1:
+            return [Piece(b, piece.inner, piece.size, piece.shift, piece.grows)], True
+        below *= target[b]
+    # It changes every `flat` elements at most, and is the same after `period` ones.
+    is_even = piece.shift == 0 and total % (piece.inner * piece.size) == 0
+    if is_even:
+        flat = own * piece.inner
+        period = flat * piece.size
+    else:
+        flat = own * gcd(piece.inner, piece.shift, total)
+        period = own * total
     made = []
-    for piece in pieces:
-        own = before[piece.axis], source[piece.axis]
-        alike = [b for b, n in enumerate(target) if n > 1 and (after[b], n) == own]
-        if alike:
-            made.append(Piece(alike[0], piece.inner, piece.size, piece.shift, piece.grows))
-            continue
-        if piece.shift or piece.inner * piece.size > source[piece.axis]:
-            return None
-        cut = []
-        flat, left = piece.inner * before[piece.axis], piece.size
-        while left > 1:
-            place = next((b for b, a in enumerate(after) if a <= flat and target[b] > 1), None)
-            if place is None or flat % after[place]:
-                return None
-            room = after[place] * target[place] // flat
-            take = min(left, room)
-            if take <= 1 or left % take or room % take:
-                return None
-            cut.append(Piece(place, flat // after[place], take, 0, piece.grows and take == left))
-            flat, left = flat * take, left // take
-        made += reversed(cut)
-    # Neighbouring digits of one axis, as after what was cut is put together again, are one.
+    below = 1
+    for b in range(len(target) - 1, -1, -1):
+        room = below * target[b]
+        if flat % room:
+            # The lowest axis that matters counts in steps that neither end of it cuts.
+            unit = gcd(flat, room) if flat % below == 0 else below
+            size = min(room // unit, period // gcd(period, unit))
+            if size > 1:
+                made.insert(0, Piece(b, unit // below, size, 0, piece.grows))
+        below = room
+    below = flat
+    for p in reversed(made):
+        if p.inner * prod(target[p.axis + 1 :]) != below:
+            return made, False
+        below *= p.size
+    if below != period or not is_even:
+        return made, False
+    # What it would have more values of is told by the most significant one alone.
+    return [*made[:1], *[Piece(p.axis, p.inner, p.size) for p in made[1:]]], True
+
+
+def put_together(list pieces):
+    """Neighbouring digits of one axis, as after what was cut is put together again, are one."""
+    cdef Piece piece, other
+    made = list(pieces)
     for k in range(len(made) - 1, 0, -1):
         piece, other = made[k], made[k - 1]
         if (

@@ -42,7 +42,7 @@ from rfgraph.sizes import UnknownSizeError, nominal
 from rfgraph.widening import carrying, widened
 
 if TYPE_CHECKING:
-    from rfgraph.partial import Knowledge
+    from rfgraph.partial import Knowledge, Partial
 
 T = TypeVar("T")
 
@@ -188,11 +188,14 @@ class _Answer(NamedTuple):
         The outputs that an input reaches.
     notes : mapping of str to str
         What is assumed, and the kind of note that it is.
+    facts : sequence of Partial or None
+        What is known of the elements of each output, where constants cut reads.
     """
 
     reads: list[list[Read]]
     reached: list[int]
     notes: Mapping[str, NoteKind]
+    facts: Sequence[Partial | None] = ()
 
 
 class _Tracer:
@@ -226,8 +229,8 @@ class _Tracer:
             reached = tuple(map(live.__contains__, names))
             if True not in reached and not self._settled(node):
                 continue
-            if node.captures or self._knowledge is not None:
-                # Of a body, and of what is known of single elements, no key is made.
+            if node.captures:
+                # Of a body no key is made.
                 operation = Operation(node, names, self._shapes, live, self._knowledge)
                 answer = self._asked(node, operation)
             else:
@@ -236,6 +239,7 @@ class _Tracer:
                 answer = found if type(found) is _Answer else self._answer(node, key, found)
             reads = answer.reads
             if self._knowledge is not None:
+                self._knowledge.keep(outputs, answer.facts)
                 pairs = zip(outputs, reads, strict=False)
                 unread = [name for name, found in pairs if name and not found]
                 self._dead.update(n for n in unread if self._shapes.static(n) is None)
@@ -250,7 +254,7 @@ class _Tracer:
     def _answer(self, node: Node, key: Hashable, found: Question | _Answer | None) -> _Answer:
         """What is answered to a node: the same as to an earlier one that asks the same."""
         told: dict[Question, Hashable] = {}
-        operation = Operation(node, sources(node), self._shapes, self._live, told=told)
+        operation = Operation(node, sources(node), self._shapes, self._live, self._knowledge, told)
         start = key
         while found is not None and not isinstance(found, _Answer):
             key = key, operation.tell(found)
@@ -268,7 +272,8 @@ class _Tracer:
         reads = self._reads(node, operation)
         outputs = enumerate(zip(node.outputs, reads, strict=False))
         reached = [k for k, (name, found) in outputs if name and found]
-        return _Answer(reads, reached, operation.notes)
+        facts = self._knowledge.facts(node.outputs) if self._knowledge is not None else ()
+        return _Answer(reads, reached, operation.notes, facts)
 
     def _settled(self, node: Node) -> bool:
         """Whether constants cut all that the inputs of a node read: what is known goes on."""
@@ -354,6 +359,11 @@ class _Tracer:
         """The reads of each output, where elements that are known read nothing."""
         from rfgraph.ops.cuts import confined
 
+        if knowledge.learns_of(node):
+            # What is learnt rests on what is known of the inputs: nodes of which that is the same
+            # share it.
+            for k in operation.inputs:
+                operation.known(k)
         cut = list(per_output)
         for k, learnt in enumerate(knowledge.learn(node, per_output)):
             extent = self._shapes.shape(node.outputs[k])

@@ -39,6 +39,11 @@ _MAX_NESTED = 100
 # Types of attributes that hold graphs; one of no type may.
 _MAYBE_GRAPHS = frozenset({AttributeProto.GRAPH, AttributeProto.GRAPHS, AttributeProto.UNDEFINED})
 
+# The domain of a runtime's operators on images whose channels are in blocks: each block of them is
+# behind the positions. One of them puts them back.
+NCHWC = "com.microsoft.nchwc"
+_FROM_BLOCKS = "ReorderOutput"
+
 # Attributes up to this many bytes are compared with those of other nodes.
 _COMPARED = 4096
 
@@ -275,6 +280,19 @@ class Graph:
     functions: dict[tuple[str, str, str], onnx.FunctionProto] = field(default_factory=dict)
     held: list[Input] = field(default_factory=list)
     kinds: Kinds = field(default_factory=Kinds)
+    _in_blocks: frozenset[str] | None = None
+
+    @property
+    def in_blocks(self) -> frozenset[str]:
+        """The values with channels in blocks, and what operators of ONNX's own make of them."""
+        if self._in_blocks is None:
+            found: set[str] = set()
+            for node in self.walk():
+                made = node.op_type != _FROM_BLOCKS if node.domain == NCHWC else not node.domain
+                if made and (node.domain or not found.isdisjoint(node.inputs)):
+                    found.update(node.outputs)
+            self._in_blocks = frozenset(found)
+        return self._in_blocks
 
     def walk(self) -> Iterator[Node]:
         """The nodes, those of a body before the node that repeats them."""

@@ -12,7 +12,7 @@ Values that vary are taken to be finite: 0 times one of them is 0 (docs/adr/0010
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from math import prod
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -53,6 +53,9 @@ _SWALLOWED = 1e20
 # A fact about more elements than this is not kept.
 _MAX_ELEMENTS = 1 << 26
 
+# So many elements are worked on at once, so that what is made on the way stays small.
+_BLOCK = 1 << 18
+
 # Nor is a fact about more elements summed up, or one of steps of more than so many.
 _MAX_SUMMED = 1 << 22
 _MANY = 64
@@ -91,7 +94,12 @@ _ELEMENTWISE = frozenset(
     ]
 )
 
-# Of these, the ones of which one operand can settle the result.
+_SOFTMAXES = frozenset({"Softmax", "BiasSoftmax"})
+
+# All of which anything is learnt.
+_LEARNT = _MOVING | _SUMMING | _ELEMENTWISE | {"Dropout", "Softmax"}
+
+# Of the elementwise ones, those of which one operand can settle the result.
 _SETTLING = frozenset({"Add", "And", "Div", "Max", "Min", "Mul", "Or", "Sub", "Sum", "Where"})
 
 
@@ -116,6 +124,14 @@ class Partial:
     value: np.ndarray
     below: np.ndarray | None = None
     maybe: np.ndarray | None = None
+    # What is known of its rows, by axis: see `rows`.
+    _rows: dict[int, Rows] = field(default_factory=dict, repr=False)
+
+    @property
+    def shape(self) -> Shape:
+        """Along each axis 1, or as many elements as it varies over."""
+        arrays = (self.known, self.value, self.below, self.maybe)
+        return np.broadcast_shapes(*(a.shape for a in arrays if a is not None))
 
     @cached_property
     def zeros(self) -> np.ndarray | None:
@@ -159,7 +175,7 @@ class Partial:
         """Whether some are `low` only as long as no score is very large or very low."""
         if self.below is not None and self.below.any():
             return True
-        return bool((self.known & (self.value <= LOW) & (self.value > _SWALLOWS)).any())
+        return bool(((self.value <= LOW) & (self.value > _SWALLOWS) & self.known).any())
 
 
 @dataclass(eq=False)
@@ -213,6 +229,18 @@ class Knowledge:
             self._constants[name] = fact
         return self._constants[name]
 
+    def facts(self, names: Sequence[str]) -> list[Partial | None]:
+        """What has been learnt of each of some values."""
+        return [self._facts.get(name) for name in names]
+
+    def keep(self, names: Sequence[str], facts: Sequence[Partial | None]) -> None:
+        """Take over what was learnt of the outputs of an equal node, of which the same is known."""
+        for name, fact in zip(names, facts, strict=True):
+            if fact is None:
+                self._facts.pop(name, None)
+            elif name:
+                self._facts[name] = fact
+
     def once(self, what: Hashable, arguments: Sequence[Any], make: Callable[[], T]) -> T:
         """`make`, unless it was called for the same `what` and the very same `arguments`."""
         key = (what, *map(id, arguments))
@@ -226,14 +254,13 @@ class Knowledge:
         names = [name for name in node.outputs if name]
         for name in names:
             self._facts.pop(name, None)
-        fused = (node.domain, node.op_type) == ("com.microsoft", "BiasSoftmax")
-        if (node.domain and not fused) or not self._sized(node):
+        if not self.learns_of(node) or not self._sized(node):
             return [None] * len(node.outputs)
         learnt: list[Learnt | None] = [None] * len(node.outputs)
         if node.op_type in _MOVING:
             for k, reads in enumerate(per_output):
                 learnt[k] = self._moved(node, node.outputs[k], reads)
-        elif node.op_type == "Softmax" or fused:
+        elif node.op_type in _SOFTMAXES:
             learnt[0] = self._softmax(node)
         elif node.op_type == "Dropout":
             learnt[0] = self._dropped(node)
@@ -245,6 +272,12 @@ class Knowledge:
             if name and found is not None:
                 self._facts[name] = found.fact
         return learnt
+
+    def learns_of(self, node: Node) -> bool:
+        """Whether anything may be learnt of the outputs of a node."""
+        if node.domain:
+            return (node.domain, node.op_type) == ("com.microsoft", "BiasSoftmax")
+        return node.op_type in _LEARNT
 
     def _sized(self, node: Node) -> bool:
         """Whether the data decide no size of what a node reads and makes."""
@@ -314,7 +347,9 @@ class Knowledge:
         kind = self._shapes.element_type(node.inputs[0])
         if node.op_type == "Pad" and len(node.inputs) > 2 and node.inputs[2]:
             given = self.of(node.inputs[2])
-            return given.value.reshape(-1)[0] if given is not None else None
+            if given is None or not given.known.all():
+                return None
+            return np.asarray(given.value.reshape(-1)[0])
         number = node.attribute("value", 0.0) if node.op_type == "Pad" else 0
         return np.asarray(number, dtype=_dtype(kind))
 
@@ -375,15 +410,19 @@ class Knowledge:
             return None
         alive = tuple(name in self._live for name in node.inputs)
         rank = len(self._shapes.shape(node.outputs[0]) or ())
+        if any(f is not None and f.value.size > _MAX_ELEMENTS for f in facts):
+            return None
+
+        def make(block: Sequence[Partial | None]) -> Learnt | None:
+            return self._evaluated(node, block, alive, rank)
+
         what = (node.kind, alive, rank)
-        return self.once(what, facts, lambda: self._evaluated(node, facts, alive, rank))
+        return self.once(what, facts, lambda: _learnt(make, facts, rank))
 
     def _evaluated(
-        self, node: Node, facts: list[Partial | None], alive: tuple[bool, ...], rank: int
+        self, node: Node, facts: Sequence[Partial | None], alive: tuple[bool, ...], rank: int
     ) -> Learnt | None:
         given = [f for f in facts if f is not None]
-        if any(f.value.size > _MAX_ELEMENTS for f in given):
-            return None
         nowhere = np.zeros((1,) * rank, dtype=bool)
         known = below = maybe = nowhere
         value: np.ndarray | None = None
@@ -440,9 +479,38 @@ class Knowledge:
         if whole and axis < len(shape) - 1:
             # All axes from there on count as one.
             return None
+
+        def make(block: Sequence[Partial]) -> Learnt | None:
+            return _weights(block[0], axis)
+
         if len(facts) > 1:
-            return _weights(fact, axis)
-        return self.once(("Softmax", axis, shape[axis]), [fact], lambda: _weights(fact, axis))
+            return _learnt(make, [fact], len(shape), axis)
+        what = ("Softmax", axis, shape[axis])
+        return self.once(what, [fact], lambda: _learnt(make, [fact], len(shape), axis))
+
+
+def _learnt(
+    make: Callable[[Sequence[Any]], Learnt | None],
+    facts: Sequence[Partial | None],
+    rank: int,
+    whole: int | None = None,
+) -> Learnt | None:
+    """What `make` learns of facts that broadcast to `rank` axes, in blocks: see `_in_blocks`."""
+
+    def arrays(block: Sequence[Partial | None]) -> _Arrays:
+        learnt = make(block)
+        if learnt is None:
+            return (None,) * 5
+        fact = learnt.fact
+        return fact.known, fact.value, fact.below, fact.maybe, learnt.settled
+
+    known, value, below, maybe, settled = _in_blocks(arrays, facts, rank, whole)
+    if known is None:
+        return None
+    assert value is not None
+    if settled is not None and np.array_equal(settled, known):
+        settled = known
+    return Learnt(Partial(known, value, below, maybe), settled)
 
 
 def _weights(fact: Partial, axis: int) -> Learnt | None:
@@ -456,7 +524,7 @@ def _weights(fact: Partial, axis: int) -> Learnt | None:
     masked = nowhere if found.masked is None else found.masked
     # A row of -inf gives NaN, one that is left alone 1; of others that do not vary the numbers
     # are left open.
-    nan = constant & (fact.value == -np.inf).all(axis=axis, keepdims=True)
+    nan = nowhere if fact.lost is None else constant & fact.lost.all(axis=axis, keepdims=True)
     one = nowhere if found.alone is None else found.alone & ~masked
     value = np.where(nan, np.asarray(np.nan, kind), one.astype(kind))
     learnt = _worth(nan | one | masked, value, nowhere, nowhere)
@@ -498,6 +566,20 @@ def rows(fact: Partial, axis: int) -> Rows:
     all the others is not cut, but at what is -inf: that has no weight beside -inf either, where all
     is NaN.
     """
+    if axis not in fact._rows:
+
+        def arrays(block: Sequence[Partial | None]) -> _Arrays:
+            assert block[0] is not None
+            *masks, spared = _rows(block[0], axis)
+            return *masks, np.ones((1,) * fact.known.ndim, dtype=bool) if spared else None
+
+        constant, masked, alone, spared = _in_blocks(arrays, [fact], fact.known.ndim, axis)
+        fact._rows[axis] = Rows(constant, masked, alone, spared is not None)
+    return fact._rows[axis]
+
+
+def _rows(fact: Partial, axis: int) -> Rows:
+    """`rows` at once."""
     constant = np.asarray(fact.known.all(axis=axis, keepdims=True))
     low = fact.low
     if low is None:
@@ -626,7 +708,10 @@ def _worth(
     if low is None and open_ is None and not known.any():
         return None
     told = known if low is None else known | low
-    value = np.where(told, value, np.zeros((), dtype=value.dtype))
+    # Where it means nothing it is as elsewhere: often it does not vary then.
+    told, value = np.broadcast_arrays(told, value)
+    first = np.unravel_index(told.argmax(), told.shape)
+    value = np.where(told, value, value[first])
     return Learnt(Partial(_compressed(known), _compressed(value), low, open_))
 
 
@@ -652,6 +737,70 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
     if not same.all() and a.dtype.kind == "f":
         same = same | ((a != a) & (b != b))
     return bool(same.all())
+
+
+# Compressed, None for a mask that holds nowhere, or for all of what nothing is known of.
+_Arrays: TypeAlias = "tuple[np.ndarray | None, ...]"
+
+
+def _in_blocks(
+    make: Callable[[Sequence[Partial | None]], _Arrays],
+    facts: Sequence[Partial | None],
+    rank: int,
+    whole: int | None = None,
+) -> _Arrays:
+    """What `make` makes of facts that broadcast to `rank` axes, joined over blocks of them.
+
+    They are cut along their longest axis other than `whole`. `make` gives arrays of that rank.
+    """
+    shape = np.broadcast_shapes((1,) * rank, *(f.shape for f in facts if f is not None))
+    axis = max((a for a in range(rank) if a != whole), key=shape.__getitem__, default=None)
+    if axis is None or prod(shape) <= _BLOCK or shape[axis] == 1:
+        return make(facts)
+    size = shape[axis]
+    many = max(1, _BLOCK * size // prod(shape))
+
+    def block(array: np.ndarray, begin: int) -> np.ndarray:
+        behind = rank - axis
+        if array.ndim < behind or array.shape[-behind] == 1:
+            return array
+        return array[(..., slice(begin, begin + many)) + (slice(None),) * (behind - 1)]
+
+    begins = range(0, size, many)
+    parts = []
+    for begin in begins:
+        own = [None if f is None else f.map(lambda a, b=begin: block(a, b)) for f in facts]  # type: ignore[misc]
+        parts.append(make(own))
+    lengths = [min(many, size - begin) for begin in begins]
+    columns = [list(arrays) for arrays in zip(*parts, strict=True)]
+    del parts
+    return tuple(_joined(arrays, lengths, axis) for arrays in columns)
+
+
+def _joined(
+    arrays: list[np.ndarray | None], lengths: Sequence[int], axis: int
+) -> np.ndarray | None:
+    """Compressed arrays of blocks that follow each other along an axis, as one; uses them up."""
+    given = [a for a in arrays if a is not None]
+    if not given:
+        return None
+    first = given[0]
+    rest: np.ndarray = np.zeros((1,) * first.ndim, dtype=bool)
+    if first.dtype != bool:
+        # Of what nothing is known of, the value means nothing.
+        rest = first[(slice(0, 1),) * first.ndim]
+    filled = [rest if a is None else a for a in arrays]
+    if all(a.shape == first.shape and a.shape[axis] == 1 and _equal(a, first) for a in filled):
+        return first
+    arrays.clear()
+    shapes = [(*a.shape[:axis], sum(lengths), *a.shape[axis + 1 :]) for a in filled]
+    whole = np.empty(np.broadcast_shapes(*shapes), np.result_type(*filled))
+    begin = sum(lengths)
+    # From behind, so that none is there twice for long.
+    for length in reversed(lengths):
+        begin -= length
+        whole[(slice(None),) * axis + (slice(begin, begin + length),)] = filled.pop()
+    return _compressed(whole)
 
 
 def _at_rank(array: np.ndarray, rank: int) -> np.ndarray:

@@ -392,9 +392,9 @@ class Unclipped(Lowering):
                 place = next((b for b, a in enumerate(after) if a <= flat and target[b] > 1), None)
                 if place is None or flat % after[place]:
                     return None
-                room = after[place] * target[place] // flat
+                room, rest = divmod(after[place] * target[place], flat)
                 take = min(left, room)
-                if take <= 1 or left % take or room % take:
+                if rest or take <= 1 or left % take or room % take:
                     return None
                 inner = flat // after[place]
                 is_top = take == left

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 import rfgraph
+from rfgraph import partial
 from rfgraph.flow import Note
 from tests.oracle.perturbation import Case, analysed, differences, observe, single
 
@@ -418,6 +419,39 @@ def test_a_mask_that_leaves_nothing_to_vary_is_passed_on() -> None:
     analysis = analysed(case, prune=True)
     assert analysis.support("y", (0, 0), "s").count == 0
     assert np.argwhere(np.asarray(analysis.support("y", (1, 0), "v"))).tolist() == [[2, 0]]
+
+
+@pytest.mark.parametrize("many", [1, 5])
+def test_large_masks_are_gone_through_in_blocks(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of each element is the same; where it is not known, the value is open."""
+
+    def answers() -> list[list[Any]]:
+        rng = np.random.default_rng(3)
+        found = []
+        for shape in [(2, 3, 4), (1, 8, 5), (6, 1, 2)] * 4:
+            known = rng.random(shape) < 0.8
+            value = rng.choice(np.float32([-INF, -6000, -1e33, 0, 1, 2]), shape)
+            maybe = rng.random(shape) < 0.1
+            fact = partial.Partial(known, value, None, maybe if shape[0] == 2 else None)
+            for axis in range(3):
+                *masks, spared = partial.rows(fact, axis)
+                found.append([*masks, np.array(spared)])
+
+                def weights(block: Sequence[Any], axis: int = axis) -> partial.Learnt | None:
+                    return partial._weights(block[0], axis)
+
+                learnt = partial._learnt(weights, [fact], 3, axis)
+                if learnt is not None:
+                    own = learnt.fact
+                    found.append([own.known, learnt.settled, np.where(own.known, own.value, 5)])
+        return found
+
+    at_once = answers()
+    monkeypatch.setattr(partial, "_BLOCK", many)
+    for whole, joined in zip(at_once, answers(), strict=True):
+        for one, other in zip(whole, joined, strict=True):
+            assert (one is None) == (other is None)
+            assert one is None or np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
 def test_zeros_beside_what_no_longer_varies() -> None:

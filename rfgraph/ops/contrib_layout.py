@@ -3,7 +3,8 @@
 com.ms.internal.nhwc has ONNX's operators with the channels of input 0 and of the outputs last,
 com.microsoft.nchwc those of float images with the channels in blocks of a size that fits the
 processor. Channels are then padded to a multiple of it; here they keep their order, and what is
-padded to an input reads nothing.
+padded to an input reads nothing. A Reshape that makes an axis of the blocks finds them behind the
+positions.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
+from rfgraph.graph import NCHWC
 from rfgraph.ops.contrib_fused import MICROSOFT
 from rfgraph.ops.convolution import conv
 from rfgraph.ops.pooling import global_pool, pool
@@ -23,7 +25,6 @@ from rfgraph.reads import PerAxis, Read, Rearrange, Shape, Stage, same
 from rfgraph.shapes import Sized
 
 NHWC = "com.ms.internal.nhwc"
-NCHWC = "com.microsoft.nchwc"
 
 # ---------------------------------------------------------------- channels last
 

@@ -98,14 +98,14 @@ def kept_along(
     if kept.all():
         return [whole]
     statistic = isinstance(whole, Fixed) and whole.statistic
+    over = [(axis, n) for axis, n in zip(axes, kept.shape, strict=False) if n > 1]
     packed = np.packbits(kept)
     # Imported where constants cut: OpenSSL takes its time.
     from hashlib import blake2b
 
-    key = (blake2b(packed.tobytes()).digest(), kept.shape, tuple(axes), statistic)
+    key = (blake2b(packed.tobytes()).digest(), tuple(over), kept.shape[-1], statistic)
 
     def make() -> tuple[list[AxisRead], bool]:
-        over = [(axis, n) for axis, n in zip(axes, kept.shape, strict=False) if n > 1]
         sizes = [n for _, n in over]
         return _listed(kept.reshape(*sizes, -1), [a for a, _ in over], statistic)
 
@@ -160,9 +160,12 @@ def _listed(kept: np.ndarray, axes: list[int], statistic: bool) -> tuple[list[Ax
         found = _merged(found if len(found) > 1 else _one_by_one(found[0]))
         return [Fixed(run.start, run.many, statistic) for run in found], False
     flat = kept.reshape(-1, size)
-    edges = np.diff(flat.astype(np.int8), axis=1, prepend=0, append=0)
-    row, start = np.nonzero(edges == 1)
-    end = np.nonzero(edges == -1)[1]
+    edges = flat.copy()
+    np.greater(flat[:, 1:], flat[:, :-1], out=edges[:, 1:])
+    row, start = np.divmod(np.flatnonzero(edges), size)
+    edges = flat.copy()
+    np.greater(flat[:, :-1], flat[:, 1:], out=edges[:, :-1])
+    end = np.flatnonzero(edges) % size + 1
     many = np.bincount(row, minlength=len(flat))
     exact = bool(many.max(initial=0) <= _MANY)
     if not exact:

@@ -16,6 +16,7 @@ from rfgraph.reads import (
     PerAxis,
     Read,
     Rearrange,
+    Shape,
     Stage,
     lookup,
     part,
@@ -42,9 +43,19 @@ def reshape(op: Operation) -> Reads:
 
     Y.flat[o] <- X.flat[o]
 
+    Where a runtime has the channels in blocks of b behind the positions, those that make an axis of
+    a block's channels move none:  Y[n, c, o, k] <- X[n, c*b + k, o],  and the other way round.
+
     https://onnx.ai/onnx/operators/onnx__Reshape.html
     """
     shape = op.shape(0)
+    if op.in_blocks(0):
+        Y, rank = op.out(), len(shape)
+        if _are_blocks_of(Y, shape):
+            view = (*Y[:2], Y[-1], *Y[2:-1])
+            return [Rearrange(0, view, (0, 1, *range(3, rank + 1), 2))]
+        if _are_blocks_of(shape, Y):
+            return [Rearrange(0, shape, (0, 1, rank - 1, *range(2, rank - 1)))]
     if op.live(1) and not op.has_sizes_of_its_own(1):
         op.note(_COMPUTED_SHAPE)
         return [Rearrange(0, shape, tuple(range(len(shape)))), Everything(1)]
@@ -52,6 +63,13 @@ def reshape(op: Operation) -> Reads:
         for axis in op.attribute("axes") or ():
             axis_of(axis, len(shape))
     return [Rearrange(0, shape, tuple(range(len(shape))))]
+
+
+def _are_blocks_of(blocks: Shape, image: Shape) -> bool:
+    """Whether they are those of the channels of an image, behind the positions."""
+    if len(blocks) != len(image) + 1 or len(image) < 2:
+        return False
+    return (blocks[0], blocks[1] * blocks[-1], *blocks[2:-1]) == image
 
 
 @transfer("Transpose", since=1)

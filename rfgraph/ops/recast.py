@@ -155,7 +155,8 @@ class Recast(Operation):
         """What is known of the elements of input `k`, transposed."""
         if k in self._data or k >= len(self._given) or not self._given[k]:
             return None
-        fact = self._value(k) if len(self._given[k] or ()) > 1 else super().known(k)
+        stored = len(self._given[k] or ()) > 1
+        fact = self._value(k) if stored else self._outer.known(self._first(k))
         if fact is None or k not in self._moved:
             return fact
         order = self._moved[k]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 import numpy as np
 
 from rfgraph.errors import RFGraphError, TransferError
-from rfgraph.graph import Node
+from rfgraph.graph import NCHWC, Node
 from rfgraph.ops.families import FAMILIES
 from rfgraph.reads import Read, Shape
 from rfgraph.shapes import Shapes, Sized
@@ -212,6 +212,17 @@ class Operation:
             self._told["element_type", k] = kind
         return kind
 
+    def in_blocks(self, k: int) -> bool:
+        """Whether a runtime has put the channels of input `k` into blocks, or made something of
+        one such: see `rfgraph.graph.Graph`.
+        """
+        if NCHWC not in self._node.opsets:
+            return False
+        found = self._names[k] in self._shapes.graph.in_blocks
+        if self._told is not None:
+            self._told["in_blocks", k] = found
+        return found
+
     def sizes(self, k: int) -> Shape | None:
         """Input `k`, a shape, with unknown sizes where the data decide; None if nothing is known of
         it.
@@ -230,7 +241,10 @@ class Operation:
         """What is known of the elements of input `k`, if constants cut reads."""
         if self._knowledge is None or not self.has(k) or self.unsized:
             return None
-        return self._knowledge.of(self._names[k])
+        fact = self._knowledge.of(self._names[k])
+        if self._told is not None:
+            self._told["known", k] = fact
+        return fact
 
     def zeros(self, k: int) -> np.ndarray | None:
         """The elements of input `k` that are exactly 0 whatever the data are: bool, of length 1

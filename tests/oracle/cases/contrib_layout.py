@@ -303,6 +303,17 @@ def _plain(node: onnx.NodeProto, width: int) -> Iterator[onnx.NodeProto]:
         yield emit("Conv", node.input[:3], f"{made}_c", **given)
         yield emit("Sum", [f"{made}_c", *node.input[3:]], f"{made}_s")
         yield emit(activation, [f"{made}_s"], made)
+    elif node.op_type == "Reshape" and node.input[1] == "blocks":
+        # A size of 0 is that of the same axis before.
+        yield emit("Transpose", [first], f"{made}_t", perm=[0, 2, 3, 1])
+        yield constant(f"{made}_n", [0, 0, 0, -1, width])
+        yield emit("Reshape", [f"{made}_t", f"{made}_n"], f"{made}_s")
+        yield emit("Transpose", [f"{made}_s"], made, perm=[0, 3, 1, 2, 4])
+    elif node.op_type == "Reshape":
+        yield emit("Transpose", [first], f"{made}_t", perm=[0, 2, 3, 1, 4])
+        yield constant(f"{made}_n", [0, 0, 0, -1])
+        yield emit("Reshape", [f"{made}_t", f"{made}_n"], f"{made}_s")
+        yield emit("Transpose", [f"{made}_s"], made, perm=[0, 3, 1, 2])
     else:
         yield emit(node.op_type, node.input, made, **given)
 
@@ -359,6 +370,30 @@ def pools_of_blocks() -> _Cases:
             _node("ReorderOutput", "c", "y", channels=WIDE),
         ]
         yield _blocks(op, nodes, {"x": floats(2, WIDE, 3, 5)}, width_here() or WIDE)
+
+
+@cases("Reshape")
+def blocks_as_an_axis() -> _Cases:
+    """The runtime adds images that way whose sizes it can't tell to be the same."""
+    for width in WIDTHS:
+        blocks = np.array([0, 2 * WIDE // width, 0, 0, width])
+        nodes = [
+            _node("ReorderInput", "x", "b"),
+            helper.make_node("Reshape", ["b", "blocks"], ["y"]),
+        ]
+        feeds = {"x": floats(2, 2 * WIDE, 4, 3)}
+        yield _blocks("to blocks", nodes, feeds, width, blocks=blocks)
+        nodes = [
+            nodes[0],
+            helper.make_node("Reshape", ["b", "blocks"], ["p"]),
+            helper.make_node("ReduceSum", ["p", "axis"], ["q"]),
+            helper.make_node("Add", ["p", "q"], ["r"]),
+            helper.make_node("Reshape", ["r", "image"], ["i"]),
+            _node("MaxPool", "i", "m", kernel_shape=[2, 2]),
+            _node("ReorderOutput", "m", "y", channels=2 * WIDE),
+        ]
+        image, axis = np.array([0, 2 * WIDE, 0, 0]), np.array([2])
+        yield _blocks("and back", nodes, feeds, width, blocks=blocks, image=image, axis=axis)
 
 
 @cases("Upsample", NCHWC)
