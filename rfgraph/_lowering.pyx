@@ -749,7 +749,7 @@ cdef class Lowering:
         items = [one for one in view.items if isinstance(one, Item)]
         insides = [self.inside(chain, how) for chain in chains]
         if None in insides or any(
-            [varies_inside(chain, how, inner) for chain, inner in zip(chains, insides)]
+            [self.varies_inside(chain, how, inner) for chain, inner in zip(chains, insides)]
         ):
             chains, items = [], self.flat(view)
         found = []
@@ -760,6 +760,18 @@ cdef class Lowering:
         for chain, inner in zip(chains, insides):
             found += self.chain(chain, how, inner)
         return self.joined(found, None)
+
+    cdef bint varies_inside(self, Chain chain, Plan plan, inside):
+        """Whether an item of a part, read as `inside` says, runs along the axis of its chain: where
+        further chains along it could not be read part by part.
+        """
+        cdef Step step = plan.steps[chain.axis]
+        if step.kind == FOLD:
+            return False
+        for _, _, part in chain.parts:
+            if (<AxisView> self.read[part, inside]).direct >> <int64_t> step.outs[0][0] & 1:
+                return True
+        return False
 
     cdef AxisView placed(self, AxisView view, Plan plan):
         """What is placed along an axis along which it does not vary: a part of a chain."""
@@ -1610,19 +1622,6 @@ cdef bint runs_along(tuple pieces, int64_t axis):
     cdef Piece piece
     for piece in pieces:
         if piece.axis == axis:
-            return True
-    return False
-
-
-cdef bint varies_inside(Chain chain, Plan plan, inside):
-    """Whether an item of a part, read as `inside` says, runs along the axis of its chain: where
-    further chains along it could not be read part by part.
-    """
-    cdef Step step = plan.steps[chain.axis]
-    if step.kind == FOLD:
-        return False
-    for _, _, part in chain.parts:
-        if (<AxisView> (<AxisView> part).made[inside]).direct >> <int64_t> step.outs[0][0] & 1:
             return True
     return False
 
