@@ -65,16 +65,24 @@ class Bounds:
     def sees(self, tensor: str, input: str) -> bool:
         """Whether any element of a value sees anything of an input."""
         view = self.views.get(tensor, {}).get(input)
-        return view is not None and all(map(self._sees, view))
+        if view is None:
+            return False
+        axes = range(len(view)) if self._axes is None else self._axes[input]
+        return all(self._sees(tensor, input, a, v) for a, v in zip(axes, view, strict=True))
 
-    def _sees(self, view: AxisView) -> bool:
+    def _sees(self, tensor: str, input: str, axis: int, view: AxisView) -> bool:
         found = self._is_seen.get(view)
         if found is None:
+            items = [item for item, _ in leaves(view)]
             somewhere = self.program.somewhere
-            found = self._is_seen[view] = any(
-                somewhere(item.slot) and all(somewhere(mask.slot) for mask in item.masks)
-                for item, _ in leaves(view)
-            )
+            if any(somewhere(item.slot) and not item.masks for item in items):
+                found = True
+            else:
+                # What masks leave may be where nothing is seen.
+                at = self.kinds(tensor, input, axis)
+                lowest = self.lowest(tensor, input, axis, at=at)
+                found = bool((lowest[0] < NOTHING).any())
+            self._is_seen[view] = found
         return found
 
     def parts(self, tensor: str, input: str, axis: int) -> tuple[bool, bool]:
