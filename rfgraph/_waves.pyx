@@ -225,7 +225,11 @@ cdef class Waves:
             return IRREGULAR, ()
         for k in range(len(wave.periods)):
             if wave.periods[k] > 1:
-                is_listed = not wave.advances[k] and wave.periods[k] >= digits[k].size
+                size = digits[k].size
+                # Of a list of all values that there are the rest does not matter.
+                is_listed = not wave.advances[k] and wave.periods[k] >= size
+                if is_listed and wave.periods[k] > size > 0:
+                    wave = replaced(wave, k, range(size), [1] * size, 1, 0)
                 shorter = shorter_period(wave, k, is_listed, &advance)
                 if shorter < wave.periods[k]:
                     wave = replaced(wave, k, range(shorter), [1] * shorter, 1, advance)

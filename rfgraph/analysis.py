@@ -1284,11 +1284,12 @@ class Analysis:
         form = self._closed_form
         # Values that pass on what they see share their views, and so the answer.
         bounds = self._bounds.views.get(tensor, {}).get(name)
-        key = form.view(tensor, name), bounds, shape, local, tuple(sorted(held.items()))
+        given = self._flow.inputs[name] or ()
+        key = form.view(tensor, name), bounds, given, shape, local, tuple(sorted(held.items()))
         answer = self._fields.get(key)
         if answer is None:
             axes = []
-            for axis in range(len(self._flow.inputs[name] or ())):
+            for axis in range(len(given)):
                 found = form.axis_field(tensor, name, axis, local=local, at=held)
                 if found is None or found.branches:
                     found = self._measured(tensor, name, axis, local, held, found)

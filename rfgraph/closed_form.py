@@ -690,12 +690,19 @@ class ClosedForm:
             return self._field(*known[0], terms[0].first)
         moving = {digit.axis for _, digits in known for digit in digits if digit.grows}
         if any(moving & term.axes for term in terms):
-            # What differs with the place along the axis itself is told of the units as they are.
-            firsts = [term.first for term in terms]
-            fields = [self._field(*own, first) for own, first in zip(known, firsts, strict=True)]
+            # What differs with the place along the axis itself is told of the units as they are:
+            # of each wave, from the first unit on that sees it.
+            firsts: dict[tuple[int, tuple[Digit, ...]], dict[int, int]] = {}
+            for own, term in zip(known, terms, strict=True):
+                here = term.first
+                before = firsts.setdefault(own, here)
+                firsts[own] = {a: min(n, before[a]) for a, n in here.items() if a in before}
+            fields = [self._field(*own, first) for own, first in firsts.items()]
+            if len(fields) == 1:
+                return fields[0]
             begins = [
                 (sum(first.values()), field.start)
-                for field, first in zip(fields, firsts, strict=True)
+                for field, first in zip(fields, firsts.values(), strict=True)
                 if field.size
             ]
             return _branched(fields, min(begins, default=(0, nan))[1])
