@@ -135,3 +135,15 @@ def test_parts_of_a_concatenation_keep_their_own_bounds() -> None:
     first, last = (np.broadcast_to(end, (1, 6, 6)) for end in analysis.bounds("z", axis=1))
     assert first[0, :, 0].tolist() == [0, 1, 0, 0, 0, 0]
     assert last[0, :, 0].tolist() == [0, 1, 1, 1, 1, 1]
+
+
+def test_what_masks_leave_nothing_of_is_not_seen() -> None:
+    """Rows that see something, and a triangle that takes others: together they leave nothing."""
+    analysis = rfgraph.analyze(
+        model("""net (float[1, 1, 1, 1] x) => (float[1, 1, 5, 2] z)
+              <float[1, 1, 1, 1] W = {1}, int64 k = {0}>
+              { y = Conv <pads = [4, 0, 0, 1]> (x, W)  z = Trilu <upper = 1> (y, k) }""")
+    )
+    assert analysis.depends("y", "x")
+    assert not analysis.depends("z", "x")
+    assert rows(analysis, "z", axis=2) == [(1, -1)] * len(rows(analysis, "z", axis=2))

@@ -13,7 +13,9 @@ from math import inf
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
+from onnx import TensorProto, helper
 
+import rfgraph
 from rfgraph import AxisField
 from tests.nets import Merge, Net, Step, assert_holds, build, observed, random_net
 
@@ -409,3 +411,24 @@ def test_symmetric_half_pixels(size: int) -> None:
     if size == 61 and net.field(v).irregular:
         return
     assert assert_holds(net, v, margin=10)
+
+
+def test_a_reshape_that_ends_where_no_axis_does() -> None:
+    net = Net(6, 4, 10)
+    v = net.op("Reshape", "x", np.array([5, 48]))
+    a = net.analysis(v)
+    # Each row of 48 begins 8 elements on in a plane of 40.
+    for row, column in np.ndindex(5, 48):
+        element = np.unravel_index(48 * row + column, (6, 4, 10))
+        assert a.field(v, at={0: row, 1: column}).start[1:] == element
+
+
+def test_inputs_of_which_nothing_is_seen() -> None:
+    vector = helper.make_tensor_value_info("w", TensorProto.FLOAT, [3])
+    picture = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 4, 4])
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    nodes = [helper.make_node("Relu", ["w"], ["v"]), helper.make_node("Relu", ["x"], ["y"])]
+    graph = helper.make_graph(nodes, "two", [vector, picture], [out])
+    a = rfgraph.analyze(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
+    assert [len(a.field("v", "x")), len(a.field("y", "w"))] == [4, 1]
+    assert [f.size for f in (*a.field("v", "x"), *a.field("y", "w"))] == [0] * 5
