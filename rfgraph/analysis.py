@@ -580,7 +580,7 @@ class Analysis:
         The inputs that are held fixed, and at what.
     """
 
-    def __init__(self, graph: Graph, flow: Flow, bounds: Bounds, at: _At) -> None:
+    def __init__(self, graph: Graph, flow: Flow, bounds: Bounds, at: _At | None = None) -> None:
         self._at = at
         self._graph = graph
         self._flow = flow
@@ -615,6 +615,7 @@ class Analysis:
         >>> a.resized({"x": (1, 3, 64, 64)}).shape("features")
         (1, 128, 2, 2)
         """
+        assert self._at is not None
         return self._at.answered(shapes, assume=True)
 
     @cached_property
