@@ -423,6 +423,19 @@ def test_a_reshape_that_ends_where_no_axis_does() -> None:
         assert a.field(v, at={0: row, 1: column}).start[1:] == element
 
 
+def test_a_statistic_over_elements_gathered_along_several_axes() -> None:
+    net = Net(2, 5)
+    where = np.array([[[0, 1, 1, 1, 0], [1, 1, 0, 1, 1]]])
+    v = net.op("GatherElements", "x", where, axis=1)
+    most = net.op("ReduceMax", v, axes=[2], keepdims=1)
+    both = net.op("ReduceMax", most, axes=[1], keepdims=1)
+    a = net.analysis(both)
+    # Which channels are gathered differs from place to place: all five together see both.
+    assert a.box(most, (0, 0, 0)) == ((0, 0), (0, 1), (0, 4))
+    assert a.field(most, local=False)[2].is_global
+    assert [side.is_global for side in a.field(both, local=False)] == [False, True, True]
+
+
 def test_inputs_of_which_nothing_is_seen() -> None:
     vector = helper.make_tensor_value_info("w", TensorProto.FLOAT, [3])
     picture = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 4, 4])
