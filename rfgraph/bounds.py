@@ -132,9 +132,18 @@ class Bounds:
         the same along one axis of an input, and have the same digits of some further pieces.
         """
         extent = self._flow.shape(tensor) or ()
-        found: dict[int, dict[object, None]] = {}
+        found: dict[int, dict[_Told, None]] = {}
         for item, confined in leaves(self.views[tensor][input][self._place(input, axis)]):
-            for piece in (*item.pieces, *(p for mask in item.masks for p in mask.pieces), *pieces):
+            told = [*pieces, *item.pieces]
+            for mask in item.masks:
+                if len(mask.pieces) > 1:
+                    told += mask.pieces
+                    continue
+                # Of one axis it is known where it holds.
+                (piece,) = mask.pieces
+                held = written(self.program, mask, extent)[0].reshape(-1) < NOTHING
+                found.setdefault(piece.axis, {})[held.tobytes()] = None
+            for piece in told:
                 bare = piece.inner, piece.size, piece.shift
                 found.setdefault(piece.axis, {})[bare] = None
             for a, begin, end, _ in confined:
@@ -246,15 +255,20 @@ class Bounds:
         return False
 
 
+# What tells coordinates apart: a digit (inner, size, shift), a part (begin, end), or where a mask
+# holds, a byte for each coordinate.
+_Told = tuple[int, ...] | bytes
+
+
 @lru_cache(maxsize=256)
-def _first_of_each(told: tuple[tuple[int, ...], ...], size: int) -> np.ndarray:
-    """The first of the coordinates of an axis that are told apart neither by digits, (inner, size,
-    shift), nor by parts, (begin, end).
-    """
+def _first_of_each(told: tuple[_Told, ...], size: int) -> np.ndarray:
+    """The first of the coordinates of an axis that nothing tells apart."""
     coordinates = np.arange(size)
     number = np.zeros(size, dtype=np.int64)
     for by in told:
-        if len(by) == 3:
+        if isinstance(by, bytes):
+            own = np.frombuffer(by, dtype=np.int8).astype(np.int64)
+        elif len(by) == 3:
             inner, many, shift = by
             own = (coordinates - shift) // inner % many
         else:

@@ -983,7 +983,7 @@ def _centre(start: Number, size: Number) -> Number:
 def _mean(numbers: Sequence[Number]) -> Number:
     if any(isinstance(number, float) for number in numbers):
         return nan
-    return _plain(sum((Fraction(n) for n in numbers), Fraction(0)) / len(numbers))
+    return _plain(Fraction(sum(numbers)) / len(numbers))
 
 
 __all__ = [
