@@ -586,6 +586,7 @@ class Analysis:
         self._flow = flow
         self._bounds = bounds
         self._fields: dict[object, Field] = {}
+        self._answers: dict[tuple[str, str, bool], Field] = {}
         self._reads_of: dict[str, list[Read]] | None = None
         self._last: tuple[object, dict[str, Region]] | None = None
         self._last_reached: tuple[object, dict[str, Region]] | None = None
@@ -746,9 +747,10 @@ class Analysis:
         QueryError
             No such tensor or input.
         """
-        names = self.inputs if input is None else [self._input(input)]
         self._known(tensor)
-        return any(self._bounds.sees(tensor, name) for name in names)
+        if input is not None:
+            return self._bounds.sees(tensor, self._input(input))
+        return any(self._bounds.sees(tensor, name) for name in self.inputs)
 
     def bounds(
         self, tensor: str, input: str | None = None, local: bool = False, axis: int | None = None
@@ -1270,6 +1272,8 @@ class Analysis:
             No such tensor, input, axis or coordinate.
         """
         name = self._input(input)
+        if not at and (tensor, name, local) in self._answers:
+            return self._answers[tensor, name, local]
         shape = self._sized(tensor) or ()
         held = {}
         for a, coordinate in (at or {}).items():
@@ -1296,6 +1300,8 @@ class Analysis:
                     found = self._measured(tensor, name, axis, local, held, found)
                 axes.append(found)
             answer = self._fields[key] = Field(tuple(axes))
+        if not at:
+            self._answers[tensor, name, local] = answer
         return answer
 
     def _measured(

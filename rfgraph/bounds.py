@@ -60,15 +60,21 @@ class Bounds:
         self._axes = axes
         self.program = lowering.program
         self.views = walk.views
-        self._is_seen: dict[AxisView, bool] = {}
+        self._is_seen: dict[AxisView | tuple[AxisView, ...], bool] = {}
 
     def sees(self, tensor: str, input: str) -> bool:
         """Whether any element of a value sees anything of an input."""
         view = self.views.get(tensor, {}).get(input)
         if view is None:
             return False
-        axes = range(len(view)) if self._axes is None else self._axes[input]
-        return all(self._sees(tensor, input, a, v) for a, v in zip(axes, view, strict=True))
+        found = self._is_seen.get(view)
+        if found is None:
+            axes = range(len(view)) if self._axes is None else self._axes[input]
+            found = self._is_seen[view] = all(
+                self._sees(tensor, input, axis, along)
+                for axis, along in zip(axes, view, strict=True)
+            )
+        return found
 
     def _sees(self, tensor: str, input: str, axis: int, view: AxisView) -> bool:
         found = self._is_seen.get(view)
