@@ -30,7 +30,7 @@ from rfgraph.closed_form import (
 )
 from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
 from rfgraph.expansion import expand
-from rfgraph.flow import Flow, Note, forward, sources, trace
+from rfgraph.flow import Flow, Note, sources, trace
 from rfgraph.graph import Graph, Node, read
 from rfgraph.held import Filling, parsed
 from rfgraph.open_axes import OpenAxes, evaluated, fitting, tries
@@ -1219,7 +1219,7 @@ class Analysis:
         self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]
     ) -> dict[str, Region]:
         """What of every value depends on a region of `tensor`."""
-        from rfgraph.influence import Influence
+        from rfgraph.influence import influenced
         from rfgraph.support import region_of
 
         places = self._places(tensor, index)
@@ -1234,10 +1234,7 @@ class Analysis:
         key = (tensor, tuple(place.tobytes() for place in places))
         last = self._last_reached
         if last is None or last[0] != key:
-            # What is reached is a set, and can grow only so often.
-            views = forward(self._flow, Influence(), seeds={tensor: region}, rounds=inf)
-            last = key, {value: seen[tensor] for value, seen in views.items() if seen.get(tensor)}
-            self._last_reached = last
+            last = self._last_reached = key, influenced(self._flow, tensor, region)
         return last[1]
 
     def field(

@@ -1,16 +1,15 @@
 """The way of dependence through a model: which reads join which values, in order.
 
 `trace` asks every operator that an input reaches for its reads, once; every analysis then
-interprets the resulting steps. `forward` is the walk that bounds and closed form share.
+interprets the resulting steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from math import prod
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from rfgraph.errors import RFGraphError, UnsupportedError
 from rfgraph.graph import Body, Graph, Node
@@ -33,7 +32,6 @@ from rfgraph.reads import (
     Read,
     Rearrange,
     Shape,
-    Source,
     Stage,
     followed,
 )
@@ -43,17 +41,6 @@ from rfgraph.widening import carrying, widened
 
 if TYPE_CHECKING:
     from rfgraph.partial import Knowledge, Partial
-
-T = TypeVar("T")
-
-# So many views are joined before more are made.
-_MANY = 64
-
-# So often a loop is gone round before what still grows is taken to see everything.
-_ROUNDS = 256
-
-# How many steps are long work, of which progress is told.
-_LONG = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,141 +453,3 @@ def _check(read: Elementwise | PerAxis | Rearrange, source: Shape, extent: Shape
         a >= len(extent) for r in read.axes for a in followed(r)
     ):
         raise ValueError(f"an input of shape {source} and an output of shape {extent}")
-
-
-def _origin(source: Source, names: Sequence[str]) -> object:
-    """What a read goes back to: a value, or several by way of a stage."""
-    if not isinstance(source, Stage):
-        return names[source]
-    origins = {_origin(read.source, names) for read in source.reads}
-    return origins.pop() if len(origins) == 1 else frozenset(origins)
-
-
-class Interpretation(Protocol, Generic[T]):
-    """What an analysis makes of the reads: `T` describes one value's view of one input."""
-
-    def seed(self, shape: Shape) -> T:
-        """The view that an input has of itself."""
-
-    def read(self, view: T, read: Read, source: Shape | None, extent: Shape | None) -> T | None:
-        """The view of what reads a value with `view`; None if nothing is read."""
-
-    def union(self, views: Sequence[T], extent: Shape | None) -> T:
-        """The view of what reads one value in several ways."""
-
-    def meet(self, views: Sequence[T], extent: Shape | None) -> T:
-        """The view of what reads several values: branches meet."""
-
-    def everything(self, shape: Shape, extent: Shape | None) -> T:
-        """The view of what sees all of an input of `shape` from everywhere."""
-
-    def equal(self, a: T, b: T) -> bool:
-        """Whether two views of one value are the same."""
-
-
-def forward(
-    flow: Flow,
-    meaning: Interpretation[T],
-    progress: Callable[[int, int], None] | None = None,
-    seeds: Mapping[str, T] | None = None,
-    rounds: float = _ROUNDS,
-) -> dict[str, dict[str, T]]:
-    """Carry the views of every input through the graph.
-
-    Parameters
-    ----------
-    flow : Flow
-        The steps.
-    meaning : Interpretation
-        What to make of a read.
-    progress : callable, optional
-        Called every thousand steps with the number of steps done and of all.
-    seeds : mapping of str to T, optional
-        Values that are looked at in place of the inputs, and the views to begin with.
-    rounds : float, optional
-        So often a loop is gone round before what still grows is taken to see everything.
-
-    Returns
-    -------
-    dict of str to dict of str to T
-        By value, then by input; a value that does not depend on an input has no entry for it.
-    """
-    if seeds is None:
-        inputs = flow.inputs.items()
-        seeds = {n: meaning.seed(shape or ()) for n, shape in inputs if 0 not in (shape or ())}
-    views: dict[str, dict[str, T]] = {name: {name: view} for name, view in seeds.items()}
-    shape_of = flow.shape
-
-    def gather(names: Sequence[str], reads: list[Read], extent: Shape | None) -> dict[str, T]:
-        found: dict[str, dict[object, list[T]]] = {}
-        for read in reads:
-            source: Source = read.source
-            origin = _origin(source, names)
-            shape: Shape | None
-            if isinstance(source, Stage):
-                seen, shape = gather(names, source.reads, source.shape), source.shape
-            else:
-                seen, shape = views.get(names[source], {}), shape_of(names[source])
-            for name, view in seen.items():
-                made = meaning.read(view, read, shape, extent)
-                if made is not None:
-                    kept = found.setdefault(name, {}).setdefault(origin, [])
-                    kept.append(made)
-                    if len(kept) == _MANY:
-                        kept[:] = [meaning.union(kept, extent)]
-        return {name: meeting(branches, extent) for name, branches in found.items()}
-
-    def meeting(branches: dict[object, list[T]], extent: Shape | None) -> T:
-        made = [
-            kept[0] if len(kept) == 1 else meaning.union(kept, extent) for kept in branches.values()
-        ]
-        return made[0] if len(made) == 1 else meaning.meet(made, extent)
-
-    def step(step: Step) -> None:
-        node = step.node
-        if step.cycle is not None:
-            settle(step.cycle)
-        names = sources(node)
-        for name, reads in zip(node.outputs, step.reads, strict=False):
-            if name and reads and name not in seeds:
-                extent = shape_of(name)
-                if extent is None or 0 not in extent:
-                    views[name] = gather(names, reads, extent)
-
-    def settle(cycle: Cycle) -> None:
-        """Go round until no view changes: after some rounds what still grows sees everything.
-
-        It ends. A view that is replaced by one of everything is not changed again, so that after
-        `rounds` each round but the last makes a carried value see one more input, or everything
-        of one, and there are only so many of both.
-        """
-        for _, inner, _ in cycle.carried:
-            views.pop(inner, None)
-        full: set[tuple[str, str]] = set()
-        for done in count():
-            changed = not done
-            for names, inner, reads in cycle.carried:
-                extent = shape_of(inner)
-                before, after = views.get(inner, {}), gather(names, reads, extent)
-                for name, view in after.items():
-                    if (inner, name) in full or (
-                        name in before and meaning.equal(before[name], view)
-                    ):
-                        after[name] = before[name]
-                        continue
-                    changed = True
-                    if done > rounds:
-                        after[name] = meaning.everything(flow.inputs[name] or (), extent)
-                        full.add((inner, name))
-                views[inner] = after
-            if not changed:
-                return
-            for inside in cycle.steps:
-                step(inside)
-
-    total = len(flow.steps)
-    for done, each in enumerate(flow.steps, 1):
-        if progress is not None and total >= _LONG and (done % _LONG == 0 or done == total):
-            progress(done, total)
-        step(each)
-    return views

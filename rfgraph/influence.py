@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rfgraph.compressed import NOTHING, placed, pulled
+from rfgraph.flow import Cycle, Flow, Step, sources
 from rfgraph.reads import (
     Elementwise,
     Everything,
@@ -17,6 +18,7 @@ from rfgraph.reads import (
     Read,
     Rearrange,
     Shape,
+    Stage,
     coordinates,
     followed,
     reads_everywhere,
@@ -25,36 +27,88 @@ from rfgraph.support import Factor, Product, Region, covers, reshaped, split, un
 
 _ALL: Region = ((),)
 
+# So many products are joined before more are made.
+_MANY = 64
 
-class Influence:
-    """The interpretation of reads as influence, for `rfgraph.flow.forward`."""
 
-    def seed(self, shape: Shape) -> Region:
-        """All of an input."""
-        return _ALL
+def influenced(flow: Flow, tensor: str, region: Region) -> dict[str, Region]:
+    """What of every value depends on a region of one.
 
-    def read(
-        self, view: Region, read: Read, source: Shape | None, extent: Shape | None
-    ) -> Region | None:
-        """See `rfgraph.flow.Interpretation`."""
-        if isinstance(read, Everything) or source is None or extent is None:
-            return _ALL
-        found = [_read(product, read, source, extent) for product in view]
-        return union([product for product in found if product is not None], extent) or None
+    Parameters
+    ----------
+    flow : Flow
+        The steps.
+    tensor : str
+        The value, an input or any other.
+    region : Region
+        Its elements.
 
-    def union(self, views: Sequence[Region], extent: Shape | None) -> Region:
-        """See `rfgraph.flow.Interpretation`."""
-        return union([product for view in views for product in view], extent)
+    Returns
+    -------
+    dict of str to Region
+        By value; what is not reached is left out.
+    """
+    walk = _Walk(flow, tensor, region)
+    for step in flow.steps:
+        walk.step(step)
+    return {name: found for name, found in walk.regions.items() if found}
 
-    meet = union
 
-    def everything(self, shape: Shape, extent: Shape | None) -> Region:
-        """See `rfgraph.flow.Interpretation`."""
-        return _ALL
+class _Walk:
+    def __init__(self, flow: Flow, tensor: str, region: Region) -> None:
+        self._shape = flow.shape
+        self._tensor = tensor
+        self.regions = {tensor: region}
 
-    def equal(self, a: Region, b: Region) -> bool:
-        """See `rfgraph.flow.Interpretation`."""
-        return covers(a, b) and covers(b, a)
+    def step(self, step: Step) -> None:
+        """Go through a node."""
+        node = step.node
+        if step.cycle is not None:
+            self._settle(step.cycle)
+        names = sources(node)
+        for name, reads in zip(node.outputs, step.reads, strict=False):
+            if name and reads and name != self._tensor:
+                self.regions[name] = self._made(names, reads, self._shape(name))
+
+    def _made(self, names: Sequence[str], reads: list[Read], extent: Shape | None) -> Region:
+        """What is reached of a value, or of a stage, of shape `extent`."""
+        found: list[Product] = []
+        for read in reads:
+            source = read.source
+            shape = source.shape if isinstance(source, Stage) else self._shape(names[source])
+            if isinstance(source, Stage):
+                given = self._made(names, source.reads, source.shape)
+            else:
+                given = self.regions.get(names[source], ())
+            if not given:
+                continue
+            if isinstance(read, Everything) or shape is None or extent is None:
+                return _ALL
+            made = [_read(product, read, shape, extent) for product in given]
+            found += [product for product in made if product is not None]
+            if len(found) > _MANY:
+                found = list(union(found, extent))
+        return tuple(found) if len(found) < 2 else union(found, extent)
+
+    def _settle(self, cycle: Cycle) -> None:
+        """Go round until nothing more is reached.
+
+        It ends: what is reached only grows, and is a set of finitely many elements.
+        """
+        for _, inner, _ in cycle.carried:
+            self.regions.pop(inner, None)
+        while True:
+            grown = False
+            for names, inner, reads in cycle.carried:
+                before = self.regions.get(inner)
+                after = self._made(names, reads, self._shape(inner))
+                if before is None or not covers(before, after):
+                    self.regions[inner] = after
+                    grown = True
+            if not grown:
+                return
+            for step in cycle.steps:
+                self.step(step)
 
 
 def _read(product: Product, read: Read, source: Shape, extent: Shape) -> Product | None:
