@@ -97,16 +97,18 @@ def _widened(
     analysis: Analysis, sources: list[str], tensor: str, given: str, axes: list[int]
 ) -> str | None:
     """The widest source of a node, if the field of what the node makes is larger than its."""
-    seen = [source for source in dict.fromkeys(sources) if analysis.depends(source, given)]
     made = analysis.field(tensor, given)
-    if not seen or any(made[axis].is_global for axis in axes):
+    if any(made[axis].is_global for axis in axes):
         return None
-    fields = {source: analysis.field(source, given) for source in seen}
+    fields = {s: analysis.field(s, given) for s in sources if analysis.depends(s, given)}
+    # Values that see the same have one field.
+    if not fields or any(field is made for field in fields.values()):
+        return None
     if any(field[axis].is_global for field in fields.values() for axis in axes):
         return None
     for axis in axes:
         if made[axis].size > max(field[axis].size for field in fields.values()):
-            return max(seen, key=lambda source: fields[source][axis].size)
+            return max(fields, key=lambda source: fields[source][axis].size)
     return None
 
 
@@ -123,6 +125,9 @@ def _shortest(analysis: Analysis, given: str, axes: list[int]) -> dict[str, dict
             found[tensor] = {axis: own[axis].size for axis in axes}
             continue
         fields = [analysis.field(source, given) for source in sources]
+        if len(sources) == 1 and fields[0] is own:
+            found[tensor] = found[sources[0]]
+            continue
         found[tensor] = {}
         for axis in axes:
             sides = [own[axis], *(field[axis] for field in fields)]
