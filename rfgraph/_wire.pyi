@@ -43,11 +43,23 @@ class Node:
     @property
     def proto(self) -> onnx.NodeProto: ...
 
-def split(
-    content: bytes | mmap,
+# Name, element type, sizes of a tensor, and the message of what is none.
+Value: TypeAlias = tuple[str, int, tuple[int | str, ...] | None, bytes | None]
+
+def split(content: bytes | mmap) -> tuple[bytes, list[Tensor]]: ...
+def head(
+    content: bytes,
 ) -> tuple[
-    bytes, list[tuple[str, int, tuple[int, ...], tuple[int, int], tuple[int, int] | None, int]]
+    int,
+    list[tuple[str, int]],
+    bool,
+    list[Value],
+    list[Value],
+    list[bytes],
+    list[bytes],
+    list[bytes],
 ]: ...
+def value_info(content: bytes) -> Value: ...
 def nodes(
     content: bytes | mmap,
     kinds: dict[Key, Kind],

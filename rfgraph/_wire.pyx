@@ -21,10 +21,38 @@ cdef enum:
     FIXED32 = 5
 
     # A tag is a field's number, and what kind of content it has.
+    MODEL_VERSION = 1 << 3 | VARINT
     MODEL_GRAPH = 7 << 3 | BYTES
+    MODEL_OPERATOR_SET = 8 << 3 | BYTES
+    MODEL_FUNCTION = 25 << 3 | BYTES
+
+    OPERATOR_SET_DOMAIN = 1 << 3 | BYTES
+    OPERATOR_SET_VERSION = 2 << 3 | VARINT
 
     GRAPH_NODE = 1 << 3 | BYTES
     GRAPH_INITIALIZER = 5 << 3 | BYTES
+    GRAPH_INPUT = 11 << 3 | BYTES
+    GRAPH_OUTPUT = 12 << 3 | BYTES
+    GRAPH_VALUE_INFO = 13 << 3 | BYTES
+    GRAPH_SPARSE_INITIALIZER = 15 << 3 | BYTES
+
+    VALUE_NAME = 1 << 3 | BYTES
+    VALUE_TYPE = 2 << 3 | BYTES
+
+    TYPE_TENSOR = 1 << 3 | BYTES
+    TYPE_SEQUENCE = 4 << 3 | BYTES
+    TYPE_MAP = 5 << 3 | BYTES
+    TYPE_OPAQUE = 7 << 3 | BYTES
+    TYPE_SPARSE_TENSOR = 8 << 3 | BYTES
+    TYPE_OPTIONAL = 9 << 3 | BYTES
+
+    TENSOR_TYPE_ELEMENT = 1 << 3 | VARINT
+    TENSOR_TYPE_SHAPE = 2 << 3 | BYTES
+
+    SHAPE_DIM = 1 << 3 | BYTES
+
+    DIM_VALUE = 1 << 3 | VARINT
+    DIM_PARAM = 2 << 3 | BYTES
 
     NODE_INPUT = 1 << 3 | BYTES
     NODE_OUTPUT = 2 << 3 | BYTES
@@ -38,8 +66,11 @@ cdef enum:
     ATTRIBUTE_FLOAT = 2 << 3 | FIXED32
     ATTRIBUTE_INT = 3 << 3 | VARINT
     ATTRIBUTE_STRING = 4 << 3 | BYTES
+    ATTRIBUTE_FLOATS = 7 << 3 | FIXED32
+    ATTRIBUTE_PACKED_FLOATS = 7 << 3 | BYTES
     ATTRIBUTE_INTS = 8 << 3 | VARINT
     ATTRIBUTE_PACKED_INTS = 8 << 3 | BYTES
+    ATTRIBUTE_STRINGS = 9 << 3 | BYTES
     ATTRIBUTE_TYPE = 20 << 3 | VARINT
     ATTRIBUTE_TENSOR = 5 << 3 | BYTES
     ATTRIBUTE_GRAPH = 6 << 3 | BYTES
@@ -56,7 +87,10 @@ cdef enum:
     IS_FLOAT = 1
     IS_INT = 2
     IS_STRING = 3
+    IS_TENSOR = 4
+    IS_FLOATS = 6
     IS_INTS = 7
+    IS_STRINGS = 8
 
     # protobuf's own limit of a message.
     LONGEST = 0x7FFFFFFF
@@ -346,6 +380,153 @@ def split(const unsigned char[::1] content not None):
     return b"".join(head), tensors
 
 
+def head(const unsigned char[::1] content not None):
+    """What the head of a model says, which `split` gives.
+
+    Returns
+    -------
+    version : int
+        The version of the format.
+    imports : list of (str, int)
+        The operator sets, by domain and version.
+    graph : bool
+        Whether there is a graph at all.
+    inputs, outputs : list of (str, int, tuple or None, bytes or None)
+        What goes in and what comes out: see `value_info`.
+    values, sparse, functions : list of bytes
+        Other values, sparse initializers and functions, each a message.
+
+    Raises
+    ------
+    ValueError
+        It is no message, or one that is cut off.
+    """
+    cdef const unsigned char* data = &content[0] if content.shape[0] else NULL
+    cdef Py_ssize_t at = 0, inner
+    cdef Field outer, field
+    cdef int64_t version = 0
+    cdef bint graph = False
+    cdef list imports = [], inputs = [], outputs = [], values = [], sparse = [], functions = []
+    while at < content.shape[0]:
+        next_field(data, &at, content.shape[0], &outer)
+        if outer.tag == MODEL_VERSION:
+            version = <int64_t> outer.value
+        elif outer.tag == MODEL_OPERATOR_SET:
+            imports.append(operator_set(data, outer.begin, outer.end))
+        elif outer.tag == MODEL_FUNCTION:
+            functions.append(piece(data, outer.begin, outer.end))
+        if outer.tag != MODEL_GRAPH:
+            continue
+        graph = True
+        inner = outer.begin
+        while inner < outer.end:
+            next_field(data, &inner, outer.end, &field)
+            if field.tag == GRAPH_INPUT:
+                inputs.append(typed(data, field.begin, field.end))
+            elif field.tag == GRAPH_OUTPUT:
+                outputs.append(typed(data, field.begin, field.end))
+            elif field.tag == GRAPH_VALUE_INFO:
+                values.append(piece(data, field.begin, field.end))
+            elif field.tag == GRAPH_SPARSE_INITIALIZER:
+                sparse.append(piece(data, field.begin, field.end))
+    return version, imports, graph, inputs, outputs, values, sparse, functions
+
+
+cdef tuple operator_set(const unsigned char* data, Py_ssize_t at, Py_ssize_t end):
+    cdef Field field
+    cdef object domain = ""
+    cdef int64_t version = 0
+    while at < end:
+        next_field(data, &at, end, &field)
+        if field.tag == OPERATOR_SET_DOMAIN:
+            domain = text(data, &field)
+        elif field.tag == OPERATOR_SET_VERSION:
+            version = <int64_t> field.value
+    return domain, version
+
+
+def value_info(const unsigned char[::1] content not None):
+    """The name and the type of a value.
+
+    Returns
+    -------
+    name : str
+        Its name; bytes where it is no UTF-8.
+    element_type : int
+        The type of a tensor's elements; 0 if it is none.
+    dims : tuple of (int or str) or None
+        The sizes of a tensor's axes, numbers or names; None where not even the rank is given.
+    other : bytes or None
+        The message of a type that is not a tensor's.
+
+    Raises
+    ------
+    ValueError
+        It is no message, or one that is cut off.
+    """
+    cdef const unsigned char* data = &content[0] if content.shape[0] else NULL
+    return typed(data, 0, content.shape[0])
+
+
+cdef tuple typed(const unsigned char* data, Py_ssize_t at, Py_ssize_t end):
+    cdef Field field, part, said
+    cdef Py_ssize_t inner, innermost
+    cdef object name = ""
+    cdef bytes other = b""
+    cdef int element = 0
+    cdef list dims = None
+    cdef bint is_tensor = False
+    while at < end:
+        next_field(data, &at, end, &field)
+        if field.tag == VALUE_NAME:
+            name = text(data, &field)
+        if field.tag != VALUE_TYPE:
+            continue
+        # Of a message that is given in parts, the parts count together.
+        other += piece(data, field.begin, field.end)
+        inner = field.begin
+        while inner < field.end:
+            next_field(data, &inner, field.end, &part)
+            if part.tag in (
+                TYPE_SEQUENCE, TYPE_MAP, TYPE_OPAQUE, TYPE_SPARSE_TENSOR, TYPE_OPTIONAL
+            ):
+                # Of several kinds of types the last one counts.
+                is_tensor, element, dims = False, 0, None
+            if part.tag != TYPE_TENSOR:
+                continue
+            is_tensor = True
+            innermost = part.begin
+            while innermost < part.end:
+                next_field(data, &innermost, part.end, &said)
+                if said.tag == TENSOR_TYPE_ELEMENT:
+                    element = <int> said.value
+                elif said.tag == TENSOR_TYPE_SHAPE:
+                    dims = [] if dims is None else dims
+                    add_sizes(data, said.begin, said.end, dims)
+    return name, element, None if dims is None else tuple(dims), None if is_tensor else other
+
+
+cdef int add_sizes(const unsigned char* data, Py_ssize_t at, Py_ssize_t end, list dims) except -1:
+    """Add the sizes of a shape to `dims`."""
+    cdef Field field, part
+    cdef Py_ssize_t inner
+    cdef object size
+    while at < end:
+        next_field(data, &at, end, &field)
+        if field.tag != SHAPE_DIM:
+            continue
+        size = ""
+        inner = field.begin
+        while inner < field.end:
+            next_field(data, &inner, field.end, &part)
+            if part.tag == DIM_VALUE:
+                size = <int64_t> part.value
+            elif part.tag == DIM_PARAM:
+                size = text(data, &part)
+        dims.append(size)
+    return 0
+
+
 def nodes(const unsigned char[::1] content not None, dict kinds, make not None, opsets):
     """The nodes of a model's graph.
 
@@ -479,7 +660,8 @@ def attributes(const unsigned char[::1] content not None):
     Returns
     -------
     values : dict of str to object
-        An int, a float, a str or a list of int by name.
+        An int, a float, a str, or a list of int, of float or of bytes by name; of a tensor what
+        `split` tells of one.
     others : dict of str to bytes
         The messages of attributes of other types.
     types : dict of str to int
@@ -492,18 +674,18 @@ def attributes(const unsigned char[::1] content not None):
     """
     cdef const unsigned char* data = &content[0] if content.shape[0] else NULL
     cdef Py_ssize_t at = 0, inner, innermost
-    cdef Field field, part, string
+    cdef Field field, part, string, message
     cdef dict values = {}, others = {}, types = {}
-    cdef list ints
+    cdef list ints, floats, strings
     cdef object name
     cdef int64_t number, kind
-    cdef float real
+    cdef float real, each
     while at < content.shape[0]:
         next_field(data, &at, content.shape[0], &field)
         if field.tag != NODE_ATTRIBUTE:
             continue
-        name, ints, number, kind, real = "", [], 0, 0, 0
-        string.begin = string.end = 0
+        name, ints, floats, strings, number, kind, real = "", [], [], [], 0, 0, 0
+        string.begin = string.end = message.begin = message.end = 0
         inner = field.begin
         while inner < field.end:
             next_field(data, &inner, field.end, &part)
@@ -517,6 +699,16 @@ def attributes(const unsigned char[::1] content not None):
                 memcpy(&real, data + part.begin, 4)
             elif part.tag == ATTRIBUTE_STRING:
                 string = part
+            elif part.tag == ATTRIBUTE_TENSOR:
+                message = part
+            elif part.tag == ATTRIBUTE_STRINGS:
+                strings.append(piece(data, part.begin, part.end))
+            elif part.tag == ATTRIBUTE_FLOATS or part.tag == ATTRIBUTE_PACKED_FLOATS:
+                if (part.end - part.begin) % 4:
+                    raise ValueError("a number is cut off")
+                for innermost in range(part.begin, part.end, 4):
+                    memcpy(&each, data + innermost, 4)
+                    floats.append(<double> each)
             elif part.tag == ATTRIBUTE_INTS:
                 ints.append(<int64_t> part.value)
             elif part.tag == ATTRIBUTE_PACKED_INTS:
@@ -533,6 +725,12 @@ def attributes(const unsigned char[::1] content not None):
             values[name] = <double> real
         elif kind == IS_STRING:
             values[name] = piece(data, string.begin, string.end).decode("utf-8", "replace")
+        elif kind == IS_TENSOR:
+            values[name] = tensor(data, message.begin, message.end)
+        elif kind == IS_FLOATS:
+            values[name] = floats
+        elif kind == IS_STRINGS:
+            values[name] = strings
         else:
             values.pop(name, None)
             others[name] = piece(data, field.begin, field.end)

@@ -12,10 +12,9 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from math import ceil, inf, isinf, isnan, lcm, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import onnx
 
 from rfgraph._lowering import Lowering
 from rfgraph.bounds import Bounds
@@ -41,12 +40,13 @@ from rfgraph.timings import Timings
 
 if TYPE_CHECKING:
     import networkx as nx
+    import onnx
 
     from rfgraph.explain import Explainer, Explanation
     from rfgraph.paths import Paths
     from rfgraph.support import Region, Support
 
-Model = str | os.PathLike[str] | bytes | onnx.ModelProto
+Model: TypeAlias = "str | os.PathLike[str] | bytes | onnx.ModelProto"
 
 # An answer with more elements than this is refused, and one axis at a time offered.
 _MAX_ANSWER = 1 << 28

@@ -15,9 +15,8 @@ from math import ceil
 from typing import Any, TypeAlias
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
+from rfgraph.element_types import dtype_of
 from rfgraph.graph import Kind
 from rfgraph.shape_rules import RULES, NoAnswer, broadcast
 
@@ -50,6 +49,7 @@ def evaluate(kind: Kind, inputs: Inputs) -> Sequence[Any]:
 
 def referred(kind: Kind, inputs: Inputs) -> Sequence[Any]:
     """The outputs of a node by ONNX's reference implementation, which is only now imported."""
+    import onnx
     from onnx.reference import ReferenceEvaluator
     from onnx.reference.ops import load_op
 
@@ -138,7 +138,7 @@ def _mod(kind: Kind, inputs: Inputs) -> Any:
 
 def _cast(kind: Kind, inputs: Inputs) -> Any:
     (value,) = inputs
-    target = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.attribute("to")))
+    target = dtype_of(kind.attribute("to"))
     _need(target.kind in "biuf" and value.dtype.kind in "biuf")
     if value.dtype.kind == "f" and target.kind in "iu" and value.size:
         # What lies beyond the type is anything.
@@ -274,7 +274,7 @@ def _cumsum(kind: Kind, inputs: Inputs) -> Any:
 
 def _constant_of_shape(kind: Kind, inputs: Inputs) -> Any:
     value = kind.attribute("value")
-    fill = np.zeros(1, np.float32) if value is None else numpy_helper.to_array(value)
+    fill = np.zeros(1, np.float32) if value is None else value.array()
     _need(fill.size == 1 and fill.dtype.kind in "biuf")
     # One element in the place of all.
     return np.broadcast_to(fill.reshape(()), tuple(inputs[0].tolist()))

@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
+from rfgraph import element_types
 from rfgraph.errors import ModelError
 from rfgraph.graph import (
     Body,
@@ -31,10 +30,14 @@ from rfgraph.graph import (
     make_node,
     opsets_of,
 )
+from rfgraph.model_file import Tensor
 from rfgraph.ops import lookup_rule, output_shapes
-from rfgraph.shape_rules import schema_of
 from rfgraph.shapes import MAX_STATIC, Shapes
+from rfgraph.signatures import schema_of
 from rfgraph.sizes import Shape, is_unknown
+
+if TYPE_CHECKING:
+    import onnx
 
 # Loops are unrolled into at most so many nodes.
 _MAX_UNROLLED = 1 << 13
@@ -151,6 +154,8 @@ class _Expansion:
         self, op_type: str, inputs: Sequence[str], outputs: Sequence[str], name: str, **given: Any
     ) -> None:
         """Add a node of ONNX's own domain."""
+        from onnx import helper
+
         proto = helper.make_node(op_type, inputs, outputs, name=name, **given)
         self._emit(make_node(proto, _OWN_OPSETS, "", self.graph.file, self.graph.kinds))
 
@@ -167,12 +172,12 @@ class _Expansion:
     def _constant(self, value: Any, name: str, node: Node) -> str:
         """The name of a new initializer."""
         made = self._fresh(name, node.name, keep=False)
-        self._weight(numpy_helper.from_array(np.asarray(value), made), made)
+        self._weight(Tensor.of_array(np.asarray(value), made), made)
         return made
 
-    def _weight(self, tensor: onnx.TensorProto, name: str) -> None:
+    def _weight(self, tensor: Tensor, name: str) -> None:
         self.graph.weights.put(name, tensor)
-        self._shapes.give(name, tensor.data_type, tuple(tensor.dims))
+        self._shapes.give(name, tensor.element_type, tensor.shape)
 
     def _fresh(self, name: str, prefix: str, *, keep: bool) -> str:
         """A name for the value `name` of a subgraph: its own where that is free and to be kept."""
@@ -221,7 +226,7 @@ class _Expansion:
         of the values that it makes.
         """
         for index, body in enumerate(nodes):
-            proto = onnx.NodeProto()
+            proto = type(body)()
             proto.CopyFrom(body)
             proto.name = f"{prefix}/{body.name or f'{body.op_type}_{index}'}"
             for name in filter(None, body.output):
@@ -241,8 +246,8 @@ class _Expansion:
         self, node: Node, which: str, inputs: Sequence[str], prefix: str, *, keep: bool
     ) -> list[str]:
         """Add a subgraph of `node`, called with `inputs`; the names of its outputs."""
-        graph: onnx.GraphProto | None = node.attribute(which)
-        if graph is None or not isinstance(graph, onnx.GraphProto):
+        graph = _graph_of(node, which)
+        if graph is None:
             raise ModelError(f"it has no '{which}'", file=self.graph.file, node=str(node))
         if len(graph.input) != len(inputs):
             raise ModelError(
@@ -261,11 +266,11 @@ class _Expansion:
         bound = dict(zip((v.name for v in graph.input), inputs, strict=True))
         for tensor in graph.initializer:
             bound[tensor.name] = self._fresh(tensor.name, prefix, keep=keep)
-            self._weight(tensor, bound[tensor.name])
+            self._weight(Tensor.of(tensor), bound[tensor.name])
         for sparse in graph.sparse_initializer:
             name = sparse.values.name
             bound[name] = self._fresh(name, prefix, keep=keep)
-            dense = numpy_helper.from_array(self.graph.weights.dense(sparse), bound[name])
+            dense = Tensor.of_array(self.graph.weights.dense(sparse), bound[name])
             self._weight(dense, bound[name])
         self._inline(graph.node, bound, node.opsets, prefix, keep=keep)
         return [bound.get(v.name, v.name) for v in graph.output]
@@ -287,6 +292,8 @@ class _Expansion:
 
     def _function_of(self, node: Node) -> onnx.FunctionProto | None:
         """The body that ONNX gives to an operator, for the types of this node's inputs."""
+        import onnx
+
         schema = schema_of(node.domain, node.op_type, node.version)
         assert schema is not None
         try:
@@ -357,8 +364,8 @@ class _Expansion:
 
     def _unrolled(self, node: Node, inputs: list[str], trips: int | None, goes_on: bool) -> None:
         """A loop as so many copies of its body."""
-        graph = node.attribute("body")
-        if not isinstance(graph, onnx.GraphProto):
+        graph = _graph_of(node, "body")
+        if graph is None:
             raise ModelError("it has no 'body'", file=self.graph.file, node=str(node))
         size = len(graph.node)
         if trips is not None and trips * size > self._left and _counts_only(graph):
@@ -394,9 +401,9 @@ class _Expansion:
 
     def _repeated(self, node: Node, inputs: list[str], trips: np.ndarray | None) -> None:
         """A loop as a body that is repeated until nothing changes."""
-        graph = node.attribute("body")
+        graph = _graph_of(node, "body")
         first = inputs[2:]
-        if not isinstance(graph, onnx.GraphProto) or len(graph.input) != len(first) + 2:
+        if graph is None or len(graph.input) != len(first) + 2:
             raise ModelError(
                 f"it has no 'body' that takes {len(first) + 2} inputs",
                 file=self.graph.file,
@@ -404,8 +411,8 @@ class _Expansion:
             )
 
         def round_(state: list[str]) -> tuple[list[str], list[str], str]:
-            number = self._inside(graph.input[0].name, node, TensorProto.INT64, ())
-            condition = self._inside(graph.input[1].name, node, TensorProto.BOOL, ())
+            number = self._inside(graph.input[0].name, node, element_types.INT64, ())
+            condition = self._inside(graph.input[1].name, node, element_types.BOOL, ())
             made = self._subgraph(node, "body", [number, condition, *state], node.name, keep=True)
             return made[1 : 1 + len(state)], made[1 + len(state) :], made[0]
 
@@ -452,6 +459,8 @@ class _Expansion:
             self._undo((len(self._target), *mark[1:]))
         carried = list(zip(first, state, after, strict=True))
         inner = [*after, condition, *rows]
+        from onnx import helper
+
         proto = helper.make_node(
             node.op_type, [*steering, *first], node.outputs, name=node.name, **given
         )
@@ -499,8 +508,8 @@ class _Expansion:
         # Version 8 has lengths of its own first, and a batch.
         batched = node.version < 9
         names = node.inputs[batched:]
-        graph = node.attribute("body")
-        if not isinstance(graph, onnx.GraphProto) or len(graph.input) != len(names):
+        graph = _graph_of(node, "body")
+        if graph is None or len(graph.input) != len(names):
             raise ModelError(
                 f"it has no 'body' that takes {len(names)} inputs",
                 file=self.graph.file,
@@ -542,7 +551,7 @@ class _Expansion:
             return
 
         def round_(state: list[str]) -> tuple[list[str], list[str], str]:
-            index = self._inside(f"{node.name}/index", node, TensorProto.INT64, ())
+            index = self._inside(f"{node.name}/index", node, element_types.INT64, ())
             made = self._round_of_scan(node, state, scanned, axes, [index] * number, node.name)
             return made[: len(first)], made[len(first) :], index
 
@@ -822,6 +831,14 @@ _HANDLERS: dict[tuple[str, str], Callable[[_Expansion, Node], None]] = {
     ("", "SequenceMap"): _Expansion._sequence_map,
     ("", "SplitToSequence"): _Expansion._split_to_sequence,
 }
+
+
+def _graph_of(node: Node, which: str) -> onnx.GraphProto | None:
+    """A subgraph of a node; None if it has none of that name."""
+    import onnx
+
+    found = node.attribute(which)
+    return found if isinstance(found, onnx.GraphProto) else None
 
 
 def _counts_only(body: onnx.GraphProto) -> bool:

@@ -11,21 +11,22 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-from onnx import AttributeProto, helper, numpy_helper
 
-from rfgraph import model_file
+from rfgraph import element_types, model_file
 from rfgraph._wire import Node as Node
 from rfgraph._wire import attributes, operator, producers
 from rfgraph.errors import ModelError, QueryError, ShapeError
+from rfgraph.model_file import Head, OperatorSet, Tensor, Value
+from rfgraph.signatures import signature
 
 if TYPE_CHECKING:
     import networkx as nx
+    import onnx
+    from onnx import AttributeProto
 
     from rfgraph._wire import Key
 
@@ -36,8 +37,11 @@ _OLDEST = 7
 _MAX_INLINED = 50_000
 _MAX_NESTED = 100
 
-# Types of attributes that hold graphs; one of no type may.
-_MAYBE_GRAPHS = frozenset({AttributeProto.GRAPH, AttributeProto.GRAPHS, AttributeProto.UNDEFINED})
+# Types of attributes that hold graphs, ``GRAPH`` and ``GRAPHS``; one of no type may.
+_MAYBE_GRAPHS = frozenset({5, 10, 0})
+
+# The type of attributes that are tensors.
+_TENSOR = 4
 
 # The domain of a runtime's operators on images whose channels are in blocks: each block of them is
 # behind the positions. One of them puts them back.
@@ -142,12 +146,16 @@ class Kind:
     @property
     def proto(self) -> onnx.NodeProto:
         """Operator and attributes as a message of its own, without names."""
+        import onnx
+
         proto = onnx.NodeProto()
         proto.MergeFromString(self._content)
         return proto
 
     def proto_of(self, node: Node) -> onnx.NodeProto:
         """A node of the kind as a message of its own."""
+        import onnx
+
         name = node.name if node.named else ""
         proto = onnx.NodeProto(name=name, input=node.inputs, output=node.outputs)
         proto.MergeFromString(self._content)
@@ -155,14 +163,14 @@ class Kind:
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """The attributes by name: int, float, str, list or proto."""
-        if self._others is None or self._others:
+        """The attributes by name: int, float, str, list, `rfgraph.model_file.Tensor` or proto."""
+        if self._others is None:
             self._parse()
-            assert self._others is not None
+        if self._others:
+            from onnx import AttributeProto, helper
+
             for name, message in self._others.items():
-                attribute = AttributeProto.FromString(message)
-                is_tensor = attribute.type == AttributeProto.TENSOR
-                value = attribute.t if is_tensor else helper.get_attribute_value(attribute)
+                value = helper.get_attribute_value(AttributeProto.FromString(message))
                 self._attributes[name] = value
             self._others = {}
         return self._attributes
@@ -176,6 +184,9 @@ class Kind:
     def _parse(self) -> None:
         if self._others is None:
             self._attributes, self._others, self._types = attributes(self._content)
+            for name, kind in self._types.items():
+                if kind == _TENSOR:
+                    self._attributes[name] = Tensor.read(self._attributes[name], self._content)
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Value of the attribute `name`, else `default`."""
@@ -245,7 +256,7 @@ class Graph:
     ----------
     file : str or None
         The model's path.
-    proto : onnx.ModelProto
+    head : rfgraph.model_file.Head
         The model without the nodes and initializers of its graph.
     weights : rfgraph.model_file.Weights
         The initializers.
@@ -270,7 +281,7 @@ class Graph:
     """
 
     file: str | None
-    proto: onnx.ModelProto
+    head: Head
     weights: model_file.Weights
     inputs: list[Input]
     outputs: list[str]
@@ -344,9 +355,9 @@ def read(
         or an operator as only an operator set before version 7 defines it.
     """
     source = model_file.load(model)
-    proto, weights, file = source.head, source.weights, source.file
-    opsets = opsets_of(proto.opset_import, file)
-    functions = {key_of_function(f): f for f in proto.functions}
+    head, weights, file = source.head, source.weights, source.file
+    opsets = opsets_of(head.opset_import, file)
+    functions = {key_of_function(f): f for f in head.functions}
     kinds = Kinds()
     known = kinds.under(opsets)
 
@@ -356,21 +367,21 @@ def read(
     nodes = source.nodes(known, make, opsets)
     if functions:
         protos = [node.proto for node in nodes]
-        taken = {v.name for v in (*proto.graph.input, *proto.graph.output)}
+        taken = {v.name for v in (*head.inputs, *head.outputs)}
         taken.update(source.tensors)
         nodes = [
             make_node(node, imports, f"_{index}", file, kinds)
             for index, (node, imports) in enumerate(_inline(protos, taken, functions, opsets, file))
         ]
     if values:
-        _hold(proto, weights, values, file)
-    inputs = [_input(v, file) for v in proto.graph.input if v.name not in weights]
-    held = [_input(v, file) for v in proto.graph.input if v.name in (values or ())]
-    outputs = [v.name for v in proto.graph.output]
-    out = Graph(file, proto, weights, inputs, outputs, nodes)
+        _hold(head, weights, values, file)
+    inputs = [_input(v, file) for v in head.inputs if v.name not in weights]
+    held = [_input(v, file) for v in head.inputs if v.name in (values or ())]
+    outputs = [v.name for v in head.outputs]
+    out = Graph(file, head, weights, inputs, outputs, nodes)
     out.functions, out.held, out.kinds = functions, held, kinds
     if any(domain for domain in opsets):
-        out.declared = _declared(proto.graph, inputs)
+        out.declared = _declared(head, inputs)
     fixed = [name for name in values or () if name not in source.tensors]
     _check(out, [*source.tensors, *fixed, *weights.sparse])
     return out
@@ -390,6 +401,8 @@ def make_node(
     ModelError
         The node's operator set is not imported, or is too old for it.
     """
+    import onnx
+
     inputs, outputs = tuple(proto.input), tuple(proto.output)
     common = onnx.NodeProto(op_type=proto.op_type, domain=proto.domain, attribute=proto.attribute)
     if overload := getattr(proto, "overload", ""):
@@ -414,10 +427,10 @@ def key_of_call(node: onnx.NodeProto) -> tuple[str, str, str]:
 
 
 def _hold(
-    proto: onnx.ModelProto, weights: model_file.Weights, values: Mapping[str, Any], file: str | None
+    head: Head, weights: model_file.Weights, values: Mapping[str, Any], file: str | None
 ) -> None:
     """Make constants of the inputs named in `values`."""
-    types = {v.name: v.type.tensor_type for v in proto.graph.input}
+    types = {v.name: v for v in head.inputs}
     for name, value in values.items():
         if name not in types:
             raise QueryError(
@@ -425,10 +438,10 @@ def _hold(
                 file=file,
                 remedy=f"its inputs are {', '.join(types)}",
             )
-        if not types[name].elem_type:
+        element_type, dims = types[name].element_type, types[name].dims
+        if not element_type:
             raise ShapeError(f"values: input '{name}' is no tensor", file=file)
-        declared = helper.tensor_dtype_to_np_dtype(types[name].elem_type)
-        rank = len(types[name].shape.dim)
+        declared = element_types.dtype_of(element_type)
         try:
             exact = np.asarray(value)
             with np.errstate(invalid="ignore"):
@@ -439,16 +452,19 @@ def _hold(
             raise QueryError(
                 f"values: what is given for '{name}' is no array of {declared}: {error}", file=file
             ) from None
-        if not rank and array.size == 1:
+        if not dims and array.size == 1:
             array = array.reshape(())
-        if types[name].HasField("shape") and array.ndim != rank:
+        if dims is not None and array.ndim != len(dims):
             raise ShapeError(
-                f"values: '{name}' has {rank} axes, and the array given has {array.ndim}", file=file
+                f"values: '{name}' has {len(dims)} axes, and the array given has {array.ndim}",
+                file=file,
             )
-        weights.put(name, numpy_helper.from_array(array, name))
+        weights.put(name, Tensor.of_array(array, name))
 
 
-def opsets_of(imports: Any, file: str | None) -> dict[str, int]:
+def opsets_of(
+    imports: Iterable[OperatorSet | onnx.OperatorSetIdProto], file: str | None
+) -> dict[str, int]:
     """Versions of the operator sets by domain.
 
     Raises
@@ -463,51 +479,39 @@ def opsets_of(imports: Any, file: str | None) -> dict[str, int]:
     return opsets
 
 
-@cache
 def _is_outdated(op_type: str, version: int) -> bool:
     """Whether an operator of ONNX is defined anew between a version and the oldest that is read."""
-    try:
-        since: int = onnx.defs.get_schema(op_type, _OLDEST, "").since_version
-    except onnx.defs.SchemaError:
-        return False
+    known = signature("", op_type, _OLDEST)
     # Its shape as an attribute is still run.
-    return since > version and op_type != "Reshape"
+    return known is not None and known.since > version and op_type != "Reshape"
 
 
-def _input(value: onnx.ValueInfoProto, file: str | None) -> Input:
-    tensor = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
-        return Input(value.name, tensor.elem_type, None)
+def _input(value: Value, file: str | None) -> Input:
+    if value.dims is None:
+        return Input(value.name, value.element_type, None)
     dims: list[Dim] = []
-    for dim in tensor.shape.dim:
-        if dim.HasField("dim_value"):
-            if dim.dim_value == -1:
-                # Some exporters write an open axis so.
-                dims.append(None)
-                continue
-            if dim.dim_value < 0:
-                raise ModelError(
-                    f"an axis of input '{value.name}' has the size {dim.dim_value}", file=file
-                )
-            dims.append(dim.dim_value)
+    for dim in value.dims:
+        if isinstance(dim, int):
+            if dim < -1:
+                raise ModelError(f"an axis of input '{value.name}' has the size {dim}", file=file)
+            # Some exporters write an open axis as -1.
+            dims.append(None if dim == -1 else dim)
         else:
             # A mark such as '?' is no name: two axes that have it may differ.
-            name = str(dim.dim_param)
+            name = str(dim)
             dims.append(name if any(map(str.isalnum, name)) else None)
-    return Input(value.name, tensor.elem_type, tuple(dims))
+    return Input(value.name, value.element_type, tuple(dims))
 
 
-def _declared(
-    graph: onnx.GraphProto, inputs: list[Input]
-) -> dict[str, tuple[int, tuple[int, ...]]]:
+def _declared(head: Head, inputs: list[Input]) -> dict[str, tuple[int, tuple[int, ...]]]:
     """The concrete shapes that the file states, which hold if no size of an input is open."""
     if not all(i.dims is not None and all(isinstance(d, int) for d in i.dims) for i in inputs):
         return {}
     found = {}
-    for value in (*graph.value_info, *graph.output):
-        tensor = value.type.tensor_type
-        if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
-            found[value.name] = tensor.elem_type, tuple(d.dim_value for d in tensor.shape.dim)
+    for value in (*head.values(), *head.outputs):
+        sizes = tuple([size for size in value.dims or () if isinstance(size, int)])
+        if value.dims is not None and len(sizes) == len(value.dims):
+            found[value.name] = value.element_type, sizes
     return found
 
 
@@ -657,7 +661,7 @@ def _inline(
         attributes.update((a.name, a) for a in node.attribute)
         inner = opsets_of(function.opset_import, file) or imports
         for body in function.node:
-            copy = onnx.NodeProto()
+            copy = type(body)()
             copy.CopyFrom(body)
             copy.name = f"{call}/{body.name or body.op_type}"
             for name in body.input:
@@ -699,7 +703,7 @@ def bind(
         if attribute.ref_attr_name:
             if attribute.ref_attr_name not in given:
                 continue
-            bound = AttributeProto()
+            bound = type(attribute)()
             bound.CopyFrom(given[attribute.ref_attr_name])
             bound.name = attribute.name
         else:
@@ -714,7 +718,7 @@ def bind(
             for inner in graph.node:
                 bind(inner, outer, given)
         attributes.append(bound)
-    copies = [AttributeProto.FromString(a.SerializeToString()) for a in attributes]
+    copies = [type(a).FromString(a.SerializeToString()) for a in attributes]
     del node.attribute[:]
     node.attribute.extend(copies)
 

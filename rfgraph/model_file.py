@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import onnx
-from google.protobuf.message import DecodeError
-from onnx import TensorProto, numpy_helper
 
-from rfgraph import formats
-from rfgraph._wire import nodes, split
+from rfgraph import element_types, formats
+from rfgraph._wire import head as read_head
+from rfgraph._wire import nodes, split, value_info
 from rfgraph.errors import MissingDataError, ModelError
 
 if TYPE_CHECKING:
+    import onnx
+    from onnx import TensorProto
+
     from rfgraph._wire import Key, Node
+    from rfgraph._wire import Tensor as Told
 
 Buffer = bytes | mmap.mmap
 
@@ -37,46 +39,143 @@ MAX_DENSE = 1 << 26
 
 _WEIGHTS = frozenset(
     {
-        TensorProto.FLOAT,
-        TensorProto.FLOAT16,
-        TensorProto.BFLOAT16,
-        TensorProto.DOUBLE,
+        element_types.FLOAT,
+        element_types.FLOAT16,
+        element_types.BFLOAT16,
+        element_types.DOUBLE,
     }
 )
 
-_NIBBLES = frozenset({TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1})
+_NIBBLES = frozenset({element_types.INT4, element_types.UINT4, element_types.FLOAT4E2M1})
+
+# Where the contents of a tensor lie: ``TensorProto.EXTERNAL``.
+_EXTERNAL = 1
 
 # Files from this many bytes on are mapped: what is not looked at is not read.
 _MAP_FROM = 1 << 20
 
 # Element types whose arrays are their raw data, on machines that store the low byte first.
-_PLAIN = {
-    int(kind): np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))
-    for kind in (
-        *(TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BOOL),
-        *(TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64),
-        *(TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64),
-    )
-    if sys.byteorder == "little"
-}
+_PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
 
 
-class _Entry(NamedTuple):
-    """An initializer: where it lies in the file, or the message itself, and its raw data."""
+class UndecodableError(ValueError):
+    """Raised where a tensor is to be read that is no message."""
+
+
+class Tensor(NamedTuple):
+    """A tensor of the model, whose contents stay where they are.
+
+    Attributes
+    ----------
+    element_type : int
+        ``TensorProto.DataType`` of its elements.
+    shape : tuple of int
+        Its shape.
+    name : str
+        Its name.
+    source : bytes-like, or onnx.TensorProto
+        What it is read from, or the message itself.
+    span : (int, int)
+        Where the message begins and ends in what it is read from; there is none where that is but
+        the raw data.
+    raw : (int, int) or None
+        Where its raw data do, if it has any there.
+    is_external : bool
+        Whether its contents lie in another file.
+    """
 
     element_type: int
     shape: tuple[int, ...]
-    source: tuple[int, int] | TensorProto
+    name: str
+    source: Buffer | TensorProto
+    span: tuple[int, int] = (0, 0)
     raw: tuple[int, int] | None = None
+    is_external: bool = False
+
+    @classmethod
+    def read(cls, told: Told, buffer: Buffer) -> Tensor:
+        """What `rfgraph._wire.split` tells of a tensor in `buffer`."""
+        name, kind, shape, span, raw, location = told
+        return cls(kind, shape, name, buffer, span, raw, location == _EXTERNAL)
+
+    @classmethod
+    def of(cls, proto: TensorProto) -> Tensor:
+        """A message."""
+        external = proto.data_location == _EXTERNAL
+        return cls(proto.data_type, tuple(proto.dims), proto.name, proto, is_external=external)
+
+    @classmethod
+    def of_array(cls, array: np.ndarray, name: str) -> Tensor:
+        """An array."""
+        kind = element_types.element_type_of(array.dtype)
+        if kind in _PLAIN:
+            data = array.tobytes()
+            return cls(kind, array.shape, name, data, raw=(0, len(data)))
+        from onnx import numpy_helper
+
+        return cls.of(numpy_helper.from_array(array, name))
+
+    @property
+    def raw_size(self) -> int:
+        """How many bytes of raw data there are; -1 if none."""
+        if not isinstance(self.source, Buffer):
+            return len(self.source.raw_data) if self.source.HasField("raw_data") else -1
+        return -1 if self.raw is None else self.raw[1] - self.raw[0]
+
+    @property
+    def proto(self) -> TensorProto:
+        """The message.
+
+        Raises
+        ------
+        UndecodableError
+            It is none.
+        """
+        if not isinstance(self.source, Buffer):
+            return self.source
+        from google.protobuf.message import DecodeError
+        from onnx import TensorProto
+
+        made = TensorProto()
+        try:
+            made.MergeFromString(bytes(self.source[slice(*self.span)]))
+        except DecodeError as error:
+            raise UndecodableError(str(error)) from None
+        return made
+
+    def array(self) -> np.ndarray:
+        """The contents, which don't lie in another file.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            They don't fit type and shape.
+        """
+        if self.raw is not None:
+            assert isinstance(self.source, Buffer)
+            found = _plain(self.element_type, self.shape, self.source[slice(*self.raw)])
+            if found is not None:
+                return found
+        proto = self.proto
+        if proto.HasField("raw_data"):
+            found = _plain(proto.data_type, self.shape, proto.raw_data)
+            if found is not None:
+                return found
+            size = _bytes(proto)
+            if len(proto.raw_data) != size:
+                raise ValueError(f"{len(proto.raw_data)} bytes for {size}")
+        from onnx import numpy_helper
+
+        made: np.ndarray = numpy_helper.to_array(proto)
+        return made
 
 
 class Weights:
     """The model's initializers by name; their contents are read only when asked for."""
 
-    def __init__(self, buffer: Buffer | None, path: Path | None):
-        self._buffer = buffer
+    def __init__(self, path: Path | None):
         self._path = path
-        self._dense: dict[str, _Entry] = {}
+        self._dense: dict[str, Tensor] = {}
         self._types: dict[str, tuple[int, tuple[int, ...]]] | None = None
         self.sparse: dict[str, onnx.SparseTensorProto] = {}
 
@@ -105,9 +204,9 @@ class Weights:
                 self._types[name] = sparse.values.data_type, tuple(sparse.dims)
         return dict(self._types)
 
-    def put(self, name: str, tensor: TensorProto) -> None:
+    def put(self, name: str, tensor: Tensor) -> None:
         """Make `tensor` the initializer `name`."""
-        self._dense[name] = _Entry(tensor.data_type, tuple(tensor.dims), tensor)
+        self._dense[name] = tensor
         self._types = None
 
     def drop(self, name: str) -> None:
@@ -117,7 +216,7 @@ class Weights:
 
     def copy(self) -> Weights:
         """The same initializers, to which others may be added."""
-        other = Weights(self._buffer, self._path)
+        other = Weights(self._path)
         other._dense, other.sparse = dict(self._dense), self.sparse
         return other
 
@@ -132,48 +231,35 @@ class Weights:
         """
         if name in self.sparse:
             return self.dense(self.sparse[name])
-        kind, shape, source, raw = self._dense[name]
-        if isinstance(source, tuple):
-            assert self._buffer is not None
-            if raw is not None:
-                found = _plain(kind, shape, self._buffer[slice(*raw)])
-                if found is not None:
-                    return found
-            try:
-                source = TensorProto.FromString(bytes(self._buffer[slice(*source)]))
-            except DecodeError as error:
-                raise ModelError(
-                    f"its contents can't be read: {error}",
-                    file=str(self._path) if self._path else None,
-                    node=f"tensor '{name}'",
-                ) from None
-        return self.to_array(source)
+        return self.to_array(self._dense[name])
 
-    def to_array(self, tensor: TensorProto) -> np.ndarray:
-        """Contents of any tensor of the model, external ones too."""
+    def to_array(self, tensor: Tensor) -> np.ndarray:
+        """Contents of any tensor of the model, external ones too.
+
+        Raises
+        ------
+        ModelError
+            As `array`.
+        """
         file = str(self._path) if self._path else None
         where = f"tensor '{tensor.name}'"
-        if tensor.data_location == TensorProto.EXTERNAL:
-            tensor = self._fetch(tensor, file, where)
-        if tensor.HasField("raw_data"):
-            found = _plain(tensor.data_type, tuple(tensor.dims), tensor.raw_data)
-            if found is not None:
-                return found
         try:
-            size = _bytes(tensor)
-            if tensor.HasField("raw_data") and len(tensor.raw_data) != size:
-                raise ValueError(f"{len(tensor.raw_data)} bytes for {size}")
-            return numpy_helper.to_array(tensor)
+            if tensor.is_external:
+                tensor = Tensor.of(self._fetch(tensor.proto, file, where))
+            return tensor.array()
+        except UndecodableError as error:
+            what = "its contents can't be read"
+            raise ModelError(f"{what}: {error}", file=file, node=where) from None
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(
-                f"its contents don't fit its type and shape {tuple(tensor.dims)}: {error}",
+                f"its contents don't fit its type and shape {tensor.shape}: {error}",
                 file=file,
                 node=where,
             ) from None
 
     def dense(self, sparse: onnx.SparseTensorProto) -> np.ndarray:
         """A sparse tensor written out; indices may be linear or one row an element."""
-        values, indices = self.to_array(sparse.values), self.to_array(sparse.indices)
+        values, indices = (self.to_array(Tensor.of(t)) for t in (sparse.values, sparse.indices))
         shape = tuple(sparse.dims)
         try:
             if prod(shape) > MAX_DENSE or min(shape, default=0) < 0:
@@ -212,10 +298,10 @@ class Weights:
                 node=where,
                 remedy="put the data file beside the model",
             ) from None
-        fetched = TensorProto()
+        fetched = type(tensor)()
         fetched.CopyFrom(tensor)
         fetched.ClearField("external_data")
-        fetched.data_location = TensorProto.DEFAULT
+        fetched.ClearField("data_location")
         fetched.raw_data = contents
         return fetched
 
@@ -277,6 +363,8 @@ def whole(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tuple[onnx
     ModelError
         External data is missing, or lies outside the model's folder.
     """
+    import onnx
+
     path = None
     if isinstance(model, onnx.ModelProto):
         proto = onnx.ModelProto()
@@ -288,7 +376,7 @@ def whole(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tuple[onnx
         proto = onnx.load(path, load_external_data=False)
     bodies = [proto.graph.node, *(function.node for function in proto.functions)]
     every = [*_graph_tensors(proto.graph), *(t for body in bodies for t in _node_tensors(body))]
-    outside = [t for t in every if t.data_location == TensorProto.EXTERNAL]
+    outside = [t for t in every if t.data_location == _EXTERNAL]
     for tensor in outside:
         _target(tensor, path, f"tensor '{tensor.name}'")
     return proto, str(path.parent.resolve()) if path and outside else ""
@@ -315,8 +403,101 @@ def _bytes(tensor: TensorProto) -> int:
     elements: int = prod(tensor.dims)
     if tensor.data_type in _NIBBLES:
         return (elements + 1) // 2
-    kind: np.dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    return elements * kind.itemsize
+    return elements * element_types.dtype_of(tensor.data_type).itemsize
+
+
+class OperatorSet(NamedTuple):
+    """A set of operators that a model uses."""
+
+    domain: str
+    version: int
+
+
+class Value(NamedTuple):
+    """A value as the file describes it.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    element_type : int
+        ``TensorProto.DataType`` of the elements of a tensor; 0 if it is none.
+    dims : tuple of (int or str) or None
+        The sizes of a tensor's axes, a name (which may be empty) where one is open; None where not
+        even the rank is given.
+    other : bytes or None
+        The ``TypeProto`` of what is no tensor.
+    """
+
+    name: str
+    element_type: int
+    dims: tuple[int | str, ...] | None
+    other: bytes | None
+
+    @property
+    def type(self) -> onnx.TypeProto:
+        """The type of what is no tensor."""
+        import onnx
+
+        made = onnx.TypeProto()
+        made.MergeFromString(self.other or b"")
+        return made
+
+
+class Head:
+    """A model without the nodes and initializers of its graph.
+
+    Attributes
+    ----------
+    ir_version : int
+        The version of the format.
+    opset_import : list of OperatorSet
+        The operator sets.
+    has_graph : bool
+        Whether there is a graph at all.
+    inputs, outputs : list of Value
+        The graph's inputs, initializers that are listed there included, and its outputs.
+    sparse : list of onnx.SparseTensorProto
+        The sparse initializers.
+    functions : list of onnx.FunctionProto
+        The model's own functions.
+
+    Raises
+    ------
+    ValueError
+        It is no message, or one that is cut off.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        told = read_head(content)
+        self.ir_version, imports, self.has_graph, inputs, outputs, self._values, *messages = told
+        self.opset_import = [OperatorSet(*told) for told in imports]
+        self.inputs = [Value(*told) for told in inputs]
+        self.outputs = [Value(*told) for told in outputs]
+        self.sparse: list[onnx.SparseTensorProto] = []
+        self.functions: list[onnx.FunctionProto] = []
+        if any(messages):
+            self._parse(*messages)
+
+    def _parse(self, sparse: list[bytes], functions: list[bytes]) -> None:
+        import onnx
+        from google.protobuf.message import DecodeError
+
+        try:
+            self.sparse = [onnx.SparseTensorProto.FromString(m) for m in sparse]
+            self.functions = [onnx.FunctionProto.FromString(m) for m in functions]
+        except DecodeError as error:
+            raise ValueError(str(error)) from None
+
+    def values(self) -> Iterator[Value]:
+        """The inner values that the file describes.
+
+        Raises
+        ------
+        ValueError
+            A description can't be read.
+        """
+        return (Value(*value_info(message)) for message in self._values)
 
 
 class Source(NamedTuple):
@@ -324,8 +505,8 @@ class Source(NamedTuple):
 
     Attributes
     ----------
-    head : onnx.ModelProto
-        The model without the nodes and initializers of its graph; a copy of one's own.
+    head : Head
+        The model without the nodes and initializers of its graph.
     weights : Weights
         The initializers of the main graph.
     tensors : list of str
@@ -336,7 +517,7 @@ class Source(NamedTuple):
         What the nodes are read from.
     """
 
-    head: onnx.ModelProto
+    head: Head
     weights: Weights
     tensors: list[str]
     file: str | None
@@ -354,7 +535,7 @@ class Source(NamedTuple):
         """
         try:
             return nodes(self.buffer, kinds, make, opsets)
-        except (DecodeError, ValueError):
+        except ValueError:
             path = None if self.file is None else Path(self.file)
             raise _no_model(self.buffer, path, _TRUNCATED) from None
 
@@ -376,52 +557,49 @@ def load(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
         No such file, or not an ONNX model.
     """
     file, path = None, None
-    if isinstance(model, onnx.ModelProto):
-        buffer: Buffer = light(model).SerializeToString()
-    elif isinstance(model, bytes):
-        buffer = model
+    given: Iterable[TensorProto] | None = None
+    if isinstance(model, bytes):
+        buffer: Buffer = model
     elif isinstance(model, (str, os.PathLike)):
         path = Path(model)
         file = str(path)
         buffer = _contents(path)
     else:
-        raise ModelError(
-            f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}"
-        )
+        import onnx
+
+        if not isinstance(model, onnx.ModelProto):
+            raise ModelError(
+                f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}"
+            )
+        buffer = light(model).SerializeToString()
+        given = model.graph.initializer
     try:
-        light_head, tensors = split(buffer)
-        head = onnx.ModelProto.FromString(light_head)
-    except (DecodeError, ValueError):
+        light_head, told = split(buffer)
+        head = Head(light_head)
+    except ValueError:
         raise _no_model(buffer, path, _TRUNCATED) from None
-    if not head.ir_version or not head.HasField("graph"):
+    if not head.ir_version or not head.has_graph:
         raise _no_model(buffer, path, "not an ONNX model")
-    weights = Weights(buffer, path)
-    weights.sparse = {s.values.name: s for s in head.graph.sparse_initializer}
-    if isinstance(model, onnx.ModelProto):
-        names = [tensor.name for tensor in model.graph.initializer]
-        for tensor in model.graph.initializer:
-            weights.put(tensor.name, tensor)
-            if tensor.data_type == TensorProto.INT64 and tensor.HasField("raw_data"):
-                outside = tensor.data_location == TensorProto.EXTERNAL
-                if _is_suspect(tensor.dims, len(tensor.raw_data), outside):
-                    weights.array(tensor.name)
+    if given is None:
+        tensors = [Tensor.read(tensor, buffer) for tensor in told]
     else:
-        names = [name for name, *_ in tensors]
-        for name, kind, shape, span, raw, location in tensors:
-            outside = location == TensorProto.EXTERNAL
-            weights._dense[name] = _Entry(kind, shape, span, None if outside else raw)
-            size = -1 if raw is None else raw[1] - raw[0]
-            if kind == TensorProto.INT64 and _is_suspect(shape, size, outside):
-                weights.array(name)
-    return Source(head, weights, names, file, buffer)
+        tensors = [Tensor.of(tensor) for tensor in given]
+    weights = Weights(path)
+    weights.sparse = {s.values.name: s for s in head.sparse}
+    for tensor in tensors:
+        weights.put(tensor.name, tensor)
+        if tensor.element_type == element_types.INT64 and _is_suspect(tensor):
+            weights.array(tensor.name)
+    return Source(head, weights, [tensor.name for tensor in tensors], file, buffer)
 
 
-def _is_suspect(shape: Iterable[int], raw: int, outside: bool) -> bool:
+def _is_suspect(tensor: Tensor) -> bool:
     """Whether what is likely to be a shape or indices, whole numbers, is to be looked at at once:
-    it has so many bytes of raw data, -1 if none, which don't fit, or are in another file.
+    it has a few raw data which don't fit, or that are in another file.
     """
-    size = 8 * prod(shape)
-    return 0 <= size <= SMALL and raw >= 0 and (raw != size or outside)
+    size = 8 * prod(tensor.shape)
+    raw = tensor.raw_size
+    return 0 <= size <= SMALL and raw >= 0 and (raw != size or tensor.is_external)
 
 
 def _contents(path: Path) -> Buffer:
@@ -450,7 +628,7 @@ def _no_model(buffer: Buffer | None, path: Path | None, otherwise: str) -> Model
 
 def light(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of `model` without the contents of its large initializers."""
-    out = onnx.ModelProto()
+    out = type(model)()
     for field, value in model.ListFields():
         if field.name != "graph":
             _copy_field(out, field, value)

@@ -15,9 +15,7 @@ from functools import cached_property
 from itertools import islice, product
 from math import prod
 
-import numpy as np
-import onnx
-
+from rfgraph import element_types
 from rfgraph.errors import RFGraphError
 from rfgraph.graph import Dim, Graph, Input, Node
 from rfgraph.shapes import Shapes
@@ -301,10 +299,10 @@ class OpenAxes:
 
     def _is_tokens(self, given: Input) -> bool:
         """Whether an input is of whole numbers, and no picture."""
-        if given.element_type == onnx.TensorProto.STRING:
+        if given.element_type == element_types.STRING:
             return True
         try:
-            kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(given.element_type)).kind
+            kind = element_types.dtype_of(given.element_type).kind
         except KeyError:
             return False
         return kind in "iub" and len(given.dims or ()) <= 3

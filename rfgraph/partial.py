@@ -21,6 +21,7 @@ import numpy as np
 
 from rfgraph.arithmetic import evaluate
 from rfgraph.compressed import moved
+from rfgraph.element_types import dtype_of
 from rfgraph.graph import Node
 from rfgraph.reads import (
     Elementwise,
@@ -351,7 +352,7 @@ class Knowledge:
                 return None
             return np.asarray(given.value.reshape(-1)[0])
         number = node.attribute("value", 0.0) if node.op_type == "Pad" else 0
-        return np.asarray(number, dtype=_dtype(kind))
+        return np.asarray(number, dtype=dtype_of(kind))
 
     # sums
 
@@ -374,7 +375,7 @@ class Knowledge:
                 return None
             if left.all():
                 return None
-        kind = _dtype(self._shapes.element_type(node.outputs[0]))
+        kind = dtype_of(self._shapes.element_type(node.outputs[0]))
         return Learnt(Partial(_compressed(~left), np.zeros((1,) * len(extent), dtype=kind)))
 
     def _nonzero(self, node: Node, read: Read, extent: Shape) -> np.ndarray:
@@ -805,12 +806,6 @@ def _joined(
 
 def _at_rank(array: np.ndarray, rank: int) -> np.ndarray:
     return array.reshape((1,) * (rank - array.ndim) + array.shape)
-
-
-def _dtype(kind: int) -> Any:
-    import onnx
-
-    return onnx.helper.tensor_dtype_to_np_dtype(kind)
 
 
 # ---------------------------------------------------------------- moved elements

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import ceil, prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import onnx
-from onnx import TensorProto
 
+from rfgraph import element_types
 from rfgraph.graph import Kind
+from rfgraph.signatures import Signature, signature
 
 Shape: TypeAlias = tuple[int, ...]
 # Of each input; an input that is left out has the shape ().
@@ -76,62 +75,16 @@ class Applied(NamedTuple):
     elements: list[tuple[int, int]]
 
 
-@cache
-def schema_of(domain: str, op_type: str, version: int) -> Any:
-    """ONNX's definition of an operator, an ``onnx.defs.OpSchema``; None if it has none."""
-    if not domain:
-        # A later operator set is read as the latest that the onnx package knows.
-        version = min(version, onnx.defs.onnx_opset_version())
-    try:
-        return onnx.defs.get_schema(op_type, version, domain)
-    except (onnx.defs.SchemaError, TypeError):
-        return None
-
-
-class _Signature:
-    """What ONNX's definition says of an operator's inputs, outputs and attributes."""
-
-    def __init__(self, schema: Any) -> None:
-        self._least, self._most = schema.min_input, schema.max_input
-        self._outputs = schema.max_output
-        single = onnx.defs.OpSchema.FormalParameterOption.Single
-        self._needed = {k for k, formal in enumerate(schema.inputs) if formal.option == single}
-        self._attributes = {n: int(a.type) for n, a in schema.attributes.items()}
-        self._required = {n for n, a in schema.attributes.items() if a.required}
-        places: dict[str, int] = {}
-        for k, formal in enumerate(schema.inputs):
-            places.setdefault(formal.type_str, k)
-        self._types = []
-        for formal in schema.outputs:
-            allowed = sorted(formal.types)
-            alone = len(allowed) == 1 and allowed[0].startswith("tensor(")
-            kind = TensorProto.DataType.Value(allowed[0][7:-1].upper()) if alone else 0
-            self._types.append((int(kind), places.get(formal.type_str, -1)))
-
-    def element(self, position: int) -> tuple[int, int]:
-        """The element type of an output, or else 0 and the input that has the same one, -1 if none
-        has.
-        """
-        # The last output may stand for many.
-        return self._types[min(position, len(self._types) - 1)] if self._types else (0, -1)
-
-    def fits(self, kind: Kind) -> bool:
-        """Whether nodes have the inputs, outputs and attributes that they need, and of the types
-        that they are to be of.
-        """
-        if not self._least <= kind.inputs <= self._most or kind.outputs > self._outputs:
-            return False
-        if kind.left_out and not self._needed.isdisjoint(kind.left_out):
-            return False
-        given = kind.attribute_types
-        return self._required <= given.keys() and given.items() <= self._attributes.items()
-
-
-@cache
-def signature(domain: str, op_type: str, version: int) -> _Signature | None:
-    """What ONNX's definition says of an operator; None if it has none."""
-    schema = schema_of(domain, op_type, version)
-    return None if schema is None else _Signature(schema)
+def _fits(known: Signature, kind: Kind) -> bool:
+    """Whether nodes have the inputs, outputs and attributes that they need, and of the types that
+    they are to be of.
+    """
+    if not known.least <= kind.inputs <= known.most or kind.outputs > known.outputs:
+        return False
+    if kind.left_out and not known.needed.isdisjoint(kind.left_out):
+        return False
+    given = kind.attribute_types
+    return known.required <= given.keys() and given.items() <= known.attributes.items()
 
 
 def element_type(kind: Kind, types: Sequence[int], position: int) -> int:
@@ -157,7 +110,7 @@ def _rule_of(kind: Kind) -> Applied | None:
         return None
     known = signature("", kind.op_type, kind.version)
     instead = rule.instead is not None and rule.instead(kind)
-    if not instead and (known is None or not known.fits(kind)):
+    if not instead and (known is None or not _fits(known, kind)):
         return None
     elements = [(0, 0) if known is None else known.element(k) for k in range(kind.outputs)]
     return Applied(rule, instead, elements)
@@ -227,7 +180,7 @@ def _cast_to(kind: Kind, _: Sequence[int]) -> int:
 
 def _quantised_type(kind: Kind, types: Sequence[int]) -> int:
     told = int(kind.attribute("output_dtype", 0))
-    return (types[2] if len(types) > 2 else 0) or told or TensorProto.UINT8
+    return (types[2] if len(types) > 2 else 0) or told or element_types.UINT8
 
 
 def _dequantised_type(kind: Kind, types: Sequence[int]) -> int:
@@ -262,8 +215,9 @@ def _window(kind: Kind, spatial: Sequence[int], kernel: Sequence[int]) -> list[i
     pads = given.get("pads") or [0] * (2 * rank)
     auto_pad = given.get("auto_pad", "NOTSET")
     _need(rank == len(kernel) == len(strides) == len(dilations) and len(pads) == 2 * rank)
-    _need(min(spatial) > 0 and min(kernel) > 0 and min(strides) > 0 and min(dilations) > 0)
+    _need(min(kernel) > 0 and min(strides) > 0 and min(dilations) > 0)
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        _need(min(spatial) > 0)
         return [-(-n // stride) for n, stride in zip(spatial, strides, strict=True)]
     if auto_pad == "VALID":
         pads = [0] * (2 * rank)
@@ -271,10 +225,10 @@ def _window(kind: Kind, spatial: Sequence[int], kernel: Sequence[int]) -> list[i
         _need(auto_pad == "NOTSET")
     sizes = []
     for a, n in enumerate(spatial):
-        # How far the window can go.
+        # How far the window can go; where it does not fit, inference rounds towards zero as well.
         room = n + pads[a] + pads[a + rank] - (kernel[a] - 1) * dilations[a] - 1
-        _need(room >= 0)
-        sizes.append(room // strides[a] + 1)
+        steps = room // strides[a] if room >= 0 else -(-room // strides[a])
+        sizes.append(steps + 1)
     return sizes
 
 
@@ -640,27 +594,27 @@ def _scalar(kind: Kind, shapes: Shapes, _: Values) -> Shape:
 
 # The attributes of a Constant that are numbers or words, and what it then is made of.
 _NUMBERS = {
-    "value_float": TensorProto.FLOAT,
-    "value_floats": TensorProto.FLOAT,
-    "value_int": TensorProto.INT64,
-    "value_ints": TensorProto.INT64,
-    "value_string": TensorProto.STRING,
-    "value_strings": TensorProto.STRING,
+    "value_float": element_types.FLOAT,
+    "value_floats": element_types.FLOAT,
+    "value_int": element_types.INT64,
+    "value_ints": element_types.INT64,
+    "value_string": element_types.STRING,
+    "value_strings": element_types.STRING,
 }
 
 
 def _constant(kind: Kind, shapes: Shapes, _: Values) -> Shape:
     ((name, value),) = kind.attributes.items()
     if name == "value":
-        _need(min(value.dims, default=0) >= 0)
-        return tuple(value.dims)
+        _need(min(value.shape, default=0) >= 0)
+        return tuple(value.shape)
     _need(name in _NUMBERS)
     return (len(value),) if name.endswith("s") else ()
 
 
 def _constant_type(kind: Kind, _: Sequence[int]) -> int:
     ((name, value),) = kind.attributes.items()
-    return int(value.data_type) if name == "value" else _NUMBERS[name]
+    return int(value.element_type) if name == "value" else _NUMBERS[name]
 
 
 def _constant_of_shape(kind: Kind, shapes: Shapes, values: Values) -> Shape:
@@ -672,7 +626,7 @@ def _constant_of_shape(kind: Kind, shapes: Shapes, values: Values) -> Shape:
 
 def _filled_type(kind: Kind, _: Sequence[int]) -> int:
     value = kind.attribute("value")
-    return TensorProto.FLOAT if value is None else int(value.data_type)
+    return element_types.FLOAT if value is None else int(value.element_type)
 
 
 def _range(kind: Kind, shapes: Shapes, values: Values) -> Shape:

@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from math import inf, prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-import onnx
-from onnx import TensorProto, TypeProto, numpy_helper, shape_inference
 
+from rfgraph import element_types
 from rfgraph.arithmetic import evaluate
 from rfgraph.errors import MisfitError, MissingDataError, ModelError, RFGraphError, ShapeError
 from rfgraph.graph import Graph, Node
 from rfgraph.model_file import SMALL
-from rfgraph.shape_rules import element_type, rule_of, schema_of
+from rfgraph.shape_rules import element_type, rule_of
+from rfgraph.signatures import schema_of
 from rfgraph.sizes import (
     Shape,
     UnknownSizeError,
@@ -32,6 +32,10 @@ from rfgraph.sizes import (
     nominal,
     unknown,
 )
+
+if TYPE_CHECKING:
+    import onnx
+    from onnx import TensorProto, TypeProto
 
 # The longest axis that is worked with; beyond it a bound's array alone would fill the memory.
 MAX_AXIS = 1 << 24
@@ -62,7 +66,7 @@ _RANDOM = frozenset(
 
 
 # What is said of a value of which nothing is known.
-_UNTYPED: Typed = (TensorProto.UNDEFINED, None)
+_UNTYPED: Typed = (element_types.UNDEFINED, None)
 
 # Element types of a Constant that is given as numbers.
 _CONSTANT_TYPES: dict[str, Any] = {
@@ -202,11 +206,11 @@ class Shapes:
         # Whether there is no room for some value.
         self._excessive = any(s and _is_excessive(s) for s in {s for _, s in self._known.values()})
         self._known[""] = _LEFT_OUT
-        for value in graph.proto.graph.input:
+        for value in graph.head.inputs:
             name = value.name
             if name in sizes or name not in self._known:
-                self.give(name, value.type.tensor_type.elem_type, sizes.get(name))
-                if not value.type.HasField("tensor_type"):
+                self.give(name, value.element_type, sizes.get(name))
+                if value.other is not None:
                     self._others[name] = value.type
         self.check()
 
@@ -395,7 +399,7 @@ class Shapes:
             folded = {name: self._if_there(name) for name in node.outputs if name}
             for name, value in folded.items():
                 if value is not None:
-                    element = int(onnx.helper.np_dtype_to_tensor_dtype(value.dtype))
+                    element = element_types.element_type_of(value.dtype)
                     self._set(name, element, value.shape, node)
                 else:
                     # It may be told once the shape is known.
@@ -468,9 +472,12 @@ class Shapes:
         Where the types of the inputs don't tell, as those of labels that are an attribute,
         inference does.
         """
-        told = element_type(node.kind, [element for element, _ in given], k)
+        types = [element for element, _ in given]
+        told = element_type(node.kind, types, k)
+        if told or 0 in types:
+            return told
         schema = schema_of(node.domain, node.op_type, node.version)
-        if told or schema is None or 0 in [element for element, _ in given]:
+        if schema is None:
             return told
         try:
             found = self._inferred(node, schema, {}).get(node.outputs[k])
@@ -489,6 +496,9 @@ class Shapes:
         self, node: Node, schema: Any, data: Mapping[str, np.ndarray]
     ) -> Mapping[str, TypeProto]:
         """The types of the outputs of a node by ONNX's inference."""
+        import onnx
+        from onnx import numpy_helper, shape_inference
+
         types = {name: kind for name in node.inputs if name and (kind := self.type(name))}
         tensors = {name: numpy_helper.from_array(value) for name, value in data.items()}
         proto = node.proto
@@ -555,7 +565,7 @@ class Shapes:
             return False
         if node.op_type == "ConstantOfShape":
             value = node.attribute("value")
-            kind = value.data_type if value is not None else TensorProto.FLOAT
+            kind = value.element_type if value is not None else element_types.FLOAT
             self._set(name, kind, given, node)
             return True
         if source is None:
@@ -850,6 +860,9 @@ def infer(
     schema = schema_of(node.domain, node.op_type, node.version)
     if schema is None:
         return []
+    import onnx
+    from onnx import TypeProto, numpy_helper, shape_inference
+
     pairs = zip(node.inputs, inputs, strict=True)
     found = shape_inference.infer_node_outputs(
         schema,
@@ -868,8 +881,10 @@ def infer(
 
 def _type_of(element_type: int, shape: Shape | None) -> TypeProto:
     """A tensor's type; ONNX's inference passes the names of unknown sizes on."""
+    from onnx import helper
+
     dims = None if shape is None else [name_of(n) if is_unknown(n) else n for n in shape]
-    return onnx.helper.make_tensor_type_proto(element_type, dims)
+    return helper.make_tensor_type_proto(element_type, dims)
 
 
 def _dims(kind: TypeProto.Tensor, unknown: Mapping[str, Any]) -> Sized:
@@ -944,6 +959,9 @@ def _doubted(
     """The types that inference finds for a node some of whose inputs have unknown sizes, without
     the sizes that are others once these have numbers: some rules take what is open for 0.
     """
+    import onnx
+    from onnx import TypeProto, shape_inference
+
     doubted = dict(found)
     for size in _NUMBERS:
         given = {}
@@ -985,6 +1003,9 @@ def _alone(
     """Types of the outputs of a node that is a function, or has attributes too many: only whole
     graphs look into its body, or let these pass.
     """
+    import onnx
+    from onnx import shape_inference
+
     graph = onnx.helper.make_graph(
         [node],
         "alone",

@@ -83,7 +83,7 @@ def _window(rng: Random, rank: int) -> dict[str, Any]:
 def _conv(rng: Random) -> Made:
     rank, group = rng.randint(1, 3), rng.choice((1, 1, 2))
     kernel = [rng.randint(1, 3) for _ in range(rank)]
-    X = _floats([1, 2 * group, *(rng.randint(1, 7) for _ in range(rank))])
+    X = _floats([1, 2 * group, *(rng.randint(0, 7) for _ in range(rank))])
     W = _floats([2 * group, 2 if rng.random() < 0.95 else 3, *kernel])
     told = _some(rng, kernel if rng.random() < 0.9 else [2] * rank)
     return "Conv", [X, W], 1, {**_window(rng, rank), "group": group, "kernel_shape": told}
@@ -107,7 +107,7 @@ def _pool(rng: Random) -> Made:
     attributes["ceil_mode"] = _some(rng, rng.randint(0, 1))
     if rng.random() < 0.2:
         op, attributes = rng.choice(["GlobalAveragePool", "GlobalMaxPool"]), {}
-    X = _floats([1, 2, *(rng.randint(1, 9) for _ in range(rank))])
+    X = _floats([1, 2, *(rng.randint(0, 9) for _ in range(rank))])
     return op, [X], 1 + (op == "MaxPool" and rng.random() < 0.3), attributes
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from rfgraph._wire import Node, attributes, nodes, operator, producers, split
+from rfgraph._wire import Node, attributes, head, nodes, operator, producers, split, value_info
 
 MODELS = Path(__file__).parent.parent / "models"
 NAMES = sorted(path.stem for path in MODELS.glob("*.onnx"))
@@ -64,23 +64,67 @@ def _tell(content: bytes, message: onnx.NodeProto) -> None:
         assert onnx.AttributeProto.FromString(other) == last[name]
     for name, value in values.items():
         expected = helper.get_attribute_value(last[name])
+        if isinstance(expected, TensorProto):
+            _tell_of_tensor(value, content, expected)
+            continue
         if isinstance(expected, bytes):
             expected = expected.decode("utf-8", "replace")
         assert repr(value) == repr(expected)
 
 
+def _tell_of_tensor(told: Any, content: bytes, message: onnx.TensorProto) -> None:
+    name, kind, shape, (begin, end), raw, location = told
+    assert onnx.TensorProto.FromString(content[begin:end]) == message
+    assert (name, kind, shape) == (message.name, message.data_type, tuple(message.dims))
+    assert location == message.data_location
+    assert (raw is not None) == message.HasField("raw_data")
+    if raw is not None:
+        assert content[slice(*raw)] == message.raw_data
+
+
+def _tell_of_value(told: Any, message: onnx.ValueInfoProto) -> None:
+    name, element, dims, other = told
+    tensor = message.type.tensor_type
+    assert (name, element) == (message.name, tensor.elem_type)
+    assert (other is None) == message.type.HasField("tensor_type")
+    if other is not None:
+        assert onnx.TypeProto.FromString(other) == message.type
+    if tensor.HasField("shape"):
+        sizes = [d.dim_value if d.HasField("dim_value") else d.dim_param for d in tensor.shape.dim]
+        assert dims == tuple(sizes)
+    else:
+        assert dims is None
+
+
+def _tell_of_head(content: bytes, message: onnx.ModelProto) -> None:
+    """What is told of the head of a model is what the message says."""
+    version, imports, graph, inputs, outputs, values, sparse, functions = head(content)
+    assert version == message.ir_version
+    assert imports == [(i.domain, i.version) for i in message.opset_import]
+    assert graph == message.HasField("graph")
+    for told, expected in zip(
+        [*inputs, *outputs, *map(value_info, values)],
+        [*message.graph.input, *message.graph.output, *message.graph.value_info],
+        strict=True,
+    ):
+        _tell_of_value(told, expected)
+    for parts, messages in (
+        (sparse, message.graph.sparse_initializer),
+        (functions, message.functions),
+    ):
+        for part, expected in zip(parts, messages, strict=True):
+            assert type(expected).FromString(part) == expected
+
+
 def _same(content: bytes) -> None:
     """Both ways of reading a model give the same."""
     expected = onnx.ModelProto.FromString(content)
-    head, tensors = split(content)
-    found = onnx.ModelProto.FromString(head)
+    light, tensors = split(content)
+    found = onnx.ModelProto.FromString(light)
+    _tell_of_head(light, found)
     found.graph.node.extend(_message(node, k) for k, node in enumerate(_nodes(content)))
-    for name, kind, shape, (begin, end), raw, location in tensors:
-        tensor = TensorProto.FromString(content[begin:end])
-        assert (tensor.name, tensor.data_type, tuple(tensor.dims)) == (name, kind, shape)
-        told = None if raw is None else content[slice(*raw)]
-        assert told == (tensor.raw_data if tensor.HasField("raw_data") else None)
-        assert location == tensor.data_location
+    for told, tensor in zip(tensors, expected.graph.initializer, strict=True):
+        _tell_of_tensor(told, content, tensor)
         found.graph.initializer.append(tensor)
     for node in expected.graph.node:
         for field in ("doc_string", "metadata_props", "device_configurations"):
@@ -144,6 +188,18 @@ def test_which_node_makes_a_value() -> None:
     assert producers([first, second, captures], {"x"})[1]
 
 
+def test_types_may_be_given_in_parts() -> None:
+    """Those of one kind count together, of several kinds the last one."""
+    tensor = helper.make_tensor_type_proto(1, [2, "n"])
+    longer = helper.make_tensor_type_proto(7, [3])
+    sequence = helper.make_sequence_type_proto(tensor)
+    for parts in ([tensor, longer], [tensor, sequence], [sequence, tensor], [sequence, sequence]):
+        content = b"".join(
+            onnx.ValueInfoProto(name="x", type=part).SerializeToString() for part in parts
+        )
+        _tell_of_value(value_info(content), onnx.ValueInfoProto.FromString(content))
+
+
 def test_dimensions_may_be_packed() -> None:
     tensor = TensorProto(name="w", data_type=TensorProto.INT64)
     content = tensor.SerializeToString() + bytes([0x0A, 3, 2, 0xAC, 0x02])
@@ -184,6 +240,20 @@ def test_attributes() -> None:
     assert operator(b"") == ("", "", False, False)
 
 
+def _random_type(rng: random.Random, kind: onnx.TypeProto) -> None:
+    if rng.random() < 0.3:
+        kind.sequence_type.elem_type.tensor_type.elem_type = 1
+        return
+    kind.tensor_type.elem_type = rng.randrange(20)
+    if rng.random() < 0.8:
+        kind.tensor_type.shape.SetInParent()
+    for _ in range(rng.randrange(4)):
+        dim = kind.tensor_type.shape.dim.add()
+        if rng.random() < 0.8:
+            (name, size) = rng.choice([("dim_value", -1), ("dim_value", 300), ("dim_param", "n")])
+            setattr(dim, name, size)
+
+
 def _random_model(seed: int) -> bytes:
     rng = random.Random(seed)
     made = onnx.ModelProto(ir_version=rng.randrange(12), producer_name="x" * rng.randrange(300))
@@ -201,7 +271,14 @@ def _random_model(seed: int) -> bytes:
         shape = [rng.randrange(3) for _ in range(rng.randrange(4))]
         kind = rng.choice([np.float32, np.int64, np.bool_])
         made.graph.initializer.append(numpy_helper.from_array(np.zeros(shape, kind), f"w{k}"))
-    made.graph.input.add(name="x")
+    for values in (made.graph.input, made.graph.output, made.graph.value_info):
+        for k in range(rng.randrange(3)):
+            _random_type(rng, values.add(name=f"v{k}").type)
+    for domain in rng.sample(["", "ai.onnx.ml", "ß"], rng.randrange(3)):
+        made.opset_import.add(domain=domain, version=rng.choice([-1, 7, 300]))
+    if rng.random() < 0.2:
+        made.functions.add(name="f")
+        made.graph.sparse_initializer.add(dims=[3])
     return made.SerializeToString()
 
 
@@ -224,7 +301,9 @@ def test_broken_models_give_the_same_or_are_refused(seed: int, data: st.DataObje
     except DecodeError:
         return _refused(cut)
     try:
-        split(cut)
+        *_, values, _, _ = head(split(cut)[0])
+        for message in values:
+            value_info(message)
     except ValueError:
         # Groups, which protobuf skips and nobody writes, are refused.
         return None
@@ -240,12 +319,12 @@ def test_broken_models_give_the_same_or_are_refused(seed: int, data: st.DataObje
 def _refused(content: bytes) -> None:
     """Some reader of what is left to others refuses it, or this one does: nothing is made up."""
     try:
-        head, tensors = split(content)
+        light, tensors = split(content)
         kept = [node.kind.key[0] for node in _nodes(content)]  # type: ignore[attr-defined]
     except ValueError:
         return
     with pytest.raises(DecodeError):  # noqa: PT012
-        onnx.ModelProto.FromString(head)
+        onnx.ModelProto.FromString(light)
         for part in kept:
             onnx.NodeProto.FromString(part)
         for *_, (begin, end), _, _ in tensors:

@@ -13,6 +13,7 @@ import numpy as np
 
 from rfgraph.errors import RFGraphError, TransferError
 from rfgraph.graph import NCHWC, Node
+from rfgraph.model_file import Tensor
 from rfgraph.ops.families import FAMILIES
 from rfgraph.reads import Read, Shape
 from rfgraph.shapes import Shapes, Sized
@@ -150,8 +151,9 @@ class Operation:
         return range(len(self._node.outputs))
 
     def attribute(self, name: str, default: Any = None) -> Any:
-        """Value of an attribute."""
-        return self._node.attributes.get(name, default)
+        """Value of an attribute: int, float, str, list or a message of ONNX."""
+        value = self._node.attributes.get(name, default)
+        return value.proto if isinstance(value, Tensor) else value
 
     def has(self, k: int) -> bool:
         """Whether input `k` is given."""
