@@ -426,6 +426,8 @@ def head(const unsigned char[::1] content not None):
             elif field.tag == GRAPH_OUTPUT:
                 outputs.append(typed(data, field.begin, field.end))
             elif field.tag == GRAPH_VALUE_INFO:
+                # Few ask for them, but one that can't be read is refused at once.
+                typed(data, field.begin, field.end)
                 values.append(piece(data, field.begin, field.end))
             elif field.tag == GRAPH_SPARSE_INITIALIZER:
                 sparse.append(piece(data, field.begin, field.end))

@@ -148,9 +148,7 @@ class Kind:
         """Operator and attributes as a message of its own, without names."""
         import onnx
 
-        proto = onnx.NodeProto()
-        proto.MergeFromString(self._content)
-        return proto
+        return model_file.merged(onnx.NodeProto(), self._content)
 
     def proto_of(self, node: Node) -> onnx.NodeProto:
         """A node of the kind as a message of its own."""
@@ -158,8 +156,7 @@ class Kind:
 
         name = node.name if node.named else ""
         proto = onnx.NodeProto(name=name, input=node.inputs, output=node.outputs)
-        proto.MergeFromString(self._content)
-        return proto
+        return model_file.merged(proto, self._content)
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -170,7 +167,7 @@ class Kind:
             from onnx import AttributeProto, helper
 
             for name, message in self._others.items():
-                value = helper.get_attribute_value(AttributeProto.FromString(message))
+                value = helper.get_attribute_value(model_file.merged(AttributeProto(), message))
                 self._attributes[name] = value
             self._others = {}
         return self._attributes

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from rfgraph._wire import Tensor as Told
 
 Buffer = bytes | mmap.mmap
+
+# Any message of ONNX.
+Message = TypeVar("Message", bound=Any)
 
 # Whole numbers up to this many bytes are checked at once: shapes, axes, indices and the like.
 SMALL = 4096
@@ -59,7 +62,24 @@ _PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
 
 
 class UndecodableError(ValueError):
-    """Raised where a tensor is to be read that is no message."""
+    """Raised where a message of ONNX is to be read that is none."""
+
+
+def merged(message: Message, content: bytes) -> Message:
+    """A message of ONNX with what `content` says, by protobuf's own library.
+
+    Raises
+    ------
+    UndecodableError
+        That is no such message.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        message.MergeFromString(content)
+    except DecodeError as error:
+        raise UndecodableError(str(error)) from None
+    return message
 
 
 class Tensor(NamedTuple):
@@ -133,15 +153,9 @@ class Tensor(NamedTuple):
         """
         if not isinstance(self.source, Buffer):
             return self.source
-        from google.protobuf.message import DecodeError
         from onnx import TensorProto
 
-        made = TensorProto()
-        try:
-            made.MergeFromString(bytes(self.source[slice(*self.span)]))
-        except DecodeError as error:
-            raise UndecodableError(str(error)) from None
-        return made
+        return merged(TensorProto(), bytes(self.source[slice(*self.span)]))
 
     def array(self) -> np.ndarray:
         """The contents, which don't lie in another file.
@@ -439,9 +453,7 @@ class Value(NamedTuple):
         """The type of what is no tensor."""
         import onnx
 
-        made = onnx.TypeProto()
-        made.MergeFromString(self.other or b"")
-        return made
+        return merged(onnx.TypeProto(), self.other or b"")
 
 
 class Head:
@@ -481,22 +493,12 @@ class Head:
 
     def _parse(self, sparse: list[bytes], functions: list[bytes]) -> None:
         import onnx
-        from google.protobuf.message import DecodeError
 
-        try:
-            self.sparse = [onnx.SparseTensorProto.FromString(m) for m in sparse]
-            self.functions = [onnx.FunctionProto.FromString(m) for m in functions]
-        except DecodeError as error:
-            raise ValueError(str(error)) from None
+        self.sparse = [merged(onnx.SparseTensorProto(), content) for content in sparse]
+        self.functions = [merged(onnx.FunctionProto(), content) for content in functions]
 
     def values(self) -> Iterator[Value]:
-        """The inner values that the file describes.
-
-        Raises
-        ------
-        ValueError
-            A description can't be read.
-        """
+        """The inner values that the file describes."""
         return (Value(*value_info(message)) for message in self._values)
 
 
