@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import re
-import zipfile
 from pathlib import Path
 
 # What is wrong, and what to do.
@@ -103,6 +102,8 @@ def recognised(path: Path | None, head: bytes) -> _Answer | None:
 
 def _archive(path: Path | None) -> _Answer:
     """What a zip archive holds: formats of several frameworks are such."""
+    import zipfile
+
     try:
         with zipfile.ZipFile(path) as archive:  # type: ignore[arg-type]
             names = archive.namelist()

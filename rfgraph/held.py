@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -77,6 +76,8 @@ def parsed(given: Any, folder: str | os.PathLike[str] = "") -> Any:
     if text.endswith(".npy"):
         return _stored(Path(folder) / text)
     if text.startswith("["):
+        import json
+
         try:
             return np.array(json.loads(text))
         except (ValueError, RecursionError) as error:

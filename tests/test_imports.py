@@ -20,6 +20,7 @@ MODELS = Path(__file__).parents[1] / "models"
 
 # Never needed to show a model.
 HEAVY = {
+    *("json", "zipfile", "tempfile", "difflib", "email", "importlib.metadata"),
     *("networkx", "onnxruntime", "matplotlib", "numpy.ma", "onnx.reference", "hashlib"),
     *("rfgraph.checks", "rfgraph.validation", "rfgraph.render.findings", "rfgraph.plot"),
     *(
