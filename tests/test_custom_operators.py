@@ -98,6 +98,23 @@ def test_a_list_an_output() -> None:
     assert windows(a, "z") == [[0], [2]]
 
 
+def test_an_attribute_that_is_a_tensor_is_onnx_s(path: Path) -> None:
+    seen = []
+
+    @rfgraph.transfer("Op", domain="own", shape=lambda op: op.shape(0))
+    def op(op: rfgraph.Operation) -> Any:
+        seen.append(op.attribute("kernel"))
+        return [reads.PerAxis(0, (reads.window(0, seen[-1].dims[0], 1, 1, 0),))]
+
+    made = onnx.load(path)
+    kernel = onnx.numpy_helper.from_array(np.ones(3, np.float32), "kernel")
+    made.graph.node[0].attribute.append(onnx.helper.make_attribute("kernel", kernel))
+    onnx.save(made, path)
+    for given in (path, path.read_bytes(), made):
+        assert windows(rfgraph.analyze(given))[1][:3] == [2, 3, 4]
+        assert seen.pop() == kernel
+
+
 def test_what_can_not_be_told_is_assumed_and_noted() -> None:
     @rfgraph.transfer("Op", domain="own")
     def op(op: rfgraph.Operation) -> Any:
