@@ -74,12 +74,12 @@ class Network:
         return self.op("Slice", x, *inputs)
 
     def model(self, output: str) -> onnx.ModelProto:
-        """The model whose output is a value."""
+        """The model whose output is a value of as many axes as the input."""
         graph = helper.make_graph(
             self._nodes,
             "benchmark",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, self._shape)],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
+            [helper.make_tensor_value_info(output, TensorProto.FLOAT, [None] * len(self._shape))],
             list(self._tensors.values()),
         )
         opsets = [helper.make_opsetid(*pair) for pair in self._opsets.items()]
