@@ -56,6 +56,10 @@ class Network:
         """A shape, or indices."""
         return self.constant(f"integers {values}", np.array(values, dtype=np.int64))
 
+    def mask(self, allowed: np.ndarray) -> str:
+        """What is added to scores so that only those that are allowed count: always the same."""
+        return self.constant("mask", np.where(allowed, 0, -np.inf).astype(np.float32))
+
     def conv(self, x: str, into: int, out: int, *kernel: int, **attributes: Any) -> str:
         """A convolution from one number of channels to another."""
         return self.op("Conv", x, self.weight(out, into, *kernel), **attributes)
@@ -216,7 +220,6 @@ def plain_attention(
     allowed : bool array of shape (tokens, tokens), optional
         Which tokens each may attend to, as a constant mask that is added; all if left out.
     """
-    mask = None if allowed is None else np.where(allowed, 0, -np.inf).astype(np.float32)
 
     def attention(net: Network, x: str) -> str:
         def split(x: str, perm: Sequence[int]) -> str:
@@ -225,8 +228,8 @@ def plain_attention(
 
         query, key, value = (net.linear(x, width, width) for _ in range(3))
         scores = net.op("MatMul", split(query, [0, 2, 1, 3]), split(key, [0, 2, 3, 1]))
-        if mask is not None:
-            scores = net.op("Add", scores, net.constant("mask", mask))
+        if allowed is not None:
+            scores = net.op("Add", scores, net.mask(allowed))
         weighted = net.op("Softmax", scores, axis=-1)
         joined = net.op("MatMul", weighted, split(value, [0, 2, 1, 3]))
         joined = net.op("Transpose", joined, perm=[0, 2, 1, 3])
@@ -235,12 +238,26 @@ def plain_attention(
     return attention
 
 
-def windowed_attention(width: int, heads: int, reach: int) -> Attention:
-    """The operator of ONNX, from opset 25 on: causal, to the last tokens."""
+def operator_attention(
+    width: int, heads: int, reach: int, allowed: np.ndarray | None = None
+) -> Attention:
+    """The operator of ONNX, from opset 25 on.
+
+    Parameters
+    ----------
+    width, heads : int
+        Sizes.
+    reach : int
+        Each token attends to so many, up to itself.
+    allowed : bool array of shape (tokens, tokens), optional
+        The same as a constant mask, which is then given instead.
+    """
 
     def attention(net: Network, x: str) -> str:
-        given = (net.linear(x, width, width) for _ in range(3))
+        given = [net.linear(x, width, width) for _ in range(3)]
         counts = {"q_num_heads": heads, "kv_num_heads": heads}
+        if allowed is not None:
+            return net.op("Attention", *given, net.mask(allowed), **counts)
         return net.op("Attention", *given, is_causal=1, left_window_size=reach - 1, **counts)
 
     return attention

@@ -258,11 +258,16 @@ def weights() -> None:
 
 
 def side() -> None:
-    """A hundred times the side."""
-    small, large = (networks.picture(side).SerializeToString() for side in (1_000, 100_000))
-    near, far = turns(lambda: rfgraph.analyze(small), lambda: rfgraph.analyze(large), rounds=3)
-    row("side", "1,000", "100,000", "ratio")
-    row("milliseconds", near, far, far / near)
+    """Larger pictures: convolutions that slide over them, and windows that do not fit in."""
+    made: list[tuple[str, Callable[[int], onnx.ModelProto], int, int]] = [
+        ("convolutions", networks.picture, 1_000, 100_000),
+        ("Swin, window 7", lambda side: networks.swin(side, 7), 512, 2_048),
+    ]
+    row("milliseconds", "side", "analyze", "side", "analyze", "ratio")
+    for name, make, small, large in made:
+        models = [make(side).SerializeToString() for side in (small, large)]
+        near, far = turns(*(partial(rfgraph.analyze, model) for model in models), rounds=2)
+        row(name, f"{small:,}", near, f"{large:,}", far, far / near)
 
 
 def asker(model: onnx.ModelProto, unit: Sequence[int], *, prune: bool = False) -> Callable[[], Any]:
@@ -338,12 +343,13 @@ def transformers() -> None:
     distance = np.subtract.outer(np.arange(tokens), np.arange(tokens))
     allowed = (distance >= 0) & (distance < reach)
     ways = {
-        "by an attribute": networks.windowed_attention(width, heads, reach),
-        "by a mask": networks.plain_attention(tokens, width, heads, allowed),
+        "by an attribute": networks.operator_attention(width, heads, reach),
+        "by a mask": networks.operator_attention(width, heads, reach, allowed),
+        "by a sum": networks.plain_attention(tokens, width, heads, allowed),
     }
     for label, attention in ways.items():
         model = networks.transformer(tokens, layers, width, attention, opset=25)
-        ask = asker(model, unit, prune=label == "by a mask")
+        ask = asker(model, unit, prune=label != "by an attribute")
         (asked,) = turns(ask, rounds=5)
         first, last = ask().box[1]
         assert last - first + 1 == expected
