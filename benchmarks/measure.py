@@ -123,9 +123,8 @@ def _main(name: str, path: str) -> None:
     before, begin = _memory("VmRSS"), time.process_time()
     kept = function(path)
     took = time.process_time() - begin
-    peak = _memory("VmHWM")
     gc.collect()
-    print(1000 * took, _memory("VmRSS") - before, peak - before)
+    print(1000 * took, _memory("VmRSS") - before, _memory("VmHWM") - before)
     del kept
 
 

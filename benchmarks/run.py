@@ -174,7 +174,7 @@ def chain() -> Found:
         with TemporaryDirectory() as folder:
             path = saved(networks.chain(nodes), folder)
             analysed, inferred = turns(
-                partial(rfgraph.analyze, path), partial(load_and_infer, path), rounds=2
+                partial(rfgraph.analyze, path), partial(load_and_infer, path), rounds=4
             )
             cost = alone("analyze", path)
         ratio, held, peak = analysed / inferred, cost.held / nodes, cost.peak / nodes
