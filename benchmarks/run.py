@@ -2,72 +2,134 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
-import os
-import subprocess
-import sys
-import time
-import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import networks
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import TensorProto, helper, numpy_helper
+from measure import alone, children, load_and_infer, start, traced, turns
 
 import rfgraph
 
 MODELS = Path(__file__).parent.parent / "models"
-ROUNDS = 9
+
+# What a part found: the measure, what it is, and what it is to be.
+Found = list[tuple[str, str, str]]
 
 
-def turns(
-    *functions: Callable[[], object],
-    rounds: int = ROUNDS,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[float]:
-    """Median milliseconds of each function; they take turns, after one turn to warm up."""
-    times: list[list[float]] = [[] for _ in functions]
-    for turn in range(rounds + 1):
-        for taken, function in zip(times, functions, strict=True):
-            begin = clock()
-            function()
-            if turn:
-                taken.append(1000 * (clock() - begin))
-    return [median(taken) for taken in times]
+def row(name: str, *numbers: float | str) -> None:
+    """Print a line of a table."""
+    cells = (f"{n:,.{2 if n < 100 else 0}f}" if isinstance(n, float) else str(n) for n in numbers)
+    print(f"{name:32}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
 
 
-def opening() -> None:
+def rows(
+    paths: Sequence[Path], measured: Callable[[str], Sequence[float]]
+) -> Iterator[tuple[float, ...]]:
+    """Print what is measured of each file; what can't be measured is told and left out."""
+    for path in paths:
+        try:
+            numbers = tuple(measured(str(path)))
+        except Exception as error:
+            # Further models may be beyond one of the alternatives.
+            print(f"{path.name:32}left out: {str(error).splitlines()[0]}")
+            continue
+        row(path.name, *numbers)
+        yield numbers
+
+
+def within(
+    ratios: Iterable[float], *, half: float | None = None, all: float | None = None
+) -> tuple[str, str]:
+    """The median and the greatest of some ratios, and what they are to be."""
+    ratios = list(ratios)
+    if not ratios:
+        return "not measured", ""
+    texts, wanted = [f"median {median(ratios):.2f}", f"worst {max(ratios):.2f}"], []
+    if half is not None:
+        wanted.append(f"median <= {half}")
+    if all is not None:
+        count = sum(ratio <= all for ratio in ratios)
+        texts.append(f"{count} of {len(ratios)} within {all}")
+        wanted.append(f"every one <= {all}")
+    return ", ".join(texts), ", ".join(wanted)
+
+
+# ---------------------------------------------------------------- what is to be reached
+
+
+def opening(paths: Sequence[Path]) -> Found:
     """Analysing a file against opening it."""
     options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
     options.log_severity_level = 4
 
-    def row(name: str, path: str) -> None:
-        def open_session() -> None:
-            ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-        def load_and_infer() -> None:
-            onnx.shape_inference.infer_shapes(onnx.load(path))
-
-        nodes = len(onnx.load(path).graph.node)
-        analysed, opened, inferred = turns(
-            lambda: rfgraph.analyze(path, assume=True), open_session, load_and_infer
+    def measured(path: str) -> Sequence[float]:
+        analysed, inferred, opened = turns(
+            lambda: rfgraph.analyze(path, assume=True),
+            lambda: load_and_infer(path),
+            lambda: ort.InferenceSession(path, options, providers=["CPUExecutionProvider"]),
         )
-        print(
-            f"{name:26}{nodes:7}{analysed:10.2f}{opened:10.2f}{inferred:10.2f}"
-            f"{analysed / opened:9.2f}{analysed / inferred:9.2f}"
-        )
+        nodes = len(onnx.load(path, load_external_data=False).graph.node)
+        return nodes, analysed, inferred, opened, analysed / inferred, analysed / opened
 
-    print(
-        f"{'milliseconds':26}{'nodes':>7}{'analyze':>10}{'session':>10}{'infer':>10}"
-        f"{'/session':>9}{'/infer':>9}"
-    )
-    for path in sorted(MODELS.glob("*.onnx")):
-        row(path.name, str(path))
+    row("milliseconds", "nodes", "analyze", "infer", "session", "/infer", "/session")
+    found = list(rows(paths, measured))
+    return [
+        ("analyze : load + infer_shapes", *within((f[4] for f in found), half=1, all=3)),
+        ("analyze : session", *within((f[5] for f in found), half=0.25, all=1)),
+    ]
+
+
+def fields(paths: Sequence[Path]) -> Found:
+    """The closed forms of all values, along all axes of all inputs, against the analysis."""
+    analysis: rfgraph.Analysis
+
+    def measured(path: str) -> Sequence[float]:
+        def analyse() -> None:
+            nonlocal analysis
+            analysis = rfgraph.analyze(path, assume=True)
+
+        def ask() -> None:
+            for tensor, name in itertools.product(analysis.tensors, analysis.inputs):
+                analysis.field(tensor, name)
+
+        analysed, asked = turns(analyse, ask, rounds=5)
+        return len(analysis.tensors), analysed, asked, asked / analysed
+
+    row("milliseconds", "values", "analyze", "fields", "ratio")
+    found = list(rows(paths, measured))
+    return [("closed form of everything : analyze", *within((f[3] for f in found), all=0.5))]
+
+
+def checks(paths: Sequence[Path]) -> Found:
+    """All checks of a model against its analysis."""
+
+    def measured(model: str | bytes) -> Sequence[float]:
+        analysed, checked = turns(
+            lambda: rfgraph.analyze(model, assume=True),
+            lambda: rfgraph.check(model, causal=2, covers=0.5, halo=64),
+            rounds=3,
+        )
+        return analysed, checked, checked / analysed
+
+    row("milliseconds", "analyze", "check", "ratio")
+    found = list(rows(paths, measured))
+    for nodes in (1_000, 10_000):
+        model = networks.chain(nodes).SerializeToString()
+        row(f"chain of {nodes:,}", *measured(model))
+    for side in (1_000, 100_000):
+        model = networks.picture(side).SerializeToString()
+        row(f"picture of {side:,} squared", *measured(model))
+    return [("check : analyze", *within((f[2] for f in found), all=3))]
 
 
 # A process that opens a session with default options but for one thread, and no warnings.
@@ -81,196 +143,131 @@ ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 """
 
 
-def cold() -> None:
+def cold(paths: Sequence[Path]) -> Found:
     """A new process that shows a file against one that opens it: processor time of the children."""
-    import resource
-
-    def spent() -> float:
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
-
-    print(
-        f"{'milliseconds of processor':26}{'show':>10}{'session':>10}{'onnx':>10}{'/session':>9}"
-        f"{'/onnx':>9}"
-    )
-    ratios = []
     with TemporaryDirectory() as compiled:
-        # Installed, rfgraph is compiled as everything else is: the first turn does that here.
-        environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        # Installed, rfgraph is compiled as everything else is: the first turns do that here.
+        environment = {"PYTHONPYCACHEPREFIX": compiled, "PYTHONDONTWRITEBYTECODE": ""}
 
-        def run(*arguments: str) -> None:
-            command = [sys.executable, *arguments]
-            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
-
-        for path in map(str, sorted(MODELS.glob("*.onnx"))):
-            shown, opened, imported = turns(
-                lambda path=path: run("-m", "rfgraph", "show", path),
-                lambda path=path: run("-c", _OPEN, path),
-                lambda: run("-c", "import onnx"),
-                rounds=3,
-                clock=spent,
+        def measured(path: str) -> Sequence[float]:
+            shown, opened = turns(
+                lambda: start("-m", "rfgraph", "show", path, environment=environment),
+                lambda: start("-c", _OPEN, path, environment=environment),
+                rounds=2,
+                clock=children,
             )
-            ratios.append(shown / opened)
-            print(
-                f"{Path(path).name:26}{shown:10.0f}{opened:10.0f}{imported:10.0f}"
-                f"{shown / opened:9.2f}{shown / imported:9.2f}"
-            )
-    print(f"median of /session {median(ratios):.2f}, greatest {max(ratios):.2f}")
+            return shown, opened, shown / opened
 
-
-def chain_model(nodes: int) -> bytes:
-    """A chain of convolutions and activations."""
-    made, last = [], "x"
-    for k in range(nodes):
-        name = f"v{k}"
-        if k % 2:
-            made.append(helper.make_node("Relu", [last], [name]))
-        else:
-            made.append(helper.make_node("Conv", [last, "W"], [name], pads=[1, 1]))
-        last = name
-    return _model(made, last, [1, 4, 64], [4, 4, 3])
-
-
-def wide_model(side: int, layers: int = 100) -> bytes:
-    """A stack of 3x3 convolutions on a square picture."""
-    made, last = [], "x"
-    for k in range(layers):
-        name = f"v{k}"
-        strides = [2, 2] if k % 25 == 24 else [1, 1]
-        made.append(
-            helper.make_node("Conv", [last, "W"], [name], pads=[1, 1, 1, 1], strides=strides)
+        (imported,) = turns(
+            lambda: start("-c", "import onnx", environment=environment), rounds=2, clock=children
         )
-        last = name
-    return _model(made, last, [1, 4, side, side], [4, 4, 3, 3])
+        print(f"import onnx, which an analysis needs: {imported:.0f} ms")
+        row("milliseconds", "show", "session", "ratio")
+        found = list(rows(paths, measured))
+    return [("cold show : cold session", *within((f[2] for f in found), half=1.3))]
 
 
-def _model(
-    nodes: Sequence[onnx.NodeProto], output: str, shape: Sequence[int], weight: Sequence[int]
-) -> bytes:
-    size = 1
-    for n in weight:
-        size *= n
-    graph = helper.make_graph(
-        nodes,
-        "benchmark",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
-        [helper.make_tensor("W", TensorProto.FLOAT, weight, [1.0] * size)],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    contents: bytes = model.SerializeToString()
-    return contents
+def chain() -> Found:
+    """Ten times the nodes, against reading them; memory in a fresh process."""
+    row("", "analyze ms", "infer ms", "ratio", "B/node held", "at most")
+    for nodes in (10_000, 100_000):
+        with TemporaryDirectory() as folder:
+            path = saved(networks.chain(nodes), folder)
+            analysed, inferred = turns(
+                partial(rfgraph.analyze, path), partial(load_and_infer, path), rounds=4
+            )
+            cost = alone("analyze", path)
+        ratio, held, peak = analysed / inferred, cost.held / nodes, cost.peak / nodes
+        row(f"{nodes:,} nodes", analysed, inferred, ratio, held, peak)
+    return [
+        ("chain of 100,000 : load + infer_shapes", f"{ratio:.2f}", "<= 0.6"),
+        ("bytes a node", f"{held:,.0f} held, {peak:,.0f} at most", "<= 1,500"),
+    ]
+
+
+def branches() -> Found:
+    """The support of one unit of many branches: the first question to a fresh analysis."""
+    analysis: rfgraph.Analysis
+    model = networks.branches(20_000).SerializeToString()
+
+    def analyse() -> None:
+        nonlocal analysis
+        analysis = rfgraph.analyze(model)
+
+    def ask() -> rfgraph.support.Support:
+        return analysis.support(analysis.outputs[0], (0, 0, 64, 64))
+
+    analysed, asked = turns(analyse, ask, rounds=3)
+    row("milliseconds", "analyze", "support")
+    row("20,000 nodes", analysed, asked)
+    return [("one unit's support on 20,000 branching nodes", f"{asked:.1f} ms", "<= 20 ms")]
+
+
+def large() -> Found:
+    """What is large in one respect, in fresh processes: time, and memory beyond the file."""
+    width, heads, tokens = 64, 4, 32_768
+    grouped = networks.grouped_attention(tokens, width, heads, 128)
+    causal = networks.plain_attention(4096, width, heads, np.tri(4096, dtype=bool))
+    made: dict[str, Callable[[], onnx.ModelProto]] = {
+        "1,000 concatenations": lambda: networks.concatenations(1_000),
+        "WaveNet, 1,600,000 samples": lambda: networks.wavenet(1_600_000),
+        "Swin, 1,024 x 1,024, window 7": lambda: networks.swin(1_024, 7),
+        "grouped attention, 32,768 tokens": lambda: networks.transformer(
+            tokens, 12, width, grouped
+        ),
+        "causal mask, 4,096 x 4,096": lambda: networks.transformer(4096, 12, width, causal),
+    }
+    row("", "nodes", "file MB", "analyze ms", "infer ms", "ratio", "MB held", "at most")
+    found = []
+    for name, make in made.items():
+        with TemporaryDirectory() as folder:
+            model = make()
+            path = saved(model, folder)
+            ways = "analyze-pruned" if "mask" in name else "analyze", "load-and-infer"
+            costs = [[alone(way, path) for way in ways] for _ in range(2)]
+            size = Path(path).stat().st_size
+        analysed, inferred = (min(c.time for c in column) for column in zip(*costs, strict=True))
+        held, peak = (max(getattr(c, m) for c, _ in costs) - size for m in ("held", "peak"))
+        sizes = len(model.graph.node), size / 1e6
+        times = analysed, inferred, analysed / inferred
+        row(name, *sizes, *times, held / 1e6, peak / 1e6)
+        most = max(1000, 3 * inferred)
+        is_within = analysed <= most and peak <= 200e6
+        text = f"{analysed:,.0f} ms of {most:,.0f}, {peak / 1e6:,.0f} MB beyond the file"
+        wanted = "<= 3 x load + infer or 1 s, <= 200 MB: " + ("yes" if is_within else "no")
+        found.append((name, text, wanted))
+    return found
+
+
+# ---------------------------------------------------------------- further parts
 
 
 def weights() -> None:
     """A model of the weights that networks have, which an analysis leaves where they are."""
-    rng = np.random.default_rng(0)
-    nodes, tensors, last = [], [], "x"
-    for k in range(24):
-        weight = rng.standard_normal((512, 512, 3, 3), dtype=np.float32)
-        tensors.append(numpy_helper.from_array(weight, f"W{k}"))
-        nodes.append(helper.make_node("Conv", [last, f"W{k}"], [f"c{k}"], pads=[1, 1, 1, 1]))
-        nodes.append(helper.make_node("Relu", [f"c{k}"], [f"r{k}"]))
-        last = f"r{k}"
-    graph = helper.make_graph(
-        nodes,
-        "benchmark",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 512, 56, 56])],
-        [helper.make_tensor_value_info(last, TensorProto.FLOAT, None)],
-        tensors,
-    )
     with TemporaryDirectory() as folder:
-        path = f"{folder}/heavy.onnx"
-        opsets = [helper.make_opsetid("", 17)]
-        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+        path = saved(networks.heavy(), folder)
         analysed, opened, inferred = turns(
             lambda: rfgraph.analyze(path),
             lambda: ort.InferenceSession(path, providers=["CPUExecutionProvider"]),
-            lambda: onnx.shape_inference.infer_shapes(onnx.load(path)),
+            lambda: load_and_infer(path),
             rounds=3,
         )
         size = Path(path).stat().st_size / 1e6
-    print(
-        f"{size:.0f} MB of weights, milliseconds: analyze {analysed:.2f}, session {opened:.0f}, "
-        f"infer {inferred:.0f}"
-    )
-
-
-def chain() -> None:
-    """Ten times the nodes."""
-    small, large = chain_model(10_000), chain_model(100_000)
-    few, many = turns(lambda: rfgraph.analyze(small), lambda: rfgraph.analyze(large), rounds=3)
-    peaks = []
-    for model in (small, large):
-        tracemalloc.start()
-        kept = rfgraph.analyze(model)
-        peaks.append(tracemalloc.get_traced_memory()[1] / 1e6)
-        tracemalloc.stop()
-        del kept
-    print(f"nodes   10,000: {few:8.0f} ms {peaks[0]:8.0f} MB")
-    print(f"nodes  100,000: {many:8.0f} ms {peaks[1]:8.0f} MB")
-    print(f"ratio         : {many / few:8.2f}    {peaks[1] / peaks[0]:8.2f}")
+    row("milliseconds", "analyze", "infer", "session")
+    row(f"{size:.0f} MB of weights", analysed, inferred, opened)
 
 
 def side() -> None:
-    """A hundred times the side."""
-    small, large = wide_model(1_000), wide_model(100_000)
-    near, far = turns(lambda: rfgraph.analyze(small), lambda: rfgraph.analyze(large), rounds=3)
-    print(f"side   1,000: {near:8.1f} ms")
-    print(f"side 100,000: {far:8.1f} ms")
-    print(f"ratio       : {far / near:8.1f}  (sides 100, areas 10,000)")
-
-
-def peak(function: Callable[[], object]) -> float:
-    """Megabytes of Python's and numpy's memory that a call holds at most, beyond what is there."""
-    tracemalloc.start()
-    function()
-    held = tracemalloc.get_traced_memory()[1] / 1e6
-    tracemalloc.stop()
-    return held
-
-
-# Channels of VGG-19's convolutions; 0 is a pool.
-VGG_19 = (64, 64, 0, 128, 128, 0, *(256,) * 4, 0, *(512,) * 4, 0, *(512,) * 4)
-
-
-def vgg_19() -> onnx.ModelProto:
-    """VGG-19 up to its last convolution, on a picture of 224 x 224, with random weights."""
-    rng = np.random.default_rng(0)
-    nodes, tensors, last, channels = [], [], "x", 3
-    for k, wanted in enumerate(VGG_19):
-        if not wanted:
-            pool = helper.make_node(
-                "MaxPool", [last], [f"p{k}"], kernel_shape=[2, 2], strides=[2, 2]
-            )
-            nodes.append(pool)
-            last = f"p{k}"
-            continue
-        weight = rng.standard_normal((wanted, channels, 3, 3), dtype=np.float32)
-        weight *= np.sqrt(2 / (9 * channels), dtype=np.float32)
-        tensors.append(numpy_helper.from_array(weight, f"W{k}"))
-        nodes.append(helper.make_node("Conv", [last, f"W{k}"], [f"c{k}"], pads=[1, 1, 1, 1]))
-        nodes.append(helper.make_node("Relu", [f"c{k}"], [f"r{k}"]))
-        last, channels = f"r{k}", wanted
-    return _whole(nodes, last, [1, 3, 224, 224], tensors, 17)
-
-
-def _whole(
-    nodes: Sequence[onnx.NodeProto],
-    output: str,
-    shape: Sequence[int],
-    tensors: Sequence[onnx.TensorProto],
-    opset: int,
-) -> onnx.ModelProto:
-    graph = helper.make_graph(
-        nodes,
-        "benchmark",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
-        tensors,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    """Larger pictures: convolutions that slide over them, and windows that do not fit in."""
+    made: list[tuple[str, Callable[[int], onnx.ModelProto], int, int]] = [
+        ("convolutions", networks.picture, 1_000, 100_000),
+        ("Swin, window 7", lambda side: networks.swin(side, 7), 512, 2_048),
+    ]
+    row("milliseconds", "side", "analyze", "side", "analyze", "ratio")
+    for name, make, small, large in made:
+        models = [make(side).SerializeToString() for side in (small, large)]
+        near, far = turns(*(partial(rfgraph.analyze, model) for model in models), rounds=2)
+        row(name, f"{small:,}", near, f"{large:,}", far, far / near)
 
 
 def asker(model: onnx.ModelProto, unit: Sequence[int], *, prune: bool = False) -> Callable[[], Any]:
@@ -288,9 +285,11 @@ def asker(model: onnx.ModelProto, unit: Sequence[int], *, prune: bool = False) -
 
 def units() -> None:
     """The support of one unit against other ways to the same mask."""
-    model = vgg_19()
+    model = networks.vgg_19()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
     contents = model.SerializeToString()
-    session = ort.InferenceSession(contents, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
     x = np.random.default_rng(1).standard_normal((1, 3, 224, 224), dtype=np.float32)
     unit = (0, 0, 7, 7)
     ask = asker(model, unit)
@@ -299,7 +298,7 @@ def units() -> None:
     elements = f"{x.size:,} passes, by one that was timed"
     planes = f"{sum(x.shape)} passes: the sides, without holes"
     print(f"VGG-19, a unit of its last convolution, which sees {support.count:,} elements")
-    print(f"support          : {asked:12.2f} ms, peak {peak(ask):.2f} MB")
+    print(f"support          : {asked:12.2f} ms, peak {traced(ask):.2f} MB")
     print(f"one forward pass : {forward:12.2f} ms, 1/{forward / asked:.0f} of it is the support")
     print(f"NaN, by elements : {forward * x.size:12.0f} ms for {elements}")
     print(f"NaN, by planes   : {forward * sum(x.shape):12.0f} ms for {planes}")
@@ -316,12 +315,13 @@ def gradients(model: onnx.ModelProto, unit: Sequence[int]) -> float:
     """Milliseconds of a gradient in PyTorch, with positive weights and without activations."""
     import torch
 
+    torch.set_num_threads(1)
     weights = [torch.rand(*t.dims) for t in model.graph.initializer]
     x = torch.rand(1, 3, 224, 224, requires_grad=True)
 
     def backward() -> None:
         value, left = x, iter(weights)
-        for channels in VGG_19:
+        for channels in networks.VGG_19:
             if channels:
                 value = torch.nn.functional.conv2d(value, next(left), padding=1)
                 value = value / value.max().detach()
@@ -333,86 +333,66 @@ def gradients(model: onnx.ModelProto, unit: Sequence[int]) -> float:
     return turns(backward, rounds=3)[0]
 
 
-TOKENS, LAYERS, WIDTH, HEADS, REACH = 4096, 12, 64, 4, 128
-
-
-def transformer(*, masked: bool = False) -> onnx.ModelProto:
-    """Layers of causal attention to the last tokens, by a window or by a constant mask."""
-    rng = np.random.default_rng(0)
-    tensors = {"ones": np.ones(WIDTH, dtype=np.float32)}
-    if masked:
-        distance = np.subtract.outer(np.arange(TOKENS), np.arange(TOKENS))
-        tensors["mask"] = np.where((distance >= 0) & (distance < REACH), 0, -np.inf)
-    nodes: list[onnx.NodeProto] = []
-
-    def op(kind: str, *inputs: str, **attributes: object) -> str:
-        nodes.append(helper.make_node(kind, inputs, [f"v{len(nodes)}"], **attributes))
-        return f"v{len(nodes) - 1}"
-
-    def linear(x: str, rows: int, columns: int) -> str:
-        name = f"W{len(tensors)}"
-        tensors[name] = rng.standard_normal((rows, columns)) / np.sqrt(rows)
-        return op("MatMul", x, name)
-
-    last = "x"
-    for _ in range(LAYERS):
-        x = op("LayerNormalization", last, "ones")
-        query, key, value = (linear(x, WIDTH, WIDTH) for _ in range(3))
-        heads = {"q_num_heads": HEADS, "kv_num_heads": HEADS}
-        if masked:
-            x = op("Attention", query, key, value, "mask", **heads)
-        else:
-            window = {"left_window_size": REACH - 1, "is_causal": 1}
-            x = op("Attention", query, key, value, **heads, **window)
-        last = op("Add", last, linear(x, WIDTH, WIDTH))
-        x = op("LayerNormalization", last, "ones")
-        x = linear(op("Gelu", linear(x, WIDTH, 4 * WIDTH)), 4 * WIDTH, WIDTH)
-        last = op("Add", last, x)
-    given = [numpy_helper.from_array(a.astype(np.float32), name) for name, a in tensors.items()]
-    return _whole(nodes, last, [1, TOKENS, WIDTH], given, 25)
-
-
 def transformers() -> None:
     """One unit of a transformer whose layers see a window of tokens."""
-    unit = (0, TOKENS - 10, 3)
-    expected = LAYERS * (REACH - 1) + 1
-    print(f"transformer of {LAYERS} layers, {TOKENS:,} tokens, a window of {REACH}")
+    tokens, layers, width, heads, reach = 4096, 12, 64, 4, 128
+    unit = (0, tokens - 10, 3)
+    expected = layers * (reach - 1) + 1
+    print(f"transformer of {layers} layers, {tokens:,} tokens, a window of {reach}")
     print(f"a token sees     : {expected:9} tokens")
-    for label, masked in (("by an attribute", False), ("by a mask", True)):
-        ask = asker(transformer(masked=masked), unit, prune=masked)
+    distance = np.subtract.outer(np.arange(tokens), np.arange(tokens))
+    allowed = (distance >= 0) & (distance < reach)
+    ways = {
+        "by an attribute": networks.operator_attention(width, heads, reach),
+        "by a mask": networks.operator_attention(width, heads, reach, allowed),
+        "by a sum": networks.plain_attention(tokens, width, heads, allowed),
+    }
+    for label, attention in ways.items():
+        model = networks.transformer(tokens, layers, width, attention, opset=25)
+        ask = asker(model, unit, prune=label != "by an attribute")
         (asked,) = turns(ask, rounds=5)
         first, last = ask().box[1]
         assert last - first + 1 == expected
-        print(f"{label:17}: {asked:12.2f} ms, peak {peak(ask):.2f} MB")
+        print(f"{label:17}: {asked:12.2f} ms, peak {traced(ask):.2f} MB")
 
 
-def checks() -> None:
-    """All checks of a model against its analysis."""
-
-    def row(name: str, model: str | bytes) -> None:
-        analysed, checked = turns(
-            lambda: rfgraph.analyze(model, assume=True),
-            lambda: rfgraph.check(model, causal=2, covers=0.5, halo=64),
-            rounds=3,
-        )
-        print(f"{name:26}{analysed:10.1f}{checked:10.1f}{checked / analysed:9.1f}")
-
-    print(f"{'milliseconds':26}{'analyze':>10}{'check':>10}{'ratio':>9}")
-    for path in sorted(MODELS.glob("*.onnx")):
-        row(path.name, str(path))
-    for nodes in (1_000, 10_000):
-        row(f"chain of {nodes:,}", chain_model(nodes))
-    for length in (1_000, 100_000):
-        row(f"picture of {length:,} squared", wide_model(length))
+def saved(model: onnx.ModelProto, folder: str) -> str:
+    """The path of a model that is written into a folder."""
+    path = f"{folder}/model.onnx"
+    onnx.save(model, path)
+    return path
 
 
-def main(names: Sequence[str]) -> None:
-    benchmarks = {"opening": opening, "cold": cold, "weights": weights, "chain": chain}
-    benchmarks |= {"side": side, "units": units, "checks": checks}
-    for name in names or benchmarks:
-        print(f"== {name}")
-        benchmarks[name]()
+OF_MODELS = {"opening": opening, "fields": fields, "checks": checks, "cold": cold}
+OF_NETWORKS = {"chain": chain, "branches": branches, "large": large}
+FURTHER = {"weights": weights, "side": side, "units": units}
+ACCEPTANCE = [*OF_MODELS, *OF_NETWORKS]
+
+
+def main() -> None:
+    parts = [*ACCEPTANCE, *FURTHER]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", choices=["acceptance", *parts], metavar="PART", help=", ".join(parts)
+    )
+    parser.add_argument("--models", nargs="+", type=Path, default=[MODELS], metavar="DIR")
+    arguments = parser.parse_args()
+    paths = [path for folder in arguments.models for path in sorted(folder.glob("*.onnx"))]
+    found: Found = []
+    for name in arguments.parts or parts:
+        for part in ACCEPTANCE if name == "acceptance" else [name]:
+            print(f"== {part}")
+            if part in FURTHER:
+                FURTHER[part]()
+            elif part in OF_MODELS:
+                found += OF_MODELS[part](paths)
+            else:
+                found += OF_NETWORKS[part]()
+    if found:
+        print("== to reach")
+    for what, reached, wanted in found:
+        print(f"{what}: {reached}; to reach: {wanted}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

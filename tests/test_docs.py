@@ -226,11 +226,11 @@ def test_what_is_not_run_is_there() -> None:
         for script in scripts:
             assert script in blocks
             assert (ROOT / script).is_file()
-    named = re.search(r"one of: ([a-z, ]+)", (ROOT / "benchmarks" / "README.md").read_text("utf-8"))
+    named = re.search(r"some of: ([a-z, ]+)", (ROOT / "benchmarks/README.md").read_text("utf-8"))
     assert named is not None
     script = (ROOT / "benchmarks" / "run.py").read_text("utf-8")
     for benchmark in named[1].split(", "):
-        assert f"def {benchmark}()" in script
+        assert f"def {benchmark}(" in script
 
 
 def test_the_transfer_that_is_shown_is_in_the_source() -> None:
