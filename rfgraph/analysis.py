@@ -1574,6 +1574,8 @@ class Analysis:
         return places
 
     def _known(self, tensor: str) -> None:
+        if tensor in self._graph.producer or tensor in self._flow.inputs:
+            return
         if tensor not in self._names:
             raise QueryError(
                 f"the model has no tensor '{tensor}'",

@@ -167,7 +167,9 @@ class Tensor(NamedTuple):
         """
         if self.raw is not None:
             assert isinstance(self.source, Buffer)
-            found = _plain(self.element_type, self.shape, self.source[slice(*self.raw)])
+            # What is mapped is not copied.
+            data = memoryview(self.source)[slice(*self.raw)]
+            found = _plain(self.element_type, self.shape, data)
             if found is not None:
                 return found
         proto = self.proto
@@ -320,7 +322,7 @@ class Weights:
         return fetched
 
 
-def _plain(kind: int, shape: tuple[int, ...], raw: bytes) -> np.ndarray | None:
+def _plain(kind: int, shape: tuple[int, ...], raw: bytes | memoryview) -> np.ndarray | None:
     """The array that raw data are; None where it takes more to tell."""
     plain = _PLAIN.get(kind)
     if plain is None or len(raw) != prod(shape) * plain.itemsize or min(shape, default=0) < 0:
