@@ -130,6 +130,9 @@ def _same(content: bytes) -> None:
         for field in ("doc_string", "metadata_props", "device_configurations"):
             node.ClearField(field)
         node.name = node.name
+    for node in (*expected.graph.node, *found.graph.node):
+        # What no version of ONNX has a name for says nothing.
+        node.DiscardUnknownFields()
     if not expected.HasField("graph"):
         found.ClearField("graph")
     assert found.SerializeToString(deterministic=True) == expected.SerializeToString(
