@@ -51,10 +51,10 @@ def reshape(op: Operation) -> Reads:
     shape = op.shape(0)
     if op.in_blocks(0):
         Y, rank = op.out(), len(shape)
-        if _are_blocks_of(Y, shape):
+        if are_blocks_of(Y, shape):
             view = (*Y[:2], Y[-1], *Y[2:-1])
             return [Rearrange(0, view, (0, 1, *range(3, rank + 1), 2))]
-        if _are_blocks_of(shape, Y):
+        if are_blocks_of(shape, Y):
             return [Rearrange(0, shape, (0, 1, rank - 1, *range(2, rank - 1)))]
     if op.live(1) and not op.has_sizes_of_its_own(1):
         op.note(_COMPUTED_SHAPE)
@@ -65,8 +65,12 @@ def reshape(op: Operation) -> Reads:
     return [Rearrange(0, shape, tuple(range(len(shape))))]
 
 
-def _are_blocks_of(blocks: Shape, image: Shape) -> bool:
-    """Whether they are those of the channels of an image, behind the positions."""
+def are_blocks_of(blocks: Shape, image: Shape) -> bool:
+    """Whether they are those of the channels of an image, behind the positions.
+
+    >>> are_blocks_of((1, 4, 5, 6, 8), (1, 32, 5, 6)), are_blocks_of((1, 32, 5, 6), (1, 32, 5, 6))
+    (True, False)
+    """
     if len(blocks) != len(image) + 1 or len(image) < 2:
         return False
     return (blocks[0], blocks[1] * blocks[-1], *blocks[2:-1]) == image

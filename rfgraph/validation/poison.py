@@ -123,6 +123,7 @@ def poisoned(
     types = types_of(bare)
     shapes = KnownShapes(shape)
     shapes.added.update((tensor.name, tuple(tensor.dims)) for tensor in model.graph.initializer)
+    graph = read(model)
     rewriting = Rewriting(
         {"": _OPSET, **opsets_of(model)},
         {name: element_type_of(kind) for name, kind in types.items()},
@@ -130,13 +131,14 @@ def poisoned(
         taps,
         live,
         names_in(bare.graph),
+        graph.in_blocks,
     )
     for name in sorted(live):
         kind = element_type_of(types[name])
         if kind == TensorProto.STRING or (is_container(types[name]) and kind != TensorProto.FLOAT):
             live.discard(name)
             rewriting.lost[name] = f"input '{name}': its type holds no NaN"
-    for node in read(model).nodes:
+    for node in graph.nodes:
         rewriting.follow(node)
     values = tuple(dict.fromkeys(values))
     lost = {name: rewriting.lost[name] for name in values if name in rewriting.lost}
@@ -229,6 +231,8 @@ class Rewriting:
         Values that depend on an input that is followed.
     lost : dict of str to str
         Those of which NaN tells nothing, and why.
+    in_blocks : container of str
+        Values whose channels the model has in blocks.
     """
 
     def __init__(
@@ -239,6 +243,7 @@ class Rewriting:
         taps: Taps,
         live: set[str],
         taken: Container[str],
+        in_blocks: Container[str],
     ) -> None:
         self.opsets = opsets
         self.opset = opsets[""]
@@ -246,6 +251,7 @@ class Rewriting:
         self.shapes = shapes
         self.taps = taps
         self.live = live
+        self.in_blocks = in_blocks
         self.lost: dict[str, str] = {}
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from rfgraph.ops.moving import are_blocks_of
 from rfgraph.validation.protos import (
     FLOATS,
     MICROSOFT,
@@ -604,6 +605,25 @@ def _reorder_output(probe: Rewriting, node: onnx.NodeProto) -> None:
         probe.emit("Slice", [node.input[0], *ends], node.output[0])
 
 
+def _reshape_of_blocks(probe: Rewriting, node: onnx.NodeProto) -> None:
+    """The channels in order: those of a block go behind the positions, or back."""
+    source, target = probe.shapes[node.input[0]], probe.shapes[node.output[0]]
+    if are_blocks_of(target, source):
+        apart = probe.reshaped(node.input[0], (*target[:2], target[-1], *target[2:-1]))
+        probe.emit("Transpose", [apart], node.output[0], perm=[0, 1, *range(3, len(target)), 2])
+    else:
+        rank = len(source)
+        together = probe.turned(node.input[0], (0, 1, rank - 1, *range(2, rank - 1)))
+        probe.reshaped(together, target, node.output[0])
+
+
+def _moves_blocks(probe: Rewriting, node: onnx.NodeProto) -> bool:
+    source, target = probe.shapes.get(node.input[0]), probe.shapes.get(node.output[0])
+    if node.input[0] not in probe.in_blocks or source is None or target is None:
+        return False
+    return are_blocks_of(target, source) or are_blocks_of(source, target)
+
+
 def _upsample(probe: Rewriting, node: onnx.NodeProto) -> None:
     """Resize by the same scales; nearest rounds down."""
     given = attributes_of(node)
@@ -956,6 +976,7 @@ RULES: Mapping[Key, Rule] = {
         _second_live,
     ),
     ("", "Dropout"): Rule("in training it is by chance", "Identity", _dropout),
+    ("", "Reshape"): Rule(_BLOCKED, "Reshape and Transpose", _reshape_of_blocks, _moves_blocks),
     ("", "Split"): Rule("an output left out ends the process", "itself", _split, _one_left_out),
     ("", "MaxUnpool"): Rule("it departs from the standard", "nothing", _depart, _of_given_shape),
     ("", "ScatterND"): Rule(_LOSES, "itself, adding", _scatter, _selects),
