@@ -28,7 +28,7 @@ from rfgraph._lowering import (
     Step,
     new_item,
 )
-from rfgraph._waves import ENDLESS, IRREGULAR, MAX_PERIOD, Waves
+from rfgraph._waves import IRREGULAR, MAX_PERIOD, Waves
 from rfgraph.reads import Along, AxisRead, Fixed, Shape, Table
 
 # More items than this are joined without regard to where they hold; fewer where it is the place
@@ -422,4 +422,4 @@ def _is_placed(item: Item) -> bool:
     return any(piece.axis in moving for mask in item.masks for piece in mask.pieces)
 
 
-__all__ = ["ENDLESS", "IRREGULAR", "Digit", "Known", "Unclipped", "digits_of"]
+__all__ = ["Digit", "Known", "Unclipped", "digits_of"]

@@ -21,7 +21,7 @@ def asked(name: str) -> Analysis:
             analysis.field(tensor, given)
     output = analysis.outputs[0]
     analysis.support(output, tuple(n // 2 for n in analysis.extent(output) or ()))
-    assert analysis.unequal is not None
+    list(analysis.unequal)
     return analysis
 
 
