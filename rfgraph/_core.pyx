@@ -14,6 +14,8 @@ at once; slots that hold the same are one. So a program stops growing where rece
 Which axis of which value a slot runs along is the business of `rfgraph._lowering`.
 """
 
+from array import array
+
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
@@ -1089,8 +1091,12 @@ cdef class Program:
         cdef int64_t far = 0, most = 0
         if period != counts.shape[0] or step < 1 or outputs < 0 or size < 0:
             raise ValueError("no progression")
-        if not period and outputs:
-            raise ValueError("a progression without phases")
+        if not period:
+            if outputs:
+                raise ValueError("a progression without phases")
+            # Whatever goes through the phases finds one, that of nothing.
+            starts = counts = array("q", [0])
+            period = 1
         for k in range(period):
             # Neither term is larger than 2^60 then.
             if not (
@@ -1100,7 +1106,7 @@ cdef class Program:
                 raise OverflowError("a progression leaves the range of whole numbers")
             far = larger(far, abs(starts[k]) + abs(counts[k]) * step)
             most = larger(most, counts[k])
-        if <object> far + abs(<object> advance) * (outputs // max(period, 1) + 1) >= _NOTHING:
+        if <object> far + abs(<object> advance) * (outputs // period + 1) >= _NOTHING:
             raise OverflowError("a progression leaves the range of whole numbers")
         if not enlarge(
             <void**> &self.words, &self.word_room, self.word_count + 1, sizeof(Word)

@@ -171,6 +171,9 @@ def test_empty_and_single_axes() -> None:
     assert written(program, padded)[0].tolist() == [NOTHING, 0, NOTHING]
     assert program.somewhere(padded)
     assert not program.everywhere(padded)
+    # An output of no coordinates needs no phase.
+    none = program.window(program.seed(5), Word([], [], 1, 1, EVERYWHERE, 0, 5).added_to(program))
+    assert written(program, none).shape == (2, 0)
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -7,15 +7,15 @@ Where what runs departs from the specification it wins, with a note (docs/adr/00
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
-from math import ceil, floor
+from math import floor, gcd
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
-from rfgraph.reads import WHOLE, Along, AxisRead, Everything, PerAxis, Table, same
+from rfgraph.reads import WHOLE, Along, AxisRead, Everything, PerAxis, Shape, Table, same
 from rfgraph.shapes import Sized
 from rfgraph.sizes import all_known, is_unknown
 
@@ -23,6 +23,9 @@ from rfgraph.sizes import all_known, is_unknown
 _LONGEST_PATTERN = 1024
 
 _NEXT_TO_HALF = 1e-6
+
+# With a scale of 1 they leave every element where it is.
+_IN_PLACE = ("asymmetric", "half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
 
 
 _COMPUTED = "its scales, sizes or region are computed: all along the axes resized is assumed"
@@ -37,8 +40,7 @@ _KEPT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Resampling:
+class _Resampling(NamedTuple):
     """How one axis is resampled."""
 
     size: int
@@ -106,9 +108,9 @@ def resize(op: Operation) -> Reads:
         if computed or not all_known(shape):
             return _resized_somehow(op, computed)
     along: list[list[AxisRead]] = [[same(axis)] for axis in range(len(shape))]
+    told: dict[_Resampling, _Told] = {}
     for axis, how in _resamplings(op).items():
-        exact = floor(Fraction(how.scale) * how.size)
-        if not op.has(3) and exact != how.outputs:
+        if not op.has(3) and (exact := _exact_product(how.scale, how.size)) != how.outputs:
             op.note(
                 f"its axis {axis} is {how.outputs} long and not {exact}: runtimes multiply by the "
                 "scale in single precision",
@@ -118,7 +120,10 @@ def resize(op: Operation) -> Reads:
         if copied and _departs(how):
             op.note(_COPIED, "runtime")
         if shape != Y:
-            along[axis] = _along(axis, how)
+            # Rows and columns are often resampled alike.
+            if how not in told:
+                told[how] = _told(how)
+            along[axis] = _along(axis, *told[how])
     return [PerAxis(0, axes) for axes in product(*along)]
 
 
@@ -149,6 +154,7 @@ def _resamplings(op: Operation) -> dict[int, _Resampling]:
     rank = len(shape)
     if op.version < 11:
         scales = _early_scales(op)
+        _need_positive(scales)
         mode = op.attribute("mode", "nearest")
         return {
             axis: _Resampling(
@@ -171,8 +177,7 @@ def _resamplings(op: Operation) -> dict[int, _Resampling]:
         outputs = [_product(scale, n) for scale, n in zip(scales, sizes, strict=True)]
     else:
         scales, outputs = _by_sizes(op, sizes, [axis < 0 for axis in named])
-    if not all(np.isfinite(scale) and scale > 0 for scale in scales):
-        raise ValueError(f"its scales are {scales}")
+    _need_positive(scales)
     roi = _roi(op, len(axes))
     return {
         axis: _Resampling(
@@ -191,6 +196,11 @@ def _resamplings(op: Operation) -> dict[int, _Resampling]:
     }
 
 
+def _need_positive(scales: list[float]) -> None:
+    if not all(np.isfinite(scale) and scale > 0 for scale in scales):
+        raise ValueError(f"its scales are {scales}")
+
+
 def _early_scales(op: Operation) -> list[float]:
     """The scales of Upsample, and of Resize before version 11."""
     given = op.attribute("scales")
@@ -200,6 +210,12 @@ def _early_scales(op: Operation) -> list[float]:
 def _product(scale: float, size: int) -> int:
     """The length of an axis of `size` after scaling."""
     return int(np.float32(scale) * np.float32(size))
+
+
+def _exact_product(scale: float, size: int) -> int:
+    """The length that an axis of `size` would have without rounding."""
+    above, below = scale.as_integer_ratio()
+    return size * above // below
 
 
 def _by_sizes(
@@ -230,23 +246,45 @@ def _roi(op: Operation, count: int) -> list[tuple[float, float]]:
     return [(float(roi[k]), float(roi[k + count])) for k in range(count)]
 
 
-def _along(axis: int, how: _Resampling) -> list[AxisRead]:
-    """The reads of one axis: of its taps, one for each run of neighbours that have a weight."""
-    cropping = how.transformation == "tf_crop_and_resize"
-    x = _coordinates(how)
-    outside = (x < 0) | (x > how.size - 1) if cropping and how.scale != 1 else np.zeros(1, bool)
-    if how.copied and not outside.any():
+# Runs of taps, first and how many at every output coordinate, None for the element at the same
+# place; and the starts, counts and advance of the pattern away from the borders.
+_Told: TypeAlias = (
+    "tuple[list[tuple[np.ndarray, np.ndarray]] | None, tuple[Shape, Shape, int] | None]"
+)
+
+
+def _along(
+    axis: int,
+    runs: list[tuple[np.ndarray, np.ndarray]] | None,
+    pattern: tuple[Shape, Shape, int] | None,
+) -> list[AxisRead]:
+    """The reads of one axis."""
+    if runs is None:
         return [same(axis)]
+    interior = None if pattern is None else Along(axis, *pattern)
+    return [Table((axis,), starts, counts, interior=interior) for starts, counts in runs]
+
+
+def _told(how: _Resampling) -> _Told:
+    """What is read along an axis: its taps, a run for each lot of neighbours that have a weight."""
+    cropping = how.transformation == "tf_crop_and_resize"
+    if how.copied and not cropping:
+        return None, None
+    x = _coordinates(how)
     own = np.arange(how.outputs), np.ones(how.outputs, dtype=np.int64)
-    interior = None if cropping else _pattern(axis, how)
-    return [
-        Table((axis,), starts, np.where(outside, 0, counts), interior=interior)
-        for starts, counts in ([own] if how.copied else _taps(how, x))
-    ]
+    runs = [own] if how.copied else _taps(how, x)
+    if not cropping:
+        return runs, _pattern(how)
+    outside = (x < 0) | (x > how.size - 1) if how.scale != 1 else np.zeros(1, bool)
+    if how.copied and not outside.any():
+        return None, None
+    return [(starts, np.where(outside, 0, counts)) for starts, counts in runs], None
 
 
 def _departs(how: _Resampling) -> bool:
     """Whether an axis that is copied would read others than its own elements by its definition."""
+    if how.scale == 1 and how.transformation in _IN_PLACE and how.mode in ("nearest", "linear"):
+        return False
     own = np.arange(how.size)
     x = _coordinates(how)
     if how.transformation == "tf_crop_and_resize" and ((x < 0) | (x > how.size - 1)).any():
@@ -383,7 +421,7 @@ def _fold(weights: np.ndarray, places: np.ndarray, size: int) -> None:
             weights[row, column[row]] += weights[row, k]
 
 
-def _pattern(axis: int, how: _Resampling) -> Along | None:
+def _pattern(how: _Resampling) -> tuple[Shape, Shape, int] | None:
     """The taps away from the borders, which repeat where the scale is a simple fraction."""
     if how.transformation == "align_corners" or (
         how.transformation == "half_pixel_symmetric" and how.size * how.scale != how.outputs
@@ -391,37 +429,44 @@ def _pattern(axis: int, how: _Resampling) -> Along | None:
         # The ratio, or the offset, changes with the size: no pattern holds for all sizes.
         return None
     if floor(how.size * how.scale) == how.outputs and how.size * how.scale != how.outputs:
-        ratio = 1 / Fraction(how.scale).limit_denominator(_LONGEST_PATTERN)
+        ratio = Fraction(how.scale).limit_denominator(_LONGEST_PATTERN)
+        period, advance = ratio.numerator, ratio.denominator
     else:
-        ratio = Fraction(how.size, how.outputs)
-    period, advance = ratio.denominator, ratio.numerator
-    if period > _LONGEST_PATTERN:
+        common = gcd(how.size, how.outputs)
+        period, advance = how.outputs // common, how.size // common
+    if not 0 < period <= _LONGEST_PATTERN:
         return None
-    half = Fraction(1, 2)
-    shift = half if "half_pixel" in how.transformation else Fraction(0)
-    back = Fraction(0) if how.transformation == "tf_half_pixel_for_nn" else shift
-    starts, counts = [], []
-    for o in range(period):
-        first, last = _exact_taps(how, (o + shift) * ratio - back, ratio)
-        starts.append(first)
-        counts.append(last - first + 1)
-    return Along(axis, tuple(starts), tuple(counts), advance)
+    # Places are counted in halves of a period's part, so that all of them are whole numbers.
+    unit = 2 * period
+    shift = 1 if "half_pixel" in how.transformation else 0
+    back = 0 if how.transformation == "tf_half_pixel_for_nn" else shift * period
+    taps = [
+        _exact_taps(how, (2 * o + shift) * advance - back, unit, advance) for o in range(period)
+    ]
+    starts = tuple([first for first, _ in taps])
+    return starts, tuple([last - first + 1 for first, last in taps]), advance
 
 
-def _exact_taps(how: _Resampling, x: Fraction, ratio: Fraction) -> tuple[int, int]:
-    half = Fraction(1, 2)
+def _exact_taps(how: _Resampling, x: int, unit: int, advance: int) -> tuple[int, int]:
+    """The first and the last tap at the place ``x / unit``; a period is `unit` / 2 outputs, and
+    `advance` elements, long.
+    """
     if how.mode == "nearest":
         if how.nearest == "floor":
-            tap = floor(x)
+            tap = x // unit
         elif how.nearest == "ceil":
-            tap = ceil(x)
+            tap = -(-x // unit)
+        elif how.nearest == "round_prefer_ceil":
+            tap = (2 * x + unit) // (2 * unit)
         else:
-            tap = floor(x + half) if how.nearest == "round_prefer_ceil" else ceil(x - half)
+            tap = -((unit - 2 * x) // (2 * unit))
         return tap, tap
-    reach = Fraction(1 if how.mode == "linear" else 2)
-    if how.antialias and ratio > 1:
-        reach *= ratio
-    elif x.denominator == 1:
-        return int(x), int(x)
+    reach = 1 if how.mode == "linear" else 2
+    if how.antialias and 2 * advance > unit:
+        reach *= 2 * advance
+    elif x % unit == 0:
+        return x // unit, x // unit
+    else:
+        reach *= unit
     # The filter vanishes at its ends.
-    return floor(x - reach) + 1, ceil(x + reach) - 1
+    return (x - reach) // unit + 1, -((-x - reach) // unit) - 1
