@@ -92,8 +92,10 @@ cdef class Backward:
                 reached = True
                 names = node.inputs if not node.captures else (*node.inputs, *node.captures)
                 self.follow(names, reads[k], held, outputs[k])
-        if reached and step.cycle is not None:
-            self.settle(step.cycle)
+        if step.cycle is not None:
+            # What is asked may lie within the loop.
+            if reached or not self.found.keys().isdisjoint(step.cycle.values):
+                self.settle(step.cycle)
         return 0
 
     cdef int follow(self, names, list reads, Held held, name) except -1:
@@ -132,13 +134,14 @@ cdef class Backward:
         It ends: regions only grow, and are sets of finitely many elements.
         """
         cdef bint grown = True
+        carried = {name for names, inner, _ in cycle.carried for name in (inner, *names)}
         while grown:
-            before = {inner: self.found.get(inner) for _, inner, _ in cycle.carried}
+            before = {name: self.found.get(name) for name in carried}
             for step in reversed(cycle.steps):
                 self.step(step)
             for names, inner, reads in cycle.carried:
                 held = self.found.get(inner)
                 if held is not None:
                     self.follow(names, reads, held, inner)
-            grown = any([self.found.get(inner) is not before[inner] for inner in before])
+            grown = any([self.found.get(name) is not before[name] for name in before])
         return 0

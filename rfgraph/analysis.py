@@ -34,8 +34,8 @@ from rfgraph.graph import Graph, Node, read
 from rfgraph.held import Filling, parsed
 from rfgraph.open_axes import OpenAxes, evaluated, fitting, tries
 from rfgraph.reads import Read
-from rfgraph.shapes import MAX_AXIS, MAX_STATIC
-from rfgraph.sizes import Shape, is_unknown, nominal
+from rfgraph.shapes import MAX_STATIC
+from rfgraph.sizes import MAX_AXIS, Shape, is_unknown, nominal
 from rfgraph.timings import Timings
 
 if TYPE_CHECKING:

@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+# A word of a message is cut if it is longer: names may have any length, lines are read by people.
+_LONGEST = 200
+_LONG = re.compile(rf"\S{{{_LONGEST + 1},}}")
+
+
+def shortened(text: str) -> str:
+    """A message with the middle of very long words, as names may be, left out.
+
+    >>> shortened("node '" + 999 * "n" + "'") == "node '" + 119 * "n" + "…" + 78 * "n" + "'"
+    True
+    """
+    return _LONG.sub(lambda word: f"{word[0][:120]}…{word[0][-79:]}", text)
+
 
 class RFGraphError(Exception):
     """Root of every error that rfgraph raises on purpose.
@@ -38,9 +53,10 @@ class RFGraphError(Exception):
         super().__init__(message)
 
     def __str__(self) -> str:
-        where = "".join(f"{part}: " for part in (self.file, self.node) if part)
+        node = f"{self.node}: " if self.node else ""
         remedy = f" ({self.remedy})" if self.remedy else ""
-        return f"{where}{self.message}{remedy}"
+        where = f"{self.file}: " if self.file else ""
+        return where + shortened(f"{node}{self.message}{remedy}")
 
 
 class ModelError(RFGraphError):

@@ -26,6 +26,7 @@ from rfgraph.graph import (
     Body,
     Graph,
     Node,
+    as_defined,
     bind,
     make_node,
     opsets_of,
@@ -233,6 +234,7 @@ class _Expansion:
                 bound[name] = self._fresh(name, prefix, keep=keep)
             bind(proto, bound, given or {})
             node = make_node(proto, opsets, "", self.graph.file, self.graph.kinds)
+            as_defined([node], self.graph.file)
             for name in (*node.inputs, *node.captures):
                 if name and name not in self._taken:
                     raise ModelError(

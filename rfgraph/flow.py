@@ -6,7 +6,7 @@ interprets the resulting steps.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,7 +36,7 @@ from rfgraph.reads import (
     followed,
 )
 from rfgraph.shapes import Shapes, misfit
-from rfgraph.sizes import UnknownSizeError, nominal
+from rfgraph.sizes import MAX_AXIS, UnknownSizeError, nominal
 from rfgraph.widening import carrying, widened
 
 if TYPE_CHECKING:
@@ -108,6 +108,16 @@ class Cycle:
 
     steps: list[Step]
     carried: list[tuple[list[str], str, list[Read]]]
+
+    @property
+    def values(self) -> Iterator[str]:
+        """The values that are made in each round, those of loops within it too."""
+        for _, inner, _ in self.carried:
+            yield inner
+        for step in self.steps:
+            yield from step.node.outputs
+            if step.cycle is not None:
+                yield from step.cycle.values
 
 
 @dataclass(slots=True)
@@ -405,6 +415,9 @@ def _live_reads(
     for read in reads:
         source = read.source
         if isinstance(source, Stage):
+            sizes = nominal(source.shape) if unsized else source.shape
+            if sizes and not 0 <= min(sizes) <= max(sizes) <= MAX_AXIS:
+                raise ValueError(f"it takes an array of shape {sizes}")
             inner = _live_reads(source.reads, names, live, shapes, source.shape)
             if not inner:
                 continue
@@ -440,7 +453,7 @@ def _check(read: Elementwise | PerAxis | Rearrange, source: Shape, extent: Shape
         if source == extent:
             return
         pairs = zip(reversed(source), reversed(extent), strict=False)
-        if not all(n in (1, m) for n, m in pairs):
+        if len(source) > len(extent) or not all(n in (1, m) for n, m in pairs):
             raise ValueError(f"{source} can't be broadcast to {extent}")
         return
     if isinstance(read, Rearrange):

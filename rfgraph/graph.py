@@ -83,6 +83,8 @@ class Kind:
         Which are left out: ``k`` for input `k`, ``~k`` for output `k`.
     captures : tuple of str
         Values that the subgraphs take from outside.
+    fault : str
+        In what such nodes are not as ONNX defines the operator; ``""`` if they are.
     holds_graphs, holds_external : bool
         Whether an attribute is a graph, or a tensor whose contents lie in another file.
     known : dict
@@ -99,6 +101,7 @@ class Kind:
         "_types",
         "captures",
         "domain",
+        "fault",
         "holds_external",
         "holds_graphs",
         "inputs",
@@ -141,6 +144,13 @@ class Kind:
         self._attributes: dict[str, Any] = {}
         self._others: dict[str, bytes] | None = None
         self._types: dict[str, int] = {}
+        own = not domain or domain.startswith("ai.onnx.")
+        defined = signature(domain, op_type, self.version) if own else None
+        self.fault = ""
+        if defined is not None:
+            self.fault = defined.fault(
+                self.inputs, self.outputs, self.left_out, self.attribute_types
+            )
         self.captures = tuple(_captures(self.proto)) if self.holds_graphs else ()
 
     @property
@@ -370,6 +380,7 @@ def read(
             make_node(node, imports, f"_{index}", file, kinds)
             for index, (node, imports) in enumerate(_inline(protos, taken, functions, opsets, file))
         ]
+    as_defined(nodes, file)
     if values:
         _hold(head, weights, values, file)
     inputs = [_input(v, file) for v in head.inputs if v.name not in weights]
@@ -411,6 +422,18 @@ def make_node(
     name = proto.name or f"{kind.op_type}{suffix}"
     named = bool(proto.name)
     return Node(name, kind, inputs, outputs, kind.captures, opsets, None, named)
+
+
+def as_defined(nodes: Iterable[Node], file: str | None) -> None:
+    """Refuse nodes that are not as ONNX defines their operators: nothing else meets one."""
+    for node in nodes:
+        if node.kind.fault:
+            raise ModelError(
+                node.kind.fault,
+                file=file,
+                node=str(node),
+                remedy="no runtime takes it: export the model again",
+            )
 
 
 def key_of_function(function: onnx.FunctionProto) -> tuple[str, str, str]:

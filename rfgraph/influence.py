@@ -57,7 +57,7 @@ def influenced(flow: Flow, tensor: str, region: Region) -> dict[str, Region]:
 class _Walk:
     def __init__(self, flow: Flow, tensor: str, region: Region) -> None:
         self._shape = flow.shape
-        self._tensor = tensor
+        self._tensor, self._begin = tensor, region
         self.regions = {tensor: region}
 
     def step(self, step: Step) -> None:
@@ -67,8 +67,14 @@ class _Walk:
             self._settle(step.cycle)
         names = sources(node)
         for name, reads in zip(node.outputs, step.reads, strict=False):
-            if name and reads and name != self._tensor:
-                self.regions[name] = self._made(names, reads, self._shape(name))
+            if name and reads:
+                self._reach(name, self._made(names, reads, self._shape(name)))
+
+    def _reach(self, name: str, region: Region) -> None:
+        """What is reached of a value; of the one that it begins with more than that in a loop."""
+        if name == self._tensor:
+            region = union((*self._begin, *region), self._shape(name)) if region else self._begin
+        self.regions[name] = region
 
     def _made(self, names: Sequence[str], reads: list[Read], extent: Shape | None) -> Region:
         """What is reached of a value, or of a stage, of shape `extent`."""
@@ -96,19 +102,21 @@ class _Walk:
         It ends: what is reached only grows, and is a set of finitely many elements.
         """
         for _, inner, _ in cycle.carried:
-            self.regions.pop(inner, None)
-        while True:
-            grown = False
+            if inner != self._tensor:
+                self.regions.pop(inner, None)
+        grown = True
+        # What it begins with may lie within.
+        while grown:
             for names, inner, reads in cycle.carried:
-                before = self.regions.get(inner)
-                after = self._made(names, reads, self._shape(inner))
-                if before is None or not covers(before, after):
-                    self.regions[inner] = after
-                    grown = True
-            if not grown:
-                return
+                self._reach(inner, self._made(names, reads, self._shape(inner)))
+            before = [self.regions.get(inner, ()) for _, inner, _ in cycle.carried]
             for step in cycle.steps:
                 self.step(step)
+            after = [
+                self._made(names, reads, self._shape(inner))
+                for names, inner, reads in cycle.carried
+            ]
+            grown = not all(map(covers, before, after))
 
 
 def _read(product: Product, read: Read, source: Shape, extent: Shape) -> Product | None:

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from math import frexp, ldexp, prod
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from rfgraph.compressed import groups_of
 from rfgraph.errors import QueryError, ShapeError
 from rfgraph.flow import Flow
+from rfgraph.graph import Node
 from rfgraph.reads import (
     Along,
     AxisRead,
@@ -282,8 +283,16 @@ def paths(flow: Flow, wanted: Mapping[str, Terms]) -> dict[str, Terms]:
                 name = names[source]
                 known[name] = summed_up((*known.get(name, ()), *found), shape)
 
+    def refuse_loop(node: Node) -> NoReturn:
+        raise QueryError(
+            "paths through a loop can't be counted: the data decide how often it repeats",
+            node=str(node),
+        )
+
     for step in reversed(flow.steps):
         node = step.node
+        if step.cycle is not None and not known.keys().isdisjoint(step.cycle.values):
+            refuse_loop(node)
         names = [*node.inputs, *node.captures] if node.captures else node.inputs
         for name, reads in zip(node.outputs, step.reads, strict=False):
             if name not in known or name in flow.inputs:
@@ -296,10 +305,7 @@ def paths(flow: Flow, wanted: Mapping[str, Terms]) -> dict[str, Terms]:
                         f"paths can't be counted: the data decide how many elements '{value}' has"
                     )
             if step.cycle is not None:
-                raise QueryError(
-                    "paths through a loop can't be counted: the data decide how often it repeats",
-                    node=str(node),
-                )
+                refuse_loop(node)
             if extent is None:
                 raise ShapeError(f"paths can't be counted: the shape of '{name}' is not known")
             follow(names, reads, terms, extent)

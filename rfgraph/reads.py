@@ -34,7 +34,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-Shape = tuple[int, ...]
+from rfgraph.sizes import MAX_AXIS, Shape
 
 # ---------------------------------------------------------------- along one axis of an input
 
@@ -202,6 +202,13 @@ def transposed_window(
     return Along(axis, tuple(starts.tolist()), tuple(counts.tolist()), 1, d)
 
 
+def _period(outputs: int) -> int:
+    """How many outputs it takes until a pattern repeats."""
+    if not 0 < outputs <= MAX_AXIS:
+        raise ValueError(f"a pattern can't repeat after {outputs} elements")
+    return outputs
+
+
 @_once
 def block(axis: int, outputs: int, inputs: int) -> Along:
     """Groups: each run of `outputs` output coordinates reads its own run of `inputs`.
@@ -209,13 +216,13 @@ def block(axis: int, outputs: int, inputs: int) -> Along:
     >>> block(1, outputs=2, inputs=3)
     Along(axis=1, starts=(0, 0), counts=(3, 3), advance=3, step=1, part=None)
     """
-    return Along(axis, (0,) * outputs, (inputs,) * outputs, inputs)
+    return Along(axis, (0,) * _period(outputs), (inputs,) * outputs, inputs)
 
 
 @_once
 def tiled(axis: int, size: int) -> Along:
     """The coordinate ``o mod size``."""
-    return Along(axis, tuple(range(size)), (1,) * size, 0)
+    return Along(axis, tuple(range(_period(size))), (1,) * size, 0)
 
 
 @_once

@@ -19,7 +19,7 @@ import numpy as np
 
 from rfgraph import element_types
 from rfgraph.graph import Kind
-from rfgraph.signatures import Signature, signature
+from rfgraph.signatures import signature
 
 Shape: TypeAlias = tuple[int, ...]
 # Of each input; an input that is left out has the shape ().
@@ -75,18 +75,6 @@ class Applied(NamedTuple):
     elements: list[tuple[int, int]]
 
 
-def _fits(known: Signature, kind: Kind) -> bool:
-    """Whether nodes have the inputs, outputs and attributes that they need, and of the types that
-    they are to be of.
-    """
-    if not known.least <= kind.inputs <= known.most or kind.outputs > known.outputs:
-        return False
-    if kind.left_out and not known.needed.isdisjoint(kind.left_out):
-        return False
-    given = kind.attribute_types
-    return known.required <= given.keys() and given.items() <= known.attributes.items()
-
-
 def element_type(kind: Kind, types: Sequence[int], position: int) -> int:
     """The element type of an output by ONNX's definition and the types of the inputs; 0 where
     these don't tell it.
@@ -110,8 +98,12 @@ def _rule_of(kind: Kind) -> Applied | None:
         return None
     known = signature("", kind.op_type, kind.version)
     instead = rule.instead is not None and rule.instead(kind)
-    if not instead and (known is None or not _fits(known, kind)):
-        return None
+    if not instead:
+        if known is None or kind.fault:
+            return None
+        # What inference says of attributes that an operator doesn't have is not for a rule to tell.
+        if not kind.attributes.keys() <= known.attributes.keys():
+            return None
     elements = [(0, 0) if known is None else known.element(k) for k in range(kind.outputs)]
     return Applied(rule, instead, elements)
 

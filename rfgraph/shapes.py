@@ -24,6 +24,7 @@ from rfgraph.model_file import SMALL
 from rfgraph.shape_rules import element_type, rule_of
 from rfgraph.signatures import schema_of
 from rfgraph.sizes import (
+    MAX_AXIS,
     Shape,
     UnknownSizeError,
     all_known,
@@ -36,9 +37,6 @@ from rfgraph.sizes import (
 if TYPE_CHECKING:
     import onnx
     from onnx import TensorProto, TypeProto
-
-# The longest axis that is worked with; beyond it a bound's array alone would fill the memory.
-MAX_AXIS = 1 << 24
 
 # numpy has room for 64 axes, of which the engines need some.
 MAX_RANK = 48

@@ -7,11 +7,28 @@ not in the table, as newer operator sets and other domains, is asked of ``onnx.d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
 from rfgraph.signature_table import NEWEST, TABLE
+
+# The types of attributes by number: ``AttributeProto.AttributeType``.
+_TYPES = (
+    *("UNDEFINED", "FLOAT", "INT", "STRING", "TENSOR", "GRAPH", "FLOATS", "INTS", "STRINGS"),
+    *("TENSORS", "GRAPHS", "SPARSE_TENSOR", "SPARSE_TENSORS", "TYPE_PROTO", "TYPE_PROTOS"),
+)
+
+# An operator that takes more inputs takes any number of them.
+_MANY = 1000
+
+
+def _named(kind: int) -> str:
+    return _TYPES[kind] if 0 <= kind < len(_TYPES) else str(kind)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 class Signature(NamedTuple):
@@ -110,6 +127,44 @@ class Signature(NamedTuple):
         counts = (self.since, self.least, self.most, self.outputs)
         parts = (counts, sorted(self.needed), attributes, elements)
         return "|".join(" ".join(map(str, part)) for part in parts)
+
+    def fault(
+        self, inputs: int, outputs: int, left_out: Collection[int], given: Mapping[str, int]
+    ) -> str:
+        """What a node breaks of the signature, in words; ``""`` if it is as it has to be.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            How many it has.
+        left_out : collection of int
+            The inputs that have no name, among others.
+        given : mapping of str to int
+            Its attributes and their types. One that the operator does not have is no fault:
+            exporters write such, and whole graphs are read with them.
+        """
+        if not self.least <= inputs <= self.most:
+            return f"it has {_counted(inputs, 'input')}, and takes {self._inputs()}"
+        if outputs > self.outputs:
+            return f"it has {_counted(outputs, 'output')}, and makes at most {self.outputs}"
+        missing = sorted(self.needed.intersection(left_out))
+        if missing:
+            return f"its input {missing[0]} is left out, which it can't do without"
+        lacking = sorted(self.required - given.keys())
+        if lacking:
+            names = " and ".join(f"'{name}'" for name in lacking)
+            return f"it lacks the attribute{'s' if len(lacking) > 1 else ''} {names}"
+        for name, kind in given.items():
+            wanted = self.attributes.get(name, kind)
+            # In old files attributes are of no type.
+            if kind and kind != wanted:
+                return f"its attribute '{name}' is of type {_named(kind)}, and not {_named(wanted)}"
+        return ""
+
+    def _inputs(self) -> str:
+        if self.least == self.most:
+            return str(self.least)
+        return f"{self.least} or more" if self.most > _MANY else f"{self.least} to {self.most}"
 
     def element(self, position: int) -> tuple[int, int]:
         """As `elements`, of one output."""

@@ -13,6 +13,9 @@ from typing import Any, NoReturn, cast
 
 Shape = tuple[int, ...]
 
+# The longest axis that is worked with; beyond it a bound's array alone would fill the memory.
+MAX_AXIS = 1 << 24
+
 
 class UnknownSizeError(Exception):
     """Raised where something is computed with a size that the data decide: an answer rather than
@@ -98,6 +101,7 @@ def nominal(shape: Shape) -> Shape:
 
 
 __all__ = [
+    "MAX_AXIS",
     "Shape",
     "UnknownSize",
     "UnknownSizeError",

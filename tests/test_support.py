@@ -353,6 +353,21 @@ def test_a_loop_of_many_rounds() -> None:
         assert reached.box == ((0, 0), (0, 0), (100, 599))
 
 
+@pytest.mark.parametrize("tensor", ["h", "k", "y"])
+def test_values_within_a_loop(tensor: str) -> None:
+    """Of all its rounds: what one makes, later ones read."""
+    weights = {"w": np.ones((1, 1, 2), np.float32)}
+    loop = LOOP.replace("600", "40")
+    analysis = rfgraph.analyze(model(loop, "float[1,1,40] x, int64 n", initializers=weights))
+    unit = (0, 0, 30)
+    assert analysis.support(tensor, unit, "x").box == ((0, 0), (0, 0), (0, 30))
+    assert analysis.box(tensor, unit, "x") == ((0, 0), (0, 0), (0, 30))
+    for other in ("h", "k", "y") if tensor != "y" else ():
+        assert analysis.influence(tensor, unit, other).box == ((0, 0), (0, 0), (30, 39))
+    with pytest.raises(rfgraph.QueryError, match="through a loop"):
+        analysis.paths(tensor, unit, "x")
+
+
 # ---------------------------------------------------------------- sparsity
 
 

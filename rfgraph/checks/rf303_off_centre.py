@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from math import isfinite
 
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, number
@@ -49,7 +50,8 @@ def off_centre(subject: Subject) -> Iterator[Finding]:
                 continue
             span = analysis.span(output, given, axis, local=True)
             size = (analysis.extent(given) or ())[axis]
-            if span is None or not size:
+            # What sees without end has no middle.
+            if span is None or not size or not all(map(isfinite, span)):
                 continue
             offset = Fraction(span[0]) + Fraction(span[1]) - (size - 1)
             offset = offset / 2

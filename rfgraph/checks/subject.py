@@ -16,7 +16,7 @@ from rfgraph.checks.options import Limits
 from rfgraph.checks.registry import Check
 from rfgraph.checks.settings import Settings, value
 from rfgraph.closed_form import Number
-from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.errors import QueryError, RFGraphError, shortened
 from rfgraph.graph import read
 from rfgraph.masks import to_hold
 
@@ -289,8 +289,8 @@ class Subject:
         return Finding(
             self.check.code,
             self.name,
-            message,
-            remedy,
+            shortened(message),
+            shortened(remedy),
             self.check.severity,
             made.name if made else node,
             made.op_type if made else operator,

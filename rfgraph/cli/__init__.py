@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rfgraph.cli.common import CLEAN, ERROR, Answer, silence, write
 from rfgraph.errors import RFGraphError
-from rfgraph.render.text import plain
+from rfgraph.render.text import printable
 from rfgraph.version import VERSION
 
 # The commands, each a module of this package, which is imported when it is asked for.
@@ -62,7 +62,7 @@ def _models(options: argparse.Namespace) -> str:
 
 
 def _line(message: object) -> str:
-    return plain(" ".join(str(message).split()))
+    return printable(" ".join(str(message).split()))
 
 
 def _parsed(given: Sequence[str]) -> argparse.Namespace:

@@ -13,6 +13,7 @@ from rfgraph import held
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.graph import read
+from rfgraph.render.text import printable
 from rfgraph.timings import Timings
 
 # Exit codes; the last is that of an interruption too.
@@ -254,8 +255,9 @@ def write(answer: str, path: Path | None) -> None:
     """Print, or write to a file that is either whole or not there."""
     try:
         if path is None:
-            # What the terminal's encoding lacks is written out.
+            # What the terminal's encoding lacks is written out, and what steers it.
             encoding = sys.stdout.encoding or "utf-8"
+            answer = "\n".join(map(printable, answer.split("\n")))
             print(answer.encode(encoding, "backslashreplace").decode(encoding))
             sys.stdout.flush()
         elif path.exists() and not path.is_file():

@@ -103,7 +103,10 @@ def group_normalization(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__GroupNormalization.html
     """
     shape = op.shape(0)
-    size = shape[1] // op.attribute("num_groups")
+    groups = op.attribute("num_groups")
+    if groups < 1 or shape[1] % groups:
+        raise ValueError(f"{shape[1]} channels can't be put into {groups} groups")
+    size = shape[1] // groups
     spatial: list[AxisRead] = [STATISTIC] * (len(shape) - 2)
     parameter = same(1) if op.version >= 21 else block(1, size, 1)
     zeros = op.zeros(1)
@@ -187,7 +190,8 @@ def lrn(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__LRN.html
     """
-    size = op.attribute("size")
-    rank = len(op.shape(0))
+    rank, count = len(op.shape(0)), op.shape(0)[1]
+    # From everywhere a longer one sees the same.
+    size = min(op.attribute("size"), 2 * count + 1)
     channels = window(1, size, 1, 1, (size - 1) // 2)
     return [PerAxis(0, (same(0), channels, *[same(axis) for axis in range(2, rank)]))]

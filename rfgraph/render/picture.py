@@ -94,7 +94,7 @@ def summary(support: Support) -> str:
     total = int(np.prod(support.shape, dtype=np.int64))
     elements = "element" if total == 1 else "elements"
     return (
-        f"{support.value}: {support.count:,} of {total:,} {elements}, "
+        f"{text.plain(support.value)}: {support.count:,} of {total:,} {elements}, "
         f"{text.share(support.density)} of the box"
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import inf, isfinite, isinf, isnan
 from typing import TYPE_CHECKING
 
+from rfgraph.errors import shortened
+
 if TYPE_CHECKING:
     from rfgraph.analysis import Analysis
     from rfgraph.closed_form import AxisField, Field, Number
@@ -79,7 +81,14 @@ def timings(taken: Timings) -> str:
 
 
 def plain(text: str) -> str:
-    """A name fit for one line of a terminal: what can't be printed is written out."""
+    """Names and messages fit for one line of a terminal: what can't be printed is written out, and
+    of very long words the middle is left out.
+    """
+    return shortened(printable(text))
+
+
+def printable(text: str) -> str:
+    """A text in which what can't be printed is written out."""
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 

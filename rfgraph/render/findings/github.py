@@ -14,7 +14,7 @@ from rfgraph.render.findings.common import (
     sentences,
     totals,
 )
-from rfgraph.render.text import plain
+from rfgraph.render.text import plain, printable
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
@@ -69,7 +69,7 @@ def _command(name: str, file: str, title: str, message: str) -> str:
     >>> _command("error", "a,b.onnx", "RF101", "50% is seen")
     '::error file=a%2Cb.onnx,title=RF101::50%25 is seen'
     """
-    properties = [f"file={_property(plain(file))}"] if file else []
+    properties = [f"file={_property(printable(file))}"] if file else []
     return f"::{name} {','.join([*properties, f'title={_property(title)}'])}::{_data(message)}"
 
 

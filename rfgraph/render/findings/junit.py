@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from rfgraph.changes import Comparison
 from rfgraph.checks import CHECKS, Checked, Finding, Report
 from rfgraph.render.findings.common import as_findings, differing, grouped, reason
-from rfgraph.render.text import plain
+from rfgraph.render.text import plain, printable
 from rfgraph.version import VERSION
 
 
@@ -74,7 +74,9 @@ def comparison(comparison: Comparison) -> str:
 
 
 def _suite(root: ET.Element, name: str) -> ET.Element:
-    suite = ET.SubElement(root, "testsuite", name=plain(name), package="rfgraph", id=f"{len(root)}")
+    suite = ET.SubElement(
+        root, "testsuite", name=printable(name), package="rfgraph", id=f"{len(root)}"
+    )
     properties = ET.SubElement(suite, "properties")
     ET.SubElement(properties, "property", name="version", value=VERSION)
     return suite
@@ -92,7 +94,7 @@ def _closed(suite: ET.Element, lines: Sequence[str], seconds: float) -> None:
 
 def _case(suite: ET.Element, model: str, name: str, seconds: float = 0) -> ET.Element:
     return ET.SubElement(
-        suite, "testcase", classname=plain(model), name=plain(name), time=f"{seconds:.3f}"
+        suite, "testcase", classname=printable(model), name=plain(name), time=f"{seconds:.3f}"
     )
 
 
