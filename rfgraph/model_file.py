@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
@@ -608,6 +609,9 @@ def _is_suspect(tensor: Tensor) -> bool:
 
 def _contents(path: Path) -> Buffer:
     try:
+        # Others are not even opened: a pipe would wait for somebody to write.
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise ValueError("it is no file, but a pipe or a device")
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             if size < _MAP_FROM:

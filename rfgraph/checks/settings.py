@@ -221,7 +221,11 @@ def _table(path: Path, *, asked: bool) -> dict[str, Any] | None:
     """The settings in a file; None where it has none."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise QueryError(
+            "the configuration can't be read: it is nested too deep", file=str(path)
+        ) from None
+    except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
         raise QueryError(f"the configuration can't be read: {said}", file=str(path)) from None
     if "tool" in content or path.name == "pyproject.toml":

@@ -131,24 +131,34 @@ def _work(models: Model | Sequence[Model], config: Config, known: Baseline) -> I
             seen.add(name)
             yield item, name, known.fields(name), ""
             continue
-        paths, error = _files(os.fspath(item))
-        for path in paths:
+        for path, error in _files(os.fspath(item)):
             name = shown_path(path, config.root)
             if name not in seen:
                 seen.add(name)
                 yield path, name, known.fields(name), error
 
 
-def _files(given: str) -> tuple[list[str], str]:
-    """The files that a path or a pattern means, and what is wrong with it."""
+def _files(given: str) -> Sequence[tuple[str, str]]:
+    """The files that a path or a pattern means, and why one can't be checked."""
     path = Path(given)
     if given and path.is_dir():
-        found = sorted(str(p) for p in path.rglob("*.onnx") if p.is_file())
-        return (found, "") if found else ([given], "the folder holds no .onnx file")
+        return _below(given) or [(given, "the folder holds no .onnx file")]
     if not path.exists() and glob.has_magic(given):
         found = sorted(p for p in glob.glob(given, recursive=True) if os.path.isfile(p))
-        return (found, "") if found else ([given], "nothing matches the pattern")
-    return [given], ""
+        return [(p, "") for p in found] or [(given, "nothing matches the pattern")]
+    return [(given, "")]
+
+
+def _below(folder: str) -> Sequence[tuple[str, str]]:
+    """The models in a folder and below; a folder that can't be looked into is told like one."""
+    found: list[tuple[str, str]] = []
+
+    def closed(error: OSError) -> None:
+        found.append((error.filename, f"the folder can't be read: {error.strerror}"))
+
+    for place, _, names in os.walk(folder, onerror=closed):
+        found += [(os.path.join(place, name), "") for name in names if name.endswith(".onnx")]
+    return sorted(found)
 
 
 def _carried_out(

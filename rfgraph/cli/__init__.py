@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from rfgraph.cli.common import CLEAN, ERROR, Answer, silence, write
+from rfgraph.cli.common import CLEAN, ERROR, Answer, open_streams, silence, write
 from rfgraph.errors import RFGraphError
 from rfgraph.render.text import printable
 from rfgraph.version import VERSION
@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ended it.
     """
     answer = ""
+    open_streams()
     options = _parsed(sys.argv[1:] if arguments is None else arguments)
     try:
         answer = options.run(options)

@@ -20,6 +20,7 @@ from rfgraph.cli.common import (
     FINDINGS,
     Answer,
     add_analysis,
+    alone,
     shapes,
     teller,
     values,
@@ -105,10 +106,10 @@ def run(options: argparse.Namespace) -> str:
         target = Path(options.write_baseline) if options.write_baseline else file
         if target is None:
             raise QueryError("--write-baseline: name a file", remedy="--write-baseline FILE")
-        # What it says of other models stays.
-        before = baselines.read(target) if target.exists() else Baseline()
+        # One that can't be read is told before the work, not behind it.
+        _known(target)
         options.output_file = None
-        return _written(_report(options, config, known), before, target)
+        return _written(_report(options, config, known), target)
     if file is not None:
         known = baselines.read(file)
     report = _report(options, config, known)
@@ -139,11 +140,18 @@ def _left(report: Report) -> str:
     return f"{left:,} of {counted(len(report.models), 'model')} not checked"
 
 
-def _written(report: Report, before: Baseline, target: Path) -> Answer:
+def _known(target: Path) -> Baseline:
+    """The baseline that is there already."""
+    return baselines.read(target) if target.exists() else Baseline()
+
+
+def _written(report: Report, target: Path) -> Answer:
     """Write a baseline, and say so."""
     if report.interrupted:
         raise RFGraphError(f"interrupted: {_left(report)}, and {target} was not written")
-    write(baselines.written(report, before), target)
+    with alone(target):
+        # What it says of other models stays.
+        write(baselines.written(report, _known(target)), target)
     lines = [f"error: {checked.error}" for checked in report.errors]
     models = len(report.models) - len(report.errors)
     lines.append(
@@ -186,5 +194,5 @@ def _toml(value: str) -> Any:
     """A value as it is written in a configuration; what is none is a text."""
     try:
         return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return value

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import IO, Any
 
 from rfgraph import held
@@ -287,8 +289,13 @@ def save(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
 
 
 def replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    """Write beside the file and rename, with the permissions of any new file."""
-    temporary = path.with_name(f".rfgraph-{os.getpid()}")
+    """Write beside the file and rename, with the permissions of any new file.
+
+    Through a symbolic link the file that it leads to is written.
+    """
+    path = path.resolve()
+    # No other process has the name, even one of the same number in a container.
+    temporary = path.with_name(f".rfgraph-{token_hex(8)}")
     try:
         with temporary.open("xb") as stream:
             fill(stream)
@@ -296,6 +303,37 @@ def replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Other processes that do the same wait until this one has read a file and written it anew.
+
+    Where files can't be locked, as on Windows, they don't.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    # The file itself is replaced, and a lock on it lost: its folder stays.
+    try:
+        folder = os.open(path.resolve().parent, os.O_RDONLY)
+    except OSError as error:
+        raise _unwritten(error, path) from None
+    try:
+        with suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def open_streams() -> None:
+    """Standard streams that are closed swallow what is said there."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def silence() -> None:
