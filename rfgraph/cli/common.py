@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import IO, Any
 
 from rfgraph import held
@@ -295,7 +294,7 @@ def replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     """
     path = path.resolve()
     # No other process has the name, even one of the same number in a container.
-    temporary = path.with_name(f".rfgraph-{token_hex(8)}")
+    temporary = path.with_name(f".rfgraph-{os.urandom(8).hex()}")
     try:
         with temporary.open("xb") as stream:
             fill(stream)
