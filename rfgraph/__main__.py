@@ -17,7 +17,7 @@ def main() -> int:
 
     if asked:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    return cli.main()
+    return cli.main(guard=True)
 
 
 def _end(*_: object) -> None:

@@ -75,6 +75,7 @@ def test_a_table_of_a_small_model_loads_little(file: str) -> None:
     assert not modules & {"onnx", "google.protobuf", *HEAVY}
     assert {m for m in modules if m.startswith("rfgraph.cli.")} == {
         "rfgraph.cli.common",
+        "rfgraph.cli.guard",
         "rfgraph.cli.show",
     }
     assert families(modules) <= {

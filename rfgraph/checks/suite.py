@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import glob
-import multiprocessing
 import os
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +21,8 @@ from rfgraph.checks.registry import CHECKS
 from rfgraph.checks.settings import Config, shown_path
 from rfgraph.checks.subject import Subject
 from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.limits import Limits, too_much
+from rfgraph.processes import Lost, carried_out
 
 # The error of a model that was not reached when the user ended it.
 INTERRUPTED = "not checked: interrupted"
@@ -37,6 +34,8 @@ def check(
     config: Config | None = None,
     baseline: str | os.PathLike[str] | Baseline | None = None,
     jobs: int = 1,
+    timeout: float = 0,
+    memory: int = 0,
     progress: Callable[[int, int], None] | None = None,
     **settings: Any,
 ) -> Report:
@@ -52,8 +51,13 @@ def check(
     baseline : path or Baseline, optional
         Findings that are known, and what values saw before.
     jobs : int, optional
-        Processes at a time. They begin anew: a script that asks for several protects what it does
-        with ``if __name__ == "__main__"``.
+        Processes at a time. Where they begin anew, as on other systems than Linux, a script that
+        asks for several protects what it does with ``if __name__ == "__main__"``.
+    timeout : float, optional
+        So many seconds a model may take; 0: as long as it wants. With it, or `memory`, models are
+        checked in processes of their own, so that one that ends its process is told like any error.
+    memory : int, optional
+        So many MiB a model may take, on Linux; 0: as much as there is.
     progress : callable, optional
         Called with the number of models done and of all.
     **settings
@@ -95,7 +99,7 @@ def check(
     found: dict[int, Checked] = {}
     interrupted = False
     try:
-        for k, checked in _carried_out(work, config, jobs):
+        for k, checked in _carried_out(work, config, jobs, Limits(timeout, memory)):
             found[k] = checked
             if progress is not None:
                 progress(len(found), len(work))
@@ -162,61 +166,21 @@ def _below(folder: str) -> Sequence[tuple[str, str]]:
 
 
 def _carried_out(
-    work: Sequence[_Order], config: Config, jobs: int
+    work: Sequence[_Order], config: Config, jobs: int, limits: Limits
 ) -> Iterator[tuple[int, Checked]]:
     """What comes of every order, as soon as it is known."""
-    if jobs <= 1 or len(work) <= 1:
+    if not any(limits) and (jobs <= 1 or len(work) <= 1):
         for k, order in enumerate(work):
             yield k, checked(order, config)
         return
-    lost = []
-    others = set(multiprocessing.active_children())
-    with _pool(min(jobs, len(work))) as pool:
-        try:
-            with _uninterrupted():
-                futures: dict[Future[Checked], int] = {
-                    pool.submit(checked, order, config): k for k, order in enumerate(work)
-                }
-            for future in as_completed(futures):
-                try:
-                    yield futures[future], future.result()
-                except BrokenProcessPool:
-                    lost.append(futures[future])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            # What they are about is no longer asked for, and may take long.
-            for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
-            raise
-    # A process has died, and took what others were about with it: each by itself tells which.
-    for k in sorted(lost):
-        with _pool(1) as pool:
-            try:
-                yield k, pool.submit(checked, work[k], config).result()
-            except BrokenProcessPool:
-                error = "the process that checked it has died: too large for the memory?"
-                yield k, Checked(work[k][1], error=error)
+    for k, one in carried_out(
+        partial(checked, config=config, memory=limits.mebibytes), work, jobs=jobs, limits=limits
+    ):
+        yield k, Checked(work[k][1], error=one.why) if isinstance(one, Lost) else one
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Processes that are begun meanwhile leave an interruption to this one."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _pool(processes: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
-
-
-def checked(order: _Order, config: Config) -> Checked:
-    """Check one model."""
+def checked(order: _Order, config: Config, memory: int = 0) -> Checked:
+    """Check one model; `memory` is what it may take, in MiB, or 0."""
     model, name, before, error = order
     begin = time.monotonic()
     found = Checked(name, error=error)
@@ -226,7 +190,7 @@ def checked(order: _Order, config: Config) -> Checked:
         except RFGraphError as reason:
             found.error = str(reason)
         except MemoryError:
-            found.error = "out of memory: give smaller sizes by 'shapes'"
+            found.error = too_much(memory)
         except Exception as reason:  # one model must not stop the others
             said = " ".join(str(reason).split())
             found.error = f"internal error: {type(reason).__name__}: {said} (--debug shows where)"

@@ -10,7 +10,9 @@ from importlib import import_module
 from pathlib import Path
 
 from rfgraph.cli.common import CLEAN, ERROR, Answer, open_streams, silence, write
+from rfgraph.cli.guard import guarded
 from rfgraph.errors import RFGraphError
+from rfgraph.limits import Limits, too_much
 from rfgraph.render.text import printable
 from rfgraph.version import VERSION
 
@@ -18,15 +20,38 @@ from rfgraph.version import VERSION
 _COMMANDS = ("show", "unit", "why", "validate", "check", "explain", "diff")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, guard: bool = False) -> int:
     """Run the command line; return the exit code.
 
     It is 0, 1 if something was found to be wrong, or 2 on a usage or model error, or if the user
     ended it.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line; that of this process if left out.
+    guard : bool
+        Whether what looks at a model does so in a process of its own, see `rfgraph.cli.guard`.
     """
-    answer = ""
     open_streams()
-    options = _parsed(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parsed(given)
+    options.guard = guard
+    # Where there may be many models, each has its own.
+    if not guard or not hasattr(options, "timeout") or hasattr(options, "models"):
+        return _run(options)
+    limits = Limits(options.timeout, options.memory)
+    try:
+        return guarded(lambda: _run(options), given, limits, getattr(options, "model", None))
+    except RFGraphError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _fail("interrupted")
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a command; return the exit code."""
+    answer = ""
     try:
         answer = options.run(options)
         write(answer, options.output_file)
@@ -39,10 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         silence()
     except MemoryError:
-        return _fail(
-            f"{_models(options)}out of memory, which is no fault of the model: give smaller sizes "
-            "with --shape, or free memory"
-        )
+        return _fail(f"{_models(options)}{too_much(_limit(options))}")
     except Exception as error:
         if options.debug:
             raise
@@ -54,6 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str) -> int:
     print(f"rfgraph: error: {_line(message)}", file=sys.stderr)
     return ERROR
+
+
+def _limit(options: argparse.Namespace) -> int:
+    """How much memory there was to be, in MiB; 0: as much as there is."""
+    return getattr(options, "memory", 0) if options.guard else 0
 
 
 def _models(options: argparse.Namespace) -> str:

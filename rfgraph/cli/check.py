@@ -131,7 +131,13 @@ def run(options: argparse.Namespace) -> str:
 def _report(options: argparse.Namespace, config: Config, known: Baseline) -> Report:
     progress = teller("models") if sys.stderr.isatty() else None
     return checks.check(
-        options.models, config=config, baseline=known, jobs=options.jobs, progress=progress
+        options.models,
+        config=config,
+        baseline=known,
+        jobs=options.jobs,
+        timeout=options.timeout if options.guard else 0,
+        memory=options.memory if options.guard else 0,
+        progress=progress,
     )
 
 

@@ -20,6 +20,9 @@ from rfgraph.timings import Timings
 # Exit codes; the last is that of an interruption too.
 CLEAN, FINDINGS, ERROR = 0, 1, 2
 
+# Seconds and MiB that a model may take: far more than any that is meant to be run.
+_TIMEOUT, _MEMORY, _LEAST = 600, 1024, 64
+
 # How a unit is given, wherever one is.
 UNIT = (
     "the unit, by its coordinates, or by the last of them, those before it then being 0: of "
@@ -30,16 +33,20 @@ UNIT = (
 _BLOCKS = "▀▄█▌▐─│┌┐└┘┄┆"
 
 
-def add_common(command: argparse.ArgumentParser) -> None:
-    """Add the options of every command about one model."""
+def add_common(
+    command: argparse.ArgumentParser, *, timeout: int = _TIMEOUT, memory: int = _MEMORY
+) -> None:
+    """Add the options of every command about one model; the defaults are as in `add_analysis`."""
     command.add_argument("model", metavar="MODEL", help="an ONNX file")
-    add_analysis(command)
+    add_analysis(command, timeout=timeout, memory=memory)
     command.add_argument("--output-format", choices=("text", "json"), default="text")
     command.add_argument("--output-file", type=Path, metavar="FILE", help="write there instead")
 
 
-def add_analysis(command: argparse.ArgumentParser) -> None:
-    """Add the options of every command that analyses models."""
+def add_analysis(
+    command: argparse.ArgumentParser, *, timeout: int = _TIMEOUT, memory: int = _MEMORY
+) -> None:
+    """Add the options of every command that analyses models, with the defaults of two."""
     command.add_argument(
         "--shape",
         action="append",
@@ -69,7 +76,38 @@ def add_analysis(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a Python file that registers transfers with rfgraph.transfer (may be repeated)",
     )
+    command.add_argument(
+        "--timeout",
+        type=_limit,
+        default=timeout,
+        metavar="SECONDS",
+        help=f"give a model up that takes longer (default: {timeout or 'never'}; 0: never)",
+    )
+    command.add_argument(
+        "--memory",
+        type=_memory,
+        default=memory,
+        metavar="MIB",
+        help="give a model up that takes more memory, on Linux "
+        f"(default: {memory or 'never'}; 0: never)",
+    )
     command.add_argument("--debug", action="store_true", help="a traceback on an internal error")
+
+
+def _limit(given: str) -> int:
+    """A whole number from 0 on."""
+    number = int(given)
+    if number < 0:
+        raise ValueError(given)
+    return number
+
+
+def _memory(given: str) -> int:
+    """As `_limit`; with less nothing can be told any more."""
+    number = _limit(given)
+    if 0 < number < _LEAST:
+        raise argparse.ArgumentTypeError(f"at least {_LEAST}, or 0")
+    return number
 
 
 class Answer(str):

@@ -38,7 +38,8 @@ def add(commands: Any) -> None:
         "anything moves that is claimed not to. Ends with 1 if a claim is contradicted, with 2 if "
         "nothing could be tested.",
     )
-    add_common(command)
+    # It runs the model, which takes what it takes.
+    add_common(command, timeout=0, memory=0)
     command.add_argument(
         "--method",
         choices=("perturb", "poison"),

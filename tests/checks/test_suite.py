@@ -88,11 +88,11 @@ def test_a_name_with_brackets_is_a_name(folder: Path) -> None:
     assert rfgraph.check("a[1].onnx").models[0].model == "a[1].onnx"
 
 
-def die(order: tuple, config: checks.Config) -> checks.Checked:
+def die(order: tuple, config: checks.Config, memory: int) -> checks.Checked:
     """Check a model, unless it is the one that kills its process."""
     if order[1] == "good.onnx":
         os._exit(9)
-    return checked(order, config)
+    return checked(order, config, memory)
 
 
 def test_a_process_that_dies_takes_no_other_model_along(

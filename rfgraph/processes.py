@@ -1,0 +1,181 @@
+"""Work in processes that may die, go on for ever or want all memory: none takes others along.
+
+Some of what looks at a model is no Python: ONNX's own inference, onnxruntime. A file can end such
+code, and the process with it. What then is lost is told, and only that.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any, NamedTuple
+
+from rfgraph.limits import Limits, confine, died, too_long
+
+# They have threads of their own, which a copy of the process lacks.
+_THREADED = frozenset({"jax", "onnxruntime", "tensorflow", "torch"})
+
+
+class Lost(NamedTuple):
+    """Work without a result, and why it has none."""
+
+    why: str
+
+
+class _Worker:
+    """A process, the end of a pipe to it, and what it is at since when."""
+
+    def __init__(
+        self, copied: bool, limits: Limits, function: Callable[..., Any], others: Sequence[_Worker]
+    ) -> None:
+        context: Any = multiprocessing.get_context("fork" if copied else "spawn")
+        self.pipe, theirs = context.Pipe()
+        # A copy has the ends of all pipes: it would keep the others' open.
+        inherited = [self.pipe, *(other.pipe for other in others)] if copied else []
+        given = (theirs, inherited, limits.mebibytes, function)
+        self.process = context.Process(target=_work, args=given, daemon=True)
+        with _uninterrupted(), warnings.catch_warnings():
+            # The threads that Python warns of are those of numpy's library, which reckons with it.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.process.start()
+        theirs.close()
+        self.at: int | None = None
+        self.since = 0.0
+
+    def give(self, k: int, order: Any) -> None:
+        """Begin with an order."""
+        self.at, self.since = k, time.monotonic()
+        # One that has died already is told by its silence.
+        with suppress(OSError):
+            self.pipe.send(order)
+
+    def end(self) -> None:
+        """End it, whatever it is at."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def _work(
+    pipe: Connection,
+    inherited: Sequence[Connection],
+    mebibytes: int,
+    function: Callable[..., Any],
+) -> None:
+    """In a process: carry out what is sent until nothing more is."""
+    # An interruption is left to the process that began this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for other in inherited:
+        other.close()
+    confine(mebibytes)
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(function(pipe.recv()))
+
+
+def carried_out(
+    function: Callable[[Any], Any],
+    orders: Sequence[Any],
+    *,
+    jobs: int,
+    limits: Limits,
+) -> Iterator[tuple[int, Any]]:
+    """What a function makes of each order, as soon as it is known, with the order's number.
+
+    Parameters
+    ----------
+    function : callable
+        What is run, which raises nothing.
+    orders : sequence
+        Its arguments.
+    jobs : int
+        Processes at a time.
+    limits : Limits
+        What one order may take.
+
+    Notes
+    -----
+    Processes are copies of this one where that is safe, else they begin anew: a script protects
+    what it does with ``if __name__ == "__main__"``.
+
+    Yields
+    ------
+    (int, object)
+        In no order; `Lost` where a process has died or was ended.
+    """
+    copied = (
+        sys.platform == "linux"
+        and threading.active_count() == 1
+        and _THREADED.isdisjoint(sys.modules)
+    )
+    left = iter(enumerate(orders))
+    workers: list[_Worker] = []
+
+    def begin() -> None:
+        for k, order in left:
+            workers.append(_Worker(copied, limits, function, workers))
+            workers[-1].give(k, order)
+            return
+
+    try:
+        for _ in range(min(jobs, len(orders))):
+            begin()
+        while workers:
+            yield from _heard(workers, left, limits, begin)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _heard(
+    workers: list[_Worker],
+    left: Iterator[tuple[int, Any]],
+    limits: Limits,
+    begin: Callable[[], None],
+) -> Iterator[tuple[int, Any]]:
+    """Wait until a process is done, dead or too late, and give it more to do."""
+    first = min(worker.since for worker in workers) + limits.seconds - time.monotonic()
+    ready = wait([worker.pipe for worker in workers], max(first, 0) if limits.seconds else None)
+    for worker in list(workers):
+        assert worker.at is not None
+        if worker.pipe in ready:
+            try:
+                result = worker.pipe.recv()
+            except (EOFError, OSError):
+                worker.process.join()
+                result = Lost(died(worker.process.exitcode))
+        elif limits.seconds and time.monotonic() - worker.since >= limits.seconds:
+            result = Lost(too_long(limits.seconds))
+        else:
+            continue
+        done, following = worker.at, None
+        if not isinstance(result, Lost):
+            following = next(left, None)
+        if following is not None:
+            worker.give(*following)
+        else:
+            workers.remove(worker)
+            worker.end()
+            if isinstance(result, Lost):
+                begin()
+        yield done, result
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes that are begun meanwhile leave an interruption to this one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
