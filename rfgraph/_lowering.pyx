@@ -207,6 +207,11 @@ cpdef enum:
     WINDOW = 2
 
 
+# Stands where the keys of steps have their kind.
+cdef enum:
+    REPEAT = 3
+
+
 cdef class Step:
     """How one axis is read.
 
@@ -222,6 +227,10 @@ cdef class Step:
         The number of the progressions in the program.
     place : int
         A slot that has nothing where nothing is read; -1 if something is read everywhere.
+    part : int
+        The same where axes have no ends: nothing is read outside the part of a concatenation.
+    repeated : int
+        The output's axis along which the only coordinate is repeated; else -1.
     shift : int or None
         Where one coordinate is read, so far from the output's own.
     is_part : bool
@@ -237,6 +246,8 @@ cdef class Step:
     cdef readonly tuple outs
     cdef int64_t word
     cdef int64_t place
+    cdef int64_t part
+    cdef readonly int repeated
     cdef readonly object shift
     cdef bint is_part
     cdef bint joins
@@ -250,7 +261,7 @@ cdef class Step:
 
     def __init__(self, int kind, int64_t size, tuple outs=(), bint is_statistic=False):
         self.kind, self.size, self.outs, self.is_statistic = kind, size, outs, is_statistic
-        self.word = self.place = -1
+        self.word = self.place = self.part = self.repeated = -1
         self.joins = kind == FOLD
 
 
@@ -269,8 +280,13 @@ cdef class Plan:
         Lengths of the axes, those of the output counted from -1 down.
     shared : set of int
         Axes of the output that several axes follow.
-    part : int
+    placed : int
         The axis that is placed in a longer one, if nothing else happens; else -1.
+    concatenated : int
+        The same where axes have no ends: padding places nothing.
+    places, parts : int
+        The axes along which something may read nothing, one bit each; the same where axes have no
+        ends.
     is_identity : bool
         Whether nothing happens at all.
     """
@@ -280,10 +296,11 @@ cdef class Plan:
     cdef dict outs
     cdef dict sizes
     cdef set shared
-    cdef int part
+    cdef int placed
+    cdef int concatenated
+    cdef int64_t places
+    cdef readonly int64_t parts
     cdef bint is_identity
-    # The axes along which something may read nothing, one bit each.
-    cdef readonly int64_t places
 
     def __init__(self, dict steps):
         cdef Step step
@@ -294,11 +311,13 @@ cdef class Plan:
         self.sizes = {}
         self.shared = set()
         self.is_identity = True
-        self.part = -1
+        self.placed = self.concatenated = -1
         for axis, step in steps.items():
             self.sizes[axis] = step.size
             if step.place >= 0:
                 self.places |= (<int64_t> 1) << <int64_t> axis
+            if step.part >= 0:
+                self.parts |= (<int64_t> 1) << <int64_t> axis
             for out, size in step.outs:
                 self.sizes[~out] = size
                 if out in seen:
@@ -313,8 +332,11 @@ cdef class Plan:
                 self.is_identity = False
         if len(self.changes) == 1:
             axis, step = self.changes[0]
-            if step.is_part and step.place >= 0 and step.outs[0][0] not in self.shared:
-                self.part = axis
+            if step.is_part and step.outs[0][0] not in self.shared:
+                if step.place >= 0:
+                    self.placed = axis
+                if step.part >= 0:
+                    self.concatenated = axis
 
 
 cdef class Template:
@@ -367,6 +389,8 @@ cdef class Lowering:
     """
 
     cdef readonly object program
+    # Whether axes have ends, beyond which nothing is read.
+    cdef bint clips
     cdef dict pieces
     cdef dict factors
     cdef dict views
@@ -383,11 +407,18 @@ cdef class Lowering:
     cdef dict seen
     cdef dict unions
 
-    def __init__(self):
+    def __init__(self, Lowering like=None):
+        self.clips = like is None
         self.read, self.limited, self.seen, self.unions = {}, {}, {}, {}
-        self.program = Program()
-        self.pieces, self.factors, self.views, self.plans = {}, {}, {}, {}
-        self.words, self.steps, self.hows, self.templates = {}, {}, {}, {}
+        self.views, self.templates = {}, {}
+        if like is None:
+            self.program = Program()
+            self.pieces, self.factors, self.plans = {}, {}, {}
+            self.words, self.steps, self.hows = {}, {}, {}
+        else:
+            self.program = like.program
+            self.pieces, self.factors, self.plans = like.pieces, like.factors, like.plans
+            self.words, self.steps, self.hows = like.words, like.steps, like.hows
 
     # ------------------------------------------------ what the walk asks for
 
@@ -591,7 +622,7 @@ cdef class Lowering:
         plan = self.plan(steps)
         return None if plan.is_identity else plan
 
-    cpdef Plan broadcast(self, tuple source, tuple extent):
+    cdef Plan broadcast(self, tuple source, tuple extent):
         """The plan of elements at the same position; of an axis that is repeated, the only one."""
         cdef int64_t lead = len(extent) - len(source)
         steps = {}
@@ -599,8 +630,17 @@ cdef class Lowering:
             if size == extent[axis + lead]:
                 steps[axis] = self.staying(axis + lead, size)
             else:
-                steps[axis] = self.step(point(0), size, extent)
+                steps[axis] = self.repeating(axis + lead, size)
         return self.plan(steps)
+
+    cdef Step repeating(self, int64_t out, int64_t size):
+        """An axis of one coordinate, which is repeated along the output's axis `out`."""
+        cdef Step made
+        key = REPEAT, out, size
+        if key not in self.steps:
+            made = self.steps[key] = Step(FOLD, size)
+            made.repeated = out
+        return self.steps[key]
 
     cdef Step folding(self, int64_t size, bint is_statistic):
         key = FOLD, size, is_statistic
@@ -632,7 +672,7 @@ cdef class Lowering:
             return self.steps[key]
         made = self.steps[key] = Step(WINDOW, size, tuple(zip(axes, sizes)), statistic)
         made.word, made.read, made.extent = word, read, extent
-        place = self.place(read, word, size, sizes)
+        place = self.program.window(self.zeros(size), word)
         if not self.program.everywhere(place):
             made.place = place
         if isinstance(read, Along) and is_shift(read):
@@ -642,6 +682,13 @@ cdef class Lowering:
                 and size - shift <= sizes[0]
                 and read.part in (None, (-shift, size - shift))
             )
+        if isinstance(read, Along) and read.part is not None:
+            made.part = made.place
+            if not made.is_part:
+                inside = self.word(Along(0, part=read.part), sizes[0], sizes)
+                made.part = self.program.window(self.zeros(sizes[0]), inside)
+            if made.part >= 0 and self.program.everywhere(made.part):
+                made.part = -1
         if isinstance(read, Along):
             made.joins = max(read.counts) > 1
         else:
@@ -650,9 +697,9 @@ cdef class Lowering:
         made.steady = tuple([self.whole(~axis, n, False) for axis, n in made.outs])
         return made
 
-    cpdef int64_t place(self, read, int64_t word, int64_t size, tuple sizes) except -1:
-        """A slot that has nothing where nothing is read along an axis."""
-        return self.program.window(self.zeros(size), word)
+    cdef inline int64_t gaps(self, Step step) noexcept:
+        """A slot that has nothing where a step reads nothing; -1 if it reads something everywhere."""
+        return step.place if self.clips else step.part
 
     cdef object relevant(self, AxisView view, how):
         """`how`, as far as it matters to a view."""
@@ -666,7 +713,7 @@ cdef class Lowering:
         if found is None:
             steps = {}
             for axis, step in plan.steps.items():
-                if step.place >= 0 or view.axes >> <int64_t> axis & 1:
+                if self.gaps(step) >= 0 or view.axes >> <int64_t> axis & 1:
                     steps[axis] = step
             found = self.limited[key] = self.plan(steps)
         return found
@@ -734,12 +781,14 @@ cdef class Lowering:
     cdef AxisView made(self, AxisView view, how):
         cdef Plan plan
         cdef Item item
+        cdef int placed
         if isinstance(how, Plan):
             plan = how
             if plan.is_identity:
                 return view
-            if plan.part >= 0 and not view.direct >> plan.part & 1:
-                return self.placed(view, plan)
+            placed = plan.placed if self.clips else plan.concatenated
+            if placed >= 0 and not view.direct >> placed & 1:
+                return self.placed(view, plan, placed)
         if len(view.items) == 1 and isinstance(view.items[0], Item):
             item = self.item(view.items[0], how)
             if item is None:
@@ -773,12 +822,12 @@ cdef class Lowering:
                 return True
         return False
 
-    cdef AxisView placed(self, AxisView view, Plan plan):
+    cdef AxisView placed(self, AxisView view, Plan plan, int axis):
         """What is placed along an axis along which it does not vary: a part of a chain."""
-        cdef Step step = plan.steps[plan.part]
+        cdef Step step = plan.steps[axis]
         out, size = step.outs[0]
         # Its own chains stay such along this axis.
-        inside = self.plan({**plan.steps, plan.part: self.staying(out, step.size)})
+        inside = self.plan({**plan.steps, axis: self.staying(out, step.size)})
         seen = self.reading(view, inside)
         return self.view((new_chain(out, size, ((-step.shift, step.size, seen),)),))
 
@@ -960,7 +1009,7 @@ cdef class Lowering:
         cdef Template made = None
         cdef Factor mask
         cdef list masks = []
-        if not item.masks or isinstance(how, Move) or not needs_coupling(item, how):
+        if not item.masks or isinstance(how, Move) or not needs_coupling(item, how, self.clips):
             made = self.template(item.pieces, how, False)
         if made is None:
             return self.planned(item, how)
@@ -1003,7 +1052,7 @@ cdef class Lowering:
         cdef list masks = []
         made.is_global = loses_place(pieces, plan)
         for axis, step in plan.changes:
-            is_told = step.kind == FOLD or step.place < 0
+            is_told = step.kind == FOLD or self.gaps(step) < 0
             if runs_along(pieces, axis):
                 if step.kind == WINDOW and (is_mask or not self.keeps_slot(pieces, axis, step)):
                     is_told = True
@@ -1011,7 +1060,7 @@ cdef class Lowering:
                 else:
                     pieces = self.along(pieces, axis, step, plan, ops)
             if not is_told:
-                masks.append(self.factor(step.place, self.landed(step.steady, {})))
+                masks.append(self.factor(self.gaps(step), self.landed(step.steady, {})))
         made.pieces = self.landed(pieces, plan.outs)
         made.is_global = made.is_global and not any_grows(made.pieces)
         kept = self.holding(masks)
@@ -1030,7 +1079,7 @@ cdef class Lowering:
         cdef bint is_told, is_global = loses_place(item.pieces, plan)
         for axis, step in plan.changes:
             own = [k for k, f in enumerate(factors) if runs_along((<Factor> f).pieces, axis)]
-            is_told = step.kind == FOLD or step.place < 0
+            is_told = step.kind == FOLD or self.gaps(step) < 0
             if len(own) > 1 and step.joins:
                 factors[own[0]] = self.coupled([factors[k] for k in own], plan.sizes)
                 for k in reversed(own[1:]):
@@ -1047,7 +1096,7 @@ cdef class Lowering:
                     pieces = self.along(factor.pieces, axis, step, plan, ops)
                 factors[k] = new_factor(self.applied(factor.slot, ops), pieces)
             if not is_told:
-                factors.append(new_factor(step.place, step.steady))
+                factors.append(new_factor(self.gaps(step), step.steady))
         masks = self.holding(
             [
                 self.factor((<Factor> f).slot, self.landed((<Factor> f).pieces, plan.outs))
@@ -1379,17 +1428,17 @@ cdef class Walk:
     """
 
     cdef object flow
-    cdef Lowering lowering
+    cdef readonly Lowering lowering
     cdef readonly dict views
     cdef object shape_of
     cdef object axes
     cdef dict recipes
 
-    def __init__(self, flow, Lowering lowering not None, axes=None):
+    def __init__(self, flow, Lowering lowering not None, axes=None, Walk like=None):
         self.flow, self.lowering, self.axes = flow, lowering, axes
         # What the data decide no size of has its shapes at hand.
         self.shape_of = flow.shape if flow.shapes.unsized else flow.shapes.shape
-        self.recipes = {}
+        self.recipes = {} if like is None else like.recipes
         self.views = {}
         for name, shape in flow.inputs.items():
             shape = shape or ()
@@ -1638,12 +1687,12 @@ cdef bint is_plain(tuple pieces, int64_t axis, int64_t size):
     return True
 
 
-cdef bint needs_coupling(Item item, Plan plan):
+cdef bint needs_coupling(Item item, Plan plan, bint clips):
     """Whether an item can't be read factor by factor."""
     cdef Factor factor
     cdef Step step
     cdef int own
-    if plan.places:
+    if plan.places if clips else plan.parts:
         return True
     for axis, step in plan.changes:
         if step.joins:

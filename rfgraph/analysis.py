@@ -1530,7 +1530,8 @@ class Analysis:
 
     @cached_property
     def _closed_form(self) -> ClosedForm:
-        return ClosedForm(self._flow)
+        with _uncollected():
+            return ClosedForm(self._flow, self._bounds.walk)
 
     def _shape_of(self, tensor: str) -> Shape:
         shape = self.extent(tensor)

@@ -37,6 +37,8 @@ class Bounds:
     ----------
     program : Program
         The program that the steps were lowered to.
+    walk : Walk
+        What went through the steps.
     views : dict of str to dict of str to tuple of AxisView
         By value, then by input: one for each axis of the input that is asked for.
 
@@ -54,12 +56,12 @@ class Bounds:
         axes: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         lowering = lowering or Lowering()
-        walk = Walk(flow, lowering, axes)
-        walk.run(progress)
+        self.walk = Walk(flow, lowering, axes)
+        self.walk.run(progress)
         self._flow = flow
         self._axes = axes
         self.program = lowering.program
-        self.views = walk.views
+        self.views = self.walk.views
         self._is_seen: dict[AxisView | tuple[AxisView, ...], bool] = {}
 
     def sees(self, tensor: str, input: str) -> bool:

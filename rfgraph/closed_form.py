@@ -328,13 +328,15 @@ class ClosedForm:
     ----------
     flow : Flow
         The steps of a model.
+    walk : Walk
+        What carried bounds through them: how values are read is known from there.
     """
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, walk: Walk) -> None:
         self._flow = flow
-        self._lowering = Unclipped()
+        self._lowering = Unclipped(walk.lowering)
         self._waves = self._lowering.waves
-        self._walk = Walk(flow, self._lowering)
+        self._walk = Walk(flow, self._lowering, like=walk)
         self._walk.run()
         self._terms: dict[tuple[AxisView, Shape], list[Term]] = {}
         self._masks: dict[tuple[Factor, Shape], np.ndarray] = {}

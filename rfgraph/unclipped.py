@@ -57,8 +57,8 @@ _UNKNOWN: Known = (IRREGULAR, ())
 class Unclipped(Lowering):
     """Makes waves of reads."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, like: Lowering) -> None:
+        super().__init__(like)
         self.waves = Waves()
         self._digits: dict[tuple[int, int, int, bool, bool, int], Digit] = {}
         self._whole: dict[tuple[int, tuple[Digit, ...], int, int], Known] = {}
@@ -94,19 +94,6 @@ class Unclipped(Lowering):
     def everything(self, shape: Shape) -> tuple[AxisView, ...]:
         """The view of what sees all of an input of `shape` from everywhere."""
         return (self.view((new_item(self.waves.endless(), ()),)),) * max(len(shape), 1)
-
-    def broadcast(self, source: Shape, extent: Shape) -> Plan:
-        """The plan of elements at the same position: an axis of any length is repeated."""
-        lead = len(extent) - len(source)
-        return self.plan({a: self.staying(a + lead, size) for a, size in enumerate(source)})
-
-    def place(self, read: AxisRead, word: int, size: int, sizes: Shape) -> int:
-        """A slot that has nothing where nothing is read, however far the axis reaches."""
-        if isinstance(read, Along) and read.part is not None:
-            inside = Along(0, part=read.part)
-            word = self.word(inside, sizes[0], sizes)
-            return self.program.window(self.zeros(sizes[0]), word)
-        return self.zeros(1)
 
     def both(self, a: AxisView, b: AxisView) -> AxisView | None:
         """The union of two views."""
@@ -164,7 +151,7 @@ class Unclipped(Lowering):
     def item(self, item: Item, how: Plan | Move) -> Item | None:
         """What is seen of an item; None if it is nothing at all."""
         masks = item.masks
-        if masks or (isinstance(how, Plan) and how.places):
+        if masks or (isinstance(how, Plan) and how.parts):
             # Where something is seen is known without what is seen there.
             place = super().item(new_item(self.zeros(1), (), masks), how)
             if place is None:
@@ -192,6 +179,7 @@ class Unclipped(Lowering):
         slot, digits = item.slot, digits_of(item)
         axes = sorted({digit.axis for digit in digits})
         outs = [out for axis in axes for out, _ in plan.steps[axis].outs]
+        outs += [step.repeated for axis in axes if (step := plan.steps[axis]).repeated >= 0]
         if len(outs) != len(set(outs)):
             return _UNKNOWN
         # The output's axes are counted from -1 down until all are read.
@@ -201,9 +189,9 @@ class Unclipped(Lowering):
             if first is None:
                 continue
             keeps = step.shift is not None and not first.is_whole(step.size)
-            if step.kind == SAME or keeps:
+            if step.kind == SAME or keeps or step.repeated >= 0:
                 by = (step.shift or 0) if keeps else 0
-                out = ~step.outs[0][0]
+                out = ~(step.outs[0][0] if step.outs else step.repeated)
                 digits = tuple(
                     self._on(digit, out, by) if digit.axis == axis else digit for digit in digits
                 )
