@@ -35,7 +35,6 @@ from rfgraph.reads import (
     followed,
     is_same,
     is_shift,
-    point,
     same,
 )
 
@@ -76,12 +75,6 @@ cdef class Piece:
         an element is.
     """
 
-    cdef readonly int64_t axis
-    cdef readonly int64_t inner
-    cdef readonly int64_t size
-    cdef readonly int64_t shift
-    cdef readonly bint grows
-
     def __init__(
         self, int64_t axis, int64_t inner, int64_t size, int64_t shift=0, bint grows=False
     ):
@@ -104,9 +97,6 @@ cdef class Piece:
 cdef class Factor:
     """A slot and its pieces."""
 
-    cdef readonly int64_t slot
-    cdef readonly tuple pieces
-
 
 cdef class Item(Factor):
     """An interval for each element.
@@ -122,9 +112,6 @@ cdef class Item(Factor):
     is_global : bool
         Whether a statistic has left it no place along the axis of the input.
     """
-
-    cdef readonly tuple masks
-    cdef readonly bint is_global
 
 
 cdef Factor new_factor(int64_t slot, tuple pieces):
@@ -153,10 +140,6 @@ cdef class Chain:
         nothing.
     """
 
-    cdef readonly int64_t axis
-    cdef readonly int64_t size
-    cdef readonly tuple parts
-
 
 cdef Chain new_chain(int64_t axis, int64_t size, tuple parts):
     cdef Chain made = Chain.__new__(Chain)
@@ -169,12 +152,6 @@ cdef class AxisView:
 
     Views of equal items are one object.
     """
-
-    cdef readonly tuple items
-    # The axes of the value along which it varies, one bit each.
-    cdef int64_t axes
-    # Those along which an item does, in a chain or not, rather than a chain alone.
-    cdef int64_t direct
 
 
 cdef AxisView new_view(tuple items):
@@ -199,12 +176,6 @@ cdef AxisView new_view(tuple items):
 
 
 # ---------------------------------------------------------------- how a value is read
-
-
-cpdef enum:
-    SAME = 0
-    FOLD = 1
-    WINDOW = 2
 
 
 # Stands where the keys of steps have their kind.
@@ -241,24 +212,6 @@ cdef class Step:
         Whether these are summed up, compared or mixed.
     """
 
-    cdef readonly int kind
-    cdef readonly int64_t size
-    cdef readonly tuple outs
-    cdef int64_t word
-    cdef int64_t place
-    cdef int64_t part
-    cdef readonly int repeated
-    cdef readonly object shift
-    cdef bint is_part
-    cdef bint joins
-    cdef readonly bint is_statistic
-    # What is read, and of which shape the output is.
-    cdef readonly object read
-    cdef tuple extent
-    # The output's coordinates, as pieces that grow and that don't.
-    cdef tuple growing
-    cdef tuple steady
-
     def __init__(self, int kind, int64_t size, tuple outs=(), bint is_statistic=False):
         self.kind, self.size, self.outs, self.is_statistic = kind, size, outs, is_statistic
         self.word = self.place = self.part = self.repeated = -1
@@ -290,17 +243,6 @@ cdef class Plan:
     is_identity : bool
         Whether nothing happens at all.
     """
-
-    cdef readonly dict steps
-    cdef list changes
-    cdef dict outs
-    cdef dict sizes
-    cdef set shared
-    cdef int placed
-    cdef int concatenated
-    cdef int64_t places
-    cdef readonly int64_t parts
-    cdef bint is_identity
 
     def __init__(self, dict steps):
         cdef Step step
@@ -356,20 +298,9 @@ cdef class Template:
         Whether nothing is seen of it.
     """
 
-    cdef tuple ops
-    cdef tuple pieces
-    cdef tuple masks
-    cdef bint is_global
-    cdef bint is_nothing
-
 
 cdef class Move:
     """A reshape, a permutation, a reshape."""
-
-    cdef readonly tuple source
-    cdef readonly tuple view
-    cdef readonly tuple permutation
-    cdef readonly tuple extent
 
     def __init__(self, tuple source, tuple view, tuple permutation, tuple extent):
         self.source, self.view = source, view
@@ -382,30 +313,16 @@ cdef class Move:
 cdef class Lowering:
     """Makes instructions of reads.
 
+    Parameters
+    ----------
+    like : Lowering, optional
+        One that knows how values are read; this one knows no ends of axes.
+
     Attributes
     ----------
     program : Program
         What is made.
     """
-
-    cdef readonly object program
-    # Whether axes have ends, beyond which nothing is read.
-    cdef bint clips
-    cdef dict pieces
-    cdef dict factors
-    cdef dict views
-    cdef dict plans
-    cdef dict words
-    cdef dict steps
-    cdef dict hows
-    cdef dict templates
-    # What was made of a view of one axis, by how it is read; of plans, by the axes that matter; and
-    # of views of all axes, by how they are read, and by the union of several. None of it is kept by
-    # what it is made of: nothing goes in circles, and all is freed at once.
-    cdef dict read
-    cdef dict limited
-    cdef dict seen
-    cdef dict unions
 
     def __init__(self, Lowering like=None):
         self.clips = like is None
@@ -697,8 +614,8 @@ cdef class Lowering:
         made.steady = tuple([self.whole(~axis, n, False) for axis, n in made.outs])
         return made
 
-    cdef inline int64_t gaps(self, Step step) noexcept:
-        """A slot that has nothing where a step reads nothing; -1 if it reads something everywhere."""
+    cdef int64_t gaps(self, Step step) noexcept:
+        """A slot that has nothing where a step reads nothing; -1 if there is no such place."""
         return step.place if self.clips else step.part
 
     cdef object relevant(self, AxisView view, how):
@@ -1420,6 +1337,8 @@ cdef class Walk:
         Makes instructions of their reads.
     axes : mapping of str to sequence of int, optional
         The inputs and the axes of them that are followed; all if left out.
+    like : Walk, optional
+        One through the same steps, whose lowering this one is like: it knows how values are read.
 
     Attributes
     ----------

@@ -18,15 +18,15 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import product
 from math import inf, isinf, lcm, nan, prod
-from typing import overload
+from typing import cast, overload
 
 import numpy as np
 
 from rfgraph._lowering import AxisView, Factor, Item, Walk, leaves, written
-from rfgraph._waves import ENDLESS, IRREGULAR, NOTHING, Waves
+from rfgraph._unclipped import Unclipped
+from rfgraph._waves import ENDLESS, IRREGULAR, NOTHING, Digit, Waves
 from rfgraph.flow import Flow
 from rfgraph.reads import Read, Shape, Stage
-from rfgraph.unclipped import Digit, Unclipped, digits_of
 
 # More runs of units than this, along all axes together, are not told apart.
 _MAX_CELLS = 1 << 14
@@ -755,6 +755,11 @@ class ClosedForm:
             return None
         ((digit, slope),) = moving
         return (digit, slope) if slope == stride else None
+
+
+def digits_of(item: Item) -> tuple[Digit, ...]:
+    """The digits along which a wave runs."""
+    return cast("tuple[Digit, ...]", item.pieces)
 
 
 def own_elements(
