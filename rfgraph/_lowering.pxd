@@ -10,6 +10,7 @@ cdef class Piece:
     cdef readonly int64_t shift
     cdef readonly bint grows
     cpdef bint is_whole(self, int64_t extent)
+    cdef tuple told(self, int axis)
 
 
 cdef class Factor:

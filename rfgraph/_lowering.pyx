@@ -93,6 +93,10 @@ cdef class Piece:
         """Whether it is the coordinate itself, along an axis of length `extent`."""
         return self.inner == 1 and self.size == extent and self.shift == 0
 
+    cdef tuple told(self, int axis):
+        """All that it is, along an axis of another number."""
+        return axis, self.inner, self.size, self.shift, self.grows
+
 
 cdef class Factor:
     """A slot and its pieces."""
@@ -1805,3 +1809,70 @@ def leaves(AxisView view not None, bint local=False):
             for begin, size, inner in item.parts:
                 begin += offset
                 pending.append((inner, [*others, (item.axis, begin, begin + size, total)]))
+
+
+cdef class Likeness:
+    """Tells views of one axis of an input that differ only in which axes of the value they run
+    along: the rows of a picture are seen as its columns are.
+    """
+
+    cdef dict known
+    cdef dict numbers
+
+    def __init__(self):
+        self.known, self.numbers = {}, {}
+
+    def of(self, AxisView view not None):
+        """What a view is like.
+
+        Returns
+        -------
+        number : int
+            The same for all that are alike.
+        axes : tuple of int
+            The axes of the value that it knows, in the order in which it names them.
+        is_confined : bool
+            Whether something holds at some of the value's coordinates only.
+        is_split : bool
+            Whether something runs along an upper digit of an axis.
+        """
+        cdef Item item
+        cdef Factor mask
+        cdef Piece piece
+        cdef list told = [], own
+        cdef dict ranks = {}
+        cdef bint is_confined = False, is_split = False
+        found = self.known.get(view)
+        if found is not None:
+            return found
+        for item, confined in leaves(view):
+            own = [item.slot, item.is_global]
+            for piece in item.pieces:
+                is_split = is_split or piece.inner > 1
+                own.append(piece.told(ranks.setdefault(piece.axis, len(ranks))))
+            for axis, begin, end, size in confined:
+                is_confined = True
+                own.append((begin, end, size, ranks.setdefault(axis, len(ranks)), "part"))
+            for mask in item.masks:
+                is_confined = True
+                own.append(mask.slot)
+                for piece in mask.pieces:
+                    own.append(piece.told(ranks.setdefault(piece.axis, len(ranks))))
+            told.append(tuple(own))
+        axes = tuple(ranks)
+        if len(axes) > 1:
+            # What is told in the order of the axes is not the same in another one.
+            told.append(ascending(axes))
+        key = tuple(told)
+        number = self.numbers.setdefault(key, len(self.numbers))
+        found = self.known[view] = number, axes, is_confined, is_split
+        return found
+
+
+def ascending(axes):
+    """The places of axes in ascending order.
+
+    >>> ascending((3, 1))
+    (1, 0)
+    """
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))

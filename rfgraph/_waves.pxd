@@ -7,6 +7,8 @@ from rfgraph._lowering cimport Piece
 
 cdef class Digit(Piece):
     cdef readonly bint last
+    # What does not depend on the axis.
+    cdef readonly tuple bare
 
 
 cdef class Wave:

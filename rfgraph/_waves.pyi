@@ -1,4 +1,6 @@
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ MAX_PERIOD: int
 
 class Digit(Piece):
     last: bool
+    bare: tuple[int, int, int, bool]
     def __init__(
         self,
         axis: int,
@@ -88,4 +91,11 @@ class Waves:
         other: tuple[Digit, ...],
         digits: tuple[Digit, ...],
     ) -> tuple[int, tuple[Digit, ...]] | None: ...
+    def is_list(self, number: int, digits: tuple[Digit, ...]) -> bool: ...
+    def slope(self, number: int, digits: tuple[Digit, ...]) -> Fraction: ...
+    def figures(
+        self, number: int, digits: tuple[Digit, ...], first: Mapping[int, int]
+    ) -> tuple[Any, ...] | None: ...
     def at(self, number: int, values: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]: ...
+
+def extremes(size: int, period: int) -> Sequence[int]: ...

@@ -12,7 +12,8 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
-from math import gcd, lcm
+from fractions import Fraction
+from math import gcd, inf, lcm, nan
 
 from rfgraph._lowering cimport Piece
 
@@ -53,6 +54,11 @@ cdef class Digit(Piece):
     ):
         self.axis, self.inner, self.size, self.shift, self.grows = axis, inner, size, shift, grows
         self.last = last
+        self.bare = inner, size, shift, grows
+
+    cdef tuple told(self, int axis):
+        """All that it is, along an axis of another number."""
+        return axis, self.inner, self.size, self.shift, self.grows, self.last
 
 
 cdef class Wave:
@@ -467,6 +473,117 @@ cdef class Waves:
 
     # ------------------------------------------------ answers
 
+    def is_list(self, int64_t number, tuple digits):
+        """Whether a wave lists the coordinates of an axis that grows, and does not advance."""
+        cdef Wave w = self.made[number]
+        cdef Digit digit
+        cdef int k
+        for k in range(len(digits)):
+            digit = digits[k]
+            if digit.grows and digit.last and not w.advances[k] and w.periods[k] != 1:
+                return True
+        return False
+
+    def slope(self, int64_t number, tuple digits):
+        """Input elements per step of the finest digit that grows and moves a wave; 0 if none does.
+        """
+        cdef Wave w = self.made[number]
+        cdef int k = finest(w, digits)
+        return Fraction(0) if k < 0 else Fraction(w.advances[k], w.periods[k])
+
+    def figures(self, int64_t number, tuple digits, first):
+        """The figures of a wave, for one period of units.
+
+        Parameters
+        ----------
+        number : int
+            The wave.
+        digits : tuple of Digit
+            What it varies with.
+        first : mapping of int to int
+            From which coordinates on, by axis; else from the first.
+
+        Returns
+        -------
+        tuple or None
+            Size, stride, start, centre, the smallest size, reach back and ahead, and phases, as
+            `rfgraph.AxisField` has them; None if nothing is seen.
+        """
+        cdef Wave w = self.made[number]
+        cdef Digit digit
+        cdef int64_t count, k, lo, hi, wide = 0, narrow = _NOTHING, seen = 0
+        cdef bint before = False, behind = False
+        cdef int moving = finest(w, digits)
+        cdef list values = [], owns = [0], together = [0], firsts, lasts
+        # The first of a unit's own elements, in parts of an element.
+        parts = 1
+        for k in range(len(digits)):
+            if (<Digit> digits[k]).grows:
+                parts = lcm(parts, w.periods[k])
+        for k in range(len(digits)):
+            digit, period, pace = digits[k], w.periods[k], 0
+            if digit.grows:
+                begin = digit.of(first.get(digit.axis, max(digit.shift, 0)))
+                own = range(begin, begin + period)
+                pace = w.advances[k] * parts // period
+                together = [at * period + j for at in together for j in range(period)]
+            else:
+                own = extremes(digit.size, period)
+                together = [at for at in together for _ in own]
+            values.append(own)
+            if pace:
+                owns = [at + pace * value for at in owns for value in own]
+            else:
+                owns = [at for at in owns for _ in own]
+        firsts, lasts = self.at(number, values)
+        count = len(firsts)
+        middles, back, ahead = 0, nan, nan
+        on = 0 if moving < 0 else w.advances[moving] * parts // w.periods[moving]
+        starts, ends = {}, {}
+        for k in range(count):
+            lo, hi, unit = firsts[k], lasts[k], together[k]
+            if unit not in starts or lo < starts[unit]:
+                starts[unit] = lo
+            if unit not in ends or hi < ends[unit]:
+                ends[unit] = hi
+            if lo >= _NOTHING:
+                continue
+            hi = -hi
+            own = owns[k]
+            seen += 1
+            before = before or lo <= -_NOTHING
+            behind = behind or hi >= _NOTHING
+            if -_NOTHING < lo and hi < _NOTHING:
+                wide = max(wide, hi - lo + 1)
+                narrow = min(narrow, hi - lo + 1)
+            # In parts of half an element.
+            middles += (<object> lo + <object> hi) * parts - 2 * own
+            if on > 0:
+                reach = own // parts - lo
+                back = reach if seen == 1 else max(back, reach)
+                reach = -(own + on) // parts + hi + 1
+                ahead = reach if seen == 1 else max(ahead, reach)
+        if not seen:
+            return None
+        phases = tuple(
+            [
+                (known(lo), -known(hi)) if lo < _NOTHING else (0, -1)
+                for lo, hi in zip(starts.values(), ends.values())
+            ]
+        )
+        if on > 0:
+            back, ahead = inf if before else back, inf if behind else ahead
+        return (
+            inf if before or behind else wide,
+            0 if moving < 0 else ratio(w.advances[moving], w.periods[moving]),
+            next(begin for begin, end in phases if begin <= end),
+            nan if before or behind else ratio(middles, 2 * parts * seen),
+            0 if seen < count else inf if narrow == _NOTHING else narrow,
+            back,
+            ahead,
+            phases,
+        )
+
     def at(self, int64_t number, values):
         """First coordinates, and last ones negated, where the digits take these values.
 
@@ -492,6 +609,36 @@ cdef class Waves:
             [w.values[j] for j in range(w.count)],
             [w.values[w.count + j] for j in range(w.count)],
         )
+
+
+cdef int finest(Wave w, tuple digits):
+    """The finest digit that grows and moves a wave; -1 if none does."""
+    cdef Digit digit
+    cdef int64_t least = 0
+    cdef int k, found = -1
+    for k in range(len(digits)):
+        digit = digits[k]
+        if digit.grows and w.advances[k] and (found < 0 or digit.inner < least):
+            found, least = k, digit.inner
+    return found
+
+
+def extremes(int64_t size, int64_t period):
+    """Of `size` values of a digit those that may see most or least: the first and last periods."""
+    if size <= 2 * period:
+        return range(size)
+    return [*range(period), *range(size - period, size)]
+
+
+cdef object known(int64_t end):
+    return -inf if end <= -_NOTHING else end
+
+
+cdef object ratio(numerator, denominator):
+    """A fraction, or a whole number where it is one."""
+    if numerator % denominator:
+        return Fraction(numerator, denominator)
+    return numerator // denominator
 
 
 cdef bint any_usual(Wave w):

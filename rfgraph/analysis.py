@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from rfgraph._lowering import Lowering
+from rfgraph._lowering import Lowering, ascending
 from rfgraph.bounds import Bounds
 from rfgraph.closed_form import (
     AxisField,
@@ -586,6 +586,7 @@ class Analysis:
         self._flow = flow
         self._bounds = bounds
         self._fields: dict[object, Field] = {}
+        self._seen: dict[object, AxisField] = {}
         self._answers: dict[tuple[str, str, bool], Field] = {}
         self._reads_of: dict[str, list[Read]] | None = None
         self._last: tuple[object, dict[str, Region]] | None = None
@@ -1272,8 +1273,34 @@ class Analysis:
         if not at and (tensor, name, local) in self._answers:
             return self._answers[tensor, name, local]
         shape = self._sized(tensor) or ()
+        held = self._coordinates(tensor, shape, at) if at else {}
+        form = self._closed_form
+        # Values that pass on what they see share their views, and so the answer.
+        view = form.view(tensor, name)
+        bounds = self._bounds.views.get(tensor, {}).get(name)
+        given = self._flow.inputs[name] or ()
+        key = view, bounds, given, shape, local, tuple(held.items())
+        answer = self._fields.get(key)
+        if answer is None:
+            extent = self._flow.shape(tensor) or ()
+            axes = []
+            for axis in range(len(given)):
+                if view is None:
+                    axes.append(AxisField.nothing())
+                    continue
+                found = form.axis_field(view, axis, extent, local=local, at=held)
+                if found is None or found.branches:
+                    found = self._measured(tensor, name, axis, local, held, found)
+                axes.append(found)
+            answer = self._fields[key] = Field(tuple(axes))
+        if not at:
+            self._answers[tensor, name, local] = answer
+        return answer
+
+    def _coordinates(self, tensor: str, shape: Shape, at: Mapping[int, int]) -> dict[int, int]:
+        """The coordinates of `at` of axes that have several, ascending by axis."""
         held = {}
-        for a, coordinate in (at or {}).items():
+        for a, coordinate in sorted(at.items()):
             if 0 <= a < len(shape) and is_unknown(shape[a]):
                 # One place stands for all there may be.
                 continue
@@ -1283,23 +1310,7 @@ class Analysis:
                     file=self.file,
                 )
             held[a] = coordinate % shape[a]
-        form = self._closed_form
-        # Values that pass on what they see share their views, and so the answer.
-        bounds = self._bounds.views.get(tensor, {}).get(name)
-        given = self._flow.inputs[name] or ()
-        key = form.view(tensor, name), bounds, given, shape, local, tuple(sorted(held.items()))
-        answer = self._fields.get(key)
-        if answer is None:
-            axes = []
-            for axis in range(len(given)):
-                found = form.axis_field(tensor, name, axis, local=local, at=held)
-                if found is None or found.branches:
-                    found = self._measured(tensor, name, axis, local, held, found)
-                axes.append(found)
-            answer = self._fields[key] = Field(tuple(axes))
-        if not at:
-            self._answers[tensor, name, local] = answer
-        return answer
+        return held
 
     def _measured(
         self,
@@ -1311,6 +1322,37 @@ class Analysis:
         known: AxisField | None,
     ) -> AxisField:
         """The field along an axis where there is no closed form, from the bounds."""
+        view = self._closed_form.view(tensor, name)
+        assert view is not None
+        extent = self._flow.shape(tensor) or ()
+        size = (self._flow.inputs[name] or ())[axis]
+        told, axes = self._closed_form.alike(view, axis, extent, held)
+        number, others, _, _ = self._closed_form.likeness.of(self._bounds.views[tensor][name][axis])
+        every = tuple(dict.fromkeys((*axes, *others)))
+        key = (
+            told,
+            number,
+            tuple([every.index(a) for a in others]),
+            ascending(every),
+            tuple([extent[a] for a in every]),
+            tuple([held.get(a) for a in every]),
+            size,
+            local,
+        )
+        found = self._seen.get(key)
+        if found is None:
+            found = self._seen[key] = self._seen_of(tensor, name, axis, local, held, known)
+        return found
+
+    def _seen_of(
+        self,
+        tensor: str,
+        name: str,
+        axis: int,
+        local: bool,
+        held: Mapping[int, int],
+        known: AxisField | None,
+    ) -> AxisField:
         size = (self._flow.inputs[name] or ())[axis]
         near, far = self._bounds.parts(tensor, name, axis)
         layout = None

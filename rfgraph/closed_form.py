@@ -12,19 +12,18 @@ The terms are those of the field: *size* input elements from *start* to the last
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
 from itertools import product
 from math import inf, isinf, lcm, nan, prod
 from typing import cast, overload
 
 import numpy as np
 
-from rfgraph._lowering import AxisView, Factor, Item, Walk, leaves, written
+from rfgraph._lowering import AxisView, Factor, Item, Likeness, Walk, leaves, written
 from rfgraph._unclipped import Unclipped
-from rfgraph._waves import ENDLESS, IRREGULAR, NOTHING, Digit, Waves
+from rfgraph._waves import ENDLESS, IRREGULAR, NOTHING, Digit, Waves, extremes
 from rfgraph.flow import Flow
 from rfgraph.reads import Read, Shape, Stage
 
@@ -123,7 +122,15 @@ class AxisField:
         lasts = [ENDLESS if hi == inf else -int(hi) if lo <= hi else NOTHING for lo, hi in phases]
         advance = int(Fraction(stride) * period)
         slot = waves.listed((period,), (advance,), firsts, lasts)
-        return _figures(waves, slot, (Digit(0, 1, period, 0, True),), {})
+        return cls._of(waves, slot, (Digit(0, 1, period, 0, True),), {})
+
+    @classmethod
+    def _of(
+        cls, waves: Waves, slot: int, digits: tuple[Digit, ...], first: Mapping[int, int]
+    ) -> AxisField:
+        """The field of units that see one wave, from the coordinates `first` on."""
+        figures = waves.figures(slot, digits, first)
+        return cls.nothing() if figures is None else cls(*figures)
 
     @property
     def is_past(self) -> bool:
@@ -249,7 +256,7 @@ class Meeting:
 # ---------------------------------------------------------------- all values
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Term:
     """A part of a view: a wave, and the units of which it holds.
 
@@ -259,24 +266,24 @@ class Term:
         The wave's number.
     digits : tuple of Digit
         What it varies with.
-    masks : tuple of ndarray of bool
-        It holds where all of these do: of the value's rank, of length 1 where they don't vary.
-    confined : tuple of (int, int, int)
-        Axes of the value, and the coordinates, first and past the last, to which it is confined.
     is_global : bool
         Whether a statistic has left it no place along the axis of the input.
     is_loose : bool
         Whether it holds at some places only, too many to tell which.
+    masks : sequence of ndarray of bool
+        It holds where all of these do: of the value's rank, of length 1 where they don't vary.
+    confined : sequence of (int, int, int)
+        Axes of the value, and the coordinates, first and past the last, to which it is confined.
     """
 
     slot: int
     digits: tuple[Digit, ...]
-    masks: tuple[np.ndarray, ...] = ()
-    confined: tuple[tuple[int, int, int], ...] = ()
-    is_global: bool = False
-    is_loose: bool = False
+    is_global: bool
+    is_loose: bool
+    masks: Sequence[np.ndarray] = ()
+    confined: Sequence[tuple[int, int, int]] = ()
 
-    @cached_property
+    @property
     def axes(self) -> set[int]:
         """The axes of the value along which it does not hold everywhere."""
         axes = {axis for axis, _, _ in self.confined}
@@ -313,7 +320,9 @@ class Term:
     @property
     def first(self) -> dict[int, int]:
         """The first place at which it holds, along axes along which it does not everywhere."""
-        found = {}
+        found: dict[int, int] = {}
+        if not self.masks and not self.confined:
+            return found
         for axis in sorted(self.axes):
             places = self.where(axis)
             if places is not None and len(places):
@@ -341,6 +350,10 @@ class ClosedForm:
         self._terms: dict[tuple[AxisView, Shape], list[Term]] = {}
         self._masks: dict[tuple[Factor, Shape], np.ndarray] = {}
         self._plain: dict[object, AxisField] = {}
+        self._equal: dict[AxisField, AxisField] = {}
+        self._sides: dict[object, AxisField | None] = {}
+        self._inner: dict[AxisView, dict[int, int]] = {}
+        self.likeness = Likeness()
         self._pace_of: dict[tuple[int, AxisField], Pace] = {}
         self._found_paces: dict[tuple[View, int], frozenset[Pace]] = {}
 
@@ -361,10 +374,10 @@ class ClosedForm:
                 Term(
                     item.slot,
                     digits_of(item),
-                    tuple([self._mask(mask, extent) for mask in item.masks]),
-                    tuple((a, begin, end) for a, begin, end, _ in confined),
                     item.is_global,
                     item.slot != IRREGULAR and self._waves[item.slot].is_loose,
+                    [self._mask(mask, extent) for mask in item.masks],
+                    [(a, begin, end) for a, begin, end, _ in confined],
                 )
                 for item, confined in leaves(view)
             ]
@@ -380,17 +393,33 @@ class ClosedForm:
 
     # ------------------------------------------------ one axis
 
+    def alike(
+        self, view: View, axis: int, extent: Shape, at: Mapping[int, int]
+    ) -> tuple[Hashable, tuple[int, ...]]:
+        """What decides the closed form along one axis of the input, whatever axes of the value it
+        runs along, and these axes.
+        """
+        number, axes, is_confined, is_split = self.likeness.of(view[axis])
+        sizes = tuple([extent[a] for a in axes]) if is_confined else ()
+        finest: tuple[int | None, ...] = ()
+        if is_split:
+            below = self._finest(view, axis)
+            finest = tuple([below.get(a) for a in axes])
+        return (number, sizes, finest, tuple([at.get(a) for a in axes]) if at else ()), axes
+
     def axis_field(
-        self, tensor: str, input: str, axis: int, *, local: bool, at: Mapping[int, int]
+        self, view: View, axis: int, extent: Shape, *, local: bool, at: Mapping[int, int]
     ) -> AxisField | None:
         """The closed form along one axis of the input; None where there is none.
 
         Parameters
         ----------
-        tensor, input : str
-            The value, and the input.
+        view : tuple of AxisView
+            What a value sees of the input.
         axis : int
             Axis of the input.
+        extent : tuple of int
+            The value's shape.
         local : bool
             Leave out what is global along this axis, if anything else is left.
         at : mapping of int to int
@@ -401,32 +430,42 @@ class ClosedForm:
         AxisField or None
             With `branches` the other figures are missing: `measured` has them.
         """
-        view = self.view(tensor, input)
-        if view is None:
-            return AxisField.nothing()
-        extent = self._flow.shape(tensor) or ()
-        along = view[axis].items
-        if len(along) == 1 and not at and isinstance(along[0], Item) and not along[0].masks:
-            item = along[0]
-            if all(digit.inner == 1 for digit in item.pieces):
-                known = self._of_one(item.slot, digits_of(item))
-                return (
-                    replace(known, is_global=True) if known and local and item.is_global else known
-                )
+        key = self.alike(view, axis, extent, at)[0], local
+        if key not in self._sides:
+            self._sides[key] = self._side(view, axis, extent, local, at)
+        return self._sides[key]
+
+    def _side(
+        self, view: View, axis: int, extent: Shape, local: bool, at: Mapping[int, int]
+    ) -> AxisField | None:
         terms = self._of(view[axis], extent)
         for a, coordinate in at.items():
             terms = [term for term in terms if term.holds_at(a, coordinate)]
         if not terms:
             return AxisField.nothing()
-        if local:
-            near = [term for term in terms if not term.is_global]
-            if any(self._is_endless(term.slot) for term in near or terms):
-                return AxisField.endless()
-            known = self._summary(near or terms, extent, view, axis, at)
-            return known if near or known is None else replace(known, is_global=True)
-        if any(self._is_endless(term.slot) for term in terms):
+        near = [term for term in terms if not term.is_global] if local else terms
+        if any(self._is_endless(term.slot) for term in near or terms):
             return AxisField.endless()
-        return self._summary(terms, extent, view, axis, at)
+        known = self._summary(near or terms, extent, self._finest(view, axis), at)
+        return known if near or known is None else replace(known, is_global=True)
+
+    def _finest(self, view: View, axis: int) -> Mapping[int, int]:
+        """By axis of the value, the finest digit with which other axes of the input move."""
+        found: dict[int, int] = {}
+        for k, along in enumerate(view):
+            if k != axis:
+                for a, inner in self._digits(along).items():
+                    found[a] = min(inner, found.get(a, inner))
+        return found
+
+    def _digits(self, along: AxisView) -> Mapping[int, int]:
+        found = self._inner.get(along)
+        if found is None:
+            found = self._inner[along] = {}
+            for item, _ in leaves(along):
+                for piece in item.pieces:
+                    found[piece.axis] = min(piece.inner, found.get(piece.axis, piece.inner))
+        return found
 
     def span(
         self, tensor: str, input: str, axis: int, *, local: bool
@@ -455,7 +494,7 @@ class ClosedForm:
                     values.append(range(digit.size))
                 else:
                     # What lies between the first and the last period reaches less far.
-                    values.append(_extremes(digit.size, period))
+                    values.append(extremes(digit.size, period))
             firsts, lasts = self._waves.at(term.slot, values)
             seen = [(lo, hi) for lo, hi in zip(firsts, lasts, strict=True) if lo < size and hi <= 0]
             if seen:
@@ -470,8 +509,9 @@ class ClosedForm:
         view = self.view(tensor, input)
         if view is None:
             return None
+        finest = self._finest(view, axis)
         for term in self.terms(tensor, input, axis):
-            slot, digits = self._by_unit(term.slot, term.digits, axis, view)
+            slot, digits = self._by_unit(term.slot, term.digits, finest)
             if slot == IRREGULAR:
                 return None
             advances = self._waves[slot].advances
@@ -560,6 +600,7 @@ class ClosedForm:
 
     def _made_paces(self, view: View, axis: int) -> frozenset[Pace]:
         known = []
+        finest = self._finest(view, axis)
         for item, confined in leaves(view[axis], local=True):
             if item.slot == IRREGULAR:
                 continue
@@ -571,8 +612,8 @@ class ClosedForm:
                 digit.axis in axes for along in view for i, _ in leaves(along) for digit in i.pieces
             ):
                 return frozenset()
-            slot, digits = self._by_unit(item.slot, digits_of(item), axis, view)
-            if slot != IRREGULAR and self._slope(slot, digits) and not self._waves[slot].is_open:
+            slot, digits = self._by_unit(item.slot, digits_of(item), finest)
+            if slot != IRREGULAR and self._waves.slope(slot, digits) and not self._waves[slot].is_open:
                 known.append((slot, digits))
         paces = {self._pace(slot, digits) for slot, digits in self._united(known)}
         return frozenset(pace for pace in paces if pace is not None)
@@ -593,33 +634,19 @@ class ClosedForm:
         """Whether some unit sees all of the axis, however long it is."""
         return slot != IRREGULAR and self._waves[slot].is_endless
 
-    def _is_list(self, slot: int, digits: Sequence[Digit]) -> bool:
-        """Whether it lists the coordinates of an axis that grows, and does not advance."""
-        wave = self._waves[slot]
-        return any(
-            digit.grows and digit.last and not advance and period > 1
-            for digit, period, advance in zip(digits, wave.periods, wave.advances, strict=True)
-        )
-
-    def _slope(self, slot: int, digits: Sequence[Digit]) -> Fraction:
-        return _slope(self._waves, slot, digits)
-
-    def _of_one(self, slot: int, digits: tuple[Digit, ...]) -> AxisField | None:
-        """The field of units that all see one wave."""
-        if slot == IRREGULAR or self._is_list(slot, digits):
-            return None
-        return AxisField.endless() if self._is_endless(slot) else self._field(slot, digits, {})
-
     def _field(self, slot: int, digits: tuple[Digit, ...], first: Mapping[int, int]) -> AxisField:
         # Rows and columns have the same figures.
-        key = slot, tuple([(d.inner, d.size, d.grows, d.shift, first.get(d.axis)) for d in digits])
+        begins = tuple([first.get(d.axis) for d in digits]) if first else ()
+        key = slot, tuple([d.bare for d in digits]), begins
         found = self._plain.get(key)
         if found is None:
-            found = self._plain[key] = _figures(self._waves, slot, digits, first)
+            found = AxisField._of(self._waves, slot, digits, first)
+            # Equal ones are one object.
+            found = self._plain[key] = self._equal.setdefault(found, found)
         return found
 
     def _by_unit(
-        self, slot: int, digits: tuple[Digit, ...], axis: int, view: View
+        self, slot: int, digits: tuple[Digit, ...], finest: Mapping[int, int]
     ) -> tuple[int, tuple[Digit, ...]]:
         """The wave over neighbouring units: upper digits alone become whole coordinates.
 
@@ -628,14 +655,7 @@ class ClosedForm:
         """
         for digit in digits:
             if slot != IRREGULAR and digit.inner > 1:
-                others = (
-                    other
-                    for k, along in enumerate(view)
-                    if k != axis
-                    for item, _ in leaves(along)
-                    for other in item.pieces
-                )
-                if not any(o.axis == digit.axis and o.inner < digit.inner for o in others):
+                if finest.get(digit.axis, digit.inner) >= digit.inner:
                     length = digit.inner * digit.size
                     slot, digits = self._lowering.one_digit(slot, digits, digit.axis, length)
         return slot, digits
@@ -674,8 +694,7 @@ class ClosedForm:
         self,
         terms: Sequence[Term],
         extent: Shape,
-        view: View,
-        axis: int,
+        finest: Mapping[int, int],
         at: Mapping[int, int],
     ) -> AxisField | None:
         """The figures of the units of which `terms` hold."""
@@ -683,9 +702,9 @@ class ClosedForm:
         for term in terms:
             if term.slot == IRREGULAR:
                 return None
-            slot, digits = self._held(term.slot, term.digits, at)
-            slot, digits = self._by_unit(slot, digits, axis, view)
-            if slot == IRREGULAR or self._is_list(slot, digits):
+            slot, digits = self._held(term.slot, term.digits, at) if at else (term.slot, term.digits)
+            slot, digits = self._by_unit(slot, digits, finest)
+            if slot == IRREGULAR or self._waves.is_list(slot, digits):
                 return None
             known.append((slot, digits))
         if len(terms) == 1:
@@ -715,7 +734,8 @@ class ClosedForm:
             united = self._united([known[k] for k in cell])
             is_branched = is_branched or len(united) > 1
             figures += [self._field(*one, {}) for one in united]
-        found = [field for field in dict.fromkeys(figures) if field.size]
+        # Equal ones are one object.
+        found = [field for field in {id(field): field for field in figures}.values() if field.size]
         start = min((f.start for f in found), default=nan)
         if is_branched or len({f.stride for f in found}) > 1:
             return _branched(found, start)
@@ -743,14 +763,15 @@ class ClosedForm:
         if view is None or not stride > 0:
             return None
         moving = set()
+        finest = self._finest(view, axis)
         for item, _ in leaves(view[axis]):
             slot, digits = item.slot, digits_of(item)
             if slot != IRREGULAR:
-                slot, digits = self._by_unit(slot, digits, axis, view)
+                slot, digits = self._by_unit(slot, digits, finest)
             if slot != IRREGULAR:
                 for digit, by in zip(digits, self._waves[slot].advances, strict=True):
                     if digit.grows and by:
-                        moving.add((digit, self._slope(slot, digits)))
+                        moving.add((digit, self._waves.slope(slot, digits)))
         if len(moving) != 1:
             return None
         ((digit, slope),) = moving
@@ -825,87 +846,6 @@ def measured(
 # ---------------------------------------------------------------- figures
 
 
-def _slope(waves: Waves, slot: int, digits: Sequence[Digit]) -> Fraction:
-    """Input elements per step of the finest digit that grows and moves it; 0 if none does."""
-    wave = waves[slot]
-    for k in sorted(range(len(digits)), key=lambda k: digits[k].inner):
-        if digits[k].grows and wave.advances[k]:
-            return Fraction(wave.advances[k], wave.periods[k])
-    return Fraction(0)
-
-
-def _figures(
-    waves: Waves, slot: int, digits: tuple[Digit, ...], first: Mapping[int, int]
-) -> AxisField:
-    """The figures of a wave, for one period of units from the coordinates `first` on."""
-    wave = waves[slot]
-    slope = _slope(waves, slot, digits)
-    # The first of a unit's own elements, in parts of an element.
-    parts = lcm(*(n for n, digit in zip(wave.periods, digits, strict=True) if digit.grows))
-    values: list[Sequence[int]] = []
-    paces = []
-    for digit, period, advance in zip(digits, wave.periods, wave.advances, strict=True):
-        if digit.grows:
-            begin = digit.of(first.get(digit.axis, max(digit.shift, 0)))
-            values.append(range(begin, begin + period))
-            paces.append(advance * parts // period)
-        else:
-            values.append(_extremes(digit.size, period))
-            paces.append(0)
-    firsts, lasts = waves.at(slot, values)
-    if paces and any(paces):
-        owns = [
-            sum(pace * value for pace, value in zip(paces, place, strict=True))
-            for place in product(*values)
-        ]
-    else:
-        owns = [0] * len(firsts)
-    seen = [
-        (lo, -minus_hi, own)
-        for lo, minus_hi, own in zip(firsts, lasts, owns, strict=True)
-        if lo < NOTHING
-    ]
-    if not seen:
-        return AxisField.nothing()
-    before = any(lo <= ENDLESS for lo, _, _ in seen)
-    behind = any(hi >= -ENDLESS for _, hi, _ in seen)
-    sizes = [hi - lo + 1 for lo, hi, _ in seen if lo > ENDLESS and hi < -ENDLESS]
-    size: Number = max(sizes) if len(sizes) == len(seen) else inf
-    smallest: Number = 0 if len(seen) < len(firsts) else min(sizes) if sizes else inf
-    centre: Number = nan
-    if not before and not behind:
-        # In parts of half an element.
-        middles = sum((lo + hi) * parts - 2 * own for lo, hi, own in seen)
-        centre = _plain(Fraction(middles, 2 * parts * len(seen)))
-    back: Number = nan
-    ahead: Number = nan
-    if slope > 0:
-        on = int(slope * parts)
-        back = inf if before else max(own // parts - lo for lo, _, own in seen)
-        ahead = inf if behind else max(hi + -(own + on) // parts + 1 for _, hi, own in seen)
-    phases = _phases(digits, values, firsts, lasts)
-    start = next(begin for begin, end in phases if begin <= end)
-    stride = _plain(slope)
-    return AxisField(size, stride, start, centre, smallest, back, ahead, phases)
-
-
-def _phases(
-    digits: Sequence[Digit],
-    values: Sequence[Sequence[int]],
-    firsts: Sequence[int],
-    lasts: Sequence[int],
-) -> tuple[tuple[Number, Number], ...]:
-    """First and last coordinates by the digits that grow, of all others together."""
-    together: dict[tuple[int, ...], tuple[int, int]] = {}
-    places = product(*(v if d.grows else [0] * len(v) for d, v in zip(digits, values, strict=True)))
-    for place, lo, hi in zip(places, firsts, lasts, strict=True):
-        old = together.get(place, (NOTHING, NOTHING))
-        together[place] = min(old[0], lo), min(old[1], hi)
-    return tuple(
-        (_number(lo), -_number(hi)) if lo < NOTHING else (0, -1) for lo, hi in together.values()
-    )
-
-
 def _branched(fields: Sequence[AxisField], start: Number) -> AxisField:
     """The field of paths that differ; what units see is still to be measured."""
     found = [field for field in dict.fromkeys(fields) if field.size]
@@ -946,25 +886,40 @@ def _cells(terms: Sequence[Term], at: Mapping[int, int], extent: Shape) -> list[
             starts[axis] = sorted(edges - {extent[axis]})
     if prod(map(len, starts.values())) > _MAX_CELLS:
         return None
-    holds = np.ones((len(terms), *map(len, starts.values())), dtype=bool)
-    number = {axis: k for k, axis in enumerate(starts)}
-    for own, term in zip(holds, terms, strict=True):
-        for axis, begin, end in term.confined:
-            along = own.swapaxes(0, number[axis])
-            along[: bisect_left(starts[axis], begin)] = False
-            along[bisect_left(starts[axis], end) :] = False
-        for mask in term.masks:
-            for axis, places in starts.items():
-                if mask.shape[axis] > 1:
-                    mask = mask.take(places, axis=axis)
-            own &= mask.squeeze(axis=tuple(a for a in range(mask.ndim) if a not in starts))
-    found = dict.fromkeys(here.tobytes() for here in holds.reshape(len(terms), -1).T)
-    return [[k for k, held in enumerate(here) if held] for here in found if any(here)]
-
-
-def _extremes(size: int, period: int) -> Sequence[int]:
-    """Of `size` values of a digit those that may see most or least: the first and last periods."""
-    return range(size) if size <= 2 * period else [*range(period), *range(size - period, size)]
+    # The terms that hold, one bit each, by axis: of places that are alike one stands for all.
+    masks = [(1 << k, mask) for k, term in enumerate(terms) for mask in term.masks]
+    holds = []
+    for axis, places in starts.items():
+        along = [0] * len(places)
+        for k, term in enumerate(terms):
+            first, past = 0, len(places)
+            for a, begin, end in term.confined:
+                if a == axis:
+                    first, past = bisect_left(places, begin), bisect_left(places, end)
+            for place in range(first, past):
+                along[place] |= 1 << k
+        varying = [mask for _, mask in masks if mask.shape[axis] > 1]
+        alike: dict[tuple[int, ...] | tuple[int | bytes, ...], tuple[int, int]] = {}
+        for held, place in zip(along, places, strict=True):
+            slices = [mask.take(place, axis=axis).tobytes() for mask in varying]
+            alike.setdefault((held, *slices), (held, place))
+        holds.append(list(alike.values()))
+    found: dict[int, None] = {}
+    axes = list(starts)
+    for cell in product(*holds):
+        held = (1 << len(terms)) - 1
+        for own, _ in cell:
+            held &= own
+        for bit, mask in masks:
+            if held & bit:
+                unit = [0] * mask.ndim
+                for axis, (_, place) in zip(axes, cell, strict=True):
+                    if mask.shape[axis] > 1:
+                        unit[axis] = place
+                if not mask[tuple(unit)]:
+                    held &= ~bit
+        found[held] = None
+    return [[k for k in range(len(terms)) if held >> k & 1] for held in found if held]
 
 
 def _origin(source: int | Stage, names: Sequence[str]) -> object:
@@ -988,9 +943,12 @@ def _centre(start: Number, size: Number) -> Number:
 
 
 def _mean(numbers: Sequence[Number]) -> Number:
-    if any(isinstance(number, float) for number in numbers):
+    exact = [number for number in numbers if not isinstance(number, float)]
+    if len(exact) < len(numbers):
         return nan
-    return _plain(Fraction(sum(numbers)) / len(numbers))
+    whole = lcm(*{number.denominator for number in exact})
+    total = sum(number.numerator * (whole // number.denominator) for number in exact)
+    return _plain(Fraction(total, whole * len(exact)))
 
 
 __all__ = [
