@@ -400,12 +400,11 @@ class ClosedForm:
         runs along, and these axes.
         """
         number, axes, is_confined, is_split = self.likeness.of(view[axis])
-        sizes = tuple([extent[a] for a in axes]) if is_confined else ()
-        finest: tuple[int | None, ...] = ()
-        if is_split:
-            below = self._finest(view, axis)
-            finest = tuple([below.get(a) for a in axes])
-        return (number, sizes, finest, tuple([at.get(a) for a in axes]) if at else ()), axes
+        if not (is_confined or is_split or at):
+            return number, axes
+        below = self._finest(view, axis)
+        told = [(extent[a] if is_confined else 0, below.get(a), at.get(a)) for a in axes]
+        return (number, *told), axes
 
     def axis_field(
         self, view: View, axis: int, extent: Shape, *, local: bool, at: Mapping[int, int]
@@ -450,8 +449,12 @@ class ClosedForm:
         return known if near or known is None else replace(known, is_global=True)
 
     def _finest(self, view: View, axis: int) -> Mapping[int, int]:
-        """By axis of the value, the finest digit with which other axes of the input move."""
+        """By axis of the value, the finest digit with which other axes of the input move: it
+        matters where something runs along an upper one.
+        """
         found: dict[int, int] = {}
+        if not self.likeness.of(view[axis])[3]:
+            return found
         for k, along in enumerate(view):
             if k != axis:
                 for a, inner in self._digits(along).items():
