@@ -21,6 +21,7 @@ LIMITED = sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_D
 LEVELS = {
     "_backward": "-O1",
     "_core": "-O2",
+    "_figures": "-O1",
     "_lowering": "-O1",
     "_unclipped": "-O1",
     "_waves": "-O1",

@@ -634,8 +634,12 @@ cdef object known(int64_t end):
     return -inf if end <= -_NOTHING else end
 
 
-cdef object ratio(numerator, denominator):
-    """A fraction, or a whole number where it is one."""
+def ratio(numerator, denominator):
+    """A fraction, or a whole number where it is one.
+
+    >>> ratio(6, 2), ratio(1, 2)
+    (3, Fraction(1, 2))
+    """
     if numerator % denominator:
         return Fraction(numerator, denominator)
     return numerator // denominator

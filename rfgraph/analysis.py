@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from rfgraph._lowering import Lowering, ascending
+from rfgraph._figures import ClosedForm
+from rfgraph._lowering import AxisView, Lowering, ascending
 from rfgraph.bounds import Bounds
 from rfgraph.closed_form import (
     AxisField,
-    ClosedForm,
     Field,
     Meeting,
     Number,
@@ -1318,7 +1318,7 @@ class Analysis:
         name: str,
         axis: int,
         local: bool,
-        held: Mapping[int, int],
+        held: dict[int, int],
         known: AxisField | None,
     ) -> AxisField:
         """The field along an axis where there is no closed form, from the bounds."""
@@ -1341,7 +1341,7 @@ class Analysis:
         )
         found = self._seen.get(key)
         if found is None:
-            found = self._seen[key] = self._seen_of(tensor, name, axis, local, held, known)
+            found = self._seen[key] = self._seen_of(tensor, name, axis, local, held, known, view)
         return found
 
     def _seen_of(
@@ -1350,14 +1350,15 @@ class Analysis:
         name: str,
         axis: int,
         local: bool,
-        held: Mapping[int, int],
+        held: dict[int, int],
         known: AxisField | None,
+        view: tuple[AxisView, ...],
     ) -> AxisField:
         size = (self._flow.inputs[name] or ())[axis]
         near, far = self._bounds.parts(tensor, name, axis)
         layout = None
         if known is not None:
-            layout = self._closed_form.layout(tensor, name, axis, known.stride)
+            layout = self._closed_form.layout(view, axis, known.stride)
         at = self._bounds.kinds(tensor, name, axis, (layout[0],) if layout else ())
         at.update((a, np.array([coordinate])) for a, coordinate in held.items() if a in at)
         lo, hi = self._bounds.sampled(tensor, name, axis, at, local=local and near)
