@@ -10,7 +10,6 @@ from libc.stdint cimport int64_t
 from bisect import bisect_left
 from dataclasses import replace
 from fractions import Fraction
-from itertools import product
 from math import inf, lcm, nan, prod
 
 import numpy as np
@@ -65,7 +64,7 @@ cdef class Mask:
     cdef list edges(self, axis):
         """Coordinates of such an axis at which it changes."""
         if axis not in self.changes:
-            along = np.moveaxis(self.array, axis, 0).reshape(self.array.shape[axis], -1)
+            along = self.array.swapaxes(axis, 0).reshape(self.array.shape[axis], -1)
             changed = (along[1:] != along[:-1]).any(axis=1)
             self.changes[axis] = (changed.nonzero()[0] + 1).tolist()
         return self.changes[axis]
@@ -162,7 +161,7 @@ cdef class ClosedForm:
     cdef dict masks
     cdef dict fields
     cdef dict equal
-    cdef dict sides
+    cdef dict known
     cdef dict inner
     cdef dict found_paces
     cdef dict pace_of
@@ -175,7 +174,7 @@ cdef class ClosedForm:
         self.walk.run()
         self.likeness = Likeness()
         self.terms, self.masks, self.fields, self.equal = {}, {}, {}, {}
-        self.sides, self.inner, self.found_paces, self.pace_of = {}, {}, {}, {}
+        self.known, self.inner, self.found_paces, self.pace_of = {}, {}, {}, {}
 
     def view(self, tensor, input):
         """What a value sees of an input; None if that is nothing."""
@@ -224,32 +223,37 @@ cdef class ClosedForm:
         told = [(extent[a] if is_confined else 0, below.get(a), at.get(a)) for a in axes]
         return (number, *told), axes
 
-    def axis_field(self, view, int axis, tuple extent, *, local, dict at):
-        """The closed form along one axis of the input; None where there is none.
+    def sides(self, tuple view, int rank, tuple extent, *, local, dict at):
+        """The closed form along each axis of the input.
 
         Parameters
         ----------
         view : tuple of AxisView
             What a value sees of the input.
-        axis : int
-            Axis of the input.
+        rank : int
+            How many axes that has: a scalar is followed as if it had one.
         extent : tuple of int
             The value's shape.
         local : bool
-            Leave out what is global along this axis, if anything else is left.
+            Leave out what is global along an axis, if anything else is left.
         at : dict of int to int
             Coordinates of the value to hold fixed: ``{1: 0}`` for channel 0.
 
         Returns
         -------
-        AxisField or None
-            With `branches` the other figures are missing: `measured` has them.
+        list of AxisField or None
+            None where there is none; with `branches` the other figures are missing: `measured` has
+            them.
         """
-        key = self.alike(view, axis, extent, at)[0], local
-        found = self.sides.get(key, key)
-        if found is key:
-            found = self.sides[key] = self.side(view, axis, extent, local, at)
-        return found
+        cdef int axis
+        cdef list made = []
+        for axis in range(rank):
+            key = self.alike(view, axis, extent, at)[0], local
+            found = self.known.get(key, key)
+            if found is key:
+                found = self.known[key] = self.side(view, axis, extent, local, at)
+            made.append(found)
+        return made
 
     cdef object side(self, view, int axis, extent, bint local, dict at):
         cdef Term term
@@ -303,7 +307,7 @@ cdef class ClosedForm:
 
         Units that see nothing of the axis don't count, unless there are very many. None where there
         is no closed form, or it is not known where it holds, or nothing is seen; `local` as of
-        `axis_field`.
+        `sides`.
         """
         cdef Term term
         cdef Digit digit
@@ -671,7 +675,7 @@ cdef list cells(list terms, dict at, extent):
     cdef Mask mask
     cdef dict starts = {}
     cdef set axes = set(), edges
-    cdef list holds = [], along, masks, places
+    cdef list along, found, places
     cdef int k, place, first, past
     for term in terms:
         axes |= term.axes
@@ -686,8 +690,8 @@ cdef list cells(list terms, dict at, extent):
             starts[axis] = sorted(edges)
     if prod([len(places) for places in starts.values()]) > MAX_CELLS:
         return None
-    # The terms that hold, one bit each, by axis: of places that are alike one stands for all.
-    masks = [(1 << k, mask) for k, term in enumerate(terms) for mask in term.masks]
+    # The terms that hold, one bit each, by cell.
+    found = [(1 << <object> len(terms)) - 1]
     for axis, places in starts.items():
         along = [0] * len(places)
         for k, term in enumerate(terms):
@@ -695,30 +699,29 @@ cdef list cells(list terms, dict at, extent):
             for a, begin, end in term.confined:
                 if a == axis:
                     first, past = bisect_left(places, begin), bisect_left(places, end)
-            bit = 1 << (<object> k)
+            bit = 1 << <object> k
             for place in range(first, past):
                 along[place] |= bit
-        varying = [mask.array for _, mask in masks if axis in (<Mask> mask).axes]
-        alike = {}
-        for held, own in zip(along, places):
-            slices = [array.take(own, axis=axis).tobytes() for array in varying]
-            alike.setdefault((held, *slices), (held, own))
-        holds.append(list(alike.values()))
-    found = {}
-    for cell in product(*holds):
-        held = (1 << <object> len(terms)) - 1
-        for own, _ in cell:
-            held &= own
-        for bit, mask in masks:
-            if held & bit:
-                unit = [0] * mask.array.ndim
-                for axis, (_, own) in zip(starts, cell):
-                    if axis in mask.axes:
-                        unit[axis] = own
-                if not mask.array[tuple(unit)]:
-                    held &= ~bit
-        found[held] = None
-    return [[k for k in range(len(terms)) if held >> <object> k & 1] for held in found if held]
+        found = [held & own for held in found for own in along]
+    sizes = [len(places) for places in starts.values()]
+    arrays = {}
+    for k, term in enumerate(terms):
+        bit = 1 << <object> k
+        for mask in term.masks:
+            held = mask.array
+            for axis in mask.axes:
+                if axis not in arrays:
+                    arrays[axis] = np.array(starts[axis])
+                held = held.take(arrays[axis], axis=axis)
+            held = held.reshape([n if a in mask.axes else 1 for a, n in zip(starts, sizes)])
+            for place, holds in enumerate(np.broadcast_to(held, sizes).reshape(-1).tolist()):
+                if not holds:
+                    found[place] &= ~bit
+    return [
+        [k for k in range(len(terms)) if held >> <object> k & 1]
+        for held in dict.fromkeys(found)
+        if held
+    ]
 
 
 def origin(source, names):

@@ -1845,7 +1845,9 @@ cdef class Likeness:
         found = self.known.get(view)
         if found is not None:
             return found
-        for item, confined in leaves(view):
+        # Most are of one item, not in a chain.
+        lone = len(view.items) == 1 and isinstance(view.items[0], Item)
+        for item, confined in [(view.items[0], ())] if lone else leaves(view):
             own = [item.slot, item.is_global]
             for piece in item.pieces:
                 is_split = is_split or piece.inner > 1

@@ -565,6 +565,10 @@ def _guessed(
 # ---------------------------------------------------------------- answers
 
 
+# The views of a value that sees nothing.
+_NOTHING: dict[str, tuple[AxisView, ...]] = {}
+
+
 class Analysis:
     """Receptive fields of every value of a model; made by `analyze`.
 
@@ -1270,32 +1274,45 @@ class Analysis:
             No such tensor, input, axis or coordinate.
         """
         name = self._input(input)
-        if not at and (tensor, name, local) in self._answers:
-            return self._answers[tensor, name, local]
+        asked = tensor, name, local
+        if not at and asked in self._answers:
+            return self._answers[asked]
         shape = self._sized(tensor) or ()
         held = self._coordinates(tensor, shape, at) if at else {}
-        form = self._closed_form
         # Values that pass on what they see share their views, and so the answer.
-        view = form.view(tensor, name)
-        bounds = self._bounds.views.get(tensor, {}).get(name)
+        view = self._closed_form.view(tensor, name)
+        bounds = self._bounds.views.get(tensor, _NOTHING).get(name)
         given = self._flow.inputs[name] or ()
         key = view, bounds, given, shape, local, tuple(held.items())
         answer = self._fields.get(key)
         if answer is None:
-            extent = self._flow.shape(tensor) or ()
-            axes = []
-            for axis in range(len(given)):
-                if view is None:
-                    axes.append(AxisField.nothing())
-                    continue
-                found = form.axis_field(view, axis, extent, local=local, at=held)
-                if found is None or found.branches:
-                    found = self._measured(tensor, name, axis, local, held, found)
-                axes.append(found)
-            answer = self._fields[key] = Field(tuple(axes))
+            answer = self._fields[key] = Field(self._sides(tensor, name, view, local, held))
         if not at:
-            self._answers[tensor, name, local] = answer
+            self._answers[asked] = answer
         return answer
+
+    def _sides(
+        self,
+        tensor: str,
+        name: str,
+        view: tuple[AxisView, ...] | None,
+        local: bool,
+        held: dict[int, int],
+    ) -> tuple[AxisField, ...]:
+        """The closed form along every axis of an input."""
+        rank = len(self._flow.inputs[name] or ())
+        if view is None:
+            return (AxisField.nothing(),) * rank
+        extent = self._flow.shape(tensor) or ()
+        found = self._closed_form.sides(view, rank, extent, local=local, at=held)
+        return tuple(
+            [
+                self._measured(tensor, name, axis, local, held, side)
+                if side is None or side.branches
+                else side
+                for axis, side in enumerate(found)
+            ]
+        )
 
     def _coordinates(self, tensor: str, shape: Shape, at: Mapping[int, int]) -> dict[int, int]:
         """The coordinates of `at` of axes that have several, ascending by axis."""

@@ -271,22 +271,24 @@ def measured(
     """
     lo, hi = ends
     seen = lo <= hi
-    if not seen.any():
+    firsts, lasts = lo[seen], hi[seen]
+    if not firsts.size:
         return AxisField.nothing()
     # At a border fields are cut off: there the first or the last of all elements are seen.
-    inner = seen & (lo > lo[seen].min()) & (hi < hi[seen].max())
-    inner = inner if inner.any() else seen
-    widths = (hi - lo + 1)[inner]
+    inner = (firsts > firsts.min()) & (lasts < lasts.max())
+    if inner.any():
+        seen[seen] = inner
+    widths = (hi - lo + 1)[seen]
     largest, smallest = int(widths.max()), int(widths.min())
-    start = int(lo[seen].reshape(-1)[0])
+    start = int(firsts[0])
     if known is None:
         return AxisField(largest, nan, start, centre(start, largest), smallest, irregular=True)
     back: Number = nan
     ahead: Number = nan
     if own is not None:
         before, behind = own[0] - lo, hi - own[1]
-        inner = np.broadcast_to(inner, before.shape)
-        back, ahead = int(before[inner].max()), int(behind[inner].max())
+        seen = np.broadcast_to(seen, before.shape)
+        back, ahead = int(before[seen].max()), int(behind[seen].max())
     return replace(known, size=largest, smallest=smallest, back=back, ahead=ahead)
 
 
