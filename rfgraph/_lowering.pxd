@@ -160,11 +160,13 @@ cdef class Lowering:
     )
     cdef tuple expanded(self, tuple pieces, axes, dict sizes, list ops)
     cdef int read_by(self, tuple pieces, list wanted, list ops) except -1
-    cdef int gather(self, tuple pieces, index, list ops) except -1
+    cdef int64_t gather(self, index, int64_t size) except -1
     cdef Factor coupled(self, factors, dict sizes)
     cdef tuple moved(self, tuple pieces, Move move, list ops)
     cdef tuple regrouped(self, tuple pieces, tuple source, tuple target, list ops)
-    cdef object placed_at(self, tuple pieces, wanted, tuple source, tuple target)
+    cdef int64_t placed_at(
+        self, tuple pieces, tuple wanted, tuple source, tuple target
+    ) except -1
 
 
 cdef Factor new_factor(int64_t slot, tuple pieces)

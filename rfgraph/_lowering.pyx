@@ -1187,6 +1187,12 @@ cdef class Lowering:
         }
         if bare == list(places):
             return 0
+        size = prod([p.size for p in bare])
+        key = tuple(bare), tuple(places)
+        word = self.words.get(key)
+        if word is not None:
+            ops.append((word, size, 1, 1))
+            return 0
         by_axis = {p.axis: k for k, p in enumerate(wanted)}
         # Each of the wanted ones as if it were an axis.
         own = []
@@ -1198,15 +1204,13 @@ cdef class Lowering:
                 own.append(Piece(k, 1, p.size))
         sizes = [p.size for p in wanted]
         number = dict(enumerate(np.ogrid[tuple([slice(n) for n in sizes])]))
-        self.gather(pieces, np.broadcast_to(digits_at(own, number), sizes), ops)
+        self.words[key] = self.gather(np.broadcast_to(digits_at(own, number), sizes), size)
+        ops.append((self.words[key], size, 1, 1))
         return 0
 
-    cdef int gather(self, tuple pieces, index, list ops) except -1:
-        """Read one coordinate of a slot for each place."""
-        size = prod([p.size for p in pieces])
-        word = self.table(index, np.ones(index.size, dtype=np.int64), 1, size)
-        ops.append((word, size, 1, 1))
-        return 0
+    cdef int64_t gather(self, index, int64_t size) except -1:
+        """The number of a progression of one coordinate, of so many, for each place."""
+        return self.table(index, np.ones(index.size, dtype=np.int64), 1, size)
 
     cdef Factor coupled(self, factors, dict sizes):
         """Factors as one, that has nothing where one of them has nothing."""
@@ -1266,15 +1270,15 @@ cdef class Lowering:
                     if any([(d.inner, d.size) != (p.inner, p.size) or d.shift for d in digits]):
                         p = self.whole(axis, target[axis])
                     wanted.append(self.piece(axis, p.inner, p.size, 0, grows))
-                self.gather(pieces, self.placed_at(pieces, wanted, source, target), ops)
+                word = self.placed_at(pieces, tuple(wanted), source, target)
+                ops.append((word, prod([p.size for p in pieces]), 1, 1))
                 return tuple(wanted)
         made = []
         for k in range(len(pieces) - 1, -1, -1):
             digits, is_it = cuts[k]
             if not is_it:
                 p = pieces[k]
-                index = self.placed_at((p,), digits, source, target)
-                word = self.table(index, np.ones(index.size, dtype=np.int64), 1, p.size)
+                word = self.placed_at((p,), tuple(digits), source, target)
                 above = prod([(<Piece> other).size for other in pieces[:k]])
                 ops.append((word, p.size, above, prod([other.size for other in made])))
             made[:0] = digits
@@ -1282,9 +1286,12 @@ cdef class Lowering:
             [self.piece(p.axis, p.inner, p.size, p.shift, p.grows) for p in put_together(made)]
         )
 
-    cdef object placed_at(self, tuple pieces, wanted, tuple source, tuple target):
-        """The coordinate of a slot along its pieces, which run along a value of shape `source`, for
-        all that digits of the value reshaped to `target` can be: these decide it.
+    cdef int64_t placed_at(
+        self, tuple pieces, tuple wanted, tuple source, tuple target
+    ) except -1:
+        """The number of the progression of a slot's coordinates along its pieces, which run along a
+        value of shape `source`, for all that digits of the value reshaped to `target` can be: these
+        decide it.
         """
         cdef Piece p
         sizes = [p.size for p in wanted]
@@ -1294,7 +1301,8 @@ cdef class Lowering:
         coordinates = {}
         for axis in range(len(source) - 1, -1, -1):
             coordinates[axis], flat = flat % source[axis], flat // source[axis]
-        return np.broadcast_to(digits_at(pieces, coordinates), sizes)
+        index = np.broadcast_to(digits_at(pieces, coordinates), sizes)
+        return self.gather(index, prod([p.size for p in pieces]))
 
 
 # ---------------------------------------------------------------- the walk
