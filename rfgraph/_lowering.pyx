@@ -1830,7 +1830,7 @@ cdef class Likeness:
     def __init__(self):
         self.known, self.numbers = {}, {}
 
-    def of(self, AxisView view not None):
+    cpdef tuple of(self, AxisView view):
         """What a view is like.
 
         Returns
@@ -1844,39 +1844,62 @@ cdef class Likeness:
         is_split : bool
             Whether something runs along an upper digit of an axis.
         """
+        cdef AxisView current
+        found = self.known.get(view)
+        if found is not None:
+            return found
+        # From the inside out: there may be thousands of concatenations in each other.
+        pending = [view]
+        while pending:
+            current = pending[-1]
+            needed = []
+            for item in current.items:
+                if isinstance(item, Chain):
+                    needed += [part for _, _, part in item.parts if part not in self.known]
+            if needed:
+                pending += needed
+            else:
+                self.known[pending.pop()] = self.told(current)
+        return self.known[view]
+
+    cdef tuple told(self, AxisView view):
         cdef Item item
+        cdef Chain chain
         cdef Factor mask
         cdef Piece piece
         cdef list told = [], own
         cdef dict ranks = {}
         cdef bint is_confined = False, is_split = False
-        found = self.known.get(view)
-        if found is not None:
-            return found
-        # Most are of one item, not in a chain.
-        lone = len(view.items) == 1 and isinstance(view.items[0], Item)
-        for item, confined in [(view.items[0], ())] if lone else leaves(view):
+        for one in view.items:
+            if isinstance(one, Chain):
+                chain = one
+                is_confined = True
+                own = [ranks.setdefault(chain.axis, len(ranks)), chain.size]
+                for begin, length, part in chain.parts:
+                    number, axes, _, splits = self.known[part]
+                    is_split = is_split or splits
+                    own += (begin, length, number)
+                    own += [ranks.setdefault(axis, len(ranks)) for axis in axes]
+                told.append(tuple(own))
+                continue
+            item = one
             own = [item.slot, item.is_global]
             for piece in item.pieces:
                 is_split = is_split or piece.inner > 1
                 own.append(piece.told(ranks.setdefault(piece.axis, len(ranks))))
-            for axis, begin, end, size in confined:
-                is_confined = True
-                own.append((begin, end, size, ranks.setdefault(axis, len(ranks)), "part"))
             for mask in item.masks:
                 is_confined = True
                 own.append(mask.slot)
                 for piece in mask.pieces:
                     own.append(piece.told(ranks.setdefault(piece.axis, len(ranks))))
-            told.append(tuple(own))
+            told.append((tuple(own),))
         axes = tuple(ranks)
         if len(axes) > 1:
             # What is told in the order of the axes is not the same in another one.
             told.append(ascending(axes))
         key = tuple(told)
         number = self.numbers.setdefault(key, len(self.numbers))
-        found = self.known[view] = number, axes, is_confined, is_split
-        return found
+        return number, axes, is_confined, is_split
 
 
 def ascending(axes):
