@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from rfgraph._figures import ClosedForm
 from rfgraph._lowering import AxisView, Lowering, ascending
 from rfgraph.bounds import Bounds
 from rfgraph.closed_form import (
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import onnx
 
+    from rfgraph._figures import ClosedForm
     from rfgraph.explain import Explainer, Explanation
     from rfgraph.paths import Paths
     from rfgraph.support import Region, Support
@@ -1590,6 +1590,8 @@ class Analysis:
 
     @cached_property
     def _closed_form(self) -> ClosedForm:
+        from rfgraph._figures import ClosedForm
+
         with _uncollected():
             return ClosedForm(self._flow, self._bounds.walk)
 
