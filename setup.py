@@ -18,7 +18,17 @@ CHECKED = os.environ.get("RFGRAPH_BOUNDS_CHECK") == "1"
 LIMITED = sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 # What handles Python's objects gains nothing from more than this, and compiles in half the time.
-LEVELS = {"_backward": "-O1", "_core": "-O2", "_lowering": "-O1", "_waves": "-O1", "_wire": "-O1"}
+LEVELS = {
+    "_backward": "-O1",
+    "_core": "-O2",
+    "_figures": "-O1",
+    "_lowering": "-O1",
+    "_unclipped": "-O1",
+    "_waves": "-O1",
+    "_wire": "-O1",
+}
+# What modules tell each other.
+SHARED = sorted(Path("rfgraph").glob("*.pxd"))
 CHOSEN = "CFLAGS" in os.environ or sys.platform == "win32"
 
 extensions = [
@@ -50,7 +60,7 @@ class BuildExt(build_ext):
             super().build_extension(ext)
             return
         made = Path(self.get_ext_filename(ext.name))
-        sources = (Path(ext.sources[0]).with_suffix(".pyx"), Path("setup.py"))
+        sources = (Path(ext.sources[0]).with_suffix(".pyx"), *SHARED, Path("setup.py"))
         if not made.exists() or made.stat().st_mtime < max(s.stat().st_mtime for s in sources):
             super().build_extension(ext)
             return

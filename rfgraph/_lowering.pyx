@@ -35,7 +35,6 @@ from rfgraph.reads import (
     followed,
     is_same,
     is_shift,
-    point,
     same,
 )
 
@@ -76,12 +75,6 @@ cdef class Piece:
         an element is.
     """
 
-    cdef readonly int64_t axis
-    cdef readonly int64_t inner
-    cdef readonly int64_t size
-    cdef readonly int64_t shift
-    cdef readonly bint grows
-
     def __init__(
         self, int64_t axis, int64_t inner, int64_t size, int64_t shift=0, bint grows=False
     ):
@@ -100,12 +93,13 @@ cdef class Piece:
         """Whether it is the coordinate itself, along an axis of length `extent`."""
         return self.inner == 1 and self.size == extent and self.shift == 0
 
+    cdef tuple told(self, int axis):
+        """All that it is, along an axis of another number."""
+        return axis, self.inner, self.size, self.shift, self.grows
+
 
 cdef class Factor:
     """A slot and its pieces."""
-
-    cdef readonly int64_t slot
-    cdef readonly tuple pieces
 
 
 cdef class Item(Factor):
@@ -122,9 +116,6 @@ cdef class Item(Factor):
     is_global : bool
         Whether a statistic has left it no place along the axis of the input.
     """
-
-    cdef readonly tuple masks
-    cdef readonly bint is_global
 
 
 cdef Factor new_factor(int64_t slot, tuple pieces):
@@ -153,10 +144,6 @@ cdef class Chain:
         nothing.
     """
 
-    cdef readonly int64_t axis
-    cdef readonly int64_t size
-    cdef readonly tuple parts
-
 
 cdef Chain new_chain(int64_t axis, int64_t size, tuple parts):
     cdef Chain made = Chain.__new__(Chain)
@@ -169,12 +156,6 @@ cdef class AxisView:
 
     Views of equal items are one object.
     """
-
-    cdef readonly tuple items
-    # The axes of the value along which it varies, one bit each.
-    cdef int64_t axes
-    # Those along which an item does, in a chain or not, rather than a chain alone.
-    cdef int64_t direct
 
 
 cdef AxisView new_view(tuple items):
@@ -201,10 +182,9 @@ cdef AxisView new_view(tuple items):
 # ---------------------------------------------------------------- how a value is read
 
 
-cpdef enum:
-    SAME = 0
-    FOLD = 1
-    WINDOW = 2
+# Stands where the keys of steps have their kind.
+cdef enum:
+    REPEAT = 3
 
 
 cdef class Step:
@@ -222,6 +202,10 @@ cdef class Step:
         The number of the progressions in the program.
     place : int
         A slot that has nothing where nothing is read; -1 if something is read everywhere.
+    part : int
+        The same where axes have no ends: nothing is read outside the part of a concatenation.
+    repeated : int
+        The output's axis along which the only coordinate is repeated; else -1.
     shift : int or None
         Where one coordinate is read, so far from the output's own.
     is_part : bool
@@ -232,25 +216,9 @@ cdef class Step:
         Whether these are summed up, compared or mixed.
     """
 
-    cdef readonly int kind
-    cdef readonly int64_t size
-    cdef readonly tuple outs
-    cdef int64_t word
-    cdef int64_t place
-    cdef readonly object shift
-    cdef bint is_part
-    cdef bint joins
-    cdef readonly bint is_statistic
-    # What is read, and of which shape the output is.
-    cdef readonly object read
-    cdef tuple extent
-    # The output's coordinates, as pieces that grow and that don't.
-    cdef tuple growing
-    cdef tuple steady
-
     def __init__(self, int kind, int64_t size, tuple outs=(), bint is_statistic=False):
         self.kind, self.size, self.outs, self.is_statistic = kind, size, outs, is_statistic
-        self.word = self.place = -1
+        self.word = self.place = self.part = self.repeated = -1
         self.joins = kind == FOLD
 
 
@@ -269,21 +237,16 @@ cdef class Plan:
         Lengths of the axes, those of the output counted from -1 down.
     shared : set of int
         Axes of the output that several axes follow.
-    part : int
+    placed : int
         The axis that is placed in a longer one, if nothing else happens; else -1.
+    concatenated : int
+        The same where axes have no ends: padding places nothing.
+    places, parts : int
+        The axes along which something may read nothing, one bit each; the same where axes have no
+        ends.
     is_identity : bool
         Whether nothing happens at all.
     """
-
-    cdef readonly dict steps
-    cdef list changes
-    cdef dict outs
-    cdef dict sizes
-    cdef set shared
-    cdef int part
-    cdef bint is_identity
-    # The axes along which something may read nothing, one bit each.
-    cdef readonly int64_t places
 
     def __init__(self, dict steps):
         cdef Step step
@@ -294,11 +257,13 @@ cdef class Plan:
         self.sizes = {}
         self.shared = set()
         self.is_identity = True
-        self.part = -1
+        self.placed = self.concatenated = -1
         for axis, step in steps.items():
             self.sizes[axis] = step.size
             if step.place >= 0:
                 self.places |= (<int64_t> 1) << <int64_t> axis
+            if step.part >= 0:
+                self.parts |= (<int64_t> 1) << <int64_t> axis
             for out, size in step.outs:
                 self.sizes[~out] = size
                 if out in seen:
@@ -313,8 +278,11 @@ cdef class Plan:
                 self.is_identity = False
         if len(self.changes) == 1:
             axis, step = self.changes[0]
-            if step.is_part and step.place >= 0 and step.outs[0][0] not in self.shared:
-                self.part = axis
+            if step.is_part and step.outs[0][0] not in self.shared:
+                if step.place >= 0:
+                    self.placed = axis
+                if step.part >= 0:
+                    self.concatenated = axis
 
 
 cdef class Template:
@@ -334,20 +302,9 @@ cdef class Template:
         Whether nothing is seen of it.
     """
 
-    cdef tuple ops
-    cdef tuple pieces
-    cdef tuple masks
-    cdef bint is_global
-    cdef bint is_nothing
-
 
 cdef class Move:
     """A reshape, a permutation, a reshape."""
-
-    cdef readonly tuple source
-    cdef readonly tuple view
-    cdef readonly tuple permutation
-    cdef readonly tuple extent
 
     def __init__(self, tuple source, tuple view, tuple permutation, tuple extent):
         self.source, self.view = source, view
@@ -360,34 +317,29 @@ cdef class Move:
 cdef class Lowering:
     """Makes instructions of reads.
 
+    Parameters
+    ----------
+    like : Lowering, optional
+        One that knows how values are read; this one knows no ends of axes.
+
     Attributes
     ----------
     program : Program
         What is made.
     """
 
-    cdef readonly object program
-    cdef dict pieces
-    cdef dict factors
-    cdef dict views
-    cdef dict plans
-    cdef dict words
-    cdef dict steps
-    cdef dict hows
-    cdef dict templates
-    # What was made of a view of one axis, by how it is read; of plans, by the axes that matter; and
-    # of views of all axes, by how they are read, and by the union of several. None of it is kept by
-    # what it is made of: nothing goes in circles, and all is freed at once.
-    cdef dict read
-    cdef dict limited
-    cdef dict seen
-    cdef dict unions
-
-    def __init__(self):
+    def __init__(self, Lowering like=None):
+        self.clips = like is None
         self.read, self.limited, self.seen, self.unions = {}, {}, {}, {}
-        self.program = Program()
-        self.pieces, self.factors, self.views, self.plans = {}, {}, {}, {}
-        self.words, self.steps, self.hows, self.templates = {}, {}, {}, {}
+        self.views, self.templates = {}, {}
+        if like is None:
+            self.program = Program()
+            self.pieces, self.factors, self.plans = {}, {}, {}
+            self.words, self.steps, self.hows = {}, {}, {}
+        else:
+            self.program = like.program
+            self.pieces, self.factors, self.plans = like.pieces, like.factors, like.plans
+            self.words, self.steps, self.hows = like.words, like.steps, like.hows
 
     # ------------------------------------------------ what the walk asks for
 
@@ -591,7 +543,7 @@ cdef class Lowering:
         plan = self.plan(steps)
         return None if plan.is_identity else plan
 
-    cpdef Plan broadcast(self, tuple source, tuple extent):
+    cdef Plan broadcast(self, tuple source, tuple extent):
         """The plan of elements at the same position; of an axis that is repeated, the only one."""
         cdef int64_t lead = len(extent) - len(source)
         steps = {}
@@ -599,8 +551,17 @@ cdef class Lowering:
             if size == extent[axis + lead]:
                 steps[axis] = self.staying(axis + lead, size)
             else:
-                steps[axis] = self.step(point(0), size, extent)
+                steps[axis] = self.repeating(axis + lead, size)
         return self.plan(steps)
+
+    cdef Step repeating(self, int64_t out, int64_t size):
+        """An axis of one coordinate, which is repeated along the output's axis `out`."""
+        cdef Step made
+        key = REPEAT, out, size
+        if key not in self.steps:
+            made = self.steps[key] = Step(FOLD, size)
+            made.repeated = out
+        return self.steps[key]
 
     cdef Step folding(self, int64_t size, bint is_statistic):
         key = FOLD, size, is_statistic
@@ -632,7 +593,7 @@ cdef class Lowering:
             return self.steps[key]
         made = self.steps[key] = Step(WINDOW, size, tuple(zip(axes, sizes)), statistic)
         made.word, made.read, made.extent = word, read, extent
-        place = self.place(read, word, size, sizes)
+        place = self.program.window(self.zeros(size), word)
         if not self.program.everywhere(place):
             made.place = place
         if isinstance(read, Along) and is_shift(read):
@@ -642,6 +603,13 @@ cdef class Lowering:
                 and size - shift <= sizes[0]
                 and read.part in (None, (-shift, size - shift))
             )
+        if isinstance(read, Along) and read.part is not None:
+            made.part = made.place
+            if not made.is_part:
+                inside = self.word(Along(0, part=read.part), sizes[0], sizes)
+                made.part = self.program.window(self.zeros(sizes[0]), inside)
+            if made.part >= 0 and self.program.everywhere(made.part):
+                made.part = -1
         if isinstance(read, Along):
             made.joins = max(read.counts) > 1
         else:
@@ -650,9 +618,9 @@ cdef class Lowering:
         made.steady = tuple([self.whole(~axis, n, False) for axis, n in made.outs])
         return made
 
-    cpdef int64_t place(self, read, int64_t word, int64_t size, tuple sizes) except -1:
-        """A slot that has nothing where nothing is read along an axis."""
-        return self.program.window(self.zeros(size), word)
+    cdef int64_t gaps(self, Step step) noexcept:
+        """A slot that has nothing where a step reads nothing; -1 if there is no such place."""
+        return step.place if self.clips else step.part
 
     cdef object relevant(self, AxisView view, how):
         """`how`, as far as it matters to a view."""
@@ -666,7 +634,7 @@ cdef class Lowering:
         if found is None:
             steps = {}
             for axis, step in plan.steps.items():
-                if step.place >= 0 or view.axes >> <int64_t> axis & 1:
+                if self.gaps(step) >= 0 or view.axes >> <int64_t> axis & 1:
                     steps[axis] = step
             found = self.limited[key] = self.plan(steps)
         return found
@@ -734,12 +702,14 @@ cdef class Lowering:
     cdef AxisView made(self, AxisView view, how):
         cdef Plan plan
         cdef Item item
+        cdef int placed
         if isinstance(how, Plan):
             plan = how
             if plan.is_identity:
                 return view
-            if plan.part >= 0 and not view.direct >> plan.part & 1:
-                return self.placed(view, plan)
+            placed = plan.placed if self.clips else plan.concatenated
+            if placed >= 0 and not view.direct >> placed & 1:
+                return self.placed(view, plan, placed)
         if len(view.items) == 1 and isinstance(view.items[0], Item):
             item = self.item(view.items[0], how)
             if item is None:
@@ -773,12 +743,12 @@ cdef class Lowering:
                 return True
         return False
 
-    cdef AxisView placed(self, AxisView view, Plan plan):
+    cdef AxisView placed(self, AxisView view, Plan plan, int axis):
         """What is placed along an axis along which it does not vary: a part of a chain."""
-        cdef Step step = plan.steps[plan.part]
+        cdef Step step = plan.steps[axis]
         out, size = step.outs[0]
         # Its own chains stay such along this axis.
-        inside = self.plan({**plan.steps, plan.part: self.staying(out, step.size)})
+        inside = self.plan({**plan.steps, axis: self.staying(out, step.size)})
         seen = self.reading(view, inside)
         return self.view((new_chain(out, size, ((-step.shift, step.size, seen),)),))
 
@@ -960,7 +930,7 @@ cdef class Lowering:
         cdef Template made = None
         cdef Factor mask
         cdef list masks = []
-        if not item.masks or isinstance(how, Move) or not needs_coupling(item, how):
+        if not item.masks or isinstance(how, Move) or not needs_coupling(item, how, self.clips):
             made = self.template(item.pieces, how, False)
         if made is None:
             return self.planned(item, how)
@@ -1003,7 +973,7 @@ cdef class Lowering:
         cdef list masks = []
         made.is_global = loses_place(pieces, plan)
         for axis, step in plan.changes:
-            is_told = step.kind == FOLD or step.place < 0
+            is_told = step.kind == FOLD or self.gaps(step) < 0
             if runs_along(pieces, axis):
                 if step.kind == WINDOW and (is_mask or not self.keeps_slot(pieces, axis, step)):
                     is_told = True
@@ -1011,7 +981,7 @@ cdef class Lowering:
                 else:
                     pieces = self.along(pieces, axis, step, plan, ops)
             if not is_told:
-                masks.append(self.factor(step.place, self.landed(step.steady, {})))
+                masks.append(self.factor(self.gaps(step), self.landed(step.steady, {})))
         made.pieces = self.landed(pieces, plan.outs)
         made.is_global = made.is_global and not any_grows(made.pieces)
         kept = self.holding(masks)
@@ -1030,7 +1000,7 @@ cdef class Lowering:
         cdef bint is_told, is_global = loses_place(item.pieces, plan)
         for axis, step in plan.changes:
             own = [k for k, f in enumerate(factors) if runs_along((<Factor> f).pieces, axis)]
-            is_told = step.kind == FOLD or step.place < 0
+            is_told = step.kind == FOLD or self.gaps(step) < 0
             if len(own) > 1 and step.joins:
                 factors[own[0]] = self.coupled([factors[k] for k in own], plan.sizes)
                 for k in reversed(own[1:]):
@@ -1047,7 +1017,7 @@ cdef class Lowering:
                     pieces = self.along(factor.pieces, axis, step, plan, ops)
                 factors[k] = new_factor(self.applied(factor.slot, ops), pieces)
             if not is_told:
-                factors.append(new_factor(step.place, step.steady))
+                factors.append(new_factor(self.gaps(step), step.steady))
         masks = self.holding(
             [
                 self.factor((<Factor> f).slot, self.landed((<Factor> f).pieces, plan.outs))
@@ -1217,6 +1187,12 @@ cdef class Lowering:
         }
         if bare == list(places):
             return 0
+        size = prod([p.size for p in bare])
+        key = tuple(bare), tuple(places)
+        word = self.words.get(key)
+        if word is not None:
+            ops.append((word, size, 1, 1))
+            return 0
         by_axis = {p.axis: k for k, p in enumerate(wanted)}
         # Each of the wanted ones as if it were an axis.
         own = []
@@ -1228,15 +1204,13 @@ cdef class Lowering:
                 own.append(Piece(k, 1, p.size))
         sizes = [p.size for p in wanted]
         number = dict(enumerate(np.ogrid[tuple([slice(n) for n in sizes])]))
-        self.gather(pieces, np.broadcast_to(digits_at(own, number), sizes), ops)
+        self.words[key] = self.gather(np.broadcast_to(digits_at(own, number), sizes), size)
+        ops.append((self.words[key], size, 1, 1))
         return 0
 
-    cdef int gather(self, tuple pieces, index, list ops) except -1:
-        """Read one coordinate of a slot for each place."""
-        size = prod([p.size for p in pieces])
-        word = self.table(index, np.ones(index.size, dtype=np.int64), 1, size)
-        ops.append((word, size, 1, 1))
-        return 0
+    cdef int64_t gather(self, index, int64_t size) except -1:
+        """The number of a progression of one coordinate, of so many, for each place."""
+        return self.table(index, np.ones(index.size, dtype=np.int64), 1, size)
 
     cdef Factor coupled(self, factors, dict sizes):
         """Factors as one, that has nothing where one of them has nothing."""
@@ -1296,15 +1270,15 @@ cdef class Lowering:
                     if any([(d.inner, d.size) != (p.inner, p.size) or d.shift for d in digits]):
                         p = self.whole(axis, target[axis])
                     wanted.append(self.piece(axis, p.inner, p.size, 0, grows))
-                self.gather(pieces, self.placed_at(pieces, wanted, source, target), ops)
+                word = self.placed_at(pieces, tuple(wanted), source, target)
+                ops.append((word, prod([p.size for p in pieces]), 1, 1))
                 return tuple(wanted)
         made = []
         for k in range(len(pieces) - 1, -1, -1):
             digits, is_it = cuts[k]
             if not is_it:
                 p = pieces[k]
-                index = self.placed_at((p,), digits, source, target)
-                word = self.table(index, np.ones(index.size, dtype=np.int64), 1, p.size)
+                word = self.placed_at((p,), tuple(digits), source, target)
                 above = prod([(<Piece> other).size for other in pieces[:k]])
                 ops.append((word, p.size, above, prod([other.size for other in made])))
             made[:0] = digits
@@ -1312,9 +1286,12 @@ cdef class Lowering:
             [self.piece(p.axis, p.inner, p.size, p.shift, p.grows) for p in put_together(made)]
         )
 
-    cdef object placed_at(self, tuple pieces, wanted, tuple source, tuple target):
-        """The coordinate of a slot along its pieces, which run along a value of shape `source`, for
-        all that digits of the value reshaped to `target` can be: these decide it.
+    cdef int64_t placed_at(
+        self, tuple pieces, tuple wanted, tuple source, tuple target
+    ) except -1:
+        """The number of the progression of a slot's coordinates along its pieces, which run along a
+        value of shape `source`, for all that digits of the value reshaped to `target` can be: these
+        decide it.
         """
         cdef Piece p
         sizes = [p.size for p in wanted]
@@ -1324,7 +1301,8 @@ cdef class Lowering:
         coordinates = {}
         for axis in range(len(source) - 1, -1, -1):
             coordinates[axis], flat = flat % source[axis], flat // source[axis]
-        return np.broadcast_to(digits_at(pieces, coordinates), sizes)
+        index = np.broadcast_to(digits_at(pieces, coordinates), sizes)
+        return self.gather(index, prod([p.size for p in pieces]))
 
 
 # ---------------------------------------------------------------- the walk
@@ -1371,6 +1349,8 @@ cdef class Walk:
         Makes instructions of their reads.
     axes : mapping of str to sequence of int, optional
         The inputs and the axes of them that are followed; all if left out.
+    like : Walk, optional
+        One through the same steps, whose lowering this one is like: it knows how values are read.
 
     Attributes
     ----------
@@ -1379,17 +1359,17 @@ cdef class Walk:
     """
 
     cdef object flow
-    cdef Lowering lowering
+    cdef readonly Lowering lowering
     cdef readonly dict views
     cdef object shape_of
     cdef object axes
     cdef dict recipes
 
-    def __init__(self, flow, Lowering lowering not None, axes=None):
+    def __init__(self, flow, Lowering lowering not None, axes=None, Walk like=None):
         self.flow, self.lowering, self.axes = flow, lowering, axes
         # What the data decide no size of has its shapes at hand.
         self.shape_of = flow.shape if flow.shapes.unsized else flow.shapes.shape
-        self.recipes = {}
+        self.recipes = {} if like is None else like.recipes
         self.views = {}
         for name, shape in flow.inputs.items():
             shape = shape or ()
@@ -1638,12 +1618,12 @@ cdef bint is_plain(tuple pieces, int64_t axis, int64_t size):
     return True
 
 
-cdef bint needs_coupling(Item item, Plan plan):
+cdef bint needs_coupling(Item item, Plan plan, bint clips):
     """Whether an item can't be read factor by factor."""
     cdef Factor factor
     cdef Step step
     cdef int own
-    if plan.places:
+    if plan.places if clips else plan.parts:
         return True
     for axis, step in plan.changes:
         if step.joins:
@@ -1837,3 +1817,95 @@ def leaves(AxisView view not None, bint local=False):
             for begin, size, inner in item.parts:
                 begin += offset
                 pending.append((inner, [*others, (item.axis, begin, begin + size, total)]))
+
+
+cdef class Likeness:
+    """Tells views of one axis of an input that differ only in which axes of the value they run
+    along: the rows of a picture are seen as its columns are.
+    """
+
+    cdef dict known
+    cdef dict numbers
+
+    def __init__(self):
+        self.known, self.numbers = {}, {}
+
+    cpdef tuple of(self, AxisView view):
+        """What a view is like.
+
+        Returns
+        -------
+        number : int
+            The same for all that are alike.
+        axes : tuple of int
+            The axes of the value that it knows, in the order in which it names them.
+        is_confined : bool
+            Whether something holds at some of the value's coordinates only.
+        is_split : bool
+            Whether something runs along an upper digit of an axis.
+        """
+        cdef AxisView current
+        found = self.known.get(view)
+        if found is not None:
+            return found
+        # From the inside out: there may be thousands of concatenations in each other.
+        pending = [view]
+        while pending:
+            current = pending[-1]
+            needed = []
+            for item in current.items:
+                if isinstance(item, Chain):
+                    needed += [part for _, _, part in item.parts if part not in self.known]
+            if needed:
+                pending += needed
+            else:
+                self.known[pending.pop()] = self.told(current)
+        return self.known[view]
+
+    cdef tuple told(self, AxisView view):
+        cdef Item item
+        cdef Chain chain
+        cdef Factor mask
+        cdef Piece piece
+        cdef list told = [], own
+        cdef dict ranks = {}
+        cdef bint is_confined = False, is_split = False
+        for one in view.items:
+            if isinstance(one, Chain):
+                chain = one
+                is_confined = True
+                own = [ranks.setdefault(chain.axis, len(ranks)), chain.size]
+                for begin, length, part in chain.parts:
+                    number, axes, _, splits = self.known[part]
+                    is_split = is_split or splits
+                    own += (begin, length, number)
+                    own += [ranks.setdefault(axis, len(ranks)) for axis in axes]
+                told.append(tuple(own))
+                continue
+            item = one
+            own = [item.slot, item.is_global]
+            for piece in item.pieces:
+                is_split = is_split or piece.inner > 1
+                own.append(piece.told(ranks.setdefault(piece.axis, len(ranks))))
+            for mask in item.masks:
+                is_confined = True
+                own.append(mask.slot)
+                for piece in mask.pieces:
+                    own.append(piece.told(ranks.setdefault(piece.axis, len(ranks))))
+            told.append((tuple(own),))
+        axes = tuple(ranks)
+        if len(axes) > 1:
+            # What is told in the order of the axes is not the same in another one.
+            told.append(ascending(axes))
+        key = tuple(told)
+        number = self.numbers.setdefault(key, len(self.numbers))
+        return number, axes, is_confined, is_split
+
+
+def ascending(axes):
+    """The places of axes in ascending order.
+
+    >>> ascending((3, 1))
+    (1, 0)
+    """
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))

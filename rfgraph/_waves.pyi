@@ -1,5 +1,8 @@
-from collections.abc import Collection, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
 
 from rfgraph._lowering import Piece
 
@@ -8,7 +11,18 @@ ENDLESS: int
 IRREGULAR: int
 MAX_PERIOD: int
 
-_Digit = TypeVar("_Digit", bound=Piece)
+class Digit(Piece):
+    last: bool
+    bare: tuple[int, int, int, bool]
+    def __init__(
+        self,
+        axis: int,
+        inner: int,
+        size: int,
+        shift: int = 0,
+        grows: bool = False,
+        last: bool = True,
+    ) -> None: ...
 
 class Wave:
     periods: tuple[int, ...]
@@ -33,48 +47,56 @@ class Waves:
         self,
         number: int,
         k: int,
-        digits: tuple[_Digit, ...],
+        digits: tuple[Digit, ...],
         starts: Sequence[int],
         counts: Sequence[int],
         step: int,
         advance: int,
-    ) -> tuple[int, tuple[_Digit, ...]]: ...
+    ) -> tuple[int, tuple[Digit, ...]]: ...
     def values_of(
         self,
         number: int,
         k: int,
-        digits: tuple[_Digit, ...],
+        digits: tuple[Digit, ...],
         starts: Sequence[int],
         counts: Sequence[int],
         step: int,
         sizes: Sequence[int],
-    ) -> tuple[int, tuple[_Digit, ...]]: ...
+    ) -> tuple[int, tuple[Digit, ...]]: ...
     def joined_over(
-        self, number: int, k: int, digits: tuple[_Digit, ...], values: Collection[int]
-    ) -> tuple[int, tuple[_Digit, ...]]: ...
+        self, number: int, k: int, digits: tuple[Digit, ...], values: Collection[int]
+    ) -> tuple[int, tuple[Digit, ...]]: ...
     def opened(
-        self, number: int, side: int, digits: tuple[_Digit, ...]
-    ) -> tuple[int, tuple[_Digit, ...]]: ...
+        self, number: int, side: int, digits: tuple[Digit, ...]
+    ) -> tuple[int, tuple[Digit, ...]]: ...
     def cut(self, number: int, k: int, size: int) -> int: ...
     def without_digit(self, number: int, k: int) -> int: ...
     def diagonal(
         self,
         number: int,
         places: Sequence[int],
-        values: Sequence[Sequence[int]],
+        values: Sequence[np.ndarray],
         advance: int,
-        digits: tuple[_Digit, ...],
-    ) -> tuple[int, tuple[_Digit, ...]]: ...
+        digits: tuple[Digit, ...],
+    ) -> tuple[int, tuple[Digit, ...]]: ...
     def shortest(
-        self, number: int, own: tuple[_Digit, ...], digits: tuple[_Digit, ...]
-    ) -> tuple[int, tuple[_Digit, ...]]: ...
+        self, number: int, own: tuple[Digit, ...], digits: tuple[Digit, ...]
+    ) -> tuple[int, tuple[Digit, ...]]: ...
     def loose(self, number: int) -> int: ...
     def least(
         self,
         first: int,
         second: int,
-        own: tuple[_Digit, ...],
-        other: tuple[_Digit, ...],
-        digits: tuple[_Digit, ...],
-    ) -> tuple[int, tuple[_Digit, ...]] | None: ...
+        own: tuple[Digit, ...],
+        other: tuple[Digit, ...],
+        digits: tuple[Digit, ...],
+    ) -> tuple[int, tuple[Digit, ...]] | None: ...
+    def is_list(self, number: int, digits: tuple[Digit, ...]) -> bool: ...
+    def slope(self, number: int, digits: tuple[Digit, ...]) -> Fraction: ...
+    def figures(
+        self, number: int, digits: tuple[Digit, ...], first: Mapping[int, int]
+    ) -> tuple[Any, ...] | None: ...
     def at(self, number: int, values: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]: ...
+
+def extremes(size: int, period: int) -> Sequence[int]: ...
+def ratio(numerator: Any, denominator: Any) -> Any: ...

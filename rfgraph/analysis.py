@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from rfgraph._lowering import Lowering
+from rfgraph._lowering import AxisView, Lowering, ascending
 from rfgraph.bounds import Bounds
 from rfgraph.closed_form import (
     AxisField,
-    ClosedForm,
     Field,
     Meeting,
     Number,
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import onnx
 
+    from rfgraph._figures import ClosedForm
     from rfgraph.explain import Explainer, Explanation
     from rfgraph.paths import Paths
     from rfgraph.support import Region, Support
@@ -565,6 +565,10 @@ def _guessed(
 # ---------------------------------------------------------------- answers
 
 
+# The views of a value that sees nothing.
+_NOTHING: dict[str, tuple[AxisView, ...]] = {}
+
+
 class Analysis:
     """Receptive fields of every value of a model; made by `analyze`.
 
@@ -586,6 +590,7 @@ class Analysis:
         self._flow = flow
         self._bounds = bounds
         self._fields: dict[object, Field] = {}
+        self._seen: dict[object, AxisField] = {}
         self._answers: dict[tuple[str, str, bool], Field] = {}
         self._reads_of: dict[str, list[Read]] | None = None
         self._last: tuple[object, dict[str, Region]] | None = None
@@ -1269,11 +1274,50 @@ class Analysis:
             No such tensor, input, axis or coordinate.
         """
         name = self._input(input)
-        if not at and (tensor, name, local) in self._answers:
-            return self._answers[tensor, name, local]
+        asked = tensor, name, local
+        if not at and asked in self._answers:
+            return self._answers[asked]
         shape = self._sized(tensor) or ()
+        held = self._coordinates(tensor, shape, at) if at else {}
+        # Values that pass on what they see share their views, and so the answer.
+        view = self._closed_form.view(tensor, name)
+        bounds = self._bounds.views.get(tensor, _NOTHING).get(name)
+        given = self._flow.inputs[name] or ()
+        key = view, bounds, given, shape, local, tuple(held.items())
+        answer = self._fields.get(key)
+        if answer is None:
+            answer = self._fields[key] = Field(self._sides(tensor, name, view, local, held))
+        if not at:
+            self._answers[asked] = answer
+        return answer
+
+    def _sides(
+        self,
+        tensor: str,
+        name: str,
+        view: tuple[AxisView, ...] | None,
+        local: bool,
+        held: dict[int, int],
+    ) -> tuple[AxisField, ...]:
+        """The closed form along every axis of an input."""
+        rank = len(self._flow.inputs[name] or ())
+        if view is None:
+            return (AxisField.nothing(),) * rank
+        extent = self._flow.shape(tensor) or ()
+        found = self._closed_form.sides(view, rank, extent, local=local, at=held)
+        return tuple(
+            [
+                self._measured(tensor, name, axis, local, held, side)
+                if side is None or side.branches
+                else side
+                for axis, side in enumerate(found)
+            ]
+        )
+
+    def _coordinates(self, tensor: str, shape: Shape, at: Mapping[int, int]) -> dict[int, int]:
+        """The coordinates of `at` of axes that have several, ascending by axis."""
         held = {}
-        for a, coordinate in (at or {}).items():
+        for a, coordinate in sorted(at.items()):
             if 0 <= a < len(shape) and is_unknown(shape[a]):
                 # One place stands for all there may be.
                 continue
@@ -1283,23 +1327,7 @@ class Analysis:
                     file=self.file,
                 )
             held[a] = coordinate % shape[a]
-        form = self._closed_form
-        # Values that pass on what they see share their views, and so the answer.
-        bounds = self._bounds.views.get(tensor, {}).get(name)
-        given = self._flow.inputs[name] or ()
-        key = form.view(tensor, name), bounds, given, shape, local, tuple(sorted(held.items()))
-        answer = self._fields.get(key)
-        if answer is None:
-            axes = []
-            for axis in range(len(given)):
-                found = form.axis_field(tensor, name, axis, local=local, at=held)
-                if found is None or found.branches:
-                    found = self._measured(tensor, name, axis, local, held, found)
-                axes.append(found)
-            answer = self._fields[key] = Field(tuple(axes))
-        if not at:
-            self._answers[tensor, name, local] = answer
-        return answer
+        return held
 
     def _measured(
         self,
@@ -1307,15 +1335,47 @@ class Analysis:
         name: str,
         axis: int,
         local: bool,
-        held: Mapping[int, int],
+        held: dict[int, int],
         known: AxisField | None,
     ) -> AxisField:
         """The field along an axis where there is no closed form, from the bounds."""
+        view = self._closed_form.view(tensor, name)
+        assert view is not None
+        extent = self._flow.shape(tensor) or ()
+        size = (self._flow.inputs[name] or ())[axis]
+        told, axes = self._closed_form.alike(view, axis, extent, held)
+        number, others, _, _ = self._closed_form.likeness.of(self._bounds.views[tensor][name][axis])
+        every = tuple(dict.fromkeys((*axes, *others)))
+        key = (
+            told,
+            number,
+            tuple([every.index(a) for a in others]),
+            ascending(every),
+            tuple([extent[a] for a in every]),
+            tuple([held.get(a) for a in every]),
+            size,
+            local,
+        )
+        found = self._seen.get(key)
+        if found is None:
+            found = self._seen[key] = self._seen_of(tensor, name, axis, local, held, known, view)
+        return found
+
+    def _seen_of(
+        self,
+        tensor: str,
+        name: str,
+        axis: int,
+        local: bool,
+        held: dict[int, int],
+        known: AxisField | None,
+        view: tuple[AxisView, ...],
+    ) -> AxisField:
         size = (self._flow.inputs[name] or ())[axis]
         near, far = self._bounds.parts(tensor, name, axis)
         layout = None
         if known is not None:
-            layout = self._closed_form.layout(tensor, name, axis, known.stride)
+            layout = self._closed_form.layout(view, axis, known.stride)
         at = self._bounds.kinds(tensor, name, axis, (layout[0],) if layout else ())
         at.update((a, np.array([coordinate])) for a, coordinate in held.items() if a in at)
         lo, hi = self._bounds.sampled(tensor, name, axis, at, local=local and near)
@@ -1530,7 +1590,10 @@ class Analysis:
 
     @cached_property
     def _closed_form(self) -> ClosedForm:
-        return ClosedForm(self._flow)
+        from rfgraph._figures import ClosedForm
+
+        with _uncollected():
+            return ClosedForm(self._flow, self._bounds.walk)
 
     def _shape_of(self, tensor: str) -> Shape:
         shape = self.extent(tensor)

@@ -37,6 +37,8 @@ class Bounds:
     ----------
     program : Program
         The program that the steps were lowered to.
+    walk : Walk
+        What went through the steps.
     views : dict of str to dict of str to tuple of AxisView
         By value, then by input: one for each axis of the input that is asked for.
 
@@ -54,12 +56,12 @@ class Bounds:
         axes: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         lowering = lowering or Lowering()
-        walk = Walk(flow, lowering, axes)
-        walk.run(progress)
+        self.walk = Walk(flow, lowering, axes)
+        self.walk.run(progress)
         self._flow = flow
         self._axes = axes
         self.program = lowering.program
-        self.views = walk.views
+        self.views = self.walk.views
         self._is_seen: dict[AxisView | tuple[AxisView, ...], bool] = {}
 
     def sees(self, tensor: str, input: str) -> bool:
@@ -175,27 +177,28 @@ class Bounds:
         nothing is seen. With `at` only at these coordinates, ascending, by axis of the value.
         """
         extent = self._flow.shape(tensor) or ()
-        best = np.full((2, *[1] * len(extent)), NOTHING, dtype=np.int64)
         view = self.views.get(tensor, {}).get(input)
-        if view is None:
-            return best
-        for item, confined in leaves(view[self._place(input, axis)], local):
-            array = self._written(item, extent, at)
-            if not confined:
-                best = np.minimum(best, array)
-                continue
-            dims = list(np.broadcast_shapes(best.shape, array.shape))
-            where = [slice(None)] * len(dims)
+        found: list[tuple[Item, list[tuple[int, int, int, int]]]] = []
+        if view is not None:
+            found = list(leaves(view[self._place(input, axis)], local))
+        if len(found) == 1 and not found[0][1]:
+            return self._written(found[0][0], extent, at)
+        axes: set[int] = set()
+        for item, confined in found:
+            axes.update([a for a, _, _, _ in confined])
+            for factor in (item, *item.masks):
+                axes.update([piece.axis for piece in factor.pieces])
+        at = at or {}
+        dims = [len(at[a]) if a in at else n if a in axes else 1 for a, n in enumerate(extent)]
+        best = np.full((2, *dims), NOTHING, dtype=np.int64)
+        for item, confined in found:
+            where = [slice(None)] * (len(extent) + 1)
             for a, begin, end, _ in confined:
-                dims[a + 1] = extent[a]
-                if at is not None and a in at:
-                    dims[a + 1] = len(at[a])
+                if a in at:
                     begin, end = np.searchsorted(at[a], (begin, end)).tolist()
                 where[a + 1] = slice(begin, end)
-            if best.shape != tuple(dims):
-                best = np.broadcast_to(best, dims).copy()
             part = best[tuple(where)]
-            np.minimum(part, array, out=part)
+            np.minimum(part, self._written(item, extent, at), out=part)
         return best
 
     def _place(self, input: str, axis: int) -> int:

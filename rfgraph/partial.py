@@ -428,8 +428,10 @@ class Knowledge:
         known = below = maybe = nowhere
         value: np.ndarray | None = None
         if len(given) == len(facts):
+            kinds = map(self._shapes.element_type, node.inputs)
+            values = [_widened(f.value, kind) for f, kind in zip(given, kinds, strict=True)]
             try:
-                value = np.asarray(evaluate(node.kind, [f.value for f in given])[0])
+                value = np.asarray(evaluate(node.kind, values)[0])
             except MemoryError:
                 raise
             except Exception:
@@ -519,7 +521,8 @@ def _weights(fact: Partial, axis: int) -> Learnt | None:
     found = rows(fact, axis)
     if found.constant is None and found.masked is None:
         return None
-    kind = fact.value.dtype if fact.value.dtype.kind == "f" else np.dtype(np.float32)
+    # What is known is 0, 1 or NaN: the narrowest type has them all.
+    kind = np.dtype(np.float16)
     nowhere = np.zeros((1,) * fact.known.ndim, dtype=bool)
     constant = nowhere if found.constant is None else found.constant
     masked = nowhere if found.masked is None else found.masked
@@ -802,6 +805,11 @@ def _joined(
         begin -= length
         whole[(slice(None),) * axis + (slice(begin, begin + length),)] = filled.pop()
     return _compressed(whole)
+
+
+def _widened(array: np.ndarray, kind: int) -> np.ndarray:
+    """Numbers that are kept in the narrowest type, in the type that they are of."""
+    return array.astype(dtype_of(kind)) if array.dtype == np.float16 and kind else array
 
 
 def _at_rank(array: np.ndarray, rank: int) -> np.ndarray:

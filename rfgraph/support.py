@@ -9,9 +9,10 @@ through it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -43,6 +44,9 @@ _PRODUCT_WORTH = 1 << 14
 
 # From this many coordinates on, a read is marked by its ends.
 _WIDE = 8
+
+# So many elements are marked at once.
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -503,37 +507,66 @@ def _product_of(
     # Runs are given by their ends, to be summed up along these axes.
     runs = [step == 1 and counts.max(initial=0) > _WIDE for _, counts, step in progressions]
     out = np.zeros(shape, dtype=bool)
-    edges = np.zeros(
-        [n + run for n, run in zip(shape, runs, strict=True)] if any(runs) else 0, np.int32
-    )
 
-    def descend(level: int, index: tuple[np.ndarray, ...], rows: np.ndarray, sign: int) -> None:
+    def descend(
+        level: int,
+        index: tuple[np.ndarray, ...],
+        rows: np.ndarray,
+        sign: int,
+        into: np.ndarray,
+        begin: int = 0,
+    ) -> None:
         if level == len(members):
             if any(runs):
-                np.add.at(edges, index, sign)
+                np.add.at(into, index, sign)
             else:
-                out[index] = True
+                into[index] = True
             return
         starts, counts, step = progressions[level]
-        starts, counts = starts[rows], counts[rows]
+        starts, counts = starts[rows] - begin, counts[rows]
         if runs[level]:
             some = counts > 0
             kept = tuple(i[some] for i in index)
-            descend(level + 1, (*kept, starts[some]), rows[some], sign)
-            descend(level + 1, (*kept, (starts + counts)[some]), rows[some], -sign)
+            descend(level + 1, (*kept, starts[some]), rows[some], sign, into)
+            descend(level + 1, (*kept, (starts + counts)[some]), rows[some], -sign, into)
             return
         for k in range(int(counts.max(initial=0))):
             some = counts > k
             at = starts[some] + k * step
-            descend(level + 1, (*(i[some] for i in index), at), rows[some], sign)
+            descend(level + 1, (*(i[some] for i in index), at), rows[some], sign, into)
 
-    descend(0, (), np.arange(rows), 1)
     if not any(runs):
+        descend(0, (), np.arange(rows), 1, out)
         return out
-    for k, run in enumerate(runs):
-        if run:
-            np.cumsum(edges, axis=k, out=edges)
-    return np.asarray(edges[tuple(slice(n) for n in shape)] > 0)
+    for begin, end, here in _blocks(progressions[0], shape):
+        own = (end - begin, *shape[1:])
+        edges = np.zeros([n + run for n, run in zip(own, runs, strict=True)], np.int32)
+        descend(0, (), here, 1, edges, begin)
+        for k, run in enumerate(runs):
+            if run:
+                np.cumsum(edges, axis=k, out=edges)
+        np.greater(edges[tuple(slice(n) for n in own)], 0, out=out[begin:end])
+    return out
+
+
+def _blocks(
+    progression: tuple[np.ndarray, np.ndarray, int], shape: Shape
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """The coordinates of an axis, first and past the last, in blocks that are small if each row has
+    one coordinate, and the rows of each; blocks of which nothing is read are left out.
+    """
+    starts, counts, _ = progression
+    if counts.max(initial=0) > 1:
+        yield 0, shape[0], np.arange(len(starts))
+        return
+    rows = np.flatnonzero(counts)
+    rows = rows[np.argsort(starts[rows], kind="stable")]
+    many = max(1, _BLOCK // prod(shape[1:]))
+    begins = np.arange(0, shape[0], many)
+    cuts = [*np.searchsorted(starts[rows], begins).tolist(), len(rows)]
+    for begin, (first, past) in zip(begins.tolist(), pairwise(cuts), strict=True):
+        if first < past:
+            yield begin, min(begin + many, shape[0]), rows[first:past]
 
 
 # ---------------------------------------------------------------- masks and products

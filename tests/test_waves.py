@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from rfgraph import _waves
 from rfgraph._waves import ENDLESS, IRREGULAR, NOTHING, Waves
 
 
-class Digit(NamedTuple):
-    """What a wave is told of its digits."""
-
-    axis: int
-    size: int = 1 << 20
-    inner: int = 1
-    grows: bool = True
+@lru_cache
+def whole(axis: int, size: int = 1 << 20, *, grows: bool = True) -> _waves.Digit:
+    """The whole of an axis: equal ones are one."""
+    return _waves.Digit(axis, 1, size, 0, grows)
 
 
 class Plain(NamedTuple):
@@ -54,7 +53,9 @@ def random_wave(rng: random.Random, waves: Waves, digits: int) -> tuple[int, Pla
     return waves.listed(periods, advances, firsts.reshape(-1), lasts.reshape(-1)), plain
 
 
-def seen(waves: Waves, slot: int, digits: tuple[Digit, ...], place: dict[int, int]) -> object:
+def seen(
+    waves: Waves, slot: int, digits: tuple[_waves.Digit, ...], place: dict[int, int]
+) -> object:
     """What a wave gives where its digits, by axis, have these values."""
     firsts, lasts = waves.at(slot, [[place[digit.axis]] for digit in digits])
     return firsts[0], lasts[0]
@@ -66,7 +67,7 @@ SEEDS = range(60)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_shortest_periods_give_the_same(seed: int) -> None:
     rng, waves = random.Random(seed), Waves()
-    digits = tuple(Digit(axis) for axis in range(rng.choice([1, 2, 3])))
+    digits = tuple(whole(axis) for axis in range(rng.choice([1, 2, 3])))
     slot, plain = random_wave(rng, waves, len(digits))
     order = tuple(rng.sample(digits, len(digits)))
     made, left = waves.shortest(slot, digits, order)
@@ -80,7 +81,7 @@ def test_the_shortest_periods_give_the_same(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_window_is_the_least_of_what_it_reads(seed: int) -> None:
     rng, waves = random.Random(seed), Waves()
-    digits = (Digit(0), Digit(1))
+    digits = (whole(0), whole(1))
     slot, plain = random_wave(rng, waves, 2)
     phases = rng.choice([1, 1, 2, 3])
     starts = [rng.randint(-5, 5) for _ in range(phases)]
@@ -100,7 +101,7 @@ def test_all_values_of_a_digit_joined(seed: int) -> None:
     rng, waves = random.Random(seed), Waves()
     slot, plain = random_wave(rng, waves, 2)
     values = rng.choice([range(rng.randint(1, 60)), sorted(rng.sample(range(50), 7))])
-    made, left = waves.joined_over(slot, 1, (Digit(0),), values)
+    made, left = waves.joined_over(slot, 1, (whole(0),), values)
     for o in range(-6, 12):
         read = [plain.at(o, value) for value in values]
         wanted = min(first for first, _ in read), min(last for _, last in read)
@@ -110,7 +111,7 @@ def test_all_values_of_a_digit_joined(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_union_of_two(seed: int) -> None:
     rng, waves = random.Random(seed), Waves()
-    digits = (Digit(0, 12, grows=False), Digit(1))
+    digits = (whole(0, 12, grows=False), whole(1))
     one, plain = random_wave(rng, waves, 2)
     other, another = random_wave(rng, waves, 1)
     both = waves.least(one, other, digits, digits[1:], digits)
@@ -135,8 +136,8 @@ def test_a_digit_cut_in_two_and_made_one_again(seed: int) -> None:
         firsts, lasts = waves.at(cut, [[upper], [lower]])
         assert (firsts[0], lasts[0]) == plain.at(coordinate)
     length = size * waves[cut].periods[0]
-    values = [[o // size for o in range(length)], [o % size for o in range(length)]]
-    made = waves.diagonal(cut, [0, 1], values, waves[cut].advances[0], (Digit(0),))
+    values = [np.arange(length) // size, np.arange(length) % size]
+    made = waves.diagonal(cut, [0, 1], values, waves[cut].advances[0], (whole(0),))
     for coordinate in coordinates:
         assert seen(waves, *made, {0: coordinate}) == plain.at(coordinate)
 
@@ -145,29 +146,29 @@ def test_equal_waves_are_one() -> None:
     waves = Waves()
     long = waves.listed((4,), (4,), [0, 1, 2, 3], [0, -1, -2, -3])
     short = waves.listed((1,), (1,), [0], [0])
-    assert waves.shortest(long, (Digit(0),), (Digit(0),)) == (short, (Digit(0),))
+    assert waves.shortest(long, (whole(0),), (whole(0),)) == (short, (whole(0),))
     assert long != short
     # A list of all values there are may go on as it likes, and what is behind its end is nothing.
     listed = waves.listed((4,), (0,), [5, 7, 9, 1], [-5, -7, -9, -1])
-    made, left = waves.shortest(listed, (Digit(0, 3),), (Digit(0, 3),))
-    assert (waves[made].periods, waves[made].advances, left) == ((1,), (2,), (Digit(0, 3),))
+    made, left = waves.shortest(listed, (whole(0, 3),), (whole(0, 3),))
+    assert (waves[made].periods, waves[made].advances, left) == ((1,), (2,), (whole(0, 3),))
 
 
 def test_what_does_not_vary_has_no_digits() -> None:
     waves = Waves()
     slot = waves.listed((2, 1), (0, 3), [ENDLESS, ENDLESS], [NOTHING, NOTHING])
-    assert waves.shortest(slot, (Digit(0), Digit(1)), (Digit(0), Digit(1)))[1] == ()
+    assert waves.shortest(slot, (whole(0), whole(1)), (whole(0), whole(1)))[1] == ()
 
 
 def test_what_leaves_the_range_of_whole_numbers_is_irregular() -> None:
     waves = Waves()
     slot = waves.listed((1,), (1 << 40,), [0], [0])
     read = ([1 << 30], [1], 1, 1 << 30)
-    assert waves.window(slot, 0, (Digit(0),), *read) == (IRREGULAR, ())
+    assert waves.window(slot, 0, (whole(0),), *read) == (IRREGULAR, ())
     long = waves.listed((3,), (3,), [0, 1, 0], [0, -1, 0])
     starts = list(range(0, 1 << 17, 2))
     read = (starts, [1] * len(starts), 1, 1)
-    assert waves.window(long, 0, (Digit(0),), *read) == (IRREGULAR, ())
+    assert waves.window(long, 0, (whole(0),), *read) == (IRREGULAR, ())
 
 
 def test_bad_input() -> None:

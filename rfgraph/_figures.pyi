@@ -1,0 +1,31 @@
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from rfgraph._lowering import AxisView, Likeness, Walk
+from rfgraph._waves import Digit
+from rfgraph.closed_form import AxisField, Meeting, Number
+from rfgraph.flow import Flow
+from rfgraph.reads import Read, Shape
+
+View = tuple[AxisView, ...]
+
+class ClosedForm:
+    likeness: Likeness
+    def __init__(self, flow: Flow, walk: Walk) -> None: ...
+    def view(self, tensor: str, input: str) -> View | None: ...
+    def alike(
+        self, view: View, axis: int, extent: Shape, at: dict[int, int]
+    ) -> tuple[Any, tuple[int, ...]]: ...
+    def sides(
+        self, view: View, rank: int, extent: Shape, *, local: bool, at: dict[int, int]
+    ) -> list[AxisField | None]: ...
+    def span(
+        self, tensor: str, input: str, axis: int, *, local: bool
+    ) -> tuple[Number, Number] | None: ...
+    def units_along(self, tensor: str, input: str, axis: int) -> int | None: ...
+    def edges(self, tensor: str, input: str, axis: int) -> list[int]: ...
+    def layout(self, view: View, axis: int, stride: Number) -> tuple[Digit, Fraction] | None: ...
+    def meetings(
+        self, tensor: str, names: Sequence[str], reads: Sequence[Read]
+    ) -> Mapping[str, list[Meeting]]: ...
