@@ -134,7 +134,7 @@ def analyze(
     """
     timings = timings or Timings()
 
-    with _uncollected():
+    with uncollected():
         held = _held(model, values or {}, shapes or {}, assume, timings)
         with timings.phase("read"):
             graph = read(model, held.arrays)
@@ -143,7 +143,7 @@ def analyze(
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Without the collector of garbage: an analysis makes many objects and keeps nearly all, which
     would be gone through again and again.
     """
@@ -247,7 +247,7 @@ class _At:
 
     def answered(self, shapes: Mapping[str, Sequence[int]], *, assume: bool) -> Analysis:
         """The analysis at given shapes of inputs, and sizes for the axes that these leave open."""
-        with _uncollected():
+        with uncollected():
             sizes, open_axes = _sizes(self.graph, shapes)
             answer = _answered(self, sizes, open_axes, assume, shapes)
         answer.held = self._held.arrays
@@ -586,6 +586,8 @@ class Analysis:
         self._flow = flow
         self._bounds = bounds
         self._fields: dict[object, Field] = {}
+        self._sides: dict[object, AxisField | None] = {}
+        self._alike: dict[str, dict[str, int]] = {}
         self._answers: dict[tuple[str, str, bool], Field] = {}
         self._reads_of: dict[str, list[Read]] | None = None
         self._last: tuple[object, dict[str, Region]] | None = None
@@ -1283,23 +1285,88 @@ class Analysis:
                     file=self.file,
                 )
             held[a] = coordinate % shape[a]
-        form = self._closed_form
-        # Values that pass on what they see share their views, and so the answer.
-        bounds = self._bounds.views.get(tensor, {}).get(name)
         given = self._flow.inputs[name] or ()
-        key = form.view(tensor, name), bounds, given, shape, local, tuple(sorted(held.items()))
+        # Values that pass on what they see share the answer.
+        key = *self._seen(tensor, name), local, tuple(sorted(held.items()))
         answer = self._fields.get(key)
         if answer is None:
-            axes = []
-            for axis in range(len(given)):
-                found = form.axis_field(tensor, name, axis, local=local, at=held)
-                if found is None or found.branches:
-                    found = self._measured(tensor, name, axis, local, held, found)
-                axes.append(found)
+            axes = [self._side(tensor, name, axis, local, held) for axis in range(len(given))]
             answer = self._fields[key] = Field(tuple(axes))
         if not at:
             self._answers[tensor, name, local] = answer
         return answer
+
+    def _seen(self, tensor: str, name: str) -> tuple[object, ...]:
+        """What the field of a value follows from."""
+        view = self._bounds.views.get(tensor, {}).get(name)
+        form = self._closed_form.view(tensor, name)
+        return form, view, self._flow.shapes.shape(tensor), self._flow.inputs[name]
+
+    def alike(self, input: str | None = None) -> Mapping[str, int]:
+        """The values that depend on an input, in topological order, each with a number: values of
+        one number see the same, unit for unit, as what an activation makes and what it is made of.
+
+        Raises
+        ------
+        QueryError
+            No such input.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> numbers, relu = a.alike("x"), a.node("features")
+        >>> relu.op_type, numbers["features"] == numbers[relu.inputs[0]]
+        ('Relu', True)
+        """
+        name = self._input(input)
+        found = self._alike.get(name)
+        if found is None:
+            numbers: dict[object, int] = {}
+            found = self._alike[name] = {
+                tensor: numbers.setdefault(self._seen(tensor, name), len(numbers))
+                for tensor in self.tensors
+                if self._bounds.sees(tensor, name)
+            }
+        return found
+
+    def closed_form(
+        self, tensor: str, input: str | None = None, axis: int = 0, local: bool = True
+    ) -> AxisField | None:
+        """The part of a value's `field` along one axis of an input, if no size enters into it.
+
+        Returns
+        -------
+        AxisField or None
+            None where the field's figures are those of units at the size that was analysed.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or axis.
+        """
+        name = self._input(input)
+        self._known(tensor)
+        found = self._closed(tensor, name, self._axis(axis, name), local)
+        return None if found is None or found.branches else found
+
+    def _closed(self, tensor: str, name: str, axis: int, local: bool) -> AxisField | None:
+        form = self._closed_form
+        key = form.told_by(tensor, name, axis), axis, local
+        if key not in self._sides:
+            self._sides[key] = form.axis_field(tensor, name, axis, local=local, at={})
+        return self._sides[key]
+
+    def _side(
+        self, tensor: str, name: str, axis: int, local: bool, held: Mapping[int, int]
+    ) -> AxisField:
+        """The field along one axis of an input."""
+        if held:
+            found = self._closed_form.axis_field(tensor, name, axis, local=local, at=held)
+        else:
+            found = self._closed(tensor, name, axis, local)
+        if found is None or found.branches:
+            return self._measured(tensor, name, axis, local, held, found)
+        return found
 
     def _measured(
         self,
@@ -1504,15 +1571,41 @@ class Analysis:
         """
         name = self._input(input)
         rank = len(self.extent(name) or ())
-        found: set[int] = set()
-        for tensor in self.tensors:
-            if self.depends(tensor, name):
-                for axis, a in enumerate(self.field(tensor, name)):
-                    if a.stride and a.size > 1:
-                        found.add(axis)
-                if len(found) == rank:
-                    break
-        return sorted(found) or list(range(rank))[min(1, rank - 1) :]
+        found = [axis for axis in range(rank) if self._moves(name, axis)]
+        return found or list(range(rank))[min(1, rank - 1) :]
+
+    def _moves(self, name: str, axis: int) -> bool:
+        """Whether some value's field along an axis of an input both extends and moves."""
+        form, views, seen = self._closed_form, self._bounds.views, set()
+        for tensor in self.alike(name):
+            key = form.told_by(tensor, name, axis), views[tensor][name][axis]
+            if key not in seen:
+                seen.add(key)
+                side = self._side(tensor, name, axis, True, {})
+                if side.stride and side.size > 1:
+                    return True
+        return False
+
+    def sees_end_to_end(self, tensor: str, input: str, axis: int, *, every: bool = False) -> bool:
+        """Whether some unit of a value, or with `every` each, sees an axis of an input from its
+        first to its last element; what is global counts only where a unit sees nothing else.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or axis.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> a.sees_end_to_end("features", "x", 2), a.sees_end_to_end("x", "x", 2)
+        (True, False)
+        """
+        name = self._input(input)
+        axis = self._axis(axis, name)
+        return self.depends(tensor, name) and self._bounds.end_to_end(
+            tensor, name, axis, every=every
+        )
 
     def reads_across(self, input: str, axis: int) -> bool:
         """Whether any value reads across an input's axis: its units see several coordinates of

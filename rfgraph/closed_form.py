@@ -403,14 +403,10 @@ class ClosedForm:
         if view is None:
             return AxisField.nothing()
         extent = self._flow.shape(tensor) or ()
-        along = view[axis].items
-        if len(along) == 1 and not at and isinstance(along[0], Item) and not along[0].masks:
-            item = along[0]
-            if all(digit.inner == 1 for digit in item.pieces):
-                known = self._of_one(item.slot, digits_of(item))
-                return (
-                    replace(known, is_global=True) if known and local and item.is_global else known
-                )
+        item = None if at else _only(view[axis])
+        if item is not None:
+            known = self._of_one(item.slot, digits_of(item))
+            return replace(known, is_global=True) if known and local and item.is_global else known
         terms = self._of(view[axis], extent)
         for a, coordinate in at.items():
             terms = [term for term in terms if term.holds_at(a, coordinate)]
@@ -425,6 +421,13 @@ class ClosedForm:
         if any(self._is_endless(term.slot) for term in terms):
             return AxisField.endless()
         return self._summary(terms, extent, view, axis, at)
+
+    def told_by(self, tensor: str, input: str, axis: int) -> object:
+        """What `axis_field` rests on: values of which that is equal have equal fields."""
+        view = self.view(tensor, input)
+        if view is None or _only(view[axis]) is not None:
+            return view and view[axis]
+        return view, self._flow.shape(tensor)
 
     def span(
         self, tensor: str, input: str, axis: int, *, local: bool
@@ -958,6 +961,14 @@ def _cells(terms: Sequence[Term], at: Mapping[int, int], extent: Shape) -> list[
 def _extremes(size: int, period: int) -> Sequence[int]:
     """Of `size` values of a digit those that may see most or least: the first and last periods."""
     return range(size) if size <= 2 * period else [*range(period), *range(size - period, size)]
+
+
+def _only(view: AxisView) -> Item | None:
+    """What all units see, whatever they see of other axes, where that is one wave."""
+    item = view.items[0]
+    if len(view.items) != 1 or not isinstance(item, Item) or item.masks:
+        return None
+    return item if all(digit.inner == 1 for digit in item.pieces) else None
 
 
 def _origin(source: int | Stage, names: Sequence[str]) -> object:

@@ -60,6 +60,7 @@ class Subject:
     only: Sequence[str] | None = None
     held: Mapping[str, Any] | None = None
     _moving: dict[str, list[int]] = field(default_factory=dict, init=False)
+    _wanted: dict[tuple[str, ...], set[str]] = field(default_factory=dict, init=False)
     _longer: dict[tuple[str, int], Analysis | None] = field(default_factory=dict, init=False)
 
     # ------------------------------------------------ analyses
@@ -183,6 +184,14 @@ class Subject:
                 continue
             if self.check is None or not self.settings.ignored(self.check.code, output):
                 yield output
+
+    @property
+    def wanted(self) -> set[str]:
+        """What those outputs are made of, and themselves."""
+        outputs = tuple(self.outputs())
+        if outputs not in self._wanted:
+            self._wanted[outputs] = set().union(*map(self.analysis.ancestors, outputs))
+        return self._wanted[outputs]
 
     @property
     def tracked(self) -> list[str]:
