@@ -586,7 +586,6 @@ class Analysis:
         self._flow = flow
         self._bounds = bounds
         self._fields: dict[object, Field] = {}
-        self._sides: dict[object, AxisField | None] = {}
         self._alike: dict[str, dict[str, int]] = {}
         self._answers: dict[tuple[str, str, bool], Field] = {}
         self._reads_of: dict[str, list[Read]] | None = None
@@ -1346,24 +1345,15 @@ class Analysis:
         """
         name = self._input(input)
         self._known(tensor)
-        found = self._closed(tensor, name, self._axis(axis, name), local)
+        axis = self._axis(axis, name)
+        found = self._closed_form.axis_field(tensor, name, axis, local=local, at={})
         return None if found is None or found.branches else found
-
-    def _closed(self, tensor: str, name: str, axis: int, local: bool) -> AxisField | None:
-        form = self._closed_form
-        key = form.told_by(tensor, name, axis), axis, local
-        if key not in self._sides:
-            self._sides[key] = form.axis_field(tensor, name, axis, local=local, at={})
-        return self._sides[key]
 
     def _side(
         self, tensor: str, name: str, axis: int, local: bool, held: Mapping[int, int]
     ) -> AxisField:
         """The field along one axis of an input."""
-        if held:
-            found = self._closed_form.axis_field(tensor, name, axis, local=local, at=held)
-        else:
-            found = self._closed(tensor, name, axis, local)
+        found = self._closed_form.axis_field(tensor, name, axis, local=local, at=held)
         if found is None or found.branches:
             return self._measured(tensor, name, axis, local, held, found)
         return found
@@ -1576,14 +1566,11 @@ class Analysis:
 
     def _moves(self, name: str, axis: int) -> bool:
         """Whether some value's field along an axis of an input both extends and moves."""
-        form, views, seen = self._closed_form, self._bounds.views, set()
-        for tensor in self.alike(name):
-            key = form.told_by(tensor, name, axis), views[tensor][name][axis]
-            if key not in seen:
-                seen.add(key)
-                side = self._side(tensor, name, axis, True, {})
-                if side.stride and side.size > 1:
-                    return True
+        # One value for each number.
+        for tensor in {number: tensor for tensor, number in self.alike(name).items()}.values():
+            side = self._side(tensor, name, axis, True, {})
+            if side.stride and side.size > 1:
+                return True
         return False
 
     def sees_end_to_end(self, tensor: str, input: str, axis: int, *, every: bool = False) -> bool:

@@ -18,14 +18,14 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import product
 from math import inf, isinf, lcm, nan, prod
-from typing import overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
 from rfgraph._lowering import AxisView, Factor, Item, Walk, leaves, written
 from rfgraph._waves import ENDLESS, IRREGULAR, NOTHING, Waves
 from rfgraph.flow import Flow
-from rfgraph.reads import Read, Shape, Stage
+from rfgraph.reads import Along, PerAxis, Read, Shape, Stage, is_same, is_shift
 from rfgraph.unclipped import Digit, Unclipped, digits_of
 
 # More runs of units than this, along all axes together, are not told apart.
@@ -246,6 +246,22 @@ class Meeting:
         return f"centres {', '.join(map(str, centres))} on axis {self.axis}"
 
 
+class _Branch(NamedTuple):
+    """How a branch moves along an axis of the input.
+
+    Attributes
+    ----------
+    paces : frozenset of Pace
+        Of its terms.
+    centres, ends : int
+        The same for branches of which strides and centres, or the last elements seen, are equal.
+    """
+
+    paces: frozenset[Pace]
+    centres: int
+    ends: int
+
+
 # ---------------------------------------------------------------- all values
 
 
@@ -339,8 +355,11 @@ class ClosedForm:
         self._terms: dict[tuple[AxisView, Shape], list[Term]] = {}
         self._masks: dict[tuple[Factor, Shape], np.ndarray] = {}
         self._plain: dict[object, AxisField] = {}
+        self._varies: dict[View, set[int]] = {}
         self._pace_of: dict[tuple[int, AxisField], Pace] = {}
-        self._found_paces: dict[tuple[View, int], frozenset[Pace]] = {}
+        self._found_paces: dict[object, _Branch] = {}
+        self._equal_paces: dict[frozenset[Any], frozenset[Any]] = {}
+        self._whole: dict[AxisView, bool] = {}
 
     def view(self, tensor: str, input: str) -> View | None:
         """What a value sees of an input; None if that is nothing."""
@@ -403,10 +422,14 @@ class ClosedForm:
         if view is None:
             return AxisField.nothing()
         extent = self._flow.shape(tensor) or ()
-        item = None if at else _only(view[axis])
-        if item is not None:
-            known = self._of_one(item.slot, digits_of(item))
-            return replace(known, is_global=True) if known and local and item.is_global else known
+        along = view[axis].items
+        if len(along) == 1 and not at and isinstance(along[0], Item) and not along[0].masks:
+            item = along[0]
+            if all(digit.inner == 1 for digit in item.pieces):
+                known = self._of_one(item.slot, digits_of(item))
+                return (
+                    replace(known, is_global=True) if known and local and item.is_global else known
+                )
         terms = self._of(view[axis], extent)
         for a, coordinate in at.items():
             terms = [term for term in terms if term.holds_at(a, coordinate)]
@@ -421,13 +444,6 @@ class ClosedForm:
         if any(self._is_endless(term.slot) for term in terms):
             return AxisField.endless()
         return self._summary(terms, extent, view, axis, at)
-
-    def told_by(self, tensor: str, input: str, axis: int) -> object:
-        """What `axis_field` rests on: values of which that is equal have equal fields."""
-        view = self.view(tensor, input)
-        if view is None or _only(view[axis]) is not None:
-            return view and view[axis]
-        return view, self._flow.shape(tensor)
 
     def span(
         self, tensor: str, input: str, axis: int, *, local: bool
@@ -517,13 +533,37 @@ class ClosedForm:
         extent = self._flow.shape(tensor)
         branches: dict[str, list[View]] = {}
         for own in by_origin.values():
-            for name, view in self._walk.seen(tuple(names), own, extent).items():
+            for name, view in self._branch(tuple(names), own, extent).items():
                 branches.setdefault(name, []).append(view)
         found = {}
         for name, views in branches.items():
             differing = self._differences(views)
             if differing:
                 found[name] = differing
+        return found
+
+    def _branch(
+        self, names: tuple[str, ...], reads: list[Read], extent: Shape | None
+    ) -> Mapping[str, View]:
+        """What is seen by some of the reads of a value."""
+        (read, *more) = reads
+        if isinstance(read, PerAxis) and isinstance(read.source, int) and not more:
+            source = self._flow.shape(names[read.source])
+            axis = _placed_along(read, source, extent)
+            views: Mapping[str, View] = self._walk.views.get(names[read.source], {})
+            # A part of an axis along which nothing runs moves as it does by itself.
+            if axis is not None and not any(axis in self._axes_of(v) for v in views.values()):
+                return views
+        found: Mapping[str, View] = self._walk.seen(names, reads, extent)
+        return found
+
+    def _axes_of(self, view: View) -> set[int]:
+        """The axes of the value along which what it sees varies."""
+        found = self._varies.get(view)
+        if found is None:
+            found = self._varies[view] = {
+                piece.axis for along in view for item, _ in leaves(along) for piece in item.pieces
+            }
         return found
 
     def _differences(self, views: Sequence[View]) -> list[Meeting]:
@@ -536,30 +576,47 @@ class ClosedForm:
         if len(set(views)) < 2:
             return found
         for axis in range(len(views[0])):
-            branches = {paces for paces in (self._paces(v, axis) for v in views) if paces}
-            every: frozenset[Pace] = frozenset().union(*branches)
-            alike = [
-                {frozenset(map(of, paces)) for paces in branches}
-                for of in (
-                    lambda pace: (pace.stride, pace.centre),
-                    lambda pace: (pace.stride, pace.ahead),
-                )
-            ]
-            if all(len(kinds) > 1 for kinds in alike):
+            # What is seen of one axis as a whole does not depend on what is seen of others.
+            apart = {v[axis] if self._is_whole(v[axis]) else (v, axis): v for v in views}
+            if len(apart) < 2:
+                continue
+            branches = [self._paces(key, v, axis) for key, v in apart.items()]
+            branches = [branch for branch in branches if branch.paces]
+            centres = {branch.centres for branch in branches}
+            ends = {branch.ends for branch in branches}
+            if len(centres) > 1 and len(ends) > 1:
+                every = frozenset[Pace]().union(*(branch.paces for branch in branches))
                 found.append(Meeting(axis, every))
         return found
 
-    def _paces(self, view: View, axis: int) -> frozenset[Pace]:
+    def _is_whole(self, along: AxisView) -> bool:
+        """Whether it holds everywhere, along whole axes of the value."""
+        found = self._whole.get(along)
+        if found is None:
+            found = self._whole[along] = all(
+                not confined and not item.masks and all(digit.inner == 1 for digit in item.pieces)
+                for item, confined in leaves(along)
+            )
+        return found
+
+    def _paces(self, key: object, view: View, axis: int) -> _Branch:
+        """How a branch moves; `key` is what that rests on."""
+        found = self._found_paces.get(key)
+        if found is None:
+            paces = self._made_paces(view, axis)
+            centres = frozenset((pace.stride, pace.centre) for pace in paces)
+            ends = frozenset((pace.stride, pace.ahead) for pace in paces)
+            # Equal ones are one object.
+            equal = self._equal_paces.setdefault
+            found = _Branch(paces, id(equal(centres, centres)), id(equal(ends, ends)))
+            self._found_paces[key] = found
+        return found
+
+    def _made_paces(self, view: View, axis: int) -> frozenset[Pace]:
         """Of the local terms that move, united where they vary alike.
 
         None where the place along an axis decides which terms hold: no line runs through them all.
         """
-        key = view, axis
-        if key not in self._found_paces:
-            self._found_paces[key] = self._made_paces(view, axis)
-        return self._found_paces[key]
-
-    def _made_paces(self, view: View, axis: int) -> frozenset[Pace]:
         known = []
         for item, confined in leaves(view[axis], local=True):
             if item.slot == IRREGULAR:
@@ -568,9 +625,7 @@ class ClosedForm:
                 return frozenset()
             axes = {piece.axis for mask in item.masks for piece in mask.pieces}
             axes.update(a for a, _, _, _ in confined)
-            if axes and any(
-                digit.axis in axes for along in view for i, _ in leaves(along) for digit in i.pieces
-            ):
+            if not axes.isdisjoint(self._axes_of(view)):
                 return frozenset()
             slot, digits = self._by_unit(item.slot, digits_of(item), axis, view)
             if slot != IRREGULAR and self._slope(slot, digits) and not self._waves[slot].is_open:
@@ -963,12 +1018,23 @@ def _extremes(size: int, period: int) -> Sequence[int]:
     return range(size) if size <= 2 * period else [*range(period), *range(size - period, size)]
 
 
-def _only(view: AxisView) -> Item | None:
-    """What all units see, whatever they see of other axes, where that is one wave."""
-    item = view.items[0]
-    if len(view.items) != 1 or not isinstance(item, Item) or item.masks:
+def _placed_along(read: PerAxis, source: Shape | None, extent: Shape | None) -> int | None:
+    """The axis of which a read makes a part of that of the output, where all others are as they
+    were: a concatenation.
+    """
+    if source is None or extent is None or len(source) != len(extent):
         return None
-    return item if all(digit.inner == 1 for digit in item.pieces) else None
+    placed = None
+    for axis, along in enumerate(read.axes):
+        if not isinstance(along, Along) or along.axis != axis or not is_shift(along):
+            return None
+        if is_same(along) and source[axis] == extent[axis]:
+            continue
+        begin = -along.starts[0]
+        if placed is not None or along.part != (begin, begin + source[axis]):
+            return None
+        placed = axis
+    return placed
 
 
 def _origin(source: int | Stage, names: Sequence[str]) -> object:
