@@ -903,6 +903,48 @@ class Analysis:
             self._last = key, backward(self._flow, {tensor: region})
         return Support(name, shape, self._last[1].get(name, ()))
 
+    def read(self, input: str | None = None) -> Support:
+        """What the outputs of the model depend on, all of their units together.
+
+        Parameters
+        ----------
+        input : str, optional
+            The input; may be left out where there is only one. One pass answers for all.
+
+        Returns
+        -------
+        Support
+            As of `support`.
+
+        Raises
+        ------
+        QueryError
+            No such input.
+        ShapeError
+            The shape of the input, or of an output that depends on it, is not known.
+
+        Examples
+        --------
+        >>> analyze("models/resnet50.onnx").read("x").density
+        1.0
+        """
+        from rfgraph.support import Support
+
+        name = self._input(input)
+        shape = self._shape_of(name)
+        for output in self.outputs:
+            if self.depends(output, name):
+                self._shape_of(output)
+        return Support(name, shape, self._read.get(name, ()))
+
+    @cached_property
+    def _read(self) -> dict[str, Region]:
+        from rfgraph.support import backward
+
+        extents = {output: self.extent(output) for output in self.outputs if self.depends(output)}
+        known = [o for o, extent in extents.items() if extent is not None and 0 not in extent]
+        return backward(self._flow, dict.fromkeys(known, ((),)))
+
     def paths(self, tensor: str, index: Sequence[int | slice], input: str | None = None) -> Paths:
         """How many paths lead from a unit, or a region of units, to each input element.
 
