@@ -7,6 +7,7 @@ import operator
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -34,7 +35,7 @@ from rfgraph.graph import Graph, Node, read
 from rfgraph.held import Filling, parsed
 from rfgraph.open_axes import OpenAxes, evaluated, fitting, tries
 from rfgraph.reads import Read
-from rfgraph.shapes import MAX_STATIC
+from rfgraph.shapes import MAX_STATIC, Shapes
 from rfgraph.sizes import MAX_AXIS, Shape, is_unknown, nominal
 from rfgraph.timings import Timings
 
@@ -241,6 +242,36 @@ class _At:
         self._progress, self._timings = progress, timings
         self._lowering = Lowering()
 
+    def pruning(self, prune: bool | None = True) -> _At:
+        """The same where constants cut reads, or where they don't."""
+        if prune in (None, self._prune):
+            return self
+        made = copy(self)
+        made._prune = bool(prune)
+        return made
+
+    def pruned(self, analysis: Analysis) -> Analysis:
+        """An analysis with what constants cut left out."""
+        at = self.pruning()
+        if at is self:
+            return analysis
+        with uncollected():
+            graph, flow = analysis._graph, analysis._flow
+            shapes = flow.shapes.up_to(_MAX_MASK)
+            if shapes is None:
+                extents = {name: analysis.extent(name) for name in analysis.inputs}
+                sizes = {name: shape for name, shape in extents.items() if shape is not None}
+                made = Analysis(*at._made(sizes, None), at)
+            else:
+                with at._timings.phase("lowering"):
+                    cut = at._traced(graph, shapes)
+                    if cut.reads_as(flow):
+                        return analysis
+                    made = Analysis(graph, cut, at._lowered(cut, None), at)
+        made.held = analysis.held
+        made.notes.extend(self._held.notes)
+        return made
+
     def __call__(self, sizes: Mapping[str, Shape]) -> Analysis:
         """The analysis of all there is."""
         return Analysis(*self._made(sizes, None), self)
@@ -271,12 +302,18 @@ class _At:
             most = _MAX_MASK if self._prune else MAX_STATIC
             graph, shapes = expand(self.graph, sizes, most)
         with self._timings.phase("lowering"):
-            flow = trace(graph, shapes, strict=self._strict, prune=self._prune)
-            try:
-                return graph, flow, Bounds(flow, self._progress, self._lowering, axes)
-            except ShapeError as error:
-                error.file = error.file or graph.file
-                raise
+            flow = self._traced(graph, shapes)
+            return graph, flow, self._lowered(flow, axes)
+
+    def _traced(self, graph: Graph, shapes: Shapes) -> Flow:
+        return trace(graph, shapes, strict=self._strict, prune=self._prune)
+
+    def _lowered(self, flow: Flow, axes: Mapping[str, Sequence[int]] | None) -> Bounds:
+        try:
+            return Bounds(flow, self._progress, self._lowering, axes)
+        except ShapeError as error:
+            error.file = error.file or self.graph.file
+            raise
 
 
 # ---------------------------------------------------------------- inputs that are held
@@ -596,13 +633,25 @@ class Analysis:
         self.outputs = list(graph.outputs)
         self.notes = list(flow.notes)
 
-    def resized(self, shapes: Mapping[str, Sequence[int]]) -> Analysis:
+    @cached_property
+    def pruned(self) -> Analysis:
+        """The same with `prune`: the very same if constants cut nothing. The model is not read
+        again.
+        """
+        assert self._at is not None
+        return self._at.pruned(self)
+
+    def resized(
+        self, shapes: Mapping[str, Sequence[int]], *, prune: bool | None = None
+    ) -> Analysis:
         """The same model at other shapes of its inputs, which is not read again.
 
         Parameters
         ----------
         shapes : mapping of str to tuple of int
             Shapes of inputs, as for `analyze`; open axes get a sensible size.
+        prune : bool, optional
+            Whether constants cut reads; as they do here if left out.
 
         Raises
         ------
@@ -618,7 +667,7 @@ class Analysis:
         (1, 128, 2, 2)
         """
         assert self._at is not None
-        return self._at.answered(shapes, assume=True)
+        return self._at.pruning(prune).answered(shapes, assume=True)
 
     @cached_property
     def tensors(self) -> list[str]:

@@ -146,6 +146,13 @@ class Flow:
         shape = self.shapes.shape(name)
         return shape if shape is None or not self.shapes.unsized else nominal(shape)
 
+    def reads_as(self, other: Flow) -> bool:
+        """Whether the same is seen to be read by the same nodes."""
+        return len(self.steps) == len(other.steps) and all(
+            a.node is b.node and a.cycle is b.cycle and a.reads == b.reads
+            for a, b in zip(self.steps, other.steps, strict=True)
+        )
+
 
 def trace(graph: Graph, shapes: Shapes, *, strict: bool = False, prune: bool = False) -> Flow:
     """Ask the operators for their reads.
@@ -359,8 +366,9 @@ class _Tracer:
         if knowledge.learns_of(node):
             # What is learnt rests on what is known of the inputs: nodes of which that is the same
             # share it.
+            ask = operation.zeros if knowledge.rests_on_zeros(node) else operation.known
             for k in operation.inputs:
-                operation.known(k)
+                ask(k)
         cut = list(per_output)
         for k, learnt in enumerate(knowledge.learn(node, per_output)):
             extent = self._shapes.shape(node.outputs[k])

@@ -137,6 +137,8 @@ class Partial:
     @cached_property
     def zeros(self) -> np.ndarray | None:
         """The elements that are 0, or False; None if there is none. Compressed."""
+        if self.value.dtype.kind in "biuf" and np.count_nonzero(self.value) == self.value.size:
+            return None
         return _some(self.known & (self.value == 0))
 
     @cached_property
@@ -279,6 +281,10 @@ class Knowledge:
         if node.domain:
             return (node.domain, node.op_type) == ("com.microsoft", "BiasSoftmax")
         return node.op_type in _LEARNT
+
+    def rests_on_zeros(self, node: Node) -> bool:
+        """Whether that depends on no more than which elements of its inputs are 0."""
+        return not node.domain and node.op_type in _SUMMING
 
     def _sized(self, node: Node) -> bool:
         """Whether the data decide no size of what a node reads and makes."""
