@@ -174,7 +174,9 @@ def _answered(
         try:
             return at(sizes)
         except MisfitError as error:
-            error.remedy = _near(graph, sizes, given) or error.remedy
+            # It takes trying, and who handles the error may not want it.
+            before = error.remedy
+            error.remedy = lambda: _near(graph, sizes, given) or before
             raise
     try:
         return _independent(graph, at, sizes, open_axes, assume)
@@ -264,7 +266,7 @@ class _At:
                 made = Analysis(*at._made(sizes, None), at)
             else:
                 with at._timings.phase("lowering"):
-                    cut = at._traced(graph, shapes)
+                    cut = at._traced(graph, shapes, flow)
                     if cut.reads_as(flow):
                         return analysis
                     made = Analysis(graph, cut, at._lowered(cut, None), at)
@@ -305,8 +307,8 @@ class _At:
             flow = self._traced(graph, shapes)
             return graph, flow, self._lowered(flow, axes)
 
-    def _traced(self, graph: Graph, shapes: Shapes) -> Flow:
-        return trace(graph, shapes, strict=self._strict, prune=self._prune)
+    def _traced(self, graph: Graph, shapes: Shapes, like: Flow | None = None) -> Flow:
+        return trace(graph, shapes, strict=self._strict, prune=self._prune, like=like)
 
     def _lowered(self, flow: Flow, axes: Mapping[str, Sequence[int]] | None) -> Bounds:
         try:
