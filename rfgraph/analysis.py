@@ -1365,6 +1365,20 @@ class Analysis:
         name = self._input(input)
         if not at and (tensor, name, local) in self._answers:
             return self._answers[tensor, name, local]
+        held = self._kept(tensor, at)
+        given = self._flow.inputs[name] or ()
+        # Values that pass on what they see share the answer.
+        key = *self._seen(tensor, name), local, tuple(sorted(held.items()))
+        answer = self._fields.get(key)
+        if answer is None:
+            axes = [self._side(tensor, name, axis, local, held) for axis in range(len(given))]
+            answer = self._fields[key] = Field(tuple(axes))
+        if not at:
+            self._answers[tensor, name, local] = answer
+        return answer
+
+    def _kept(self, tensor: str, at: Mapping[int, int] | None) -> dict[int, int]:
+        """The coordinates of a value that are held fixed, counted from 0."""
         shape = self._sized(tensor) or ()
         held = {}
         for a, coordinate in (at or {}).items():
@@ -1377,16 +1391,31 @@ class Analysis:
                     file=self.file,
                 )
             held[a] = coordinate % shape[a]
-        given = self._flow.inputs[name] or ()
-        # Values that pass on what they see share the answer.
-        key = *self._seen(tensor, name), local, tuple(sorted(held.items()))
-        answer = self._fields.get(key)
-        if answer is None:
-            axes = [self._side(tensor, name, axis, local, held) for axis in range(len(given))]
-            answer = self._fields[key] = Field(tuple(axes))
-        if not at:
-            self._answers[tensor, name, local] = answer
-        return answer
+        return held
+
+    def field_along(
+        self,
+        tensor: str,
+        input: str | None = None,
+        axis: int = 0,
+        local: bool = True,
+        at: Mapping[int, int] | None = None,
+    ) -> AxisField:
+        """The part of a value's `field` along one axis of an input, the others not worked out.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input, axis or coordinate.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> a.field_along("features", "x", 2) == a.field("features", "x")[2]
+        True
+        """
+        name = self._input(input)
+        return self._side(tensor, name, self._axis(axis, name), local, self._kept(tensor, at))
 
     def _seen(self, tensor: str, name: str) -> tuple[object, ...]:
         """What the field of a value follows from."""
