@@ -182,18 +182,19 @@ def marked(
     """
     cdef bytearray made = bytearray(size)
     cdef unsigned char[::1] out = made
-    cdef int64_t period = len(starts), r, k, q, last, start, count, at, to, reach, found = 0
+    cdef int64_t period = len(starts), r, k, q, low, high, start, count, at, to, reach, found = 0
     cdef bint whole = outputs is None
     begin, end = max(begin, 0), min(end, many)
     for r in range(period):
+        if r >= end:
+            break
         start, count = starts[r], counts[r]
-        last = (many - 1 - r) // period
+        low, high = max(begin - r + period - 1, 0) // period, (end - 1 - r) // period
         reach = 0
         # In the order in which what they read begins, so that no run is filled twice.
-        for k in range(last + 1):
-            q = last - k if advance < 0 else k
-            at = r + q * period
-            if at < begin or at >= end or not (whole or outputs[at]):
+        for k in range(high - low + 1):
+            q = high - k if advance < 0 else low + k
+            if not (whole or outputs[r + q * period]):
                 continue
             at = start + q * advance
             to = min(at + (count - 1) * step + 1, size)

@@ -158,8 +158,9 @@ class Bounds:
         for (item, confined), ends in zip(parts, found, strict=True):
             # What holds for all units does so whatever others see beside it.
             holds = not (item.masks or confined or (near and item.is_global))
-            if holds and (ends.every if every else ends.some):
-                return True
+            told = ends.every if every else ends.some
+            if holds and (told or len(parts) == 1):
+                return told
         key = view, self._flow.shape(tensor), size, every
         if key not in self._is_whole:
             at = self.kinds(tensor, input, axis)

@@ -411,6 +411,8 @@ def _all_along(read: Along, size: int, outputs: int) -> np.ndarray | bool:
 
 def _some_along(mask: bytes | None, read: Along, size: int, outputs: int) -> np.ndarray | bool:
     begin, end = read.part or (0, outputs)
+    if mask is not None:
+        begin, end = max(begin, mask.find(1)), min(end, mask.rfind(1) + 1)
     made, count = marked(
         mask, outputs, read.starts, read.counts, read.advance, read.step, begin, end, size
     )
