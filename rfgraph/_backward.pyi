@@ -16,3 +16,15 @@ class Backward(Generic[_Region]):
         canonical: Callable[[_Region], _Region],
     ) -> None: ...
     def run(self) -> dict[str, _Region]: ...
+
+def marked(
+    outputs: bytes | None,
+    many: int,
+    starts: tuple[int, ...],
+    counts: tuple[int, ...],
+    advance: int,
+    step: int,
+    begin: int,
+    end: int,
+    size: int,
+) -> tuple[bytearray, int]: ...

@@ -6,6 +6,8 @@ remembered: in networks that repeat, and where sets have grown to all there is, 
 everything.
 """
 
+from libc.stdint cimport int64_t
+
 from rfgraph.reads import Stage
 
 
@@ -145,3 +147,64 @@ cdef class Backward:
                     self.follow(names, reads, held, inner)
             grown = any([self.found.get(name) is not before[name] for name in before])
         return 0
+
+
+def marked(
+    const unsigned char[::1] outputs,
+    int64_t many,
+    tuple starts,
+    tuple counts,
+    int64_t advance,
+    int64_t step,
+    int64_t begin,
+    int64_t end,
+    int64_t size,
+):
+    """The coordinates of an axis that some output coordinates read.
+
+    Parameters
+    ----------
+    outputs : bytes or None
+        A byte for each of the `many` output coordinates, 0 for those that don't count; None: all.
+    many : int
+        How many there are.
+    starts, counts, advance, step : tuple of int, int
+        What they read: see `rfgraph.reads.Along`.
+    begin, end : int
+        Outputs outside of these read nothing.
+    size : int
+        The length of the axis.
+
+    Returns
+    -------
+    (bytearray, int)
+        A byte for each coordinate, 1 if it is read; and how many are.
+    """
+    cdef bytearray made = bytearray(size)
+    cdef unsigned char[::1] out = made
+    cdef int64_t period = len(starts), r, k, q, low, high, start, count, at, to, reach, found = 0
+    cdef bint whole = outputs is None
+    begin, end = max(begin, 0), min(end, many)
+    for r in range(period):
+        if r >= end:
+            break
+        start, count = starts[r], counts[r]
+        low, high = max(begin - r + period - 1, 0) // period, (end - 1 - r) // period
+        reach = 0
+        # In the order in which what they read begins, so that no run is filled twice.
+        for k in range(high - low + 1):
+            q = high - k if advance < 0 else low + k
+            if not (whole or outputs[r + q * period]):
+                continue
+            at = start + q * advance
+            to = min(at + (count - 1) * step + 1, size)
+            if step == 1:
+                at = max(at, reach)
+                reach = max(reach, to)
+            elif at < 0:
+                at += (step - 1 - at) // step * step
+            while at < to:
+                found += not out[at]
+                out[at] = 1
+                at += step
+    return made, found

@@ -14,7 +14,7 @@ at once; slots that hold the same are one. So a program stops growing where rece
 Which axis of which value a slot runs along is the business of `rfgraph._lowering`.
 """
 
-from array import array
+import array as arrays
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -1095,7 +1095,7 @@ cdef class Program:
             if outputs:
                 raise ValueError("a progression without phases")
             # Whatever goes through the phases finds one, that of nothing.
-            starts = counts = array("q", [0])
+            starts = counts = arrays.array("q", [0])
             period = 1
         for k in range(period):
             # Neither term is larger than 2^60 then.

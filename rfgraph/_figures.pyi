@@ -17,9 +17,15 @@ class ClosedForm:
     def alike(
         self, view: View, axis: int, extent: Shape, at: dict[int, int]
     ) -> tuple[Any, tuple[int, ...]]: ...
-    def sides(
-        self, view: View, rank: int, extent: Shape, *, local: bool, at: dict[int, int]
-    ) -> list[AxisField | None]: ...
+    def side_of(
+        self,
+        view: tuple[AxisView, ...],
+        axis: int,
+        extent: tuple[int, ...],
+        *,
+        local: bool,
+        at: dict[int, int],
+    ) -> AxisField | None: ...
     def span(
         self, tensor: str, input: str, axis: int, *, local: bool
     ) -> tuple[Number, Number] | None: ...

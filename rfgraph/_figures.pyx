@@ -21,7 +21,7 @@ from rfgraph._unclipped import Unclipped
 from rfgraph._waves import ENDLESS, IRREGULAR, extremes, ratio
 from rfgraph._waves cimport Digit, Wave, Waves
 from rfgraph.closed_form import AxisField, Meeting, Pace, centre
-from rfgraph.reads import Stage
+from rfgraph.reads import Along, PerAxis, Stage, is_same, is_shift
 
 # More runs of units than this, along all axes together, are not told apart.
 cdef int64_t MAX_CELLS = 1 << 14
@@ -223,15 +223,15 @@ cdef class ClosedForm:
         told = [(extent[a] if is_confined else 0, below.get(a), at.get(a)) for a in axes]
         return (number, *told), axes
 
-    def sides(self, tuple view, int rank, tuple extent, *, local, dict at):
-        """The closed form along each axis of the input.
+    def side_of(self, tuple view, int axis, tuple extent, *, local, dict at):
+        """The closed form along one axis of the input.
 
         Parameters
         ----------
         view : tuple of AxisView
             What a value sees of the input.
-        rank : int
-            How many axes that has: a scalar is followed as if it had one.
+        axis : int
+            The axis.
         extent : tuple of int
             The value's shape.
         local : bool
@@ -241,19 +241,15 @@ cdef class ClosedForm:
 
         Returns
         -------
-        list of AxisField or None
+        AxisField or None
             None where there is none; with `branches` the other figures are missing: `measured` has
             them.
         """
-        cdef int axis
-        cdef list made = []
-        for axis in range(rank):
-            key = self.alike(view, axis, extent, at)[0], local
-            found = self.known.get(key, key)
-            if found is key:
-                found = self.known[key] = self.side(view, axis, extent, local, at)
-            made.append(found)
-        return made
+        key = self.alike(view, axis, extent, at)[0], local
+        found = self.known.get(key, key)
+        if found is key:
+            found = self.known[key] = self.side(view, axis, extent, local, at)
+        return found
 
     cdef object side(self, view, int axis, extent, bint local, dict at):
         cdef Term term
@@ -307,7 +303,7 @@ cdef class ClosedForm:
 
         Units that see nothing of the axis don't count, unless there are very many. None where there
         is no closed form, or it is not known where it holds, or nothing is seen; `local` as of
-        `sides`.
+        `side_of`.
         """
         cdef Term term
         cdef Digit digit
@@ -426,13 +422,27 @@ cdef class ClosedForm:
             return found
         extent = self.flow.shape(tensor)
         for own in by_origin.values():
-            for name, view in self.walk.seen(tuple(names), own, extent).items():
+            for name, view in self.branch(tuple(names), own, extent).items():
                 branches.setdefault(name, []).append(view)
         for name, views in branches.items():
             differing = self.differences(views)
             if differing:
                 found[name] = differing
         return found
+
+    cdef object branch(self, tuple names, list reads, extent):
+        """What is seen by some of the reads of a value."""
+        read = reads[0]
+        if len(reads) == 1 and isinstance(read, PerAxis) and isinstance(read.source, int):
+            name = names[read.source]
+            axis = placed_along(read, self.flow.shape(name), extent)
+            views = self.walk.views.get(name, {})
+            # A part of an axis along which nothing runs moves as it does by itself.
+            if axis is not None and not any(
+                [axis in self.lowest(along) for view in views.values() for along in view]
+            ):
+                return views
+        return self.walk.seen(names, reads, extent)
 
     cdef list differences(self, list views):
         """What the strides and places of branches that meet differ in.
@@ -722,6 +732,25 @@ cdef list cells(list terms, dict at, extent):
         for held in dict.fromkeys(found)
         if held
     ]
+
+
+cdef object placed_along(read, source, extent):
+    """The axis of which a read makes a part of that of the output, where all others are as they
+    were: a concatenation.
+    """
+    if source is None or extent is None or len(source) != len(extent):
+        return None
+    placed = None
+    for axis, along in enumerate(read.axes):
+        if not isinstance(along, Along) or along.axis != axis or not is_shift(along):
+            return None
+        if is_same(along) and source[axis] == extent[axis]:
+            continue
+        begin = -along.starts[0]
+        if placed is not None or along.part != (begin, begin + source[axis]):
+            return None
+        placed = axis
+    return placed
 
 
 def origin(source, names):

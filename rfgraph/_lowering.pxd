@@ -141,6 +141,8 @@ cdef class Lowering:
     cdef int64_t least(self, list slots) except -1
     cdef object chained(self, axis, size, list parts)
     cdef list holding_anywhere(self, list items)
+    cdef list uncovered(self, list items)
+    cdef bint covers(self, Item a, Item b)
     cpdef Item holding_at_either(self, Item a, Item b)
     cdef list written_out(self, list items, extent)
     cdef list flat(self, AxisView view)

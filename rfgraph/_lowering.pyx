@@ -823,7 +823,7 @@ cdef class Lowering:
         for (pieces, masks, is_global), slots in kept.items():
             found.append(new_item(self.least(slots), pieces, masks, is_global))
         if masked and len(found) > 1:
-            found = self.holding_anywhere(found)
+            found = self.holding_anywhere(self.uncovered(found))
         if extent is not None and len(found) > MAX_ITEMS:
             found = self.written_out(found, extent)
         if len(found) > 1:
@@ -861,6 +861,36 @@ cdef class Lowering:
             if len(made) == 1 or not (<AxisView> first).axes >> <int64_t> axis & 1:
                 return first
         return [new_chain(axis, size, tuple(made))]
+
+    cdef list uncovered(self, list items):
+        """The items of which no other one sees as much, wherever they hold."""
+        cdef Item item, other
+        cdef list found
+        groups = {}
+        for item in items:
+            found = groups.setdefault((item.pieces, item.is_global), [])
+            for other in found:
+                if self.covers(other, item):
+                    break
+            else:
+                found[:] = [other for other in found if not self.covers(item, other)]
+                found.append(item)
+        return [item for found in groups.values() for item in found]
+
+    cdef bint covers(self, Item a, Item b):
+        """Whether `a` holds wherever `b`, of the same pieces, does and sees no less there."""
+        cdef Factor mask, other
+        for mask in a.masks:
+            for other in b.masks:
+                if mask is other:
+                    break
+                if mask.pieces == other.pieces:
+                    # Masks have 0 or nothing.
+                    if self.program.least(mask.slot, other.slot) == mask.slot:
+                        break
+            else:
+                return False
+        return <bint> (self.program.least(a.slot, b.slot) == a.slot)
 
     cdef list holding_anywhere(self, list items):
         """Of items that differ in where they hold only, one for all."""

@@ -7,6 +7,7 @@ import operator
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -33,7 +34,7 @@ from rfgraph.graph import Graph, Node, read
 from rfgraph.held import Filling, parsed
 from rfgraph.open_axes import OpenAxes, evaluated, fitting, tries
 from rfgraph.reads import Read
-from rfgraph.shapes import MAX_STATIC
+from rfgraph.shapes import MAX_STATIC, Shapes
 from rfgraph.sizes import MAX_AXIS, Shape, is_unknown, nominal
 from rfgraph.timings import Timings
 
@@ -134,7 +135,7 @@ def analyze(
     """
     timings = timings or Timings()
 
-    with _uncollected():
+    with uncollected():
         held = _held(model, values or {}, shapes or {}, assume, timings)
         with timings.phase("read"):
             graph = read(model, held.arrays)
@@ -143,7 +144,7 @@ def analyze(
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Without the collector of garbage: an analysis makes many objects and keeps nearly all, which
     would be gone through again and again.
     """
@@ -173,7 +174,9 @@ def _answered(
         try:
             return at(sizes)
         except MisfitError as error:
-            error.remedy = _near(graph, sizes, given) or error.remedy
+            # It takes trying, and who handles the error may not want it.
+            before = error.remedy
+            error.remedy = lambda: _near(graph, sizes, given) or before
             raise
     try:
         return _independent(graph, at, sizes, open_axes, assume)
@@ -241,13 +244,43 @@ class _At:
         self._progress, self._timings = progress, timings
         self._lowering = Lowering()
 
+    def pruning(self, prune: bool | None = True) -> _At:
+        """The same where constants cut reads, or where they don't."""
+        if prune in (None, self._prune):
+            return self
+        made = copy(self)
+        made._prune = bool(prune)
+        return made
+
+    def pruned(self, analysis: Analysis) -> Analysis:
+        """An analysis with what constants cut left out."""
+        at = self.pruning()
+        if at is self:
+            return analysis
+        with uncollected():
+            graph, flow = analysis._graph, analysis._flow
+            shapes = flow.shapes.up_to(_MAX_MASK)
+            if shapes is None:
+                extents = {name: analysis.extent(name) for name in analysis.inputs}
+                sizes = {name: shape for name, shape in extents.items() if shape is not None}
+                made = Analysis(*at._made(sizes, None), at)
+            else:
+                with at._timings.phase("lowering"):
+                    cut = at._traced(graph, shapes, flow)
+                    if cut.reads_as(flow):
+                        return analysis
+                    made = Analysis(graph, cut, at._lowered(cut, None), at)
+        made.held = analysis.held
+        made.notes.extend(self._held.notes)
+        return made
+
     def __call__(self, sizes: Mapping[str, Shape]) -> Analysis:
         """The analysis of all there is."""
         return Analysis(*self._made(sizes, None), self)
 
     def answered(self, shapes: Mapping[str, Sequence[int]], *, assume: bool) -> Analysis:
         """The analysis at given shapes of inputs, and sizes for the axes that these leave open."""
-        with _uncollected():
+        with uncollected():
             sizes, open_axes = _sizes(self.graph, shapes)
             answer = _answered(self, sizes, open_axes, assume, shapes)
         answer.held = self._held.arrays
@@ -271,12 +304,18 @@ class _At:
             most = _MAX_MASK if self._prune else MAX_STATIC
             graph, shapes = expand(self.graph, sizes, most)
         with self._timings.phase("lowering"):
-            flow = trace(graph, shapes, strict=self._strict, prune=self._prune)
-            try:
-                return graph, flow, Bounds(flow, self._progress, self._lowering, axes)
-            except ShapeError as error:
-                error.file = error.file or graph.file
-                raise
+            flow = self._traced(graph, shapes)
+            return graph, flow, self._lowered(flow, axes)
+
+    def _traced(self, graph: Graph, shapes: Shapes, like: Flow | None = None) -> Flow:
+        return trace(graph, shapes, strict=self._strict, prune=self._prune, like=like)
+
+    def _lowered(self, flow: Flow, axes: Mapping[str, Sequence[int]] | None) -> Bounds:
+        try:
+            return Bounds(flow, self._progress, self._lowering, axes)
+        except ShapeError as error:
+            error.file = error.file or self.graph.file
+            raise
 
 
 # ---------------------------------------------------------------- inputs that are held
@@ -591,6 +630,7 @@ class Analysis:
         self._bounds = bounds
         self._fields: dict[object, Field] = {}
         self._seen: dict[object, AxisField] = {}
+        self._alike: dict[str, dict[str, int]] = {}
         self._answers: dict[tuple[str, str, bool], Field] = {}
         self._reads_of: dict[str, list[Read]] | None = None
         self._last: tuple[object, dict[str, Region]] | None = None
@@ -600,13 +640,25 @@ class Analysis:
         self.outputs = list(graph.outputs)
         self.notes = list(flow.notes)
 
-    def resized(self, shapes: Mapping[str, Sequence[int]]) -> Analysis:
+    @cached_property
+    def pruned(self) -> Analysis:
+        """The same with `prune`: the very same if constants cut nothing. The model is not read
+        again.
+        """
+        assert self._at is not None
+        return self._at.pruned(self)
+
+    def resized(
+        self, shapes: Mapping[str, Sequence[int]], *, prune: bool | None = None
+    ) -> Analysis:
         """The same model at other shapes of its inputs, which is not read again.
 
         Parameters
         ----------
         shapes : mapping of str to tuple of int
             Shapes of inputs, as for `analyze`; open axes get a sensible size.
+        prune : bool, optional
+            Whether constants cut reads; as they do here if left out.
 
         Raises
         ------
@@ -622,7 +674,7 @@ class Analysis:
         (1, 128, 2, 2)
         """
         assert self._at is not None
-        return self._at.answered(shapes, assume=True)
+        return self._at.pruning(prune).answered(shapes, assume=True)
 
     @cached_property
     def tensors(self) -> list[str]:
@@ -906,6 +958,48 @@ class Analysis:
             region = region_of(places, tuple(map(len, places)))
             self._last = key, backward(self._flow, {tensor: region})
         return Support(name, shape, self._last[1].get(name, ()))
+
+    def read(self, input: str | None = None) -> Support:
+        """What the outputs of the model depend on, all of their units together.
+
+        Parameters
+        ----------
+        input : str, optional
+            The input; may be left out where there is only one. One pass answers for all.
+
+        Returns
+        -------
+        Support
+            As of `support`.
+
+        Raises
+        ------
+        QueryError
+            No such input.
+        ShapeError
+            The shape of the input, or of an output that depends on it, is not known.
+
+        Examples
+        --------
+        >>> analyze("models/resnet50.onnx").read("x").density
+        1.0
+        """
+        from rfgraph.support import Support
+
+        name = self._input(input)
+        shape = self._shape_of(name)
+        for output in self.outputs:
+            if self.depends(output, name):
+                self._shape_of(output)
+        return Support(name, shape, self._read.get(name, ()))
+
+    @cached_property
+    def _read(self) -> dict[str, Region]:
+        from rfgraph.support import backward
+
+        extents = {output: self.extent(output) for output in self.outputs if self.depends(output)}
+        known = [o for o, extent in extents.items() if extent is not None and 0 not in extent]
+        return backward(self._flow, dict.fromkeys(known, ((),)))
 
     def paths(self, tensor: str, index: Sequence[int | slice], input: str | None = None) -> Paths:
         """How many paths lead from a unit, or a region of units, to each input element.
@@ -1286,33 +1380,12 @@ class Analysis:
         key = view, bounds, given, shape, local, tuple(held.items())
         answer = self._fields.get(key)
         if answer is None:
-            answer = self._fields[key] = Field(self._sides(tensor, name, view, local, held))
+            answer = self._fields[key] = Field(
+                tuple([self._side(tensor, name, a, local, held) for a in range(len(given))])
+            )
         if not at:
             self._answers[asked] = answer
         return answer
-
-    def _sides(
-        self,
-        tensor: str,
-        name: str,
-        view: tuple[AxisView, ...] | None,
-        local: bool,
-        held: dict[int, int],
-    ) -> tuple[AxisField, ...]:
-        """The closed form along every axis of an input."""
-        rank = len(self._flow.inputs[name] or ())
-        if view is None:
-            return (AxisField.nothing(),) * rank
-        extent = self._flow.shape(tensor) or ()
-        found = self._closed_form.sides(view, rank, extent, local=local, at=held)
-        return tuple(
-            [
-                self._measured(tensor, name, axis, local, held, side)
-                if side is None or side.branches
-                else side
-                for axis, side in enumerate(found)
-            ]
-        )
 
     def _coordinates(self, tensor: str, shape: Shape, at: Mapping[int, int]) -> dict[int, int]:
         """The coordinates of `at` of axes that have several, ascending by axis."""
@@ -1328,6 +1401,98 @@ class Analysis:
                 )
             held[a] = coordinate % shape[a]
         return held
+
+    def field_along(
+        self,
+        tensor: str,
+        input: str | None = None,
+        axis: int = 0,
+        local: bool = True,
+        at: Mapping[int, int] | None = None,
+    ) -> AxisField:
+        """The part of a value's `field` along one axis of an input, the others not worked out.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input, axis or coordinate.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> a.field_along("features", "x", 2) == a.field("features", "x")[2]
+        True
+        """
+        name = self._input(input)
+        shape = self._sized(tensor) or ()
+        held = self._coordinates(tensor, shape, at) if at else {}
+        return self._side(tensor, name, self._axis(axis, name), local, held)
+
+    def alike(self, input: str | None = None) -> Mapping[str, int]:
+        """The values that depend on an input, in topological order, each with a number: values of
+        one number see the same, unit for unit, as what an activation makes and what it is made of.
+
+        Raises
+        ------
+        QueryError
+            No such input.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> numbers, relu = a.alike("x"), a.node("features")
+        >>> relu.op_type, numbers["features"] == numbers[relu.inputs[0]]
+        ('Relu', True)
+        """
+        name = self._input(input)
+        found = self._alike.get(name)
+        if found is None:
+            numbers: dict[object, int] = {}
+            found = self._alike[name] = {}
+            for tensor in self.tensors:
+                if self._bounds.sees(tensor, name):
+                    form = self._closed_form.view(tensor, name)
+                    seen = form, self._bounds.views[tensor][name], self._sized(tensor)
+                    found[tensor] = numbers.setdefault(seen, len(numbers))
+        return found
+
+    def closed_form(
+        self, tensor: str, input: str | None = None, axis: int = 0, local: bool = True
+    ) -> AxisField | None:
+        """The part of a value's `field` along one axis of an input, if no size enters into it.
+
+        Returns
+        -------
+        AxisField or None
+            None where the field's figures are those of units at the size that was analysed.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or axis.
+        """
+        name = self._input(input)
+        self._known(tensor)
+        axis = self._axis(axis, name)
+        view = self._closed_form.view(tensor, name)
+        if view is None:
+            return AxisField.nothing()
+        extent = self._flow.shape(tensor) or ()
+        found = self._closed_form.side_of(view, axis, extent, local=local, at={})
+        return None if found is None or found.branches else found
+
+    def _side(
+        self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]
+    ) -> AxisField:
+        """The field along one axis of an input."""
+        view = self._closed_form.view(tensor, name)
+        if view is None:
+            return AxisField.nothing()
+        extent = self._flow.shape(tensor) or ()
+        found = self._closed_form.side_of(view, axis, extent, local=local, at=held)
+        if found is None or found.branches:
+            return self._measured(tensor, name, axis, local, held, found)
+        return found
 
     def _measured(
         self,
@@ -1564,15 +1729,38 @@ class Analysis:
         """
         name = self._input(input)
         rank = len(self.extent(name) or ())
-        found: set[int] = set()
-        for tensor in self.tensors:
-            if self.depends(tensor, name):
-                for axis, a in enumerate(self.field(tensor, name)):
-                    if a.stride and a.size > 1:
-                        found.add(axis)
-                if len(found) == rank:
-                    break
-        return sorted(found) or list(range(rank))[min(1, rank - 1) :]
+        found = [axis for axis in range(rank) if self._moves(name, axis)]
+        return found or list(range(rank))[min(1, rank - 1) :]
+
+    def _moves(self, name: str, axis: int) -> bool:
+        """Whether some value's field along an axis of an input both extends and moves."""
+        # One value for each number.
+        for tensor in {number: tensor for tensor, number in self.alike(name).items()}.values():
+            side = self._side(tensor, name, axis, True, {})
+            if side.stride and side.size > 1:
+                return True
+        return False
+
+    def sees_end_to_end(self, tensor: str, input: str, axis: int, *, every: bool = False) -> bool:
+        """Whether some unit of a value, or with `every` each, sees an axis of an input from its
+        first to its last element; what is global counts only where a unit sees nothing else.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or axis.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> a.sees_end_to_end("features", "x", 2), a.sees_end_to_end("x", "x", 2)
+        (True, False)
+        """
+        name = self._input(input)
+        axis = self._axis(axis, name)
+        return self.depends(tensor, name) and self._bounds.end_to_end(
+            tensor, name, axis, every=every
+        )
 
     def reads_across(self, input: str, axis: int) -> bool:
         """Whether any value reads across an input's axis: its units see several coordinates of
@@ -1592,7 +1780,7 @@ class Analysis:
     def _closed_form(self) -> ClosedForm:
         from rfgraph._figures import ClosedForm
 
-        with _uncollected():
+        with uncollected():
             return ClosedForm(self._flow, self._bounds.walk)
 
     def _shape_of(self, tensor: str) -> Shape:

@@ -8,8 +8,9 @@ along axes on which they don't vary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,17 @@ from rfgraph._core import NOTHING
 from rfgraph._lowering import AxisView, Factor, Item, Lowering, Piece, Walk, leaves, written
 from rfgraph.flow import Flow
 from rfgraph.reads import Shape
+
+
+class _Ends(NamedTuple):
+    """Whether a slot gets anywhere to the first and to the last element of an axis, and whether
+    it has both at some place, or at every one.
+    """
+
+    first: bool
+    last: bool
+    some: bool
+    every: bool
 
 
 class Bounds:
@@ -63,6 +75,8 @@ class Bounds:
         self.program = lowering.program
         self.views = self.walk.views
         self._is_seen: dict[AxisView | tuple[AxisView, ...], bool] = {}
+        self._is_whole: dict[Hashable, bool] = {}
+        self._ends_of: dict[tuple[int, int], _Ends] = {}
 
     def sees(self, tensor: str, input: str) -> bool:
         """Whether any element of a value sees anything of an input."""
@@ -99,7 +113,13 @@ class Bounds:
         return False in found, True in found
 
     def interval(
-        self, tensor: str, input: str, axis: int, *, local: bool = False
+        self,
+        tensor: str,
+        input: str,
+        axis: int,
+        *,
+        local: bool = False,
+        at: Mapping[int, np.ndarray] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Bounds along one axis of an input, compressed.
 
@@ -112,17 +132,56 @@ class Bounds:
         local : bool
             Leave out what is global along this axis; elements of which nothing is left keep their
             full bounds.
+        at : mapping of int to ndarray, optional
+            At these coordinates only, by axis of the value.
 
         Returns
         -------
         lo, hi : ndarray of int64
             Broadcastable to the value's shape; the axis's length and ``-1`` where nothing is seen.
         """
-        full = self.lowest(tensor, input, axis)
+        full = self.lowest(tensor, input, axis, at=at)
         if local:
-            near = self.lowest(tensor, input, axis, local=True)
+            near = self.lowest(tensor, input, axis, local=True, at=at)
             full = np.where(near[:1] >= NOTHING, full, near)
         return self._ends(full, (self._flow.inputs[input] or ())[axis])
+
+    def end_to_end(self, tensor: str, input: str, axis: int, *, every: bool = False) -> bool:
+        """Whether some unit of a value, or every one, sees an axis of an input from end to end;
+        what is global does not count, unless a unit sees nothing else.
+        """
+        size = (self._flow.inputs[input] or ())[axis]
+        view = self.views[tensor][input][self._place(input, axis)]
+        parts = list(leaves(view))
+        found = [self._at_ends(item.slot, size) for item, _ in parts]
+        if not (any(ends.first for ends in found) and any(ends.last for ends in found)):
+            return False
+        near = any(not item.is_global for item, _ in parts)
+        for (item, confined), ends in zip(parts, found, strict=True):
+            # What holds for all units does so whatever others see beside it.
+            holds = not (item.masks or confined or (near and item.is_global))
+            told = ends.every if every else ends.some
+            if holds and (told or len(parts) == 1):
+                return told
+        key = view, self._flow.shape(tensor), size, every
+        if key not in self._is_whole:
+            at = self.kinds(tensor, input, axis)
+            lo, hi = self.interval(tensor, input, axis, local=True, at=at)
+            whole = (lo == 0) & (hi == size - 1)
+            self._is_whole[key] = bool(np.all(whole) if every else np.any(whole))
+        return self._is_whole[key]
+
+    def _at_ends(self, slot: int, size: int) -> _Ends:
+        """Where a slot gets to along an axis of an input."""
+        found = self._ends_of.get((slot, size))
+        if found is None:
+            array = np.empty((2, self.program.size(slot)), dtype=np.int64)
+            self.program.write_out(slot, array)
+            first, last = array[0] == 0, array[1] == 1 - size
+            whole = first & last
+            found = _Ends(bool(first.any()), bool(last.any()), bool(whole.any()), bool(whole.all()))
+            self._ends_of[slot, size] = found
+        return found
 
     def sampled(
         self, tensor: str, input: str, axis: int, at: Mapping[int, np.ndarray], *, local: bool

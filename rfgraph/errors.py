@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 # A word of a message is cut if it is longer: names may have any length, lines are read by people.
 _LONGEST = 200
@@ -29,8 +30,8 @@ class RFGraphError(Exception):
         The model's path.
     node : str, optional
         The node, as ``Conv 'name'``.
-    remedy : str, optional
-        What the user can do about it.
+    remedy : str or callable, optional
+        What the user can do about it; or what works that out, once somebody asks.
 
     Examples
     --------
@@ -44,13 +45,25 @@ class RFGraphError(Exception):
         *,
         file: str | None = None,
         node: str | None = None,
-        remedy: str | None = None,
+        remedy: str | Callable[[], str | None] | None = None,
     ) -> None:
         self.message = message
         self.file = file
         self.node = node
-        self.remedy = remedy
+        self._remedy = remedy
         super().__init__(message)
+
+    @property
+    def remedy(self) -> str | None:
+        """What the user can do about it."""
+        remedy = self._remedy
+        if callable(remedy):
+            self._remedy = remedy = remedy()
+        return remedy
+
+    @remedy.setter
+    def remedy(self, remedy: str | Callable[[], str | None] | None) -> None:
+        self._remedy = remedy
 
     def __str__(self) -> str:
         node = f"{self.node}: " if self.node else ""

@@ -7,9 +7,9 @@ interprets the resulting steps.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from rfgraph.errors import RFGraphError, UnsupportedError
 from rfgraph.graph import Body, Graph, Node
@@ -134,20 +134,37 @@ class Flow:
         Shapes of the values.
     notes : list of Note
         What was assumed on the way.
+    answers : dict
+        What the operators answered, by what they were told.
     """
 
     inputs: dict[str, Shape | None]
     steps: list[Step]
     shapes: Shapes
     notes: list[Note]
+    answers: _Answers = field(default_factory=dict)
 
     def shape(self, name: str) -> Shape | None:
         """Shape of the value `name` as the steps read it: 1 for a size that the data decide."""
         shape = self.shapes.shape(name)
         return shape if shape is None or not self.shapes.unsized else nominal(shape)
 
+    def reads_as(self, other: Flow) -> bool:
+        """Whether the same is seen to be read by the same nodes."""
+        return len(self.steps) == len(other.steps) and all(
+            a.node is b.node and a.cycle is b.cycle and a.reads == b.reads
+            for a, b in zip(self.steps, other.steps, strict=True)
+        )
 
-def trace(graph: Graph, shapes: Shapes, *, strict: bool = False, prune: bool = False) -> Flow:
+
+def trace(
+    graph: Graph,
+    shapes: Shapes,
+    *,
+    strict: bool = False,
+    prune: bool = False,
+    like: Flow | None = None,
+) -> Flow:
     """Ask the operators for their reads.
 
     Parameters
@@ -160,6 +177,8 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False, prune: bool = F
         Whether an operator without a transfer is an error.
     prune : bool
         Whether constants cut reads.
+    like : Flow, optional
+        The same where they don't: where nothing could be cut its answers hold.
 
     Raises
     ------
@@ -169,9 +188,9 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False, prune: bool = F
         A transfer that is not rfgraph's own fails.
     """
     inputs = {i.name: shapes.shape(i.name) for i in graph.inputs}
-    tracer = _Tracer(graph.file, shapes, strict, set(inputs), prune)
+    tracer = _Tracer(graph.file, shapes, strict, set(inputs), prune, like)
     steps = tracer.steps(graph.nodes)
-    return Flow(inputs, steps, shapes, tracer.notes)
+    return Flow(inputs, steps, shapes, tracer.notes, tracer.answers)
 
 
 class _Answer(NamedTuple):
@@ -195,11 +214,20 @@ class _Answer(NamedTuple):
     facts: Sequence[Partial | None] = ()
 
 
+_Answers: TypeAlias = dict[Hashable, "Question | _Answer"]
+
+
 class _Tracer:
     """Asks the operators, and keeps which values an input reaches."""
 
     def __init__(
-        self, file: str | None, shapes: Shapes, strict: bool, live: set[str], prune: bool
+        self,
+        file: str | None,
+        shapes: Shapes,
+        strict: bool,
+        live: set[str],
+        prune: bool,
+        like: Flow | None = None,
     ) -> None:
         self._file = file
         self._shapes = shapes
@@ -212,14 +240,18 @@ class _Tracer:
             self._knowledge = Knowledge(shapes, live)
         # Answers by what they rest on: first what every transfer may ask; where it asked more, a
         # question stands there, and what it was told leads on.
-        self._answers: dict[Hashable, Question | _Answer] = {}
+        self.answers: _Answers = {}
+        # The same where nothing that is known tells anything.
+        self._uncut: _Answers = like.answers if like is not None else {}
+        # Whether these tell something all the same.
+        self._tells: dict[int, bool] = {}
         # Values that vary without an input that is read, as far as constants cut.
         self._dead: set[str] = set()
         self.notes: list[Note] = []
 
     def steps(self, nodes: list[Node]) -> list[Step]:
         steps = []
-        live, typed, known = self._live, self._shapes.typed, self._answers.get
+        live, typed = self._live, self._shapes.typed
         for node in nodes:
             names, outputs = sources(node), node.outputs
             cycle = self._cycle(node.body) if node.body is not None else None
@@ -231,12 +263,15 @@ class _Tracer:
                 operation = Operation(node, names, self._shapes, live, self._knowledge)
                 answer = self._asked(node, operation)
             else:
+                key: Hashable
                 key = node.kind, reached, tuple(map(typed, names)), tuple(map(typed, outputs))
-                found = known(key)
-                answer = found if type(found) is _Answer else self._answer(node, key, found)
+                if self._knowledge is None:
+                    answer = self._answer(node, key, self.answers)
+                else:
+                    answer = self._pruned(node, key, self._knowledge)
             reads = answer.reads
             if self._knowledge is not None:
-                self._knowledge.keep(outputs, answer.facts)
+                self._knowledge.keep(outputs, answer.facts or [None] * len(outputs))
                 pairs = zip(outputs, reads, strict=False)
                 unread = [name for name, found in pairs if name and not found]
                 self._dead.update(n for n in unread if self._shapes.static(n) is None)
@@ -248,20 +283,37 @@ class _Tracer:
                     self.notes.append(Note(node.name, node.op_type, reason, kind))
         return steps
 
-    def _answer(self, node: Node, key: Hashable, found: Question | _Answer | None) -> _Answer:
+    def _pruned(self, node: Node, key: Hashable, knowledge: Knowledge) -> _Answer:
+        """What is answered to a node where constants cut reads."""
+        if knowledge.is_silent(node):
+            answer = self._answer(node, key, self._uncut)
+            tells = self._tells.get(id(answer))
+            if tells is None:
+                # A sum of nothing, as in the midst of padding, is known all the same.
+                tells = any(knowledge.learn(node, answer.reads))
+                self._tells[id(answer)] = tells
+            if not tells:
+                return answer
+        # Weights differ, and rarely have zeros.
+        return self._answer(node, (key, *map(knowledge.cutting, sources(node))), self.answers)
+
+    def _answer(self, node: Node, key: Hashable, answers: _Answers) -> _Answer:
         """What is answered to a node: the same as to an earlier one that asks the same."""
+        found = answers.get(key)
+        if type(found) is _Answer:
+            return found
         told: dict[Question, Hashable] = {}
         operation = Operation(node, sources(node), self._shapes, self._live, self._knowledge, told)
         start = key
         while found is not None and not isinstance(found, _Answer):
             key = key, operation.tell(found)
-            found = self._answers.get(key)
+            found = answers.get(key)
         if found is None:
             found = self._asked(node, operation)
             for question, answer in told.items():
-                self._answers[start] = question
+                answers[start] = question
                 start = start, answer
-            self._answers[start] = found
+            answers[start] = found
         return found
 
     def _asked(self, node: Node, operation: Operation) -> _Answer:
@@ -359,7 +411,7 @@ class _Tracer:
         if knowledge.learns_of(node):
             # What is learnt rests on what is known of the inputs: nodes of which that is the same
             # share it.
-            for k in operation.inputs:
+            for k in () if knowledge.rests_on_zeros(node) else operation.inputs:
                 operation.known(k)
         cut = list(per_output)
         for k, learnt in enumerate(knowledge.learn(node, per_output)):

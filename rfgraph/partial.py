@@ -137,6 +137,8 @@ class Partial:
     @cached_property
     def zeros(self) -> np.ndarray | None:
         """The elements that are 0, or False; None if there is none. Compressed."""
+        if self.value.dtype.kind in "biuf" and np.count_nonzero(self.value) == self.value.size:
+            return None
         return _some(self.known & (self.value == 0))
 
     @cached_property
@@ -230,6 +232,13 @@ class Knowledge:
             self._constants[name] = fact
         return self._constants[name]
 
+    def cutting(self, name: str) -> Partial | None:
+        """What is known of a value by which it might cut reads: of a constant if it has zeros."""
+        fact = self.of(name)
+        if fact is None or name in self._live or name in self._facts:
+            return fact
+        return None if fact.zeros is None else fact
+
     def facts(self, names: Sequence[str]) -> list[Partial | None]:
         """What has been learnt of each of some values."""
         return [self._facts.get(name) for name in names]
@@ -279,6 +288,25 @@ class Knowledge:
         if node.domain:
             return (node.domain, node.op_type) == ("com.microsoft", "BiasSoftmax")
         return node.op_type in _LEARNT
+
+    def rests_on_zeros(self, node: Node) -> bool:
+        """Whether that depends on no more than which elements of its inputs are 0."""
+        return not node.domain and node.op_type in _SUMMING
+
+    def is_silent(self, node: Node) -> bool:
+        """Whether nothing that is known of the inputs of a node tells what it reads or makes; but
+        sums of nothing are known without.
+        """
+        names, op_type = node.inputs, node.op_type
+        if node.domain or node.captures or any(map(self.cutting, names)):
+            return False
+        if op_type in _SUMMING:
+            return True
+        if op_type in _MOVING:
+            if op_type in _FILLING:
+                return False
+            names = names if op_type == "Concat" else names[:1]
+        return not any(map(self.of, names))
 
     def _sized(self, node: Node) -> bool:
         """Whether the data decide no size of what a node reads and makes."""

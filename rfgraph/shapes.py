@@ -10,6 +10,7 @@ somebody asks for them (`rfgraph.arithmetic`). A size that the data decide stand
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from functools import reduce
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -191,6 +192,8 @@ class Shapes:
     ) -> None:
         self.graph = graph
         self._most = most
+        # Whether a static value was too large to be evaluated.
+        self._refused = False
         self._rules = rules
         self._known: dict[str, Typed] = {**graph.weights.types()}
         # The types of what is no tensor.
@@ -211,6 +214,16 @@ class Shapes:
                 if value.other is not None:
                     self._others[name] = value.type
         self.check()
+
+    def up_to(self, most: int) -> Shapes | None:
+        """The same, with static values of up to `most` elements; None where larger ones than until
+        now were asked for, as shapes may depend on them.
+        """
+        if self._refused:
+            return None
+        made = copy(self)
+        made._most, made._statics = most, dict(self._statics)
+        return made
 
     def shape(self, name: str) -> Shape | None:
         """Shape of the value `name`; None where it isn't known, not even how many axes."""
@@ -745,6 +758,7 @@ class Shapes:
         inputs = [statics[name] if name else None for name in node.inputs]
         total = sum([value.size for value in inputs if value is not None])
         if total > self._most:
+            self._refused = True
             return
         # Outputs that can be huge though the inputs are small are made only at a known size.
         sized = True
@@ -753,12 +767,14 @@ class Shapes:
             if shape is None:
                 sized = False
             elif prod(nominal(shape) if self._unknown else shape) > self._most:
+                self._refused = True
                 return
         if (
             not sized
             and op_type in _GROWING
             and not _modest(node, [value for value in inputs if value is not None], self._most)
         ):
+            self._refused = True
             return
         key = None
         if total <= _MAX_KEPT:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from rfgraph._backward import Backward
+from rfgraph._backward import Backward, marked
 from rfgraph.compressed import affordable, groups_of
 from rfgraph.flow import Flow
 from rfgraph.reads import (
@@ -347,38 +347,32 @@ def _per_axis(product: Product, read: PerAxis, source: Shape, extent: Shape) -> 
     owner = {axis: factor for factor in product for axis in factor.axes}
     out: list[Factor] = []
     joint: list[int] = []
-    used: dict[int, int] = {}
+    used: set[int] = set()
+    shared: set[int] = set()
     for r in read.axes:
         for axis in followed(r):
-            used[axis] = used.get(axis, 0) + 1
+            (shared if axis in used else used).add(axis)
     for a, r in enumerate(read.axes):
         size = source[a]
         if isinstance(r, Fixed):
-            if r.count is not None or r.start:
-                mask = np.zeros(size, dtype=bool)
-                mask[r.start : None if r.count is None else r.start + r.count] = True
-                if not mask.any():
-                    return None
-                if not mask.all():
-                    out.append(Factor((a,), mask))
-            continue
-        axes = followed(r)
-        factor = owner.get(axes[0])
-        if len(axes) > 1 or used[axes[0]] > 1 or (factor is not None and len(factor.axes) > 1):
-            joint.append(a)
-            continue
-        if isinstance(r, Along) and is_same(r) and extent[r.axis] == size:
-            if factor is not None:
-                out.append(Factor((a,), factor.mask))
-            continue
-        if factor is None:
-            found = _all_read(r, size, extent)
+            if r.count is None and not r.start:
+                continue
+            found: np.ndarray | bool = _fixed(r, size)
         else:
-            found = _along(factor.mask, r, size, extent)
-        if not found.any():
-            return None
-        if not found.all():
+            axes = followed(r)
+            factor = owner.get(axes[0])
+            if len(axes) > 1 or axes[0] in shared or (factor is not None and len(factor.axes) > 1):
+                joint.append(a)
+                continue
+            if isinstance(r, Along) and is_same(r) and extent[r.axis] == size:
+                if factor is not None:
+                    out.append(factor if factor.axes[0] == a else Factor((a,), factor.mask))
+                continue
+            found = _along(None if factor is None else factor.mask, r, size, extent)
+        if isinstance(found, np.ndarray):
             out.append(Factor((a,), found))
+        elif not found:
+            return None
     if joint:
         made = _jointly(product, joint, read.axes, source, extent)
         if made is None:
@@ -387,32 +381,50 @@ def _per_axis(product: Product, read: PerAxis, source: Shape, extent: Shape) -> 
     return tuple(out)
 
 
-def _all_read(read: AxisRead, size: int, extent: Shape) -> np.ndarray:
-    """What is read of an axis by all output coordinates together."""
+def _fixed(read: Fixed, size: int) -> np.ndarray | bool:
+    """The coordinates of an axis of length `size` that are read: True for all, False for none."""
+    mask = np.zeros(size, dtype=bool)
+    mask[read.start : None if read.count is None else read.start + read.count] = True
+    return _told(mask)
+
+
+def _along(
+    mask: np.ndarray | None, read: Along | Table, size: int, extent: Shape
+) -> np.ndarray | bool:
+    """What the output coordinates in `mask`, None: all, read of an axis of length `size`."""
     if isinstance(read, Along):
-        return _all_along(read, size, extent[read.axis])
-    return _along(np.ones(extent[followed(read)[0]], dtype=bool), read, size, extent)
+        if mask is None:
+            return _all_along(read, size, extent[read.axis])
+        return _some_along(mask.tobytes(), read, size, extent[read.axis])
+    starts, counts, step = coordinates(read, size, extent)
+    if mask is not None:
+        starts, counts = starts[mask], counts[mask]
+    return _told(_marked(starts, counts, step, size))
+
+
+def _told(mask: np.ndarray) -> np.ndarray | bool:
+    """A mask; True or False where it is so everywhere."""
+    count = int(np.count_nonzero(mask))
+    return mask if 0 < count < mask.size else count > 0
 
 
 @lru_cache(maxsize=1024)
-def _all_along(read: Along, size: int, outputs: int) -> np.ndarray:
-    extent = (0,) * read.axis + (outputs,)
-    return _along(np.ones(outputs, dtype=bool), read, size, extent)
+def _all_along(read: Along, size: int, outputs: int) -> np.ndarray | bool:
+    return _some_along(None, read, size, outputs)
 
 
-def _along(mask: np.ndarray, read: AxisRead, size: int, extent: Shape) -> np.ndarray:
-    """What the output coordinates in `mask` read of an axis of length `size`."""
-    o = np.flatnonzero(mask)
-    if isinstance(read, Along):
-        starts, counts, step = _at(read, o, size)
-    else:
-        starts, counts, step = coordinates(read, size, extent)
-        starts, counts = starts[o], counts[o]
-    return _marked(starts, counts, step, size)
+def _some_along(mask: bytes | None, read: Along, size: int, outputs: int) -> np.ndarray | bool:
+    begin, end = read.part or (0, outputs)
+    if mask is not None:
+        begin, end = max(begin, mask.find(1)), min(end, mask.rfind(1) + 1)
+    made, count = marked(
+        mask, outputs, read.starts, read.counts, read.advance, read.step, begin, end, size
+    )
+    return np.frombuffer(made, dtype=bool) if 0 < count < size else count > 0
 
 
 def _at(read: Along, o: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """As `rfgraph.reads.coordinates`, at some output coordinates, and clipped by `_marked`."""
+    """As `rfgraph.reads.coordinates`, at some output coordinates, and not clipped."""
     if len(read.starts) == 1:
         starts = o * read.advance + read.starts[0]
         counts = np.full(len(o), read.counts[0])

@@ -60,7 +60,7 @@ class Forgetful(dict[Any, Any]):
 def steps(graph: Graph, shapes: Shapes, answers: dict[Any, Any]) -> object:
     """All that a trace with some answers at hand gives."""
     tracer = _Tracer(None, shapes, False, {i.name for i in graph.inputs}, False)
-    tracer._answers = answers
+    tracer.answers = answers
     try:
         found = tracer.steps(graph.nodes)
     except RFGraphError as error:
@@ -88,6 +88,26 @@ def test_shared_answers_are_those_of_each_node_by_itself(monkeypatch: pytest.Mon
             # Some have open axes.
             continue
         assert steps(graph, shapes, answers) == steps(graph, shapes, Forgetful())
+        compared += 1
+    assert compared > GRAPHS + 1500
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_answers_hold_where_constants_cut_nothing() -> None:
+    """What is pruned reads the same whether answers that were given before are taken or not."""
+    compared = 0
+    for each in given():
+        try:
+            graph, shapes = expanded(each)
+            own = trace(graph, shapes, prune=True)
+        except (RFGraphError, TypeError):
+            continue
+        other = trace(graph, shapes, prune=True, like=trace(graph, shapes))
+        assert [described(step.reads) for step in own.steps] == [
+            described(step.reads) for step in other.steps
+        ]
+        assert [step.node for step in own.steps] == [step.node for step in other.steps]
+        assert own.notes == other.notes
         compared += 1
     assert compared > GRAPHS + 1500
 

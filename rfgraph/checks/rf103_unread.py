@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
 from math import prod
-from operator import or_
 
 import numpy as np
 
@@ -66,7 +64,7 @@ def unread_input(subject: Subject) -> Iterator[Finding]:
                 of=prod(shape),
             )
             continue
-        read = _read_by(analysis, readers, name)
+        read = analysis.read(name)
         # Of an axis of any size, what lies behind the last element that is read is no loss.
         ends = [last + 1 for _, last in read.box or ()]
         if read.box is not None:
@@ -92,15 +90,6 @@ def _nodes(analysis: Analysis) -> Iterator[Node]:
         node = analysis.node(tensor)
         if node is not None:
             yield node
-
-
-def _read_by(analysis: Analysis, outputs: list[str], name: str) -> Support:
-    """What outputs see of an input, all of their units together."""
-    found = []
-    for output in outputs:
-        everywhere = tuple(slice(None) for _ in analysis.extent(output) or ())
-        found.append(analysis.support(output, everywhere, name))
-    return reduce(or_, found)
 
 
 def _where(read: Support, shape: tuple[int, ...]) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from rfgraph.analysis import Analysis
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, name
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
-from rfgraph.closed_form import Number
+from rfgraph.closed_form import AxisField, Number
+from rfgraph.graph import Node
 
 
 def _which(given: object) -> str:
@@ -58,30 +56,19 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
     inputs. If the model is to be used with larger inputs too, check it at their size (`shapes`).
     """
     analysis = subject.analysis
-    every = subject.settings.get("saturated") == "every"
-    wanted = set().union(*map(analysis.ancestors, subject.outputs()))
-    known = set(analysis.tensors)
-    shortest: dict[str, dict[str, dict[int, Number]]] = {}
+    wanted = subject.wanted
+    layers = {given: _Layers(subject, given) for given in analysis.inputs}
     for tensor in analysis.tensors:
         node = analysis.node(tensor)
         if node is None or tensor not in wanted:
             continue
-        for given in analysis.inputs:
-            if not analysis.depends(tensor, given):
-                continue
-            shape = analysis.extent(given) or ()
-            axes = [axis for axis in subject.moving_axes(given) if shape[axis] > 1]
-            sources = [name for name in node.inputs if name in known]
-            source = _widened(analysis, sources, tensor, given, axes)
-            if source is None or not axes or _sums_up(analysis, tensor, given, axes):
-                continue
-            if given not in shortest:
-                shortest[given] = _shortest(analysis, given, axes)
-            if any(shortest[given][source][axis] < shape[axis] for axis in axes):
-                continue
-            if all(_sees_all(analysis, source, given, axis, every=every) for axis in axes):
-                which = f"ax{'i' if len(axes) == 1 else 'e'}s {', '.join(map(str, axes))}"
-                sizes = "x".join(str(shape[axis]) for axis in axes)
+        for given, of_input in layers.items():
+            source = of_input.saturated(tensor, node)
+            if source is not None:
+                shape = analysis.extent(given) or ()
+                which = f"ax{'i' if len(of_input.axes) == 1 else 'e'}s "
+                which += ", ".join(map(str, of_input.axes))
+                sizes = "x".join(str(shape[axis]) for axis in of_input.axes)
                 yield subject.finding(
                     f"{node} adds no context: its input '{source}' already sees all of {which} of "
                     f"input '{given}' ({sizes})",
@@ -93,62 +80,112 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
                 break
 
 
-def _widened(
-    analysis: Analysis, sources: list[str], tensor: str, given: str, axes: list[int]
-) -> str | None:
-    """The widest source of a node, if the field of what the node makes is larger than its."""
-    made = analysis.field(tensor, given)
-    if any(made[axis].is_global for axis in axes):
-        return None
-    fields = {s: analysis.field(s, given) for s in sources if analysis.depends(s, given)}
-    # Values that see the same have one field.
-    if not fields or any(field is made for field in fields.values()):
-        return None
-    if any(field[axis].is_global for field in fields.values() for axis in axes):
-        return None
-    for axis in axes:
-        if made[axis].size > max(field[axis].size for field in fields.values()):
-            return max(fields, key=lambda source: fields[source][axis].size)
-    return None
+class _Layers:
+    """What the nodes of a model add to what is seen of an input, along axes that move.
 
+    Values that see the same are told by their number (`Analysis.alike`): what is asked of one
+    holds for all.
+    """
 
-def _shortest(analysis: Analysis, given: str, axes: list[int]) -> dict[str, dict[int, Number]]:
-    """For every value the size of its field by the shortest path, along some axes of an input."""
-    found: dict[str, dict[int, Number]] = {}
-    for tensor in analysis.tensors:
-        if not analysis.depends(tensor, given):
-            continue
-        node = analysis.node(tensor)
-        sources = [] if node is None else [s for s in (*node.inputs, *node.captures) if s in found]
-        own = analysis.field(tensor, given)
+    def __init__(self, subject: Subject, given: str) -> None:
+        self.analysis, self.given = subject.analysis, given
+        self.shape = self.analysis.extent(given) or ()
+        self.axes = [axis for axis in subject.moving_axes(given) if self.shape[axis] > 1]
+        self._every = subject.settings.get("saturated") == "every"
+        self._number = self.analysis.alike(given)
+        self._sees_all: dict[int, bool] = {}
+        self._closed: dict[int, list[AxisField | None]] = {}
+        # By the shortest path, of every value up to the last one that was asked for.
+        self._sizes: dict[str, list[Number]] = {}
+        self._left = iter(self._number)
+
+    def saturated(self, tensor: str, node: Node) -> str | None:
+        """What a layer is made of that sees all there is, so that it adds nothing; else None."""
+        number = self._number.get(tensor)
+        if number is None or not self.axes:
+            return None
+        sources = [source for source in node.inputs if source in self._number]
+        # What few layers meet, and costs least, is asked first.
+        if any(self._number[source] == number for source in sources):
+            return None
+        full = [source for source in sources if self._is_full(source)]
+        full = [source for source in full if self._is_far(self._shortest(source))]
+        if not full:
+            return None
+        source = self._widened(tensor, sources)
+        if source not in full or self._sums_up(tensor):
+            return None
+        field = self.analysis.field(source, self.given)
+        return source if self._is_far([field[axis].size for axis in self.axes]) else None
+
+    def _is_far(self, sizes: list[Number]) -> bool:
+        """Whether fields of these sizes are as large as the input."""
+        return all(size >= self.shape[axis] for axis, size in zip(self.axes, sizes, strict=True))
+
+    def _is_full(self, tensor: str) -> bool:
+        """Whether some units of a value, or all of them, see everything."""
+        number = self._number[tensor]
+        if number not in self._sees_all:
+            self._sees_all[number] = all(
+                self.analysis.sees_end_to_end(tensor, self.given, axis, every=self._every)
+                for axis in self.axes
+            )
+        return self._sees_all[number]
+
+    def _widened(self, tensor: str, sources: list[str]) -> str | None:
+        """The widest source of a node, if the field of what the node makes is larger than its."""
+        made = self.analysis.field(tensor, self.given)
+        fields = {source: self.analysis.field(source, self.given) for source in sources}
+        if any(field[a].is_global for field in (made, *fields.values()) for a in self.axes):
+            return None
+        for axis in self.axes:
+            if made[axis].size > max(field[axis].size for field in fields.values()):
+                return max(fields, key=lambda source: fields[source][axis].size)
+        return None
+
+    def _sums_up(self, tensor: str) -> bool:
+        """Whether a layer leaves a single unit, as a pooling over all of a feature map does."""
+        bounds, given = self.analysis.bounds, self.given
+        return all(bounds(tensor, given, axis=axis)[0].size == 1 for axis in self.axes)
+
+    def _shortest(self, tensor: str) -> list[Number]:
+        """The size of a value's field by the shortest path, by axis."""
+        while tensor not in self._sizes:
+            value = next(self._left)
+            self._sizes[value] = self._by_way_of(value)
+        return self._sizes[tensor]
+
+    def _by_way_of(self, tensor: str) -> list[Number]:
+        number, sizes = self._number, self._sizes
+        node = self.analysis.node(tensor)
+        sources = [] if node is None else [s for s in (*node.inputs, *node.captures) if s in sizes]
         if not sources:
-            found[tensor] = {axis: own[axis].size for axis in axes}
-            continue
-        fields = [analysis.field(source, given) for source in sources]
-        if len(sources) == 1 and fields[0] is own:
-            found[tensor] = found[sources[0]]
-            continue
-        found[tensor] = {}
-        for axis in axes:
-            sides = [own[axis], *(field[axis] for field in fields)]
-            added: Number = own[axis].size - max(side.size for side in sides[1:])
-            if not added > 0 or any(side.branches or side.irregular for side in sides):
-                # Figures for this size of the input say nothing of how much a layer adds.
-                added = 0
-            found[tensor][axis] = min(found[source][axis] for source in sources) + added
-    return found
+            field = self.analysis.field(tensor, self.given)
+            return [field[axis].size for axis in self.axes]
+        if len(sources) == 1 and number[sources[0]] == number[tensor]:
+            return sizes[sources[0]]
+        before = map(min, zip(*(sizes[source] for source in sources), strict=True))
+        added = self._added(tensor, sources)
+        return [size + more for size, more in zip(before, added, strict=True)]
 
+    def _added(self, tensor: str, sources: list[str]) -> list[Number]:
+        """How much larger the field of a value is than those of what it is made of, by axis."""
+        found: list[Number] = []
+        sides = zip(*map(self._closed_forms, sources), strict=True)
+        for axis, own, others in zip(self.axes, self._closed_forms(tensor), sides, strict=True):
+            more: Number = 0
+            # Figures for this size of the input say nothing of how much a layer adds.
+            if None not in others:
+                own = own or self.analysis.field(tensor, self.given)[axis]
+                if not (own.branches or own.irregular):
+                    more = own.size - max(side.size for side in others if side is not None)
+            found.append(more if more > 0 else 0)
+        return found
 
-def _sums_up(analysis: Analysis, tensor: str, given: str, axes: list[int]) -> bool:
-    """Whether a layer leaves a single unit, as a pooling over all of a feature map does."""
-    return all(analysis.bounds(tensor, given, axis=axis)[0].size == 1 for axis in axes)
-
-
-def _sees_all(analysis: Analysis, tensor: str, given: str, axis: int, *, every: bool) -> bool:
-    """Whether some units of a value, or all of them, see an axis from end to end."""
-    size = (analysis.extent(given) or ())[axis]
-    if analysis.field(tensor, given)[axis].size < size:
-        return False
-    lo, hi = analysis.bounds(tensor, given, local=True, axis=axis)
-    whole = (lo == 0) & (hi == size - 1)
-    return bool(np.all(whole) if every else np.any(whole))
+    def _closed_forms(self, tensor: str) -> list[AxisField | None]:
+        """The closed form of a value, by axis."""
+        number = self._number[tensor]
+        if number not in self._closed:
+            closed = self.analysis.closed_form
+            self._closed[number] = [closed(tensor, self.given, axis) for axis in self.axes]
+        return self._closed[number]

@@ -146,7 +146,7 @@ _REMEDY = "pad before and not after, mask what is later, or allow for it by 'loo
 
 def _contracted(analysis: Analysis, output: str, way: Steps) -> bool:
     """Whether the steps of an output all read the same ones, and none of its own beside them."""
-    return analysis.field(output, way.given)[way.axis].is_global
+    return analysis.field_along(output, way.given, way.axis).is_global
 
 
 def _masks(subject: Subject, output: str, way: Steps, steps: int) -> list[str]:
@@ -268,7 +268,7 @@ def look_ahead(analysis: Analysis, tensor: str, way: Steps) -> Ahead | None:
     size = (analysis.extent(given) or ())[axis]
     lo, hi = analysis.bounds(tensor, given, axis=axis)
     last = every = np.where(lo <= hi, hi, -1)
-    moves = analysis.field(tensor, given, local=False)[axis].stride > 0
+    moves = analysis.field_along(tensor, given, axis, local=False).stride > 0
     other = None if way.longer is None else way.longer.extent(tensor)
     along = _followed(last, shape, other, size, way, moves=moves)
     if along is None or not (last >= 0).any():
@@ -324,7 +324,7 @@ def _stride(analysis: Analysis, tensor: str, way: Steps, units: int) -> Fraction
             if name not in before or units not in (analysis.extent(name) or ()):
                 continue
         for local in (False, True):
-            side = analysis.field(name, way.given, local=local)[way.axis]
+            side = analysis.field_along(name, way.given, way.axis, local)
             if not side.irregular and side.stride > 0:
                 return Fraction(side.stride)
     return Fraction((analysis.extent(way.given) or ())[way.axis], units)
@@ -334,7 +334,7 @@ def _hidden(
     analysis: Analysis, tensor: str, way: Steps, along: int, last: np.ndarray, own: np.ndarray
 ) -> Iterator[int]:
     """How far units would see ahead if the input did not end: what its end hides."""
-    whole = analysis.field(tensor, way.given, local=False)[way.axis]
+    whole = analysis.field_along(tensor, way.given, way.axis, local=False)
     if not whole.stride > 0:
         # What does not move along the input sees no more of a longer one.
         return
@@ -342,7 +342,7 @@ def _hidden(
     seeing = np.flatnonzero(last >= 0)
     # Units of one phase see equally far ahead, but where something else begins or ends.
     for unit in {*seeing[:period].tolist(), *seeing[-period:].tolist()}:
-        side = analysis.field(tensor, way.given, local=False, at={along: unit})[way.axis]
+        side = analysis.field_along(tensor, way.given, way.axis, local=False, at={along: unit})
         phases = [phase for part in side.branches or (side,) for phase in part.phases]
         ends = [end for begin, end in phases if begin <= end < inf]
         if ends and not (side.irregular or side.is_global):

@@ -42,7 +42,7 @@ def unequal_branches(subject: Subject) -> Iterator[Finding]:
     """
     analysis = subject.analysis
     allowed = subject.settings.get("misalignment")
-    wanted = set().union(*map(analysis.ancestors, subject.outputs()))
+    wanted = subject.wanted
     for tensor, given, meeting in analysis.meetings:
         if tensor not in wanted:
             continue

@@ -40,7 +40,7 @@ def uneven_coverage(subject: Subject) -> Iterator[Finding]:
     """
     analysis = subject.analysis
     allowed = subject.settings.get("uneven")
-    wanted = set().union(*map(analysis.ancestors, subject.outputs()))
+    wanted = subject.wanted
     for tensor in analysis.tensors:
         if tensor not in wanted:
             continue

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -72,7 +73,8 @@ _RUN = (
 _TABLES = ("models", "outputs")
 
 
-def known_options() -> dict[str, Option]:
+@cache
+def known_options() -> Mapping[str, Option]:
     """Every key that holds a value, by name."""
     return {option.name: option for option in (*_GENERAL, *_RUN)} | options()
 

@@ -18,6 +18,7 @@ from rfgraph.checks.settings import Settings, value
 from rfgraph.closed_form import Number
 from rfgraph.errors import QueryError, RFGraphError, shortened
 from rfgraph.graph import read
+from rfgraph.held import Filling
 from rfgraph.masks import to_hold
 
 # Settings by input.
@@ -60,6 +61,7 @@ class Subject:
     only: Sequence[str] | None = None
     held: Mapping[str, Any] | None = None
     _moving: dict[str, list[int]] = field(default_factory=dict, init=False)
+    _wanted: dict[tuple[str, ...], set[str]] = field(default_factory=dict, init=False)
     _longer: dict[tuple[str, int], Analysis | None] = field(default_factory=dict, init=False)
 
     # ------------------------------------------------ analyses
@@ -72,9 +74,7 @@ class Subject:
     @cached_property
     def pruned(self) -> Analysis:
         """The same, where constants cut reads."""
-        if self.settings.get("prune"):
-            return self.analysis
-        return self.at(self.sizes, prune=True)
+        return self.analysis.pruned
 
     @cached_property
     def sizes(self) -> dict[str, tuple[int, ...]]:
@@ -91,8 +91,10 @@ class Subject:
     ) -> Analysis:
         """The analysis at other shapes of the inputs, or with more of them held."""
         settings = self.settings
-        if sizes and prune is None and not held:
-            return self.analysis.resized(self.shapes | dict(sizes))
+        # What fills an input takes its shape.
+        filled = prune and any(isinstance(value, Filling) for value in self._values.values())
+        if sizes and not held and not filled:
+            return self.analysis.resized(self.shapes | dict(sizes), prune=prune)
         return analyze(
             self.model,
             shapes=self.shapes | dict(sizes),
@@ -183,6 +185,14 @@ class Subject:
                 continue
             if self.check is None or not self.settings.ignored(self.check.code, output):
                 yield output
+
+    @property
+    def wanted(self) -> set[str]:
+        """What those outputs are made of, and themselves."""
+        outputs = tuple(self.outputs())
+        if outputs not in self._wanted:
+            self._wanted[outputs] = set().union(*map(self.analysis.ancestors, outputs))
+        return self._wanted[outputs]
 
     @property
     def tracked(self) -> list[str]:

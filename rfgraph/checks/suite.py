@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rfgraph import ops
-from rfgraph.analysis import Model
+from rfgraph.analysis import Model, uncollected
 from rfgraph.changes import snapshot
 from rfgraph.checks.baseline import Baseline
 from rfgraph.checks.baseline import read as read_baseline
@@ -186,7 +186,8 @@ def checked(order: _Order, config: Config, memory: int = 0) -> Checked:
     found = Checked(name, error=error)
     if not error:
         try:
-            _check(model, found, before, config)
+            with uncollected():
+                _check(model, found, before, config)
         except RFGraphError as reason:
             found.error = str(reason)
         except MemoryError:

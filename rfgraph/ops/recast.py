@@ -162,6 +162,11 @@ class Recast(Operation):
         order = self._moved[k]
         return fact.map(lambda array: array.transpose(order))
 
+    def zeros(self, k: int) -> np.ndarray | None:
+        """The elements of input `k` that are exactly 0, transposed."""
+        fact = self.known(k)
+        return fact.zeros if fact is not None else None
+
     def _value(self, k: int) -> Partial | None:
         """Of what is stored with a scale and a zero point: where it stands for 0."""
         first, *parameters = self._given[k] or ()

@@ -237,14 +237,18 @@ class Operation:
     @property
     def prune(self) -> bool:
         """Whether constants cut reads."""
+        if self._told is not None:
+            self._told["prune", None] = self._knowledge is not None
         return self._knowledge is not None
 
     def known(self, k: int) -> Partial | None:
         """What is known of the elements of input `k`, if constants cut reads."""
         if self._knowledge is None or not self.has(k) or self.unsized:
             return None
-        fact = self._knowledge.of(self._names[k])
-        if self._told is not None:
+        name = self._names[k]
+        fact = self._knowledge.of(name)
+        if self._told is not None and name not in self._live:
+            # Of what varies it is part of every question, and where the zeros of constants are.
             self._told["known", k] = fact
         return fact
 
@@ -252,7 +256,9 @@ class Operation:
         """The elements of input `k` that are exactly 0 whatever the data are: bool, of length 1
         along axes on which that does not vary. None if there is none, or if nothing is cut.
         """
-        fact = self.known(k)
+        if self._knowledge is None or not self.has(k) or self.unsized:
+            return None
+        fact = self._knowledge.of(self._names[k])
         return fact.zeros if fact is not None else None
 
     def is_zero_point(self, k: int, stored: int) -> bool:
@@ -309,6 +315,8 @@ class Operation:
         """
         asked, k = question
         assert self._told is not None
+        if asked == "prune":
+            return self.prune
         if k is None:
             self._which()
         else:
