@@ -1457,6 +1457,12 @@ cdef class Walk:
                     node=str(node),
                     remedy="give smaller sizes with shapes= or --shape",
                 ) from None
+            except OverflowError:
+                raise ShapeError(
+                    "its attributes have numbers beyond all sizes",
+                    node=str(node),
+                    remedy="no runtime runs it: export the model again",
+                ) from None
         return 0
 
     cdef Recipe recipe(self, tuple names, list reads, extent):

@@ -59,6 +59,9 @@ _MAX_ENTRIES = 1 << 28
 # Static values are evaluated up to this many elements where constants cut reads: large masks.
 _MAX_MASK = 1 << 27
 
+# Runs of coordinates with fields of their own, of one value.
+_MOST_RUNS = 1 << 16
+
 # So many of the sizes that were tried are told where none fits.
 _TOLD = 12
 
@@ -1560,12 +1563,24 @@ class Analysis:
         -------
         list of (range, Field)
             Runs of coordinates along `axis`, in order.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or axis, or too many coordinates of it may differ.
         """
         shape = self.extent(tensor)
         if shape is None or not -len(shape) <= axis < len(shape):
             raise QueryError(f"'{tensor}' of shape {shape} has no axis {axis}", file=self.file)
         axis %= len(shape)
         edges = self._closed_form.edges(tensor, self._input(input), axis)
+        if len(edges) > _MOST_RUNS:
+            raise QueryError(
+                f"'{tensor}' may have {len(edges):,} different fields along axis {axis}: more than "
+                f"{_MOST_RUNS:,}",
+                file=self.file,
+                remedy="bounds has every unit",
+            )
         runs: list[tuple[range, Field]] = []
         cuts = [0, *[e for e in edges if 0 < e < shape[axis]], shape[axis]]
         for begin, end in pairwise(cuts):

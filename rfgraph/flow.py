@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from rfgraph.errors import RFGraphError, UnsupportedError
+from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
 from rfgraph.graph import Body, Graph, Node
 from rfgraph.ops import (
     Computed,
@@ -358,8 +358,15 @@ class _Tracer:
             return self._whole(node, operation, str(reason), _note_kind(reason))
         except UnknownSizeError as reason:
             return self._whole(node, operation, str(reason), "shape")
-        except (RFGraphError, MemoryError):
+        except RFGraphError:
             raise
+        except MemoryError:
+            raise ShapeError(
+                "there is no memory for what it reads",
+                file=self._file,
+                node=str(node),
+                remedy="give smaller sizes with shapes= or --shape",
+            ) from None
         except Exception as error:
             if operation.unsized:
                 # What a transfer trips over is a size that it can't compute with.

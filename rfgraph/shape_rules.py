@@ -34,6 +34,13 @@ class NoAnswer(Exception):  # noqa: N818 - an answer, not an error: it never lea
     """Raised by a rule that has none."""
 
 
+class Wrong(Exception):  # noqa: N818 - told by `rfgraph.shapes` as the error of a node
+    """Raised by a rule for a node that is wrong whatever its inputs are; the message says why.
+
+    ONNX's own inference is not asked: of some such nodes it ends the process.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How the outputs of an operator follow from its inputs.
@@ -506,10 +513,15 @@ def _split(kind: Kind, shapes: Shapes, values: Values) -> list[Shape]:
     if sizes is None:
         # Before version 18 the parts are equal, from then on the last one may be smaller.
         _need(n % count == 0 or kind.version >= 18)
-        _need(kind.version < 18 or kind.attribute("num_outputs") == count)
+        told = kind.attribute("num_outputs")
+        if kind.version >= 18 and told not in (None, count):
+            raise Wrong(f"num_outputs is {told}, and it has {count} outputs")
+        _need(kind.version < 18 or told is not None)
         part = -(-n // count)
         sizes = [part] * (count - 1) + [n - part * (count - 1)]
-    _need(len(sizes) == count and sum(sizes) == n and min(sizes) >= 0)
+    if len(sizes) != count:
+        raise Wrong(f"it is split into {len(sizes)} parts, and has {count} outputs")
+    _need(sum(sizes) == n and min(sizes) >= 0)
     return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
 
 

@@ -22,7 +22,7 @@ from rfgraph.arithmetic import evaluate
 from rfgraph.errors import MisfitError, MissingDataError, ModelError, RFGraphError, ShapeError
 from rfgraph.graph import Graph, Node
 from rfgraph.model_file import SMALL
-from rfgraph.shape_rules import element_type, rule_of
+from rfgraph.shape_rules import Wrong, element_type, rule_of
 from rfgraph.signatures import schema_of
 from rfgraph.sizes import (
     MAX_AXIS,
@@ -377,6 +377,8 @@ class Shapes:
             raise
         except UnknownSizeError:
             return None
+        except Wrong as error:
+            raise misfit(node, str(error), self.graph.file) from None
         except Exception as error:
             if not instead:
                 return None

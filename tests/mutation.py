@@ -521,8 +521,12 @@ def _replaced(per_output: list[list[Read]], site: _Site, new: Read | None) -> li
 
 
 def _matrix(read: Read, source: Shape | None, extent: Shape | None) -> np.ndarray | None:
-    """What each output element reads: bool, output by input; None if that is too large."""
-    if source is None or extent is None or prod(source) * prod(extent) > _MOST_PAIRS:
+    """What each output element reads: bool, output by input; None if that is too large, or if the
+    data decide a size.
+    """
+    if source is None or extent is None or None in (*source, *extent):
+        return None
+    if prod(source) * prod(extent) > _MOST_PAIRS:
         return None
     units, elements = prod(extent), prod(source)
     if isinstance(read, Everything):

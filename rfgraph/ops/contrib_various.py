@@ -113,6 +113,8 @@ def rfft(op: Operation) -> Reads:
     """
     rank = len(op.shape(0))
     signal = op.attribute("signal_ndim", 1) + (op.op_type == "Irfft")
+    if not 0 < signal <= rank:
+        raise ValueError(f"signal_ndim is {op.attribute('signal_ndim')} and X has {rank} axes")
     return [PerAxis(0, (*map(same, range(rank - signal)), *[STATISTIC] * signal))]
 
 
