@@ -120,8 +120,8 @@ cdef class Unclipped(Lowering):
         """Items as one where they vary alike and hold at the same places."""
         cdef list kept = []
         cdef Item item, both
-        cdef Py_ssize_t k
-        for item in items:
+        cdef Py_ssize_t k, done
+        for done, item in enumerate(items, 1):
             for k in range(len(kept)):
                 both = self.union_of(kept[k], item)
                 if both is not None:
@@ -129,10 +129,11 @@ cdef class Unclipped(Lowering):
                     break
             else:
                 kept.append(item)
+                if len(kept) > MAX_ITEMS:
+                    kept += items[done:]
+                    return self.merged([self.loose(item) for item in kept], None)
         if len(kept) <= MAX_PLACES:
             return kept
-        if len(kept) > MAX_ITEMS:
-            return self.merged([self.loose(item) for item in kept], None)
         # What is global says nothing of a place: it is the first to go.
         apart = [item for item in kept if is_placed(item)]
         for dropped in ([item for item in apart if (<Item> item).is_global], apart):

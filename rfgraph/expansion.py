@@ -12,7 +12,7 @@ functions https://github.com/onnx/onnx/blob/main/docs/IR.md#functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import count
@@ -42,6 +42,13 @@ if TYPE_CHECKING:
 
 # Loops are unrolled into at most so many nodes.
 _MAX_UNROLLED = 1 << 13
+
+# What lies in branches and functions is written out into at most so many nodes: those that call
+# each other twice double at each level.
+_MAX_WRITTEN = 50_000
+
+# Sequences have at most so many entries, all together.
+_MAX_ENTRIES = 4_000_000
 
 # Bodies may lie in each other so deep.
 _MAX_NESTED = 100
@@ -101,6 +108,8 @@ class _Expansion:
         self._made: list[str] = []
         self._taken = {i.name for i in graph.inputs} | set(graph.producer) | set(weights)
         self._left = _MAX_UNROLLED
+        self._written = self._entries = 0
+        self._numbers: dict[str, Iterator[int]] = {}
         self._depth = 0
         # What is known of containers: the values that a sequence holds, and whether and what an
         # optional holds.
@@ -149,6 +158,15 @@ class _Expansion:
             self.graph.producer[name] = node
             self._made.append(name)
         self._left -= 1
+        if self._depth:
+            self._written += 1
+            if self._written > _MAX_WRITTEN:
+                raise ModelError(
+                    "its subgraphs and functions, written out, have more than "
+                    f"{_MAX_WRITTEN:,} nodes",
+                    file=self.graph.file,
+                    node=str(node),
+                )
         self._shapes.walk([node])
 
     def _put(
@@ -183,10 +201,10 @@ class _Expansion:
     def _fresh(self, name: str, prefix: str, *, keep: bool) -> str:
         """A name for the value `name` of a subgraph: its own where that is free and to be kept."""
         found = name if keep and name not in self._taken else f"{prefix}/{name}"
-        for k in count(1):
-            if found not in self._taken:
-                break
-            found = f"{prefix}/{name}.{k}"
+        if found in self._taken:
+            # Where many have one name the next number is likely to be free.
+            numbers = self._numbers.setdefault(found, count(1))
+            found = next(f for k in numbers if (f := f"{prefix}/{name}.{k}") not in self._taken)
         self._taken.add(found)
         self._made.append(found)
         return found
@@ -659,6 +677,13 @@ class _Expansion:
         return self._sequences.get(name)
 
     def _sequence(self, node: Node, elements: list[str]) -> None:
+        self._entries += len(elements)
+        if self._entries > _MAX_ENTRIES:
+            raise ModelError(
+                f"its sequences, written out, have more than {_MAX_ENTRIES:,} entries",
+                file=self.graph.file,
+                node=str(node),
+            )
         self._sequences[node.outputs[0]] = elements
         self._emit(node)
 
@@ -728,6 +753,9 @@ class _Expansion:
             )
         size = shape[axis]
         if given is None:
+            if is_unknown(size) or size > _MAX_UNROLLED:
+                self._emit(node)
+                return
             parts = [1] * size
         elif given.ndim:
             parts = [int(v) for v in given]
