@@ -365,7 +365,7 @@ class _Tracer:
                 "there is no memory for what it reads",
                 file=self._file,
                 node=str(node),
-                remedy="give smaller sizes with shapes= or --shape",
+                remedy="give smaller sizes with shapes= or --shape, or more memory with --memory",
             ) from None
         except Exception as error:
             if operation.unsized:

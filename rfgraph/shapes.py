@@ -9,6 +9,7 @@ somebody asks for them (`rfgraph.arithmetic`). A size that the data decide stand
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import reduce
@@ -524,7 +525,8 @@ class Shapes:
             )
         except shape_inference.InferenceError as error:
             if not open_:
-                raise misfit(node, str(error).rpartition("]")[2].strip(), self.graph.file) from None
+                said = re.split(r"\[\w+Error\]", str(error))[-1].strip()
+                raise misfit(node, said, self.graph.file) from None
             found = {}
         except onnx.checker.ValidationError as error:
             if "Unrecognized attribute" not in str(error):

