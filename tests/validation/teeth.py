@@ -140,7 +140,7 @@ def _plant(found: Found, case: Case, kinds: Counter[str], most: int) -> None:
 def _claims_all(wrong: rfgraph.Analysis, right: rfgraph.Analysis, tensors: Sequence[str]) -> bool:
     """Whether all that is right is claimed."""
     for tensor in tensors:
-        for unit in np.ndindex(*(right.shape(tensor) or ())):
+        for unit in np.ndindex(*(right.extent(tensor) or ())):
             for name in right.inputs:
                 one, other = (np.asarray(a.support(tensor, unit, name)) for a in (right, wrong))
                 if (one & ~other).any():
