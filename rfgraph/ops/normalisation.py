@@ -190,8 +190,7 @@ def lrn(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__LRN.html
     """
-    rank, count = len(op.shape(0)), op.shape(0)[1]
-    # From everywhere a longer one sees the same.
-    size = min(op.attribute("size"), 2 * count + 1)
+    size = op.attribute("size")
+    rank = len(op.shape(0))
     channels = window(1, size, 1, 1, (size - 1) // 2)
     return [PerAxis(0, (same(0), channels, *[same(axis) for axis in range(2, rank)]))]
