@@ -515,6 +515,10 @@ cdef class Waves:
         cdef bint before = False, behind = False
         cdef int moving = finest(w, digits)
         cdef list values = [], owns = [0], together = [0], firsts, lasts
+        for digit in digits:
+            if not digit.size:
+                # There are no units.
+                return None
         # The first of a unit's own elements, in parts of an element.
         parts = 1
         for k in range(len(digits)):
