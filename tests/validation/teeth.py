@@ -113,7 +113,7 @@ def examine(key: Key, most: int = _MOST, cases: int | None = None) -> Found:
 
 def _plant(found: Found, case: Case, kinds: Counter[str], most: int) -> None:
     analysis = analysed(case)
-    tensors = [n for n in analysis.outputs if analysis.shape(n) is not None]
+    tensors = [n for n in analysis.outputs if _is_tested(analysis, n)]
     if not tensors:
         return
     found.wrong += _false_alarms(case, analysis, tensors)
@@ -163,9 +163,20 @@ def _errors(found: Found, analysis: rfgraph.Analysis) -> Iterator[tuple[Step, Mu
         rule = lookup_rule(node.domain, node.op_type, node.version)
         if (node.domain, node.op_type) == found.key and rule is not None:
             found.family = rule.transfer.__module__.rpartition(".")[2]
+            told = tuple(
+                f"output {k} "
+                for k, name in enumerate(node.outputs)
+                if name and not _is_tested(analysis, name)
+            )
             for mutant in mutants(step, analysis, live):
-                if mutant.change in COMMON:
+                if mutant.change in COMMON and not mutant.kind.startswith(told):
                     yield step, mutant
+
+
+def _is_tested(analysis: rfgraph.Analysis, tensor: str) -> bool:
+    """Whether a value is of one shape: of others validation says that it does not test them."""
+    shape = analysis.shape(tensor)
+    return shape is not None and None not in shape
 
 
 def _options(case: Case, seed: int) -> dict:
