@@ -47,8 +47,9 @@ LOW = -5000.0
 # Scores are taken to be below this, whatever is added to them.
 _SCORE = 2000.0
 
-# From here on a number swallows what is added to it, in every type that reaches as far.
-_SWALLOWS = -1e30
+# From here on a number swallows what is added to it, in every type that reaches as far. What is of a
+# narrower type, which doesn't, is compared with it in double precision.
+_SWALLOWS = np.float64(-1e30)
 _SWALLOWED = 1e20
 
 # A fact about more elements than this is not kept.
