@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 import rfgraph
+from tests.backend.harness import backend_cases
 from tests.oracle.cases.contrib_fused import ms
 from tests.oracle.observe import session
 from tests.oracle.perturbation import Case, analysed, differences, observe, single
@@ -569,3 +571,12 @@ def test_scores_and_weights_of_grouped_queries(output: int) -> None:
     analysis = analysed(case, prune=True)
     found = [kind for kind, _ in differences(case, observe(case), analysis)]
     assert found == []
+
+
+def test_half_precision_is_compared_without_a_warning() -> None:
+    """Of softmax only what is 0, 1 or NaN is known, and kept narrow; no number overflows in it."""
+    case = backend_cases()["test_attention_4d_causal_fp16_expanded"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pruned = rfgraph.analyze(case.model, prune=True)
+    assert pruned.box("Y", (0, 0, 1, 0), "K") == ((0, 0), (0, 0), (0, 1), (0, 7))
