@@ -47,8 +47,8 @@ LOW = -5000.0
 # Scores are taken to be below this, whatever is added to them.
 _SCORE = 2000.0
 
-# From here on a number swallows what is added to it, in every type that reaches as far. What is of a
-# narrower type, which doesn't, is compared with it in double precision.
+# From here on a number swallows what is added to it, in every type that reaches as far. What is of
+# a narrower type, which doesn't, is compared with it in double precision.
 _SWALLOWS = np.float64(-1e30)
 _SWALLOWED = 1e20
 

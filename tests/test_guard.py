@@ -152,6 +152,19 @@ def test_nothing_is_left_of_what_is_terminated(folder: Path) -> None:
     assert not any(Path(f"/proc/{child}").exists() for child in children)
 
 
+@LINUX
+def test_an_error_that_is_to_be_seen_is_seen(folder: Path) -> None:
+    code = (
+        "import sys; from rfgraph.cli.guard import guarded; from rfgraph.limits import Limits\n"
+        "sys.exit(guarded(lambda: 1 // 0, [], Limits(), None))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+
+
 @POSIX
 def test_without_copies_it_is_begun_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)

@@ -6,6 +6,7 @@ anew.
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import signal
@@ -74,13 +75,21 @@ def guarded(
 def _carry_out(run: Callable[[], int], mebibytes: int) -> None:
     """In the copy: run, and end without going back."""
     code = 2
+    # What is to be done at the end is left to whom it is of.
+    atexit._clear()
     try:
         confine(mebibytes)
         code = run()
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
+        # There is nobody to tell.
         pass
+    except BaseException as error:
+        # An internal error that is to be seen.
+        sys.excepthook(type(error), error, error.__traceback__)
+        code = 1
     finally:
         os._exit(code)
 
