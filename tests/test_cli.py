@@ -659,7 +659,9 @@ def test_no_memory_is_no_fault_of_the_model(
             changed = [dataclasses.replace(rule, transfer=fail) for rule in rules]
             monkeypatch.setitem(registry._RULES, key, changed)
     answer = rf("show", tmp_path / "relu.onnx")
-    assert_refused(answer, "relu.onnx: out of memory, which is no fault of the model", "--shape")
+    assert_refused(
+        answer, "relu.onnx: Relu 'Relu_0': there is no memory for what it reads", "--shape"
+    )
     code, out, _ = rf("check", tmp_path / "relu.onnx")
     assert code == 2
     assert "out of memory" in out

@@ -127,13 +127,11 @@ def _unknown_argument(argument: str, name: str) -> str:
     if not option.startswith("-"):
         return f"'{option.strip()}' is one argument too many"
     known = {other: _options(command) for other, command in _parser()[1].items()}
-    near = get_close_matches(option, known[name], 1)
-    if near:
-        return f"there is no option '{option}': did you mean {near[0]}?"
     elsewhere = [f"'rfgraph {other}'" for other, options in known.items() if option in options]
-    return f"there is no option '{option}'" + (
-        f" here: {' and '.join(elsewhere)} has it" if elsewhere else ""
-    )
+    if elsewhere:
+        return f"there is no option '{option}' here: {' and '.join(elsewhere)} has it"
+    near = get_close_matches(option, known[name], 1)
+    return f"there is no option '{option}'" + (f": did you mean {near[0]}?" if near else "")
 
 
 def _options(command: argparse.ArgumentParser) -> list[str]:
