@@ -1455,7 +1455,8 @@ cdef class Walk:
                     f"there is no memory for the bounds of '{name}'"
                     + (f": {error}" if str(error) else ""),
                     node=str(node),
-                    remedy="give smaller sizes with shapes= or --shape, or more memory with --memory",
+                    remedy="give smaller sizes with shapes= or --shape, or more memory with "
+                    "--memory",
                 ) from None
             except OverflowError:
                 raise ShapeError(
