@@ -38,11 +38,13 @@ def dies(op):
 
 @rfgraph.transfer("Waits", domain="custom", shape=shape)
 def waits(op):
+    open("begun", "w").close()
     time.sleep(600)
 
 @rfgraph.transfer("Holds", domain="custom", shape=shape)
 def holds(op):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    open("begun", "w").close()
     time.sleep(600)
 
 @rfgraph.transfer("Grows", domain="custom", shape=shape)
@@ -108,12 +110,12 @@ def test_other_models_are_still_judged(folder: Path, jobs: str) -> None:
     for k in range(4):
         onnx.save(model("y = Relu(x)"), folder / f"good{k}.onnx")
     (folder / "holds.onnx").unlink()
-    limits = ("--timeout", "2", "--memory", "256")
+    limits = ("--timeout", "5", "--memory", "256")
     done = ended(folder, "check", ".", "--jobs", jobs, *limits)
     assert done.returncode == 2
     assert done.stdout.count("nothing found") == 5
     assert "dies.onnx: not checked\n  error: the process that looked at it has died" in done.stdout
-    assert "waits.onnx: not checked\n  error: it took longer than 2 seconds" in done.stdout
+    assert "waits.onnx: not checked\n  error: it took longer than 5 seconds" in done.stdout
     assert "grows.onnx: not checked\n  error: custom.Grows 'Grows_0': there is no" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -127,7 +129,9 @@ def _begun(folder: Path, name: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-    time.sleep(3)
+    end = time.monotonic() + 60
+    while not (folder / "begun").exists() and time.monotonic() < end:
+        time.sleep(0.05)
     return process
 
 
