@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 # A word of a message is cut if it is longer: names may have any length, lines are read by people.
 _LONGEST = 200
@@ -64,6 +65,11 @@ class RFGraphError(Exception):
     @remedy.setter
     def remedy(self, remedy: str | Callable[[], str | None] | None) -> None:
         self._remedy = remedy
+
+    def __reduce__(self) -> Any:
+        # What is sent to another process is the remedy itself.
+        self._remedy = self.remedy
+        return super().__reduce__()
 
     def __str__(self) -> str:
         node = f"{self.node}: " if self.node else ""

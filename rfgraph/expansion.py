@@ -209,9 +209,11 @@ class _Expansion:
         self._made.append(found)
         return found
 
-    def _undo(self, mark: tuple[int, int, int]) -> None:
+    def _undo(self, mark: tuple[int, ...]) -> None:
         """Drop everything since `mark`."""
-        nodes, made, self._left = mark
+        nodes, made, self._left, self._written, self._entries = mark
+        # Numbers that were given are free again.
+        self._numbers.clear()
         del self._target[nodes:]
         dropped = self._made[made:]
         del self._made[made:]
@@ -223,8 +225,9 @@ class _Expansion:
             self._optionals.pop(name, None)
             self._taken.discard(name)
 
-    def _mark(self) -> tuple[int, int, int]:
-        return len(self._target), len(self._made), self._left
+    def _mark(self) -> tuple[int, ...]:
+        made = len(self._target), len(self._made)
+        return *made, self._left, self._written, self._entries
 
     def _static(self, name: str) -> np.ndarray | None:
         return self._shapes.static(name) if name else None

@@ -75,9 +75,14 @@ def _work(
     for other in inherited:
         other.close()
     confine(mebibytes)
-    with suppress(EOFError, OSError):
-        while True:
-            pipe.send(function(pipe.recv()))
+    while True:
+        try:
+            order = pipe.recv()
+        except (EOFError, OSError):
+            return
+        result = function(order)
+        with suppress(OSError):
+            pipe.send(result)
 
 
 def carried_out(

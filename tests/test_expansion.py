@@ -144,6 +144,21 @@ def test_what_grows_for_very_long_sees_everything() -> None:
     assert a.field("y", "x")[2].size == float("inf")
 
 
+def test_rounds_that_are_given_up_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written out, and dropped again as it gets too long, leaves room for what follows."""
+    monkeypatch.setattr("rfgraph.expansion._MAX_UNROLLED", 100)
+    monkeypatch.setattr("rfgraph.expansion._MAX_WRITTEN", 300)
+    loops = "".join(
+        f"y{k + 1} = Loop(n, k, y{k})<body = b{k} (int64 i{k}, bool c{k}, float[1, 1, 9] s{k}) => "
+        f"(bool o{k}, float[1, 1, 9] r{k}) {{ o{k} = Identity(c{k}) "
+        f"r{k} = Loop(n, k, s{k})<body = d{k} (int64 j{k}, bool e{k}, float[1, 1, 9] t{k}) => "
+        f"(bool f{k}, float[1, 1, 9] u{k}) {{ f{k} = Identity(e{k}) u{k} = Neg(t{k}) }}> }}> "
+        for k in range(8)
+    )
+    made = model(f"y0 = Neg(x) {loops} y = Neg(y8)", given="int64 n = {12}, bool k = {1}")
+    assert last(rfgraph.analyze(made)) == (list(range(9)), list(range(9)))
+
+
 def test_loops_in_loops_stay_within_the_limit() -> None:
     inner = (
         "q = Loop(n, k, s)<body = b2 (int64 j, bool d, float[1, 1, 9] t) => "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import stat
 import subprocess
 import sys
@@ -189,6 +190,17 @@ def test_a_message_of_an_error_is_cut() -> None:
     with pytest.raises(rfgraph.ModelError) as refused:
         rfgraph.analyze(made)
     assert len(str(refused.value)) < 2000
+
+
+def test_an_error_goes_to_another_process() -> None:
+    """With its remedy, which is worked out only when it is asked for."""
+    made = model("s = Constant <value_ints = [1, 1, 4, 20]> () y = Reshape(x, s)")
+    with pytest.raises(rfgraph.ShapeError) as refused:
+        rfgraph.analyze(made, shapes={"x": (1, 1, 8, 8)})
+    sent = pickle.loads(pickle.dumps(refused.value))
+    assert type(sent) is type(refused.value)
+    assert str(sent) == str(refused.value)
+    assert sent.remedy
 
 
 # ---------------------------------------------------------------- configuration
