@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
@@ -23,10 +24,22 @@ from rfgraph.limits import Limits, confine, died, too_long
 _THREADED = frozenset({"jax", "onnxruntime", "tensorflow", "torch"})
 
 
+# The exit code of a process that SIGKILL has ended; Windows knows no such signal.
+_KILLED = -9
+
+
 class Lost(NamedTuple):
     """Work without a result, and why it has none."""
 
     why: str
+
+
+class _Order(NamedTuple):
+    """What is to be done: its number, what it is, and whether it is tried for the second time."""
+
+    k: int
+    what: Any
+    again: bool = False
 
 
 class _Worker:
@@ -46,15 +59,15 @@ class _Worker:
             warnings.simplefilter("ignore", DeprecationWarning)
             self.process.start()
         theirs.close()
-        self.at: int | None = None
+        self.at: _Order | None = None
         self.since = 0.0
 
-    def give(self, k: int, order: Any) -> None:
+    def give(self, order: _Order) -> None:
         """Begin with an order."""
-        self.at, self.since = k, time.monotonic()
+        self.at, self.since = order, time.monotonic()
         # One that has died already is told by its silence.
         with suppress(OSError):
-            self.pipe.send(order)
+            self.pipe.send(order.what)
 
     def end(self) -> None:
         """End it, whatever it is at."""
@@ -110,6 +123,9 @@ def carried_out(
     Processes are copies of this one where that is safe, else they begin anew: a script protects
     what it does with ``if __name__ == "__main__"``.
 
+    No malformed model ends its process by SIGKILL: somebody does, or a system that is short of
+    memory. What such a process was at is tried once more, after all the rest.
+
     Yields
     ------
     (int, object)
@@ -120,14 +136,13 @@ def carried_out(
         and threading.active_count() == 1
         and _THREADED.isdisjoint(sys.modules)
     )
-    left = iter(enumerate(orders))
+    left = deque(_Order(k, what) for k, what in enumerate(orders))
     workers: list[_Worker] = []
 
     def begin() -> None:
-        for k, order in left:
+        if left:
             workers.append(_Worker(copied, limits, function, workers))
-            workers[-1].give(k, order)
-            return
+            workers[-1].give(left.popleft())
 
     try:
         for _ in range(min(jobs, len(orders))):
@@ -141,7 +156,7 @@ def carried_out(
 
 def _heard(
     workers: list[_Worker],
-    left: Iterator[tuple[int, Any]],
+    left: deque[_Order],
     limits: Limits,
     begin: Callable[[], None],
 ) -> Iterator[tuple[int, Any]]:
@@ -149,28 +164,31 @@ def _heard(
     first = min(worker.since for worker in workers) + limits.seconds - time.monotonic()
     ready = wait([worker.pipe for worker in workers], max(first, 0) if limits.seconds else None)
     for worker in list(workers):
-        assert worker.at is not None
+        order = worker.at
+        assert order is not None
+        killed = False
         if worker.pipe in ready:
             try:
                 result = worker.pipe.recv()
             except (EOFError, OSError):
                 worker.process.join()
+                killed = worker.process.exitcode == _KILLED
                 result = Lost(died(worker.process.exitcode))
         elif limits.seconds and time.monotonic() - worker.since >= limits.seconds:
             result = Lost(too_long(limits.seconds))
         else:
             continue
-        done, following = worker.at, None
-        if not isinstance(result, Lost):
-            following = next(left, None)
-        if following is not None:
-            worker.give(*following)
+        if killed and not order.again:
+            left.append(order._replace(again=True))
+        if left and not isinstance(result, Lost):
+            worker.give(left.popleft())
         else:
             workers.remove(worker)
             worker.end()
             if isinstance(result, Lost):
                 begin()
-        yield done, result
+        if not killed or order.again:
+            yield order.k, result
 
 
 @contextmanager

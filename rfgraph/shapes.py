@@ -333,14 +333,16 @@ class Shapes:
             if shape is None or not _is_excessive(shape):
                 continue
             excess = f"an axis of {max(nominal(shape))}: more than {MAX_AXIS}"
+            remedy = "give smaller sizes with shapes= or --shape"
             if len(shape) > MAX_RANK:
                 excess = f"{len(shape)} axes: more than {MAX_RANK}"
+                remedy = "export the model with fewer axes"
             made = self.graph.producer.get(name)
             raise ShapeError(
                 f"'{name}' has {excess}",
                 file=self.graph.file,
                 node=str(made) if made else None,
-                remedy="give smaller sizes with shapes= or --shape",
+                remedy=remedy,
             )
 
     def _ruled(self, node: Node, given: tuple[Typed, ...]) -> tuple[Typed, ...] | None:

@@ -423,6 +423,32 @@ def test_a_reshape_that_ends_where_no_axis_does() -> None:
         assert a.field(v, at={0: row, 1: column}).start[1:] == element
 
 
+def test_fields_along_an_axis_of_constant_indices() -> None:
+    net = Net(3, 4)
+    indices = np.array([[[0, 1], [3, 2], [1, 1]]])
+    v = net.op("GatherElements", "x", indices, axis=2)
+    a = net.analysis(v)
+    for axis in range(3):
+        for run, field in a.fields(v, axis=axis):
+            for k in run:
+                unit = tuple(k if d == axis else 0 for d in range(3))
+                assert (field[2].start, field[2].size) == (indices[unit], 1)
+
+
+def test_fields_of_a_table_that_constant_indices_pick_from() -> None:
+    indices, depth = np.array([[0, 1], [3, 2], [1, 1]]), np.array(5)
+    net = Net(2)
+    table = net.op("Squeeze", "x", np.array([0]))
+    v = net.op("OneHot", indices, depth, table, axis=1)
+    a = net.analysis(v)
+    for axis in range(3):
+        for run, field in a.fields(v, axis=axis):
+            for k in run:
+                unit = tuple(k if d == axis else 0 for d in range(3))
+                on = indices[unit[0], unit[2]] == unit[1]
+                assert (field[1].start, field[1].size) == (int(on), 1)
+
+
 def test_a_statistic_over_elements_gathered_along_several_axes() -> None:
     net = Net(2, 5)
     where = np.array([[[0, 1, 1, 1, 0], [1, 1, 0, 1, 1]]])

@@ -28,6 +28,7 @@ OPS = """
 import os, signal, time
 import numpy as np
 import rfgraph
+from rfgraph.reads import Elementwise
 
 def shape(op):
     return op.shape(0)
@@ -35,6 +36,13 @@ def shape(op):
 @rfgraph.transfer("Dies", domain="custom", shape=shape)
 def dies(op):
     os.kill(os.getpid(), signal.SIGKILL)
+
+@rfgraph.transfer("Killed", domain="custom", shape=shape)
+def killed(op):
+    if not os.path.exists("killed"):
+        open("killed", "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [Elementwise(0)]
 
 @rfgraph.transfer("Waits", domain="custom", shape=shape)
 def waits(op):
@@ -118,6 +126,18 @@ def test_other_models_are_still_judged(folder: Path, jobs: str) -> None:
     assert "waits.onnx: not checked\n  error: it took longer than 5 seconds" in done.stdout
     assert "grows.onnx: not checked\n  error: custom.Grows 'Grows_0': there is no" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@POSIX
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_process_that_is_killed_from_outside_loses_no_model(folder: Path, jobs: str) -> None:
+    for name in ("waits", "holds", "grows", "dies"):
+        (folder / f"{name}.onnx").unlink()
+    onnx.save(model("y = custom.Killed(x)"), folder / "first.onnx")
+    done = ended(folder, "check", ".", "--jobs", jobs)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("nothing found") == 2
+    assert (folder / "killed").exists()
 
 
 def _begun(folder: Path, name: str) -> subprocess.Popen[str]:
