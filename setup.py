@@ -19,22 +19,22 @@ LIMITED = sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_D
 
 # What handles Python's objects gains nothing from more than this, and compiles in half the time.
 LEVELS = {
-    "_backward": "-O1",
     "_core": "-O2",
-    "_figures": "-O1",
-    "_lowering": "-O1",
-    "_unclipped": "-O1",
-    "_waves": "-O1",
-    "_wire": "-O1",
+    "engine._backward": "-O1",
+    "engine._figures": "-O1",
+    "engine._lowering": "-O1",
+    "engine._unclipped": "-O1",
+    "engine._waves": "-O1",
+    "model._wire": "-O1",
 }
 # What modules tell each other.
-SHARED = sorted(Path("rfgraph").glob("*.pxd"))
+SHARED = sorted(Path("rfgraph").rglob("*.pxd"))
 CHOSEN = "CFLAGS" in os.environ or sys.platform == "win32"
 
 extensions = [
     Extension(
         f"rfgraph.{name}",
-        [f"rfgraph/{name}.pyx"],
+        [f"rfgraph/{name.replace('.', '/')}.pyx"],
         define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
         py_limited_api=LIMITED,
         extra_compile_args=[] if CHOSEN else [level, "-g0"],

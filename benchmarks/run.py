@@ -194,7 +194,7 @@ def branches() -> Found:
         nonlocal analysis
         analysis = rfgraph.analyze(model)
 
-    def ask() -> rfgraph.support.Support:
+    def ask() -> rfgraph.engine.support.Support:
         return analysis.support(analysis.outputs[0], (0, 0, 64, 64))
 
     analysed, asked = turns(analyse, ask, rounds=3)

@@ -13,9 +13,11 @@ from rfgraph.version import VERSION
 
 if TYPE_CHECKING:
     from rfgraph import plot, reads
-    from rfgraph.analysis import Analysis, analyze
+    from rfgraph.analysis.analysis import Analysis, analyze
     from rfgraph.checks import Finding, Report, check
-    from rfgraph.closed_form import AxisField, Field
+    from rfgraph.engine.closed_form import AxisField, Field
+    from rfgraph.engine.trace import Note
+    from rfgraph.engine.why import Explanation, Hop
     from rfgraph.errors import (
         ModelError,
         QueryError,
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
         TransferError,
         UnsupportedError,
     )
-    from rfgraph.explain import Explanation, Hop
-    from rfgraph.flow import Note
     from rfgraph.ops import Operation, Undetermined, transfer
     from rfgraph.validation.report import Validation, Violation
     from rfgraph.validation.validate import validate
@@ -64,7 +64,7 @@ __all__ = [
 _HOMES = {
     "analysis": ("Analysis", "analyze"),
     "checks": ("Finding", "Report", "check"),
-    "closed_form": ("AxisField", "Field"),
+    "engine.closed_form": ("AxisField", "Field"),
     "errors": (
         "ModelError",
         "QueryError",
@@ -73,8 +73,8 @@ _HOMES = {
         "TransferError",
         "UnsupportedError",
     ),
-    "explain": ("Explanation", "Hop"),
-    "flow": ("Note",),
+    "engine.why": ("Explanation", "Hop"),
+    "engine.trace": ("Note",),
     "ops": ("Operation", "Undetermined", "transfer"),
     "validation": ("Validation", "Violation", "validate"),
 }

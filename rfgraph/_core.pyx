@@ -11,7 +11,7 @@ asked of them once is remembered: rows and columns of a square picture cost no m
 
 A *slot* is an interval over one coordinate: two functions. An instruction makes a slot of others,
 at once; slots that hold the same are one. So a program stops growing where receptive fields do.
-Which axis of which value a slot runs along is the business of `rfgraph._lowering`.
+Which axis of which value a slot runs along is the business of `rfgraph.engine._lowering`.
 """
 
 import array as arrays
@@ -1084,7 +1084,7 @@ cdef class Program:
         int64_t outputs,
         int64_t size,
     ):
-        """The number of a progression along one axis, see `rfgraph.reads`."""
+        """The number of a progression along one axis, see `rfgraph.reads.words`."""
         cdef Py_ssize_t k
         cdef Word* w
         cdef int64_t period = starts.shape[0]

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfgraph.analysis import Analysis
+from rfgraph.analysis.analysis import Analysis
+from rfgraph.engine.support import Support
 from rfgraph.errors import QueryError
 from rfgraph.render.rows import shown_axes
 from rfgraph.render.text import plain, share
 from rfgraph.render.text import shape as size_of
-from rfgraph.support import Support
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -43,8 +43,8 @@ import numpy as np
 import onnxruntime
 
 import rfgraph
-from rfgraph.bounds import Bounds
-from rfgraph.flow import Flow, Step
+from rfgraph.engine.bounds import Bounds
+from rfgraph.engine.trace import Flow, Step
 from rfgraph.ops import lookup_rule, registered
 from rfgraph.reads import (
     Along,

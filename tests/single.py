@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
-from rfgraph.graph import Kind, Kinds, make_node
-from rfgraph.shape_rules import rule_of
+from rfgraph.model.graph import Kind, Kinds, make_node
+from rfgraph.model.shape_rules import rule_of
 from tests.oracle.observe import session
 
 Typed: TypeAlias = "list[tuple[int, tuple[int, ...]]]"

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from rfgraph.arithmetic import _KNOWN, evaluate
+from rfgraph.model.arithmetic import _KNOWN, evaluate
 from tests.single import OPSETS, RefusedError, kind_of, node_of, run
 
 # Operator, inputs, how many outputs, and attributes.

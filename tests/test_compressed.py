@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfgraph._core import progression_min
-from rfgraph.compressed import NOTHING, moved, pulled
 from rfgraph.reads import (
     WHOLE,
     Along,
@@ -28,6 +27,7 @@ from rfgraph.reads import (
     transposed_window,
     window,
 )
+from rfgraph.reads.compressed import NOTHING, moved, pulled
 
 small = st.integers(-3, 8)
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import rfgraph
-from rfgraph.analysis import Analysis
-from rfgraph.explain import Explanation
-from rfgraph.support import backward, region_of
+from rfgraph.analysis.analysis import Analysis
+from rfgraph.engine.support import backward, region_of
+from rfgraph.engine.why import Explanation
 
 from .oracle.control_flow import Graphs
 from .oracle.generate import random_graph

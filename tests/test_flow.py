@@ -13,12 +13,12 @@ from onnx.backend.test.case.node import collect_testcases
 
 import rfgraph
 from rfgraph import checks
+from rfgraph.engine.trace import Flow, _Tracer, trace
 from rfgraph.errors import RFGraphError
-from rfgraph.expansion import expand
-from rfgraph.flow import Flow, _Tracer, trace
-from rfgraph.graph import Graph, Kinds, read
+from rfgraph.model.graph import Graph, Kinds, read
+from rfgraph.model.shapes import Shapes
 from rfgraph.reads import Along, PerAxis, Read, Stage, Table, same, shifted
-from rfgraph.shapes import Shapes
+from rfgraph.unroll.expansion import expand
 from tests.graphs import model
 from tests.oracle.generate import random_graph
 
@@ -78,7 +78,7 @@ def given() -> Iterator[onnx.ModelProto | Path]:
 def test_shared_answers_are_those_of_each_node_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if they are shared by many models, of which the cases differ in one thing each."""
     kinds = Kinds()
-    monkeypatch.setattr("rfgraph.graph.Kinds", lambda: kinds)
+    monkeypatch.setattr("rfgraph.model.graph.Kinds", lambda: kinds)
     answers: dict[Any, Any] = {}
     compared = 0
     for each in given():

@@ -9,9 +9,9 @@ import pytest
 from onnx import ModelProto, helper, numpy_helper
 
 import rfgraph
-from rfgraph.graph import read
+from rfgraph.model.graph import read
+from rfgraph.model.shapes import Shapes
 from rfgraph.ops import output_shapes
-from rfgraph.shapes import Shapes
 from tests.graphs import model
 from tests.oracle.observe import session
 

@@ -24,11 +24,11 @@ HEAVY = {
     *("networkx", "onnxruntime", "matplotlib", "numpy.ma", "onnx.reference", "hashlib"),
     *("rfgraph.checks", "rfgraph.validation", "rfgraph.render.findings", "rfgraph.plot"),
     *(
-        "rfgraph.explain",
-        "rfgraph.influence",
-        "rfgraph.partial",
-        "rfgraph.paths",
-        "rfgraph.support",
+        "rfgraph.engine.why",
+        "rfgraph.engine.influence",
+        "rfgraph.prune.facts",
+        "rfgraph.engine.paths",
+        "rfgraph.engine.support",
     ),
 }
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rfgraph import analysis, expansion, graph, shapes, sizes
+from rfgraph.analysis import analysis
 from rfgraph.cli import common
+from rfgraph.model import graph, shapes, sizes
+from rfgraph.unroll import expansion
 
 PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="utf-8")
 

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import rfgraph
-from rfgraph import paths
+from rfgraph.engine import paths
 from tests.graphs import model
 from tests.oracle.generate import random_graph
 from tests.oracle.observe import session

@@ -12,9 +12,9 @@ import pytest
 
 import rfgraph
 from rfgraph import plot
+from rfgraph.engine.support import Support, region_of
 from rfgraph.errors import QueryError
 from rfgraph.render.picture import picture
-from rfgraph.support import Support, region_of
 
 from .graphs import model
 

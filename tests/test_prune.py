@@ -13,8 +13,8 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 import rfgraph
-from rfgraph import partial
-from rfgraph.flow import Note
+from rfgraph.engine.trace import Note
+from rfgraph.prune import facts as partial
 from tests.oracle.perturbation import Case, analysed, differences, observe, single
 
 RNG = np.random.default_rng(7)

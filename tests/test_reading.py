@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
 
 import rfgraph
-from rfgraph import model_file
+from rfgraph.model import model_file
 from tests.graphs import PICTURE, model
 
 MODELS = Path(__file__).parents[1] / "models"

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx.backend.test.case.node import collect_testcases
 
-from rfgraph.graph import Kinds, make_node
-from rfgraph.shape_rules import RULES, rule_of
+from rfgraph.model.graph import Kinds, make_node
+from rfgraph.model.shape_rules import RULES, rule_of
 from tests.single import OPSETS, RefusedError, inferred, node_of, ruled, run
 
 # Operator, inputs, how many outputs, and attributes.

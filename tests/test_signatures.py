@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, defs, helper
 
-from rfgraph import element_types, graph, model_file
-from rfgraph.signature_table import NEWEST, TABLE
-from rfgraph.signatures import Signature, schema_of, signature
+from rfgraph.model import element_types, graph, model_file
+from rfgraph.model.signature_table import NEWEST, TABLE
+from rfgraph.model.signatures import Signature, schema_of, signature
 
 
 def test_the_table_is_what_onnx_says() -> None:

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import rfgraph
-from rfgraph.support import Factor, Support, region_of
+from rfgraph.engine.support import Factor, Support, region_of
 
 from .graphs import model
 from .oracle.observe import poison

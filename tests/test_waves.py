@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from rfgraph import _waves
-from rfgraph._waves import ENDLESS, IRREGULAR, NOTHING, Waves
+from rfgraph.engine import _waves
+from rfgraph.engine._waves import ENDLESS, IRREGULAR, NOTHING, Waves
 
 
 @lru_cache

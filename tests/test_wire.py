@@ -14,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from rfgraph._wire import Node, attributes, head, nodes, operator, producers, split, value_info
+from rfgraph.model._wire import (
+    Node,
+    attributes,
+    head,
+    nodes,
+    operator,
+    producers,
+    split,
+    value_info,
+)
 
 MODELS = Path(__file__).parent.parent / "models"
 NAMES = sorted(path.stem for path in MODELS.glob("*.onnx"))

@@ -16,7 +16,7 @@ import onnx.parser
 import pytest
 
 import rfgraph
-from rfgraph.changes import compared, differences, snapshot
+from rfgraph.compare import compared, differences, snapshot
 from rfgraph.render import reasons, rows, text
 from tests.nets import Net
 from tests.oracle.observe import hull, poison

@@ -1,4 +1,4 @@
-"""Write rfgraph/signature_table.py: what the onnx package that is installed says of its operators.
+"""Write rfgraph/model/signature_table.py: what the installed onnx package says of operators.
 
 Run it with the latest release of onnx: ``python tools/signatures.py``.
 """
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from onnx import defs
 
-from rfgraph.signatures import Signature
+from rfgraph.model.signatures import Signature
 
 TABLE = Path(__file__).parents[1] / "rfgraph" / "signature_table.py"
 
 HEAD = '''"""What ONNX's definitions say of its operators: written by tools/signatures.py.
 
-A line is an operator and its `rfgraph.signatures.Signature.line`.
+A line is an operator and its `rfgraph.model.signatures.Signature.line`.
 """
 
 # The newest operator set that the table has.

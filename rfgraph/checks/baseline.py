@@ -41,7 +41,7 @@ class Baseline:
     ----------
     models : mapping of str to mapping
         By model: ``findings``, a list of ``{fingerprint, code, place, count}``, and ``fields``, as
-        `rfgraph.changes.snapshot` makes it.
+        `rfgraph.compare.snapshot` makes it.
     file : str
         Where it is from.
     """

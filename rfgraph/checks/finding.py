@@ -164,7 +164,7 @@ class Checked:
     error : str
         Why it could not be checked; ``""`` if it could.
     fields : mapping
-        What its values see, as `rfgraph.changes.snapshot` has it: what a baseline holds.
+        What its values see, as `rfgraph.compare.snapshot` has it: what a baseline holds.
     seconds : float
         How long it took.
     trace : str

@@ -7,13 +7,13 @@ from math import prod
 
 import numpy as np
 
-from rfgraph.analysis import Analysis
+from rfgraph.analysis.analysis import Analysis
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, share
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
-from rfgraph.graph import Node
-from rfgraph.support import Support
+from rfgraph.engine.support import Support
+from rfgraph.model.graph import Node
 
 UNREAD = Option(
     "unread", share, 0.0, "the share of an input's elements that may go unread", "model"

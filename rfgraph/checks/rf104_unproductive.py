@@ -8,8 +8,8 @@ from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, name
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
-from rfgraph.closed_form import AxisField, Number
-from rfgraph.graph import Node
+from rfgraph.engine.closed_form import AxisField, Number
+from rfgraph.model.graph import Node
 
 
 def _which(given: object) -> str:

@@ -8,13 +8,13 @@ from functools import partial
 
 import numpy as np
 
-from rfgraph.analysis import Analysis
+from rfgraph.analysis.analysis import Analysis
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, axis_or_none
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject, first, unit_text
 from rfgraph.errors import QueryError, RFGraphError
-from rfgraph.reads import Along, Fixed, PerAxis, Read, same
+from rfgraph.reads.words import Along, Fixed, PerAxis, Read, same
 
 BATCH_AXIS = Option(
     "batch-axis", axis_or_none, 0, "the axis of inputs and outputs that is the batch", "model"

@@ -11,13 +11,13 @@ from math import inf, lcm
 
 import numpy as np
 
-from rfgraph.analysis import Analysis
+from rfgraph.analysis.analysis import Analysis
+from rfgraph.analysis.masks import hint
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, causal, whole
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject, first
 from rfgraph.errors import QueryError, ShapeError
-from rfgraph.masks import hint
 
 
 def _aligned(given: object) -> str | int:

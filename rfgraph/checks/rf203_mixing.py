@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from rfgraph.analysis import Analysis
+from rfgraph.analysis.analysis import Analysis
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Groups, Option, groups, sets_of_names
 from rfgraph.checks.registry import check

@@ -8,8 +8,8 @@ from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, number
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
-from rfgraph.paths import variation
-from rfgraph.reads import Along, PerAxis, Stage
+from rfgraph.engine.paths import variation
+from rfgraph.reads.words import Along, PerAxis, Stage
 
 UNEVEN = Option(
     "uneven",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rfgraph.changes import differences, snapshot
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, names
 from rfgraph.checks.registry import check
 from rfgraph.checks.rf101_covers import TOLERANCE
 from rfgraph.checks.subject import Subject
+from rfgraph.compare import differences, snapshot
 
 TRACK = Option(
     "track",

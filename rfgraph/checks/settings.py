@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from rfgraph.analysis.held import FORMS, Filling, parsed
 from rfgraph.checks import options as parse
 from rfgraph.checks.options import Option
 from rfgraph.checks.registry import CHECKS, options
 from rfgraph.errors import QueryError
-from rfgraph.held import FORMS, Filling, parsed
 
 FILES = ("rfgraph.toml", "pyproject.toml")
 

@@ -10,16 +10,16 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
-from rfgraph.analysis import Analysis, Model, analyze
+from rfgraph.analysis.analysis import Analysis, Model, analyze
+from rfgraph.analysis.held import Filling
+from rfgraph.analysis.masks import to_hold
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Limits
 from rfgraph.checks.registry import Check
 from rfgraph.checks.settings import Settings, value
-from rfgraph.closed_form import Number
+from rfgraph.engine.closed_form import Number
 from rfgraph.errors import QueryError, RFGraphError, shortened
-from rfgraph.graph import read
-from rfgraph.held import Filling
-from rfgraph.masks import to_hold
+from rfgraph.model.graph import read
 
 # Settings by input.
 _TABLES = ("shapes", "values")

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from rfgraph import ops
-from rfgraph.analysis import Model, uncollected
-from rfgraph.changes import snapshot
+from rfgraph.analysis.analysis import Model, uncollected
 from rfgraph.checks.baseline import Baseline
 from rfgraph.checks.baseline import read as read_baseline
 from rfgraph.checks.finding import Checked, Report, folded
 from rfgraph.checks.registry import CHECKS
 from rfgraph.checks.settings import Config, shown_path
 from rfgraph.checks.subject import Subject
+from rfgraph.compare import snapshot
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.limits import Limits, too_much
 from rfgraph.processes import Lost, carried_out

@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from rfgraph import held
-from rfgraph.analysis import Analysis, analyze
+from rfgraph.analysis import held
+from rfgraph.analysis.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, RFGraphError
-from rfgraph.graph import read
+from rfgraph.model.graph import read
 from rfgraph.render.text import printable
 from rfgraph.timings import Timings
 

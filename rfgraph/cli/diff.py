@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rfgraph.analysis import Analysis, analyze
-from rfgraph.changes import compared
+from rfgraph.analysis.analysis import Analysis, analyze
 from rfgraph.cli.common import (
     CLEAN,
     FINDINGS,
@@ -16,8 +15,9 @@ from rfgraph.cli.common import (
     values,
 )
 from rfgraph.cli.outputs import add_outputs, in_formats
+from rfgraph.compare import compared
 from rfgraph.errors import QueryError
-from rfgraph.graph import read
+from rfgraph.model.graph import read
 
 
 def add(commands: Any) -> None:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfgraph.analysis import Analysis, analyze
+from rfgraph.analysis.analysis import Analysis, analyze
+from rfgraph.analysis.masks import hint, to_hold
 from rfgraph.cli.common import add_common, analysis_of, arguments
 from rfgraph.errors import QueryError
-from rfgraph.masks import hint, to_hold
 from rfgraph.render import text
 from rfgraph.render.rows import densities, rows, selected
 from rfgraph.timings import Timings

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rfgraph import plot
-from rfgraph.analysis import Analysis
+from rfgraph.analysis.analysis import Analysis
 from rfgraph.cli.common import (
     UNIT,
     add_common,
@@ -27,12 +27,12 @@ from rfgraph.cli.common import (
     whole_units,
     written,
 )
+from rfgraph.engine.support import Support
 from rfgraph.errors import QueryError
 from rfgraph.render import json as json_format
 from rfgraph.render import text
 from rfgraph.render.picture import picture, summary
 from rfgraph.render.rows import rows, shown_axes
-from rfgraph.support import Support
 
 Index = tuple[int | slice, ...]
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from rfgraph.errors import TransferError
 from rfgraph.ops.registry import Nonsense, Operation, Undetermined
-from rfgraph.reads import (
+from rfgraph.reads.words import (
     Along,
     AxisRead,
     Elementwise,

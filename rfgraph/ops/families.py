@@ -15,16 +15,16 @@ ELEMENTWISE = """
 
 # By family, a module of this package, and domain.
 FAMILIES: Mapping[str, Mapping[str, str]] = {
-    "attention": {
+    "onnx.attention": {
         "": "Attention CausalConvWithState LinearAttention RotaryEmbedding",
     },
-    "contrib_attention": {
+    "microsoft.attention": {
         "com.microsoft": """
             Attention DecoderMaskedMultiHeadAttention DecoderMaskedSelfAttention GroupQueryAttention
             MultiHeadAttention PackedAttention PackedMultiHeadAttention QAttention RotaryEmbedding
         """,
     },
-    "contrib_fused": {
+    "microsoft.fused": {
         "com.microsoft": """
             BiasAdd BiasDropout BiasGelu BiasSoftmax BiasSplitGelu FastGelu FusedConv FusedGemm
             FusedMatMul FusedMatMulActivation Gelu GemmFastGelu GroupNorm Inverse MurmurHash3
@@ -32,7 +32,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
             SkipSimplifiedLayerNormalization TransposeMatMul
         """,
     },
-    "contrib_layout": {
+    "microsoft.layout": {
         "com.microsoft": "NhwcConv NhwcFusedConv NhwcMaxPool",
         "com.microsoft.nchwc": """
             AveragePool Conv GlobalAveragePool GlobalMaxPool MaxPool ReorderInput ReorderOutput
@@ -44,7 +44,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
             SpaceToDepth
         """,
     },
-    "contrib_quantised": {
+    "microsoft.quantised": {
         "com.microsoft": """
             DequantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul MatMulBnb4 MatMulInteger16
             MatMulIntegerToFloat MatMulNBits MulInteger QGemm QLinearAdd QLinearAveragePool
@@ -53,31 +53,31 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         """,
         "com.ms.internal.nhwc": "QLinearAveragePool QLinearConv",
     },
-    "contrib_various": {
+    "microsoft.various": {
         "com.microsoft": """
             ConvTransposeWithDynamicPads CropAndResize EmbedLayerNormalization ExpandDims GatherND
             GridSample Irfft Pad Range Rfft Trilu Unique
         """,
     },
-    "control": {
+    "onnx.control": {
         "": """
             ConcatFromSequence If Loop Optional OptionalGetElement OptionalHasElement Scan
             SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength
             SequenceMap SplitToSequence
         """,
     },
-    "convolution": {
+    "onnx.convolution": {
         "": "Conv ConvTranspose",
     },
-    "elementwise": {
+    "onnx.elementwise": {
         "": f"{ELEMENTWISE} CastLike Dropout Expand Where",
     },
-    "indexing": {
+    "onnx.indexing": {
         "": """
             CenterCropPad Compress Gather GatherElements GatherND OneHot Range ReverseSequence Trilu
         """,
     },
-    "learned": {
+    "ml": {
         "ai.onnx.ml": """
             ArrayFeatureExtractor Binarizer CastMap CategoryMapper DictVectorizer FeatureVectorizer
             Imputer LabelEncoder LinearClassifier LinearRegressor Normalizer OneHotEncoder
@@ -85,68 +85,68 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
             TreeEnsembleRegressor ZipMap
         """,
     },
-    "linear": {
+    "onnx.linear": {
         "": "Einsum Gemm MatMul",
     },
-    "moving": {
+    "onnx.moving": {
         "": """
             Concat DepthToSpace Flatten Pad Reshape Slice SpaceToDepth Split Squeeze Tile Transpose
             Unsqueeze
         """,
     },
-    "normalisation": {
+    "onnx.normalisation": {
         "": """
             BatchNormalization GroupNormalization InstanceNormalization LRN LayerNormalization
             LpNormalization MeanVarianceNormalization RMSNormalization SimplifiedLayerNormalization
         """,
     },
-    "pooling": {
+    "onnx.pooling": {
         "": "AveragePool GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool",
     },
-    "quantised": {
+    "onnx.quantised": {
         "": """
             ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv
             QLinearMatMul QuantizeLinear
         """,
     },
-    "recurrent": {
+    "onnx.recurrent": {
         "": "GRU LSTM RNN",
     },
-    "reduction": {
+    "onnx.reduction": {
         "": """
             ArgMax ArgMin CumProd CumSum Hardmax LogSoftmax ReduceL1 ReduceL2 ReduceLogSum
             ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare
             Softmax
         """,
     },
-    "resizing": {
+    "onnx.resizing": {
         "": "Resize Upsample",
     },
-    "sampling": {
+    "onnx.sampling": {
         "": "AffineGrid DeformConv GridSample MaxRoiPool RoiAlign",
     },
-    "scatter": {
+    "onnx.scatter": {
         "": "Col2Im MaxUnpool Scatter ScatterElements ScatterND TensorScatter",
     },
-    "selection": {
+    "onnx.selection": {
         "": """
             Bernoulli Det ImageDecoder Multinomial NegativeLogLikelihoodLoss NonMaxSuppression
             NonZero SoftmaxCrossEntropyLoss TopK Unique
         """,
     },
-    "signal": {
+    "onnx.signal": {
         "": "BlackmanWindow DFT HammingWindow HannWindow MelWeightMatrix STFT",
     },
-    "static": {
+    "onnx.static": {
         "": """
             Constant ConstantOfShape EyeLike RandomNormal RandomNormalLike RandomUniform
             RandomUniformLike Shape Size
         """,
     },
-    "strings": {
+    "onnx.strings": {
         "": "RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer",
     },
-    "training": {
+    "onnx.training": {
         "ai.onnx.preview.training": "Adagrad Adam Gradient Momentum",
     },
 }

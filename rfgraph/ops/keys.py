@@ -9,8 +9,8 @@ import numpy as np
 
 from rfgraph.ops.cuts import SPARED, WEAK, kept_along
 from rfgraph.ops.registry import Operation
-from rfgraph.partial import Partial, masked_scores, rows
-from rfgraph.reads import STATISTIC, Along, AxisRead, Fixed, Table, same
+from rfgraph.prune.facts import Partial, masked_scores, rows
+from rfgraph.reads.words import STATISTIC, Along, AxisRead, Fixed, Table, same
 
 _LEAK = (
     "the mask excludes all positions up to that of a query: by its kernels the weights of the "
@@ -37,7 +37,7 @@ class Keys:
     first, counts : ndarray of int64, shape (batch, queries)
         The first one and how many; 1 long where nothing varies.
     interior, open
-        As in `rfgraph.reads.Table`, along the queries, axis 2 of the scores.
+        As in `rfgraph.reads.words.Table`, along the queries, axis 2 of the scores.
     """
 
     total: int

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 import numpy as np
 
 from rfgraph.errors import RFGraphError, TransferError
-from rfgraph.graph import NCHWC, Node
-from rfgraph.model_file import Tensor
+from rfgraph.model.graph import NCHWC, Node
+from rfgraph.model.model_file import Tensor
+from rfgraph.model.shapes import Shapes, Sized
+from rfgraph.model.sizes import UnknownSizeError, all_known, is_unknown
 from rfgraph.ops.families import FAMILIES
-from rfgraph.reads import Read, Shape
-from rfgraph.shapes import Shapes, Sized
-from rfgraph.sizes import UnknownSizeError, all_known, is_unknown
+from rfgraph.reads.words import Read, Shape
 
 if TYPE_CHECKING:
-    from rfgraph.partial import Knowledge, Partial
+    from rfgraph.prune.facts import Knowledge, Partial
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ Question: TypeAlias = "tuple[str, int | None]"
 # Static values of up to so many bytes are compared by what they contain.
 _MAX_COMPARED = 1 << 12
 
-# What a note is about, see `rfgraph.flow.Note`.
+# What a note is about, see `rfgraph.engine.trace.Note`.
 NoteKind: TypeAlias = Literal[
     "unknown", "computed", "shape", "coarse", "mask", "runtime", "size", "merge"
 ]
@@ -216,7 +216,7 @@ class Operation:
 
     def in_blocks(self, k: int) -> bool:
         """Whether a runtime has put the channels of input `k` into blocks, or made something of
-        one such: see `rfgraph.graph.Graph`.
+        one such: see `rfgraph.model.graph.Graph`.
         """
         if NCHWC not in self._node.opsets:
             return False
@@ -306,7 +306,7 @@ class Operation:
         return given is not None and all(not is_unknown(n) or n in self.shape(0) for n in given)
 
     def note(self, reason: str, kind: NoteKind = "computed") -> None:
-        """Say what is assumed; `kind` is as in `rfgraph.flow.Note`."""
+        """Say what is assumed; `kind` is as in `rfgraph.engine.trace.Note`."""
         self.notes.setdefault(reason, kind)
 
     def tell(self, question: Question) -> Hashable:

@@ -10,9 +10,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rfgraph.analysis import Analysis
-    from rfgraph.closed_form import AxisField, Field, Number
-    from rfgraph.explain import Explanation, Hop
+    from rfgraph.analysis.analysis import Analysis
+    from rfgraph.engine.closed_form import AxisField, Field, Number
+    from rfgraph.engine.why import Explanation, Hop
     from rfgraph.render.rows import Row
     from rfgraph.validation.report import Validation
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rfgraph.engine.support import Support
 from rfgraph.render import text
-from rfgraph.support import Support
 
 # Top and bottom half of a character, by what they hold; ends of a frame; its sides, by whether
 # the input ends there.
@@ -37,7 +37,7 @@ def picture(support: Support, axes: Sequence[int], *, width: int = 80, blocks: b
 
     Examples
     --------
-    >>> from rfgraph.support import region_of
+    >>> from rfgraph.engine.support import region_of
     >>> rows, columns = (np.arange(5) % 2 == 0, np.arange(9) % 4 == 0)
     >>> cross = Support("x", (5, 9), region_of([rows, columns], (5, 9)))
     >>> print(picture(cross, (0, 1), blocks=False))

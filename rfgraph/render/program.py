@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from rfgraph._core import NOTHING, Program
-from rfgraph._lowering import AxisView, Chain, Factor, Item, Piece
-from rfgraph.analysis import Analysis
+from rfgraph.analysis.analysis import Analysis
+from rfgraph.engine._lowering import AxisView, Chain, Factor, Item, Piece
 from rfgraph.render import text
 
 # Of longer lists this many are printed.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
-from rfgraph.analysis import Analysis
-from rfgraph.explain import Explanation, Hop
+from rfgraph.analysis.analysis import Analysis
+from rfgraph.engine.why import Explanation, Hop
 from rfgraph.render import text
 
 # The longest bar.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
-from rfgraph.analysis import Analysis
-from rfgraph.closed_form import Field
+from rfgraph.analysis.analysis import Analysis
+from rfgraph.engine.closed_form import Field
 from rfgraph.errors import ShapeError
 
 # A unit's support goes through all nodes before it; so many are gone through for one table.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rfgraph.errors import shortened
 
 if TYPE_CHECKING:
-    from rfgraph.analysis import Analysis
-    from rfgraph.closed_form import AxisField, Field, Number
+    from rfgraph.analysis.analysis import Analysis
+    from rfgraph.engine.closed_form import AxisField, Field, Number
     from rfgraph.render.rows import Row
     from rfgraph.timings import Timings
 
@@ -126,7 +126,7 @@ def field(local: Field, full: Field, axes: Sequence[int]) -> str:
 def sizes(axis: AxisField) -> str:
     """How many elements units see: ``7``, ``92-100``, or in a word.
 
-    >>> from rfgraph.closed_form import AxisField
+    >>> from rfgraph.engine.closed_form import AxisField
     >>> sizes(AxisField.periodic(1, (-1, 1))), sizes(AxisField.endless())
     ('3', 'all')
     """

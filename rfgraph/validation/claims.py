@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from rfgraph.analysis import Analysis
-from rfgraph.reads import Shape
+from rfgraph.analysis.analysis import Analysis
+from rfgraph.reads.words import Shape
 from rfgraph.validation.probes import Change, Run
 from rfgraph.validation.report import (
     END_NOT_SEEN,

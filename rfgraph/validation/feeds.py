@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from rfgraph.errors import QueryError
-from rfgraph.reads import Shape
+from rfgraph.reads.words import Shape
 
 # Whole numbers below these are tried in turn: tokens, classes, bytes, bits.
 LIMITS = (30_000, 1_000, 256, 100, 10, 2, 1)

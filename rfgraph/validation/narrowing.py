@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from rfgraph.errors import RFGraphError
-from rfgraph.reads import Shape
+from rfgraph.reads.words import Shape
 from rfgraph.validation.probes import Run
 from rfgraph.validation.protos import needed
 from rfgraph.validation.report import Violation

@@ -22,8 +22,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from rfgraph.errors import QueryError
-from rfgraph.graph import Node, read
-from rfgraph.model_file import light
+from rfgraph.model.graph import Node, read
+from rfgraph.model.model_file import light
 from rfgraph.validation.protos import (
     FLOATS,
     LostError,

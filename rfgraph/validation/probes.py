@@ -18,8 +18,8 @@ from math import prod
 
 import numpy as np
 
-from rfgraph.analysis import Analysis
-from rfgraph.reads import Shape
+from rfgraph.analysis.analysis import Analysis
+from rfgraph.reads.words import Shape
 
 # So many coordinates of a change are written.
 _SHOWN = 6

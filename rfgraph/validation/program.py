@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import onnx
 
-from rfgraph.analysis import Analysis, Model, analyze
+from rfgraph.analysis.analysis import Analysis, Model, analyze
 from rfgraph.errors import QueryError, RFGraphError
-from rfgraph.model_file import whole
-from rfgraph.reads import Shape
+from rfgraph.model.model_file import whole
+from rfgraph.reads.words import Shape
 from rfgraph.validation import feeds as random_feeds
 from rfgraph.validation.leaks import without_leaks
 from rfgraph.validation.poison import Taps, interpolates, poisoned

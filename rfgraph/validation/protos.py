@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.inliner import inline_local_functions
 
-from rfgraph.graph import fresh_names, key_of_call, key_of_function, own_names, read, rename
+from rfgraph.model.graph import fresh_names, key_of_call, key_of_function, own_names, read, rename
 
 Shape: TypeAlias = tuple[int, ...]
 Key: TypeAlias = tuple[str, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rfgraph.analysis import Analysis
+from rfgraph.analysis.analysis import Analysis
 
 # What a violation says of a unit.
 OUTSIDE_SUPPORT = "changes with what is outside its support"

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from rfgraph.ops.moving import are_blocks_of
+from rfgraph.ops.onnx.moving import are_blocks_of
 from rfgraph.validation.protos import (
     FLOATS,
     MICROSOFT,

@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from rfgraph.analysis import Model
+from rfgraph.analysis.analysis import Model
 from rfgraph.errors import QueryError, RFGraphError
-from rfgraph.reads import Shape
+from rfgraph.reads.words import Shape
 from rfgraph.validation.claims import Claims, Finding
 from rfgraph.validation.narrowing import narrowed, save_reproduction
 from rfgraph.validation.probes import Run, planned

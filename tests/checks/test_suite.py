@@ -16,11 +16,11 @@ import pytest
 
 import rfgraph
 from rfgraph import checks
-from rfgraph.changes import compared, matched
 from rfgraph.checks import baseline as baselines
 from rfgraph.checks import suite
 from rfgraph.checks.baseline import Baseline
 from rfgraph.checks.suite import checked
+from rfgraph.compare import compared, matched
 from tests.checks.test_checks import conv
 from tests.graphs import model
 

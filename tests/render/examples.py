@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rfgraph.changes import Change, Comparison
 from rfgraph.checks import Checked, Finding, Report
 from rfgraph.checks.finding import Severity
+from rfgraph.compare import Change, Comparison
 
 CODES = ["RF101", "RF104", "RF301", "RF302", "RF401", "RF902"]
 

@@ -12,8 +12,8 @@ import pytest
 
 import rfgraph
 from rfgraph import checks
-from rfgraph.changes import Comparison, compared
 from rfgraph.checks import CHECKS, Checked, Report
+from rfgraph.compare import Comparison, compared
 from rfgraph.render.findings import FORMATS
 from tests.render import examples, readers
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rfgraph.changes import Comparison
+from rfgraph.compare import Comparison
 from rfgraph.render.findings import FORMATS, junit, sarif
 from tests.render import examples
 

@@ -22,7 +22,7 @@ from unittest.mock import patch
 import numpy as np
 
 import rfgraph
-from rfgraph.flow import Step
+from rfgraph.engine.trace import Step
 from rfgraph.ops import lookup_rule
 from rfgraph.validation import program
 from rfgraph.validation.report import OUTSIDE_BOUNDS, OUTSIDE_SUPPORT

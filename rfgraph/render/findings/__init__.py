@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rfgraph.changes import Comparison
 from rfgraph.checks import Report
+from rfgraph.compare import Comparison
 from rfgraph.render.findings import github, json, junit, markdown, sarif, text
 
 

@@ -11,9 +11,9 @@ from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from rfgraph.changes import Change, Comparison
 from rfgraph.checks import Finding, Report
 from rfgraph.checks.finding import GRAVITY
+from rfgraph.compare import Change, Comparison
 from rfgraph.render.text import plain, shape
 
 # So many findings of one code in one model are told one by one.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rfgraph.changes import Comparison
 from rfgraph.checks import CHECKS, Finding, Report
+from rfgraph.compare import Comparison
 from rfgraph.render.findings.common import (
     as_findings,
     differing,

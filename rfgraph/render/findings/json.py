@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from rfgraph.changes import Change, Comparison
 from rfgraph.checks import CHECKS, Checked, Finding, Report
+from rfgraph.compare import Change, Comparison
 from rfgraph.render.findings.common import dumped
 
 VERSION = 1

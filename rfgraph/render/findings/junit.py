@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from rfgraph.changes import Comparison
 from rfgraph.checks import CHECKS, Checked, Finding, Report
+from rfgraph.compare import Comparison
 from rfgraph.render.findings.common import as_findings, differing, grouped, reason
 from rfgraph.render.text import plain, printable
 from rfgraph.version import VERSION

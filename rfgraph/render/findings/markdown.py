@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from rfgraph.changes import Comparison
 from rfgraph.checks import CHECKS, Checked, Finding, Report
+from rfgraph.compare import Comparison
 from rfgraph.render.findings.common import (
     MOST,
     counted,

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rfgraph.changes import Comparison
 from rfgraph.checks import CHECKS, Check, Finding, Report
+from rfgraph.compare import Comparison
 from rfgraph.render.findings.common import as_findings, dumped, reason, sentences, uri
 from rfgraph.version import VERSION
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rfgraph.changes import Comparison
 from rfgraph.checks import CHECKS, Checked, Finding, Report
 from rfgraph.checks.suite import INTERRUPTED
+from rfgraph.compare import Comparison
 from rfgraph.render.findings.common import (
     MOST,
     counted,

@@ -1,0 +1,1 @@
+"""The engine: reads lowered to a program, and the questions that it answers."""

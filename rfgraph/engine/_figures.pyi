@@ -1,0 +1,37 @@
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from rfgraph.engine._lowering import AxisView, Likeness, Walk
+from rfgraph.engine._waves import Digit
+from rfgraph.engine.closed_form import AxisField, Meeting, Number
+from rfgraph.engine.trace import Flow
+from rfgraph.reads.words import Read, Shape
+
+View = tuple[AxisView, ...]
+
+class ClosedForm:
+    likeness: Likeness
+    def __init__(self, flow: Flow, walk: Walk) -> None: ...
+    def view(self, tensor: str, input: str) -> View | None: ...
+    def alike(
+        self, view: View, axis: int, extent: Shape, at: dict[int, int]
+    ) -> tuple[Any, tuple[int, ...]]: ...
+    def side_of(
+        self,
+        view: tuple[AxisView, ...],
+        axis: int,
+        extent: tuple[int, ...],
+        *,
+        local: bool,
+        at: dict[int, int],
+    ) -> AxisField | None: ...
+    def span(
+        self, tensor: str, input: str, axis: int, *, local: bool
+    ) -> tuple[Number, Number] | None: ...
+    def units_along(self, tensor: str, input: str, axis: int) -> int | None: ...
+    def edges(self, tensor: str, input: str, axis: int) -> list[int]: ...
+    def layout(self, view: View, axis: int, stride: Number) -> tuple[Digit, Fraction] | None: ...
+    def meetings(
+        self, tensor: str, names: Sequence[str], reads: Sequence[Read]
+    ) -> Mapping[str, list[Meeting]]: ...

@@ -1,0 +1,312 @@
+"""Size, stride, start and centre of receptive fields, whatever the input's size.
+
+What the fields are is told here; they are read off the waves in `rfgraph.engine._figures`.
+
+The terms are those of the field: *size* input elements from *start* to the last inclusive,
+*stride* input elements between neighbouring units, *centre* ``start + (size - 1) / 2`` of unit 0
+(Araujo, Norris and Sim, Computing Receptive Fields of Convolutional Neural Networks, Distill
+2019, https://doi.org/10.23915/distill.00021; its padding is ``-start``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import inf, isinf, nan
+from typing import overload
+
+import numpy as np
+
+from rfgraph.engine._waves import ENDLESS, NOTHING, Digit, Waves, ratio
+
+# First and last coordinates may be infinite.
+Number = int | Fraction | float
+
+# ---------------------------------------------------------------- fields
+
+
+@dataclass(frozen=True, slots=True)
+class AxisField:
+    """A receptive field along one axis of the input: what units see whose borders are not clipped.
+
+    A unit's own elements are those under it when the value is laid over the input: of unit o
+    ``floor(o * stride)`` to ``ceil((o + 1) * stride) - 1``.
+
+    Attributes
+    ----------
+    size : int or inf
+        Input elements from the first to the last that one unit sees, both included: of the unit
+        that sees most; 0 if nothing is seen.
+    stride : int, Fraction or 0
+        Input elements between the fields of neighbouring units.
+    start : int or -inf
+        The first input element that unit 0 sees, of all its channels; negative in the padding.
+    centre : Fraction or nan
+        Of unit 0: ``start + (size - 1) / 2``. Where units differ, on the line through the mean of
+        all units.
+    smallest : int or inf
+        As `size`, of the unit that sees least. Units differ by phase, as after a transposed
+        convolution, or by channel, as after a concatenation.
+    back, ahead : int, inf or nan
+        The reach: by how many elements fields begin before the first of the unit's own elements,
+        and end behind the last of them; of the unit that reaches farthest. Negative where no
+        field gets to its own elements; nan without a stride to lay the value out by.
+    phases : tuple of (int, int)
+        First and last element that each unit of one period sees, in order, the last before the
+        first if it sees nothing; where channels differ, of all of them together.
+    branches : tuple of AxisField
+        Where paths of different stride meet, or the field's place depends on the unit: each. The
+        figures are then those of the units away from the borders, at the size that was analysed.
+    is_global : bool
+        Whether the field is the whole axis, without a place along it, however long it is; or,
+        where only the local part is asked for, nothing local is left.
+    irregular : bool
+        Whether there is no closed form; the figures are those of the units away from the borders,
+        at the size that was analysed.
+    """
+
+    size: Number
+    stride: Number
+    start: Number
+    centre: Number
+    smallest: Number
+    back: Number = nan
+    ahead: Number = nan
+    phases: tuple[tuple[Number, Number], ...] = ()
+    branches: tuple[AxisField, ...] = ()
+    is_global: bool = False
+    irregular: bool = False
+
+    @classmethod
+    def nothing(cls) -> AxisField:
+        """The field of what sees nothing."""
+        return cls(0, 0, nan, nan, 0)
+
+    @classmethod
+    def endless(cls) -> AxisField:
+        """The field of what sees the whole axis, however long it is."""
+        return cls(inf, 0, -inf, nan, inf, inf, inf, is_global=True)
+
+    @classmethod
+    def periodic(cls, stride: Number, *phases: tuple[Number, Number]) -> AxisField:
+        """The field of units that see `phases`, first and last element, in turn.
+
+        Units of one period later see ``stride * len(phases)`` elements on.
+
+        Examples
+        --------
+        >>> field = AxisField.periodic(Fraction(1, 2), (-1, 0), (0, 1))
+        >>> field.size, field.start, field.centre, field.back, field.ahead
+        (2, -1, Fraction(-1, 4), 1, 1)
+        """
+        waves = Waves()
+        period = len(phases)
+        firsts = [ENDLESS if lo == -inf else int(lo) if lo <= hi else NOTHING for lo, hi in phases]
+        lasts = [ENDLESS if hi == inf else -int(hi) if lo <= hi else NOTHING for lo, hi in phases]
+        advance = int(Fraction(stride) * period)
+        slot = waves.listed((period,), (advance,), firsts, lasts)
+        figures = waves.figures(slot, (Digit(0, 1, period, 0, True),), {})
+        return cls.nothing() if figures is None else cls(*figures)
+
+    @property
+    def is_past(self) -> bool:
+        """Whether everything before a certain place is seen, however much that is."""
+        return self.back == inf and self.ahead < inf
+
+    @property
+    def is_future(self) -> bool:
+        """Whether everything behind a certain place is seen, however much that is."""
+        return self.ahead == inf and self.back < inf
+
+
+@dataclass(frozen=True, slots=True)
+class Field(Sequence[AxisField]):
+    """A receptive field: one `AxisField` for every axis of the input.
+
+    `size`, `stride`, `start` and `centre` give these for all axes at once.
+
+    Examples
+    --------
+    >>> field = Field((AxisField.periodic(2, (-1, 1)),))
+    >>> field.size, field[0].stride, field.is_global
+    ((3,), 2, False)
+    """
+
+    axes: tuple[AxisField, ...]
+
+    @property
+    def size(self) -> tuple[Number, ...]:
+        """Sizes, one an axis."""
+        return tuple(a.size for a in self.axes)
+
+    @property
+    def stride(self) -> tuple[Number, ...]:
+        """Strides, one an axis."""
+        return tuple(a.stride for a in self.axes)
+
+    @property
+    def start(self) -> tuple[Number, ...]:
+        """Starts, one an axis."""
+        return tuple(a.start for a in self.axes)
+
+    @property
+    def centre(self) -> tuple[Number, ...]:
+        """Centres, one an axis."""
+        return tuple(a.centre for a in self.axes)
+
+    @property
+    def is_global(self) -> bool:
+        """Whether the field is the whole input along some axis."""
+        return any(a.is_global for a in self.axes)
+
+    @overload
+    def __getitem__(self, index: int) -> AxisField: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[AxisField, ...]: ...
+    def __getitem__(self, index: int | slice) -> AxisField | tuple[AxisField, ...]:
+        return self.axes[index]
+
+    def __len__(self) -> int:
+        return len(self.axes)
+
+    def __iter__(self) -> Iterator[AxisField]:
+        return iter(self.axes)
+
+
+# ---------------------------------------------------------------- branches that meet
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a branch moves along an axis of the input.
+
+    Attributes
+    ----------
+    stride : Fraction
+        Input elements between neighbouring units.
+    centre : Fraction
+        Of unit 0, on the line through the mean of all units of a period.
+    ahead : int or inf
+        How far the fields reach beyond the units' own elements.
+    span : int
+        Input elements from one period of units to the next.
+    """
+
+    stride: Fraction
+    centre: Fraction
+    ahead: Number
+    span: int
+
+    @property
+    def offset(self) -> Fraction:
+        """How far the centre lies behind the middle of the units' own elements."""
+        return self.centre - (self.stride - 1) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Branches that meet, and move differently along `axis` of the input."""
+
+    axis: int
+    paces: frozenset[Pace]
+
+    @property
+    def strides(self) -> list[Fraction]:
+        """The strides, ascending."""
+        return sorted({pace.stride for pace in self.paces})
+
+    @property
+    def misalignment(self) -> Fraction:
+        """How far the branches lie apart, in units of their longest period."""
+        offsets = [pace.offset for pace in self.paces]
+        longest = max(abs(pace.span) for pace in self.paces)
+        return (max(offsets) - min(offsets)) / longest
+
+    def __str__(self) -> str:
+        if len(self.strides) > 1:
+            return f"strides {', '.join(map(str, self.strides))} on axis {self.axis}"
+        centres = sorted({pace.centre for pace in self.paces})
+        return f"centres {', '.join(map(str, centres))} on axis {self.axis}"
+
+
+def own_elements(
+    digit: Digit, stride: Fraction, at: Mapping[int, np.ndarray], rank: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last of the own elements of some units of a value, compressed.
+
+    Parameters
+    ----------
+    digit : Digit
+        What moves along the axis of the input.
+    stride : Fraction
+        By how many elements.
+    at : mapping of int to ndarray
+        Coordinates of the units, by axis of the value.
+    rank : int
+        How many axes the value has.
+    """
+    unit = digit.of(at[digit.axis])
+    first = (unit * stride.numerator) // stride.denominator
+    last = -(-((unit + 1) * stride.numerator) // stride.denominator) - 1
+    dims = [-1 if a == digit.axis else 1 for a in range(rank)]
+    return first.reshape(dims), last.reshape(dims)
+
+
+def measured(
+    ends: tuple[np.ndarray, np.ndarray],
+    known: AxisField | None,
+    own: tuple[np.ndarray, np.ndarray] | None,
+) -> AxisField:
+    """The field where there is no closed form: what units away from the borders see.
+
+    Parameters
+    ----------
+    ends : (ndarray, ndarray)
+        Bounds of the units along an axis of the input; ``lo > hi`` of those that don't count.
+    known : AxisField or None
+        The branches, if these are known.
+    own : (ndarray, ndarray) or None
+        First and last of the units' own elements, if the value can be laid over the input.
+    """
+    lo, hi = ends
+    seen = lo <= hi
+    firsts, lasts = lo[seen], hi[seen]
+    if not firsts.size:
+        return AxisField.nothing()
+    # At a border fields are cut off: there the first or the last of all elements are seen.
+    inner = (firsts > firsts.min()) & (lasts < lasts.max())
+    if inner.any():
+        seen[seen] = inner
+    widths = (hi - lo + 1)[seen]
+    largest, smallest = int(widths.max()), int(widths.min())
+    start = int(firsts[0])
+    if known is None:
+        return AxisField(largest, nan, start, centre(start, largest), smallest, irregular=True)
+    back: Number = nan
+    ahead: Number = nan
+    if own is not None:
+        before, behind = own[0] - lo, hi - own[1]
+        seen = np.broadcast_to(seen, before.shape)
+        back, ahead = int(before[seen].max()), int(behind[seen].max())
+    return replace(known, size=largest, smallest=smallest, back=back, ahead=ahead)
+
+
+def centre(start: Number, size: Number) -> Number:
+    """The middle of `size` elements from `start` on; nan if it is at no place."""
+    if isinf(start) or isinf(size):
+        return nan
+    middle: Number = ratio(2 * start + size - 1, 2)
+    return middle
+
+
+__all__ = [
+    "AxisField",
+    "Field",
+    "Meeting",
+    "Number",
+    "Pace",
+    "centre",
+    "measured",
+    "own_elements",
+]

@@ -1,0 +1,527 @@
+"""The way of dependence through a model: which reads join which values, in order.
+
+`trace` asks every operator that an input reaches for its reads, once; every analysis then
+interprets the resulting steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
+from rfgraph.model.graph import Body, Graph, Node
+from rfgraph.model.shapes import Shapes, misfit
+from rfgraph.model.sizes import MAX_AXIS, UnknownSizeError, nominal
+from rfgraph.ops import (
+    Computed,
+    NoteKind,
+    Operation,
+    Question,
+    Reads,
+    Undetermined,
+    Unsized,
+    blamed,
+    check_answer,
+    lookup_rule,
+)
+from rfgraph.reads.widening import carrying, widened
+from rfgraph.reads.words import (
+    Elementwise,
+    Everything,
+    PerAxis,
+    Read,
+    Rearrange,
+    Shape,
+    Stage,
+    followed,
+)
+
+if TYPE_CHECKING:
+    from rfgraph.prune.facts import Knowledge, Partial
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was assumed.
+
+    Attributes
+    ----------
+    node : str
+        Name of the node, or of the input.
+    operator : str
+        The operator's type; ``""`` for a note about an input.
+    reason : str
+        What was assumed, and why.
+    kind : str
+        ``unknown``: all of an operator's inputs are taken to be read, as nothing is known of it;
+        ``computed``: the data decide what it reads; ``shape``: more is taken to be read than is,
+        as a shape or a size is not known; ``coarse``: pruning cuts less than it could; ``mask``: it
+        cuts nothing, as the data may mask a whole row; ``runtime``: runtimes depart from the
+        specification, and the answer is for what runs; ``size``: an open axis was given one;
+        ``merge``: branches meet unequally.
+    """
+
+    node: str
+    operator: str
+    reason: str
+    kind: NoteKind = "unknown"
+
+    def __str__(self) -> str:
+        where = f"{self.operator} '{self.node}'" if self.operator else self.node
+        return f"{where}: {self.reason}"
+
+
+@dataclass(slots=True)
+class Step:
+    """One node: for each of its outputs, the reads that make its elements.
+
+    Attributes
+    ----------
+    node : Node
+        The node.
+    reads : list of list of Read
+        By output.
+    cycle : Cycle or None
+        What is repeated before.
+    """
+
+    node: Node
+    reads: list[list[Read]]
+    cycle: Cycle | None = None
+
+
+@dataclass(slots=True)
+class Cycle:
+    """Steps that are repeated until nothing changes.
+
+    Attributes
+    ----------
+    steps : list of Step
+        In topological order.
+    carried : list of (list of str, str, list of Read)
+        For each value that goes from round to round: what the first round and what the later
+        ones begin with, the value inside, and how it is read of these two.
+    """
+
+    steps: list[Step]
+    carried: list[tuple[list[str], str, list[Read]]]
+
+    @property
+    def values(self) -> Iterator[str]:
+        """The values that are made in each round, those of loops within it too."""
+        for _, inner, _ in self.carried:
+            yield inner
+        for step in self.steps:
+            yield from step.node.outputs
+            if step.cycle is not None:
+                yield from step.cycle.values
+
+
+@dataclass(slots=True)
+class Flow:
+    """Everything an analysis needs to know.
+
+    Attributes
+    ----------
+    inputs : dict of str to shape
+        The inputs that are followed.
+    steps : list of Step
+        The nodes that an input reaches, in topological order.
+    shapes : Shapes
+        Shapes of the values.
+    notes : list of Note
+        What was assumed on the way.
+    answers : dict
+        What the operators answered, by what they were told.
+    """
+
+    inputs: dict[str, Shape | None]
+    steps: list[Step]
+    shapes: Shapes
+    notes: list[Note]
+    answers: _Answers = field(default_factory=dict)
+
+    def shape(self, name: str) -> Shape | None:
+        """Shape of the value `name` as the steps read it: 1 for a size that the data decide."""
+        shape = self.shapes.shape(name)
+        return shape if shape is None or not self.shapes.unsized else nominal(shape)
+
+    def reads_as(self, other: Flow) -> bool:
+        """Whether the same is seen to be read by the same nodes."""
+        return len(self.steps) == len(other.steps) and all(
+            a.node is b.node and a.cycle is b.cycle and a.reads == b.reads
+            for a, b in zip(self.steps, other.steps, strict=True)
+        )
+
+
+def trace(
+    graph: Graph,
+    shapes: Shapes,
+    *,
+    strict: bool = False,
+    prune: bool = False,
+    like: Flow | None = None,
+) -> Flow:
+    """Ask the operators for their reads.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    shapes : Shapes
+        Its shapes.
+    strict : bool
+        Whether an operator without a transfer is an error.
+    prune : bool
+        Whether constants cut reads.
+    like : Flow, optional
+        The same where they don't: where nothing could be cut its answers hold.
+
+    Raises
+    ------
+    UnsupportedError
+        With `strict`, an operator whose reads are not known.
+    TransferError
+        A transfer that is not rfgraph's own fails.
+    """
+    inputs = {i.name: shapes.shape(i.name) for i in graph.inputs}
+    tracer = _Tracer(graph.file, shapes, strict, set(inputs), prune, like)
+    steps = tracer.steps(graph.nodes)
+    return Flow(inputs, steps, shapes, tracer.notes, tracer.answers)
+
+
+class _Answer(NamedTuple):
+    """What nodes that ask the same share, and nobody changes.
+
+    Attributes
+    ----------
+    reads : list of list of Read
+        By output.
+    reached : list of int
+        The outputs that an input reaches.
+    notes : mapping of str to str
+        What is assumed, and the kind of note that it is.
+    facts : sequence of Partial or None
+        What is known of the elements of each output, where constants cut reads.
+    """
+
+    reads: list[list[Read]]
+    reached: list[int]
+    notes: Mapping[str, NoteKind]
+    facts: Sequence[Partial | None] = ()
+
+
+_Answers: TypeAlias = dict[Hashable, "Question | _Answer"]
+
+
+class _Tracer:
+    """Asks the operators, and keeps which values an input reaches."""
+
+    def __init__(
+        self,
+        file: str | None,
+        shapes: Shapes,
+        strict: bool,
+        live: set[str],
+        prune: bool,
+        like: Flow | None = None,
+    ) -> None:
+        self._file = file
+        self._shapes = shapes
+        self._strict = strict
+        self._live = live
+        self._knowledge: Knowledge | None = None
+        if prune:
+            from rfgraph.prune.facts import Knowledge
+
+            self._knowledge = Knowledge(shapes, live)
+        # Answers by what they rest on: first what every transfer may ask; where it asked more, a
+        # question stands there, and what it was told leads on.
+        self.answers: _Answers = {}
+        # The same where nothing that is known tells anything.
+        self._uncut: _Answers = like.answers if like is not None else {}
+        # Whether these tell something all the same.
+        self._tells: dict[int, bool] = {}
+        # Values that vary without an input that is read, as far as constants cut.
+        self._dead: set[str] = set()
+        self.notes: list[Note] = []
+
+    def steps(self, nodes: list[Node]) -> list[Step]:
+        steps = []
+        live, typed = self._live, self._shapes.typed
+        for node in nodes:
+            names, outputs = sources(node), node.outputs
+            cycle = self._cycle(node.body) if node.body is not None else None
+            reached = tuple(map(live.__contains__, names))
+            if True not in reached and not self._settled(node):
+                continue
+            if node.captures:
+                # Of a body no key is made.
+                operation = Operation(node, names, self._shapes, live, self._knowledge)
+                answer = self._asked(node, operation)
+            else:
+                key: Hashable
+                key = node.kind, reached, tuple(map(typed, names)), tuple(map(typed, outputs))
+                if self._knowledge is None:
+                    answer = self._answer(node, key, self.answers)
+                else:
+                    answer = self._pruned(node, key, self._knowledge)
+            reads = answer.reads
+            if self._knowledge is not None:
+                self._knowledge.keep(outputs, answer.facts or [None] * len(outputs))
+                pairs = zip(outputs, reads, strict=False)
+                unread = [name for name, found in pairs if name and not found]
+                self._dead.update(n for n in unread if self._shapes.static(n) is None)
+            if answer.reached:
+                steps.append(Step(node, reads, cycle))
+                for k in answer.reached:
+                    live.add(outputs[k])
+                for reason, kind in answer.notes.items():
+                    self.notes.append(Note(node.name, node.op_type, reason, kind))
+        return steps
+
+    def _pruned(self, node: Node, key: Hashable, knowledge: Knowledge) -> _Answer:
+        """What is answered to a node where constants cut reads."""
+        if knowledge.is_silent(node):
+            answer = self._answer(node, key, self._uncut)
+            tells = self._tells.get(id(answer))
+            if tells is None:
+                # A sum of nothing, as in the midst of padding, is known all the same.
+                tells = any(knowledge.learn(node, answer.reads))
+                self._tells[id(answer)] = tells
+            if not tells:
+                return answer
+        # Weights differ, and rarely have zeros.
+        return self._answer(node, (key, *map(knowledge.cutting, sources(node))), self.answers)
+
+    def _answer(self, node: Node, key: Hashable, answers: _Answers) -> _Answer:
+        """What is answered to a node: the same as to an earlier one that asks the same."""
+        found = answers.get(key)
+        if type(found) is _Answer:
+            return found
+        told: dict[Question, Hashable] = {}
+        operation = Operation(node, sources(node), self._shapes, self._live, self._knowledge, told)
+        start = key
+        while found is not None and not isinstance(found, _Answer):
+            key = key, operation.tell(found)
+            found = answers.get(key)
+        if found is None:
+            found = self._asked(node, operation)
+            for question, answer in told.items():
+                answers[start] = question
+                start = start, answer
+            answers[start] = found
+        return found
+
+    def _asked(self, node: Node, operation: Operation) -> _Answer:
+        """What the transfer answers to a node."""
+        reads = self._reads(node, operation)
+        outputs = enumerate(zip(node.outputs, reads, strict=False))
+        reached = [k for k, (name, found) in outputs if name and found]
+        facts = self._knowledge.facts(node.outputs) if self._knowledge is not None else ()
+        return _Answer(reads, reached, operation.notes, facts)
+
+    def _settled(self, node: Node) -> bool:
+        """Whether constants cut all that the inputs of a node read: what is known goes on."""
+        if self._dead.isdisjoint(node.inputs):
+            return False
+        return lookup_rule(node.domain, node.op_type, node.version) is not None
+
+    def _reads(self, node: Node, operation: Operation) -> list[list[Read]]:
+        rule = lookup_rule(node.domain, node.op_type, node.version)
+        if rule is None:
+            if self._strict:
+                raise UnsupportedError(
+                    "what it reads is not known",
+                    file=self._file,
+                    node=str(node),
+                    remedy="analyse without strict, or say what it reads: rfgraph.transfer in "
+                    "Python, --ops FILE on the command line (docs/custom-operators.md)",
+                )
+            operation.note("not known: every output is taken to read all of every input", "unknown")
+            return self._per_output(node, operation, _everything(operation))
+        try:
+            answer = rule.transfer(operation)
+            if not rule.own:
+                check_answer(answer, operation)
+                if any(n and self._shapes.shape(n) is None for n in node.outputs):
+                    operation.note(
+                        "the shape of its output is not known, which shape= in its transfer "
+                        "gives: the output is taken to read all of what its transfer names",
+                        "unknown",
+                    )
+            return self._per_output(node, operation, answer)
+        except Undetermined as reason:
+            return self._whole(node, operation, str(reason), _note_kind(reason))
+        except UnknownSizeError as reason:
+            return self._whole(node, operation, str(reason), "shape")
+        except RFGraphError:
+            raise
+        except MemoryError:
+            raise ShapeError(
+                "there is no memory for what it reads",
+                file=self._file,
+                node=str(node),
+                remedy="give smaller sizes with shapes= or --shape, or more memory with --memory",
+            ) from None
+        except Exception as error:
+            if operation.unsized:
+                # What a transfer trips over is a size that it can't compute with.
+                return self._whole(node, operation, str(UnknownSizeError()), "shape")
+            if not rule.own:
+                raise blamed(rule, error, operation) from error
+            # A transfer trusts its node: what it trips over is a node that breaks the rules.
+            raise misfit(node, f"{type(error).__name__}: {error}", self._file) from error
+
+    def _whole(
+        self, node: Node, operation: Operation, reason: str, kind: NoteKind
+    ) -> list[list[Read]]:
+        operation.note(f"{reason}: every output is taken to read all of every input", kind)
+        return self._per_output(node, operation, _everything(operation))
+
+    def _per_output(self, node: Node, operation: Operation, answer: Reads) -> list[list[Read]]:
+        """The reads of each output that an input reaches."""
+        names = sources(node)
+        per_output = answer if isinstance(answer, tuple) else [answer] * len(node.outputs)
+        if self._knowledge is not None:
+            per_output = self._cut(node, operation, self._knowledge, per_output)
+        # What is left of a loop reads all that decides how often it repeats.
+        if self._shapes.unsized and node.body is None:
+            per_output = self._carrying(node, per_output)
+        return [
+            _live_reads(found, names, self._live, self._shapes, self._shapes.shape(name))
+            for name, found in zip(node.outputs, per_output, strict=False)
+        ]
+
+    def _carrying(self, node: Node, per_output: Sequence[list[Read]]) -> list[list[Read]]:
+        """The reads of each output, of which every element depends on what decides its size."""
+        shapes = [self._shapes.shape(name) for name in sources(node)]
+        extents = [self._shapes.shape(name) for name in node.outputs]
+        return [
+            reads if extent is None else carrying(reads, shapes, extent)
+            for reads, extent in zip(per_output, extents, strict=False)
+        ]
+
+    def _cut(
+        self,
+        node: Node,
+        operation: Operation,
+        knowledge: Knowledge,
+        per_output: Sequence[list[Read]],
+    ) -> list[list[Read]]:
+        """The reads of each output, where elements that are known read nothing."""
+        from rfgraph.ops.cuts import confined
+
+        if knowledge.learns_of(node):
+            # What is learnt rests on what is known of the inputs: nodes of which that is the same
+            # share it.
+            for k in () if knowledge.rests_on_zeros(node) else operation.inputs:
+                operation.known(k)
+        cut = list(per_output)
+        for k, learnt in enumerate(knowledge.learn(node, per_output)):
+            extent = self._shapes.shape(node.outputs[k])
+            if learnt is not None and learnt.settled is not None and extent is not None:
+                cut[k] = confined(operation, cut[k], ~learnt.settled, extent)
+        return cut
+
+    def _cycle(self, body: Body) -> Cycle:
+        """The steps of a body, in which what is carried lives once its beginning or end does."""
+        live, kept = self._live, len(self.notes)
+        live.update(inner for first, inner, _ in body.carried if first in live)
+        while True:
+            steps = self.steps(body.nodes)
+            grown = {inner for _, inner, last in body.carried if last in live} - live
+            if not grown:
+                break
+            live |= grown
+            del self.notes[kept:]
+        shape = self._shapes.shape
+        carried = []
+        for first, inner, last in body.carried:
+            names = [first, last]
+            reads: list[Read] = [Elementwise(0), Elementwise(1)]
+            carried.append(
+                (names, inner, _live_reads(reads, names, live, self._shapes, shape(inner)))
+            )
+        return Cycle(steps, carried)
+
+
+def sources(node: Node) -> Sequence[str]:
+    """What reads of a node name by number: its inputs, and after them its captures."""
+    return [*node.inputs, *node.captures] if node.captures else node.inputs
+
+
+def _note_kind(reason: Undetermined) -> NoteKind:
+    if isinstance(reason, Unsized):
+        return "shape"
+    return "computed" if isinstance(reason, Computed) else "unknown"
+
+
+def _everything(operation: Operation) -> list[Read]:
+    return [Everything(k) for k in operation.sources]
+
+
+def _live_reads(
+    reads: list[Read], names: Sequence[str], live: set[str], shapes: Shapes, shape: Shape | None
+) -> list[Read]:
+    """The reads that an input reaches; all of a source where its shape or the output's is unknown,
+    and all along an axis whose size is.
+    """
+    kept, unsized = [], shapes.unsized
+    for read in reads:
+        source = read.source
+        if isinstance(source, Stage):
+            sizes = nominal(source.shape) if unsized else source.shape
+            if sizes and not 0 <= min(sizes) <= max(sizes) <= MAX_AXIS:
+                raise ValueError(f"it takes an array of shape {sizes}")
+            inner = _live_reads(source.reads, names, live, shapes, source.shape)
+            if not inner:
+                continue
+            source = Stage(source.shape, inner)
+            read = replace(read, source=source)
+            given: Shape | None = source.shape
+        elif source >= len(names) or names[source] not in live:
+            continue
+        else:
+            given = shapes.shape(names[source])
+        if shape is None:
+            read = Everything(source)
+            if isinstance(source, Stage):
+                read = Everything(replace(source, shape=nominal(source.shape)))
+        elif given is None and isinstance(read, (PerAxis, Rearrange)):
+            read = Everything(source)
+        else:
+            extent = shape
+            if unsized and given is not None:
+                read = widened(read, given, shape)
+                given, extent = nominal(given), nominal(shape)
+                if isinstance(read.source, Stage):
+                    given = read.source.shape
+            if given is not None and not isinstance(read, Everything):
+                _check(read, given, extent)
+        kept.append(read)
+    return kept
+
+
+def _check(read: Elementwise | PerAxis | Rearrange, source: Shape, extent: Shape) -> None:
+    """Whether a read fits the shapes; what does not comes from a node that breaks the rules."""
+    if isinstance(read, Elementwise):
+        if source == extent:
+            return
+        pairs = zip(reversed(source), reversed(extent), strict=False)
+        if len(source) > len(extent) or not all(n in (1, m) for n, m in pairs):
+            raise ValueError(f"{source} can't be broadcast to {extent}")
+        return
+    if isinstance(read, Rearrange):
+        elements = prod(source)
+        if prod(read.view) != elements or prod(extent) != elements:
+            raise ValueError(f"{source} can't become {extent}")
+        if sorted(read.permutation) != list(range(len(read.view))):
+            raise ValueError(f"{list(read.permutation)} is no permutation of {len(read.view)} axes")
+    elif len(read.axes) != len(source) or any(
+        a >= len(extent) for r in read.axes for a in followed(r)
+    ):
+        raise ValueError(f"an input of shape {source} and an output of shape {extent}")

@@ -1,0 +1,666 @@
+"""ONNX models without their weights: the graph is read, the contents of tensors stay behind.
+
+A receptive field is a matter of structure, so a model of many gigabytes is read in the time
+that its graph takes: `load` takes the file apart and remembers where the initializers lie.
+`Weights` fetches the contents of one when it is asked for.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from rfgraph.errors import MissingDataError, ModelError
+from rfgraph.model import element_types, formats
+from rfgraph.model._wire import head as read_head
+from rfgraph.model._wire import nodes, split, value_info
+
+if TYPE_CHECKING:
+    import onnx
+    from onnx import TensorProto
+
+    from rfgraph.model._wire import Key, Node
+    from rfgraph.model._wire import Tensor as Told
+
+Buffer = bytes | mmap.mmap
+
+# Any message of ONNX.
+Message = TypeVar("Message", bound=Any)
+
+# Whole numbers up to this many bytes are checked at once: shapes, axes, indices and the like.
+SMALL = 4096
+
+# A sparse tensor with more elements than this is not written out.
+MAX_DENSE = 1 << 26
+
+_WEIGHTS = frozenset(
+    {
+        element_types.FLOAT,
+        element_types.FLOAT16,
+        element_types.BFLOAT16,
+        element_types.DOUBLE,
+    }
+)
+
+_NIBBLES = frozenset({element_types.INT4, element_types.UINT4, element_types.FLOAT4E2M1})
+
+# Where the contents of a tensor lie: ``TensorProto.EXTERNAL``.
+_EXTERNAL = 1
+
+# Files from this many bytes on are mapped: what is not looked at is not read.
+_MAP_FROM = 1 << 20
+
+# Element types whose arrays are their raw data, on machines that store the low byte first.
+_PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
+
+
+class UndecodableError(ValueError):
+    """Raised where a message of ONNX is to be read that is none."""
+
+
+def merged(message: Message, content: bytes) -> Message:
+    """A message of ONNX with what `content` says, by protobuf's own library.
+
+    Raises
+    ------
+    UndecodableError
+        That is no such message.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        message.MergeFromString(content)
+    except DecodeError as error:
+        raise UndecodableError(str(error)) from None
+    return message
+
+
+class Tensor(NamedTuple):
+    """A tensor of the model, whose contents stay where they are.
+
+    Attributes
+    ----------
+    element_type : int
+        ``TensorProto.DataType`` of its elements.
+    shape : tuple of int
+        Its shape.
+    name : str
+        Its name.
+    source : bytes-like, or onnx.TensorProto
+        What it is read from, or the message itself.
+    span : (int, int)
+        Where the message begins and ends in what it is read from; there is none where that is but
+        the raw data.
+    raw : (int, int) or None
+        Where its raw data do, if it has any there.
+    is_external : bool
+        Whether its contents lie in another file.
+    """
+
+    element_type: int
+    shape: tuple[int, ...]
+    name: str
+    source: Buffer | TensorProto
+    span: tuple[int, int] = (0, 0)
+    raw: tuple[int, int] | None = None
+    is_external: bool = False
+
+    @classmethod
+    def read(cls, told: Told, buffer: Buffer) -> Tensor:
+        """What `rfgraph.model._wire.split` tells of a tensor in `buffer`."""
+        name, kind, shape, span, raw, location = told
+        return cls(kind, shape, name, buffer, span, raw, location == _EXTERNAL)
+
+    @classmethod
+    def of(cls, proto: TensorProto) -> Tensor:
+        """A message."""
+        external = proto.data_location == _EXTERNAL
+        return cls(proto.data_type, tuple(proto.dims), proto.name, proto, is_external=external)
+
+    @classmethod
+    def of_array(cls, array: np.ndarray, name: str) -> Tensor:
+        """An array."""
+        kind = element_types.element_type_of(array.dtype)
+        if kind in _PLAIN:
+            data = array.tobytes()
+            return cls(kind, array.shape, name, data, raw=(0, len(data)))
+        from onnx import numpy_helper
+
+        return cls.of(numpy_helper.from_array(array, name))
+
+    @property
+    def raw_size(self) -> int:
+        """How many bytes of raw data there are; -1 if none."""
+        if not isinstance(self.source, Buffer):
+            return len(self.source.raw_data) if self.source.HasField("raw_data") else -1
+        return -1 if self.raw is None else self.raw[1] - self.raw[0]
+
+    @property
+    def proto(self) -> TensorProto:
+        """The message.
+
+        Raises
+        ------
+        UndecodableError
+            It is none.
+        """
+        if not isinstance(self.source, Buffer):
+            return self.source
+        from onnx import TensorProto
+
+        return merged(TensorProto(), bytes(self.source[slice(*self.span)]))
+
+    def array(self) -> np.ndarray:
+        """The contents, which don't lie in another file.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            They don't fit type and shape.
+        """
+        if self.raw is not None:
+            assert isinstance(self.source, Buffer)
+            # What is mapped is not copied.
+            data = memoryview(self.source)[slice(*self.raw)]
+            found = _plain(self.element_type, self.shape, data)
+            if found is not None:
+                return found
+        proto = self.proto
+        if proto.HasField("raw_data"):
+            found = _plain(proto.data_type, self.shape, proto.raw_data)
+            if found is not None:
+                return found
+            size = _bytes(proto)
+            if len(proto.raw_data) != size:
+                raise ValueError(f"{len(proto.raw_data)} bytes for {size}")
+        from onnx import numpy_helper
+
+        made: np.ndarray = numpy_helper.to_array(proto)
+        return made
+
+
+class Weights:
+    """The model's initializers by name; their contents are read only when asked for."""
+
+    def __init__(self, path: Path | None):
+        self._path = path
+        self._dense: dict[str, Tensor] = {}
+        self._types: dict[str, tuple[int, tuple[int, ...]]] | None = None
+        self.sparse: dict[str, onnx.SparseTensorProto] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._dense or name in self.sparse
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the dense ones."""
+        return iter(self._dense)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of the initializer `name`."""
+        found = self._dense.get(name)
+        return found.shape if found is not None else tuple(self.sparse[name].dims)
+
+    def element_type(self, name: str) -> int:
+        """``TensorProto.DataType`` of the initializer `name`."""
+        found = self._dense.get(name)
+        return found.element_type if found is not None else self.sparse[name].values.data_type
+
+    def types(self) -> dict[str, tuple[int, tuple[int, ...]]]:
+        """Element type and shape of each: a dict of one's own."""
+        if self._types is None:
+            self._types = {name: entry[:2] for name, entry in self._dense.items()}
+            for name, sparse in self.sparse.items():
+                self._types[name] = sparse.values.data_type, tuple(sparse.dims)
+        return dict(self._types)
+
+    def put(self, name: str, tensor: Tensor) -> None:
+        """Make `tensor` the initializer `name`."""
+        self._dense[name] = tensor
+        self._types = None
+
+    def drop(self, name: str) -> None:
+        """Forget the initializer `name` if there is one."""
+        self._dense.pop(name, None)
+        self._types = None
+
+    def copy(self) -> Weights:
+        """The same initializers, to which others may be added."""
+        other = Weights(self._path)
+        other._dense, other.sparse = dict(self._dense), self.sparse
+        return other
+
+    def array(self, name: str) -> np.ndarray:
+        """Contents of the initializer `name`.
+
+        Raises
+        ------
+        ModelError
+            The contents don't fit, or lie in a file that is missing, too short or outside the
+            model's folder.
+        """
+        if name in self.sparse:
+            return self.dense(self.sparse[name])
+        return self.to_array(self._dense[name])
+
+    def to_array(self, tensor: Tensor) -> np.ndarray:
+        """Contents of any tensor of the model, external ones too.
+
+        Raises
+        ------
+        ModelError
+            As `array`.
+        """
+        file = str(self._path) if self._path else None
+        where = f"tensor '{tensor.name}'"
+        try:
+            if tensor.is_external:
+                tensor = Tensor.of(self._fetch(tensor.proto, file, where))
+            return tensor.array()
+        except UndecodableError as error:
+            what = "its contents can't be read"
+            raise ModelError(f"{what}: {error}", file=file, node=where) from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelError(
+                f"its contents don't fit its type and shape {tensor.shape}: {error}",
+                file=file,
+                node=where,
+            ) from None
+
+    def dense(self, sparse: onnx.SparseTensorProto) -> np.ndarray:
+        """A sparse tensor written out; indices may be linear or one row an element."""
+        values, indices = (self.to_array(Tensor.of(t)) for t in (sparse.values, sparse.indices))
+        shape = tuple(sparse.dims)
+        try:
+            if prod(shape) > MAX_DENSE or min(shape, default=0) < 0:
+                raise ValueError(f"it has the shape {shape}")
+            out = np.zeros(shape, dtype=values.dtype)
+            if indices.ndim == 2:
+                out[tuple(indices.T)] = values
+            else:
+                out.reshape(-1)[indices] = values
+        except (ValueError, IndexError) as error:
+            raise ModelError(
+                f"it can't be written out: {error}",
+                file=str(self._path) if self._path else None,
+                node=f"sparse tensor '{sparse.values.name}'",
+            ) from None
+        return out
+
+    def _fetch(self, tensor: TensorProto, file: str | None, where: str) -> TensorProto:
+        location = location_of(tensor)
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        try:
+            size = _bytes(tensor)
+            target = _target(tensor, self._path, where)
+            if not target.is_file():
+                raise ValueError("it is no file")
+            offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
+            if length != size or offset < 0 or offset + size > target.stat().st_size:
+                raise ValueError(f"{size} bytes at {offset} are wanted")
+            with target.open("rb") as stream:
+                stream.seek(offset)
+                contents = stream.read(size)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"its data in '{location}' can't be read: {error}",
+                file=file,
+                node=where,
+                remedy="put the data file beside the model",
+            ) from None
+        fetched = type(tensor)()
+        fetched.CopyFrom(tensor)
+        fetched.ClearField("external_data")
+        fetched.ClearField("data_location")
+        fetched.raw_data = contents
+        return fetched
+
+
+def _plain(kind: int, shape: tuple[int, ...], raw: bytes | memoryview) -> np.ndarray | None:
+    """The array that raw data are; None where it takes more to tell."""
+    plain = _PLAIN.get(kind)
+    if plain is None or len(raw) != prod(shape) * plain.itemsize or min(shape, default=0) < 0:
+        return None
+    return np.frombuffer(raw, plain).reshape(shape)
+
+
+def location_of(tensor: TensorProto) -> str:
+    """Where the contents of a tensor lie that are not in the model: relative to its folder."""
+    return next((e.value for e in tensor.external_data if e.key == "location"), "")
+
+
+def _target(tensor: TensorProto, path: Path | None, where: str) -> Path:
+    """The file that a tensor's contents lie in, which is there, inside the model's folder."""
+    location = location_of(tensor)
+    # Weights are numbers with a fraction; integers are shapes and indices, which count.
+    missing = MissingDataError if tensor.data_type in _WEIGHTS else ModelError
+    if path is None:
+        raise missing(
+            f"its data lies in '{location}', and a model given as bytes has no folder",
+            node=where,
+            remedy="give the model's path",
+        )
+    folder = path.parent.resolve()
+    target = (folder / location).resolve()
+    if not location or not target.is_relative_to(folder):
+        raise ModelError(
+            f"its data lies in '{location}', outside the model's folder",
+            file=str(path),
+            node=where,
+        )
+    if not target.exists():
+        raise missing(
+            f"its data in '{location}' can't be read: there is no such file",
+            file=str(path),
+            node=where,
+            remedy="put the data file beside the model",
+        )
+    return target
+
+
+def whole(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
+    """A model with its weights, to be run; one that `load` accepts.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        A copy of one's own. External data stays where it is.
+    folder : str
+        The folder that external data is relative to; ``""`` if there is none.
+
+    Raises
+    ------
+    ModelError
+        External data is missing, or lies outside the model's folder.
+    """
+    import onnx
+
+    path = None
+    if isinstance(model, onnx.ModelProto):
+        proto = onnx.ModelProto()
+        proto.CopyFrom(model)
+    elif isinstance(model, bytes):
+        proto = onnx.ModelProto.FromString(model)
+    else:
+        path = Path(model)
+        proto = onnx.load(path, load_external_data=False)
+    bodies = [proto.graph.node, *(function.node for function in proto.functions)]
+    every = [*_graph_tensors(proto.graph), *(t for body in bodies for t in _node_tensors(body))]
+    outside = [t for t in every if t.data_location == _EXTERNAL]
+    for tensor in outside:
+        _target(tensor, path, f"tensor '{tensor.name}'")
+    return proto, str(path.parent.resolve()) if path and outside else ""
+
+
+def _graph_tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+
+
+def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[TensorProto]:
+    """The tensors among the attributes of nodes, and in their subgraphs."""
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _graph_tensors(graph)
+                yield from _node_tensors(graph.node)
+
+
+def _bytes(tensor: TensorProto) -> int:
+    """How many bytes the contents of a tensor take; KeyError if its type is none."""
+    elements: int = prod(tensor.dims)
+    if tensor.data_type in _NIBBLES:
+        return (elements + 1) // 2
+    return elements * element_types.dtype_of(tensor.data_type).itemsize
+
+
+class OperatorSet(NamedTuple):
+    """A set of operators that a model uses."""
+
+    domain: str
+    version: int
+
+
+class Value(NamedTuple):
+    """A value as the file describes it.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    element_type : int
+        ``TensorProto.DataType`` of the elements of a tensor; 0 if it is none.
+    dims : tuple of (int or str) or None
+        The sizes of a tensor's axes, a name (which may be empty) where one is open; None where not
+        even the rank is given.
+    other : bytes or None
+        The ``TypeProto`` of what is no tensor.
+    """
+
+    name: str
+    element_type: int
+    dims: tuple[int | str, ...] | None
+    other: bytes | None
+
+    @property
+    def type(self) -> onnx.TypeProto:
+        """The type of what is no tensor."""
+        import onnx
+
+        return merged(onnx.TypeProto(), self.other or b"")
+
+
+class Head:
+    """A model without the nodes and initializers of its graph.
+
+    Attributes
+    ----------
+    ir_version : int
+        The version of the format.
+    opset_import : list of OperatorSet
+        The operator sets.
+    has_graph : bool
+        Whether there is a graph at all.
+    inputs, outputs : list of Value
+        The graph's inputs, initializers that are listed there included, and its outputs.
+    sparse : list of onnx.SparseTensorProto
+        The sparse initializers.
+    functions : list of onnx.FunctionProto
+        The model's own functions.
+
+    Raises
+    ------
+    ValueError
+        It is no message, or one that is cut off.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        told = read_head(content)
+        self.ir_version, imports, self.has_graph, inputs, outputs, self._values, *messages = told
+        self.opset_import = [OperatorSet(*told) for told in imports]
+        self.inputs = [Value(*told) for told in inputs]
+        self.outputs = [Value(*told) for told in outputs]
+        self.sparse: list[onnx.SparseTensorProto] = []
+        self.functions: list[onnx.FunctionProto] = []
+        if any(messages):
+            self._parse(*messages)
+
+    def _parse(self, sparse: list[bytes], functions: list[bytes]) -> None:
+        import onnx
+
+        self.sparse = [merged(onnx.SparseTensorProto(), content) for content in sparse]
+        self.functions = [merged(onnx.FunctionProto(), content) for content in functions]
+
+    def values(self) -> Iterator[Value]:
+        """The inner values that the file describes."""
+        return (Value(*value_info(message)) for message in self._values)
+
+
+class Source(NamedTuple):
+    """A model as it is read.
+
+    Attributes
+    ----------
+    head : Head
+        The model without the nodes and initializers of its graph.
+    weights : Weights
+        The initializers of the main graph.
+    tensors : list of str
+        The names of the dense ones, as often as they are given.
+    file : str or None
+        The path, for messages.
+    buffer : bytes-like
+        What the nodes are read from.
+    """
+
+    head: Head
+    weights: Weights
+    tensors: list[str]
+    file: str | None
+    buffer: Buffer
+
+    def nodes(
+        self, kinds: dict[Key, Any], make: Callable[[Key, str], Any], opsets: Mapping[str, int]
+    ) -> list[Node]:
+        """The nodes of the main graph: see `rfgraph.model._wire.nodes`.
+
+        Raises
+        ------
+        ModelError
+            A node can't be read.
+        """
+        try:
+            return nodes(self.buffer, kinds, make, opsets)
+        except ValueError:
+            path = None if self.file is None else Path(self.file)
+            raise _no_model(self.buffer, path, _TRUNCATED) from None
+
+
+_TRUNCATED = "not an ONNX model, or a truncated one"
+
+
+def load(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
+    """Take a model apart.
+
+    Parameters
+    ----------
+    model : path, bytes or onnx.ModelProto
+        A ``ModelProto`` is left as it is.
+
+    Raises
+    ------
+    ModelError
+        No such file, or not an ONNX model.
+    """
+    file, path = None, None
+    given: Iterable[TensorProto] | None = None
+    if isinstance(model, bytes):
+        buffer: Buffer = model
+    elif isinstance(model, (str, os.PathLike)):
+        path = Path(model)
+        file = str(path)
+        buffer = _contents(path)
+    else:
+        import onnx
+
+        if not isinstance(model, onnx.ModelProto):
+            raise ModelError(
+                f"a model is a path, bytes or an onnx.ModelProto, not {type(model).__name__}"
+            )
+        buffer = light(model).SerializeToString()
+        given = model.graph.initializer
+    try:
+        light_head, told = split(buffer)
+        head = Head(light_head)
+    except ValueError:
+        raise _no_model(buffer, path, _TRUNCATED) from None
+    if not head.ir_version or not head.has_graph:
+        raise _no_model(buffer, path, "not an ONNX model")
+    if given is None:
+        tensors = [Tensor.read(tensor, buffer) for tensor in told]
+    else:
+        tensors = [Tensor.of(tensor) for tensor in given]
+    weights = Weights(path)
+    weights.sparse = {s.values.name: s for s in head.sparse}
+    for tensor in tensors:
+        weights.put(tensor.name, tensor)
+        if tensor.element_type == element_types.INT64 and _is_suspect(tensor):
+            weights.array(tensor.name)
+    return Source(head, weights, [tensor.name for tensor in tensors], file, buffer)
+
+
+def _is_suspect(tensor: Tensor) -> bool:
+    """Whether what is likely to be a shape or indices, whole numbers, is to be looked at at once:
+    it has a few raw data which don't fit, or that are in another file.
+    """
+    size = 8 * prod(tensor.shape)
+    raw = tensor.raw_size
+    return 0 <= size <= SMALL and raw >= 0 and (raw != size or tensor.is_external)
+
+
+def _contents(path: Path) -> Buffer:
+    try:
+        # Others are not even opened: a pipe would wait for somebody to write.
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise ValueError("it is no file, but a pipe or a device")
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size < _MAP_FROM:
+                return stream.read()
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except IsADirectoryError:
+        what, remedy = formats.folder(path)
+        raise ModelError(what, file=str(path), remedy=remedy) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError(reason, file=str(path), remedy="check the path") from None
+
+
+def _no_model(buffer: Buffer | None, path: Path | None, otherwise: str) -> ModelError:
+    """The error for what is no model: what it is instead, where that can be told."""
+    known = formats.recognised(path, bytes(buffer[:512])) if buffer is not None else None
+    what, remedy = otherwise, "export or download it again"
+    if known is not None:
+        what, remedy = f"not an ONNX model but {known[0]}", known[1]
+    return ModelError(what, file=str(path) if path else None, remedy=remedy)
+
+
+def light(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of `model` without the contents of its large initializers."""
+    out = type(model)()
+    for field, value in model.ListFields():
+        if field.name != "graph":
+            _copy_field(out, field, value)
+    if not model.HasField("graph"):
+        return out
+    out.graph.SetInParent()
+    for field, value in model.graph.ListFields():
+        if field.name != "initializer":
+            _copy_field(out.graph, field, value)
+    for tensor in model.graph.initializer:
+        bare = out.graph.initializer.add()
+        if 8 * prod(tensor.dims) <= SMALL:
+            bare.CopyFrom(tensor)
+            continue
+        bare.name, bare.data_type = tensor.name, tensor.data_type
+        bare.dims.extend(tensor.dims)
+        bare.data_location = tensor.data_location
+    return out
+
+
+def _copy_field(target, field, value) -> None:  # type: ignore[no-untyped-def]
+    if hasattr(value, "CopyFrom"):
+        getattr(target, field.name).CopyFrom(value)
+    elif hasattr(value, "__len__") and not isinstance(value, (str, bytes)):
+        getattr(target, field.name).extend(value)
+    else:
+        setattr(target, field.name, value)

@@ -1,0 +1,1 @@
+"""Transfers of what onnxruntime adds: its contributed operators and its own layouts."""

@@ -1,0 +1,1 @@
+"""Transfers of ONNX's own operators, one family a module."""

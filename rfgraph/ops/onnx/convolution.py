@@ -1,0 +1,167 @@
+"""Convolutions."""
+
+from __future__ import annotations
+
+from math import gcd
+
+import numpy as np
+
+from rfgraph.ops.cuts import Run, kept_along, tap_groups
+from rfgraph.ops.onnx.windows import bias, spatial_windows, taps
+from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.reads.words import (
+    WHOLE,
+    AxisRead,
+    PerAxis,
+    Read,
+    Shape,
+    Source,
+    block,
+    same,
+    tiled,
+    transposed_window,
+    window,
+)
+
+
+def _channels(outputs: int, inputs: int, group: int) -> AxisRead:
+    """The input channels that an output channel reads: those of its group."""
+    if group == 1:
+        return WHOLE
+    return block(1, outputs // group, inputs // group)
+
+
+def _used(
+    op: Operation, zeros: np.ndarray | None, W: Shape, group: int, *, swapped: bool = False
+) -> list[tuple[tuple[Run, ...], AxisRead]]:
+    """The taps of a kernel of shape `W` and the input channels at which they are used; `zeros` are
+    its elements that are 0.
+
+    `swapped`: W has the input channels first, as a transposed convolution has.
+    """
+    size = W[2:]
+    outputs, inputs = (W[1] * group, W[0]) if swapped else (W[0], W[1] * group)
+    if zeros is None:
+        return [(tuple(Run(0, n) for n in size), _channels(outputs, inputs, group))]
+    used = np.broadcast_to(~zeros, W)
+    if swapped:
+        # Channels of the output before those of the input's group.
+        used = used.reshape(group, inputs // group, outputs // group, *size)
+        used = used.swapaxes(1, 2).reshape(outputs, inputs // group, *size)
+    found: list[tuple[tuple[Run, ...], AxisRead]] = []
+    for box, pairs in tap_groups(op, used):
+        if pairs.all():
+            found.append((box, _channels(outputs, inputs, group)))
+            continue
+        of_group = np.zeros((outputs, group, inputs // group), dtype=bool)
+        of_group[np.arange(outputs), np.arange(outputs) // (outputs // group)] = pairs
+        kept = of_group.reshape(outputs, inputs)
+        kept = kept[:1] if (kept == kept[0]).all() else kept
+        found.extend((box, channels) for channels in kept_along(op, kept, [1]))
+    return found
+
+
+def convolved(
+    op: Operation,
+    kernel: int,
+    data: Source,
+    weights: Source | None,
+    zeros: np.ndarray | None,
+) -> list[Read]:
+    """What a convolution reads of its data, input 0, and of its kernel, input `kernel`.
+
+    `data` and `weights` are these inputs, or stages of their shapes; None: weights that are
+    not computed. `zeros` are the elements of the kernel that are 0.
+    """
+    X, W, Y = op.shape(0), op.shape(kernel), op.out()
+    group = op.attribute("group", 1)
+    if op.attribute("kernel_shape", list(W[2:])) != list(W[2:]):
+        raise ValueError(f"kernel_shape is {op.attribute('kernel_shape')} and W {W}")
+    if group < 1 or X[1] != W[1] * group or W[0] % group:
+        raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
+    windows = spatial_windows(op, W[2:])
+    reads: list[Read] = []
+    for box, channels in _used(op, zeros, W, group):
+        along = [
+            window(axis, r.many, w.stride, w.dilation * r.step, w.pad - r.start * w.dilation)
+            for axis, (w, r) in enumerate(zip(windows, box, strict=True), 2)
+        ]
+        reads.append(PerAxis(data, (same(0), channels, *along)))
+    if weights is not None:
+        used = []
+        for axis, w in enumerate(windows, 2):
+            o, k = np.ogrid[: Y[axis], : w.kernel]
+            i = o * w.stride - w.pad + k * w.dilation
+            used.append(taps(axis, (i >= 0) & (i < X[axis])))
+        reads.append(PerAxis(weights, (same(1), WHOLE, *used)))
+    return reads
+
+
+@transfer("Conv", since=1)
+def conv(op: Operation) -> Reads:
+    """Each output position reads one dilated window of X, within its channel group.
+
+    Y[n, m, o] <- X[n, channels of m's group, o*s - p + d*k],  0 <= k < K, each spatial axis
+
+    K=3 s=2 p=1, five inputs:   o: 0 1 2   reads: {0,1} {1,2,3} {3,4}
+
+    A computed W is read at the taps that do not meet padding.
+
+    https://onnx.ai/onnx/operators/onnx__Conv.html
+    """
+    reads = convolved(op, 1, 0, 1 if op.live(1) else None, op.zeros(1))
+    if op.live(2):
+        reads.append(bias(2))
+    return reads
+
+
+@transfer("ConvTranspose", since=1)
+def conv_transpose(op: Operation) -> Reads:
+    """The adjoint of Conv: an output position reads the inputs whose window covers it.
+
+    Y[n, m, o] <- X[n, channels of m's group, i]  where  o + p - i*s = d*k,  0 <= k < K
+
+    K=3 s=2 p=1, three inputs:   o: 0 1 2 3 4   reads: {0} {0,1} {1} {1,2} {2}
+
+    https://onnx.ai/onnx/operators/onnx__ConvTranspose.html
+    """
+    X, W, Y = op.shape(0), op.shape(1), op.out()
+    rank = len(X) - 2
+    group = op.attribute("group", 1)
+    if group < 1 or X[1] != W[0] or X[1] % group:
+        raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
+    strides = op.attribute("strides") or [1] * rank
+    dilations = op.attribute("dilations") or [1] * rank
+    auto_pad = op.attribute("auto_pad", "NOTSET")
+    extra = op.attribute("output_padding") or [0] * rank
+    pads = (op.attribute("pads") or [0] * rank)[:rank]
+    if op.attribute("output_shape") or auto_pad.startswith("SAME"):
+        pads = []
+        for axis in range(rank):
+            reach = (W[axis + 2] - 1) * dilations[axis] + 1
+            total = strides[axis] * (X[axis + 2] - 1) + extra[axis] + reach - Y[axis + 2]
+            total = max(total, 0)
+            pads.append(total // 2 if auto_pad == "SAME_UPPER" else total - total // 2)
+    elif auto_pad == "VALID":
+        pads = [0] * rank
+    reads: list[Read] = []
+    for box, channels in _used(op, op.zeros(1), W, group, swapped=True):
+        along = []
+        for axis, (r, s, d, p) in enumerate(zip(box, strides, dilations, pads, strict=True), 2):
+            along.append(transposed_window(axis, r.many, s, d * r.step, p - d * r.start, Y[axis]))
+        reads.append(PerAxis(0, (same(0), channels, *along)))
+    if op.live(1):
+        kernel = []
+        for axis in range(2, rank + 2):
+            s, d = strides[axis - 2], dilations[axis - 2]
+            o, k = np.ogrid[: Y[axis], : W[axis]]
+            at = o + pads[axis - 2] - k * d
+            used = (at % s == 0) & (at >= 0) & (at < X[axis] * s)
+            kernel.append(taps(axis, used, s // gcd(s, d)))
+        groups: AxisRead = block(1, W[1], X[1] // group) if group > 1 else WHOLE
+        # The second axis of W is the output channel's place within its group.
+        own: AxisRead = tiled(1, W[1]) if group > 1 else same(1)
+        reads.append(PerAxis(1, (groups, own, *kernel)))
+    if op.live(2):
+        reads.append(bias(2))
+    return reads

@@ -1,0 +1,196 @@
+"""Normalisations: each element, and statistics of the axes that are normalised."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rfgraph.ops.cuts import confined
+from rfgraph.ops.onnx.reduction import reduced
+from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
+from rfgraph.reads.words import (
+    STATISTIC,
+    AxisRead,
+    Elementwise,
+    PerAxis,
+    Read,
+    Shape,
+    block,
+    same,
+    window,
+)
+
+
+def scaled(op: Operation, reads: list[Read], zeros: np.ndarray | None, first: int) -> list[Read]:
+    """`reads` of what is multiplied by a scale: not where that is 0.
+
+    `zeros` are its elements that are 0, over axes of the output from `first` on; None for none.
+    """
+    if zeros is None:
+        return reads
+    extent = op.out()
+    there = ~zeros.reshape((1,) * first + zeros.shape + (1,) * (len(extent) - first - zeros.ndim))
+    return confined(op, reads, there, extent)
+
+
+@transfer(
+    "BatchNormalization",
+    since=7,
+    # Before version 14 inference leaves out the statistics.
+    shape=lambda op: [op.shape(0), *[op.shape(1)] * (len(op.outputs) - 1)],
+)
+def batch_normalization(op: Operation) -> Reads:
+    """In inference each element by itself; in training with statistics over all but channels.
+
+    inference:  Y[n, c, o] <- X[n, c, o], scale[c], B[c], input_mean[c], input_var[c]
+    training:   Y[n, c, o] <- X[n, c, o], X[all, c, all], scale[c], B[c]
+
+    In training (``training_mode``; before version 14: more than one output) the second and third
+    output read X[all, c, all] and the old statistic, the outputs after them X[all, c, all] alone.
+    With ``spatial=0``, before version 9, each position is a channel of its own.
+
+    https://onnx.ai/onnx/operators/onnx__BatchNormalization.html
+    """
+    shape = op.shape(0)
+    rank = len(shape)
+    own = {1} if op.version >= 9 or op.attribute("spatial", 1) else set(range(1, rank))
+    along = tuple(same(axis) for axis in range(1, len(own) + 1))
+    if op.version >= 14:
+        training = bool(op.attribute("training_mode", 0))
+    else:
+        training = sum(map(op.made, op.outputs)) > 1
+    scale, B = PerAxis(1, along), PerAxis(2, along)
+    if not training:
+        data: list[Read] = [Elementwise(0), *[PerAxis(k, along) for k in op.inputs[3:]]]
+        return [*scaled(op, data, op.zeros(1), 1), scale, B]
+    others = set(range(rank)) - own
+    statistics = reduced(0, shape, others, False)
+    old = tuple(same(axis) for axis in range(len(own)))
+    data = [Elementwise(0), reduced(0, shape, others, True)]
+    return (
+        [*scaled(op, data, op.zeros(1), 1), scale, B],
+        [statistics, PerAxis(3, old)],
+        [statistics, PerAxis(4, old)],
+        [statistics],
+        [statistics],
+    )
+
+
+@transfer("InstanceNormalization", since=6)
+def instance_normalization(op: Operation) -> Reads:
+    """Each element, and the statistics of its channel.
+
+    Y[n, c, o] <- X[n, c, o], X[n, c, all], scale[c], B[c]
+
+    https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html
+    """
+    shape = op.shape(0)
+    data: list[Read] = [Elementwise(0), reduced(0, shape, set(range(2, len(shape))), True)]
+    return [
+        *scaled(op, data, op.zeros(1), 1),
+        PerAxis(1, (same(1),)),
+        PerAxis(2, (same(1),)),
+    ]
+
+
+@transfer("GroupNormalization", since=18)
+def group_normalization(op: Operation) -> Reads:
+    """Each element, and the statistics of its group of channels.
+
+    Y[n, c, o] <- X[n, c, o], X[n, channels of c's group, all], scale, bias
+
+    scale and bias have an entry a group before version 21, a channel from then on.
+
+    https://onnx.ai/onnx/operators/onnx__GroupNormalization.html
+    """
+    shape = op.shape(0)
+    groups = op.attribute("num_groups")
+    if groups < 1 or shape[1] % groups:
+        raise ValueError(f"{shape[1]} channels can't be put into {groups} groups")
+    size = shape[1] // groups
+    spatial: list[AxisRead] = [STATISTIC] * (len(shape) - 2)
+    parameter = same(1) if op.version >= 21 else block(1, size, 1)
+    zeros = op.zeros(1)
+    if zeros is not None and len(zeros) > 1 and op.version < 21:
+        zeros = zeros.repeat(size)
+    data: list[Read] = [Elementwise(0), PerAxis(0, (same(0), block(1, size, size), *spatial))]
+    return [
+        *scaled(op, data, zeros, 1),
+        PerAxis(1, (parameter,)),
+        PerAxis(2, (parameter,)),
+    ]
+
+
+def _with_statistics(op: Operation) -> list[Shape | None]:
+    """The shape of the first input, and that of its statistics from `axis` on."""
+    shape = op.shape(0)
+    axis = axis_of(op.attribute("axis", -1), len(shape))
+    return [shape, *[(*shape[:axis], *(1,) * (len(shape) - axis)) for _ in op.outputs[1:]]]
+
+
+# Before ONNX had them, as RMSNormalization the second, onnxruntime did.
+@transfer("LayerNormalization", since=1, shape=_with_statistics)
+@transfer("SimplifiedLayerNormalization", since=1, shape=_with_statistics)
+@transfer("LayerNormalization", since=17)
+@transfer("RMSNormalization", since=23)
+def layer_normalization(op: Operation) -> Reads:
+    """Each element, and the statistics over the axes from `axis` on; the other outputs are these.
+
+    Y[o] <- X[o], X[o before `axis`, all from `axis` on], scale, B
+
+    https://onnx.ai/onnx/operators/onnx__LayerNormalization.html
+    https://onnx.ai/onnx/operators/onnx__RMSNormalization.html
+    """
+    shape = op.shape(0)
+    axis = axis_of(op.attribute("axis", -1), len(shape))
+    statistics = reduced(0, shape, set(range(axis, len(shape))), True)
+    parameters: list[Read] = [Elementwise(k) for k in op.inputs[1:]]
+    zeros = op.zeros(1)
+    first = len(shape) - (zeros.ndim if zeros is not None else 0)
+    return (
+        [*scaled(op, [Elementwise(0), statistics], zeros, first), *parameters],
+        *[list[Read]([statistics]) for _ in op.outputs[1:]],
+    )
+
+
+@transfer("LpNormalization", since=1)
+def lp_normalization(op: Operation) -> Reads:
+    """Each element, and the norm of one axis.
+
+    Y[o] <- X[o], X[all along `axis`]
+
+    https://onnx.ai/onnx/operators/onnx__LpNormalization.html
+    """
+    shape = op.shape(0)
+    return [
+        Elementwise(0),
+        reduced(0, shape, {axis_of(op.attribute("axis", -1), len(shape))}, True),
+    ]
+
+
+@transfer("MeanVarianceNormalization", since=9)
+def mean_variance_normalization(op: Operation) -> Reads:
+    """Each element, and the statistics over `axes`.
+
+    Y[o] <- X[o], X[all along `axes`]
+
+    https://onnx.ai/onnx/operators/onnx__MeanVarianceNormalization.html
+    """
+    shape = op.shape(0)
+    axes = {axis_of(axis, len(shape)) for axis in op.attribute("axes", [0, 2, 3])}
+    return [Elementwise(0), reduced(0, shape, axes, True)]
+
+
+@transfer("LRN", since=1)
+def lrn(op: Operation) -> Reads:
+    """Each element reads the channels around its own.
+
+    Y[n, c, o] <- X[n, c - floor((size-1)/2) .. c + ceil((size-1)/2), o]
+
+    size=3, three channels:   c: 0 1 2   reads: {0,1} {0,1,2} {1,2}
+
+    https://onnx.ai/onnx/operators/onnx__LRN.html
+    """
+    size = op.attribute("size")
+    rank = len(op.shape(0))
+    channels = window(1, size, 1, 1, (size - 1) // 2)
+    return [PerAxis(0, (same(0), channels, *[same(axis) for axis in range(2, rank)]))]

@@ -1,0 +1,134 @@
+"""Reductions, running sums and the softmax family."""
+
+from __future__ import annotations
+
+from rfgraph.ops.cuts import related, unmasked
+from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
+from rfgraph.reads.words import STATISTIC, AxisRead, Elementwise, PerAxis, Shape, running, same
+
+_COMPUTED_AXES = "its axes are computed: all of every input is read"
+
+
+def reduced(k: int, shape: Shape, axes: set[int], keepdims: bool) -> PerAxis:
+    """Input `k` of `shape` read whole along `axes`; without `keepdims` the output lacks them."""
+    reads: list[AxisRead] = []
+    out = 0
+    for axis in range(len(shape)):
+        if axis in axes:
+            reads.append(STATISTIC)
+            out += keepdims
+        else:
+            reads.append(same(out))
+            out += 1
+    return PerAxis(k, tuple(reads))
+
+
+@transfer("ReduceL1", computed=_COMPUTED_AXES)
+@transfer("ReduceL2", computed=_COMPUTED_AXES)
+@transfer("ReduceLogSum", computed=_COMPUTED_AXES)
+@transfer("ReduceLogSumExp", computed=_COMPUTED_AXES)
+@transfer("ReduceMax", computed=_COMPUTED_AXES)
+@transfer("ReduceMean", computed=_COMPUTED_AXES)
+@transfer("ReduceMin", computed=_COMPUTED_AXES)
+@transfer("ReduceProd", computed=_COMPUTED_AXES)
+@transfer("ReduceSum", computed=_COMPUTED_AXES)
+@transfer("ReduceSumSquare", computed=_COMPUTED_AXES)
+def reduce(op: Operation) -> Reads:
+    """Each output element reads the whole of the reduced axes.
+
+    Y[o] <- X[o along kept axes, all along `axes`]
+
+    (2, 3) over axis 1:   o: 0 1   reads: {(0,0),(0,1),(0,2)} {(1,0),(1,1),(1,2)}
+
+    No axes means all, or none with ``noop_with_empty_axes``. `axes` is an attribute before
+    version 18 (13 for ReduceSum), then an input.
+
+    https://onnx.ai/onnx/operators/onnx__ReduceSum.html
+    """
+    shape = op.shape(0)
+    axes = op.integers(1, "axes", [])
+    if not axes:
+        if op.attribute("noop_with_empty_axes", 0):
+            return [Elementwise(0)]
+        axes = list(range(len(shape)))
+    chosen = {axis_of(axis, len(shape)) for axis in axes}
+    return [reduced(0, shape, chosen, bool(op.attribute("keepdims", 1)))]
+
+
+@transfer("ArgMax")
+@transfer("ArgMin")
+def arg_reduce(op: Operation) -> Reads:
+    """Each output element reads the whole of one axis.
+
+    Y[o] <- X[o along the other axes, all along `axis`]
+
+    https://onnx.ai/onnx/operators/onnx__ArgMax.html
+    """
+    shape = op.shape(0)
+    axis = axis_of(op.attribute("axis", 0), len(shape))
+    return [reduced(0, shape, {axis}, bool(op.attribute("keepdims", 1)))]
+
+
+@transfer("Hardmax", since=13)
+@transfer("LogSoftmax", since=13)
+@transfer("Softmax", since=13)
+def softmax(op: Operation) -> Reads:
+    """Each element is set in relation to all along `axis`: itself, and a statistic of the axis.
+
+    Y[o] <- X[o], X[all along `axis`]
+
+    An element that is alone along `axis` is 1 (LogSoftmax: 0), whatever it was: pruned, it is not
+    read.
+
+    https://onnx.ai/onnx/operators/onnx__Softmax.html
+    """
+    shape = op.shape(0)
+    if not shape:
+        return [Elementwise(0)]
+    axis = axis_of(op.attribute("axis", -1), len(shape))
+    if shape[axis] == 1 and op.prune:
+        return []
+    kept = unmasked(op, [0], axis) if op.op_type == "Softmax" else None
+    return [Elementwise(0), *related(op, 0, kept, axis, True, STATISTIC)]
+
+
+@transfer("Hardmax", since=1)
+@transfer("LogSoftmax", since=1)
+@transfer("Softmax", since=1)
+def flat_softmax(op: Operation) -> Reads:
+    """Before version 13 the input is taken as a matrix: all axes from `axis` on count as one.
+
+    Y[o] <- X[o], X[all along axes from `axis` on]
+
+    https://onnx.ai/onnx/operators/onnx__Softmax.html
+    """
+    shape = op.shape(0)
+    axis = op.attribute("axis", 1)
+    axis = axis if axis == len(shape) else axis_of(axis, len(shape))
+    if axis == len(shape) - 1:
+        kept = unmasked(op, [0], axis) if op.op_type == "Softmax" else None
+        return [Elementwise(0), *related(op, 0, kept, axis, True, STATISTIC)]
+    return [Elementwise(0), reduced(0, shape, set(range(axis, len(shape))), True)]
+
+
+@transfer("CumProd", since=26, computed=_COMPUTED_AXES)
+@transfer("CumSum", since=11, computed=_COMPUTED_AXES)
+def cum_sum(op: Operation) -> Reads:
+    """Each element reads those up to its own place, or from it on with ``reverse``.
+
+    Y[o] <- X[0 .. o along `axis`];  ``exclusive`` leaves out o itself
+
+    three inputs:   o: 0 1 2   reads: {0} {0,1} {0,1,2}
+
+    https://onnx.ai/onnx/operators/onnx__CumSum.html
+    """
+    shape = op.shape(0)
+    axis = axis_of(int(op.constant(1, "axis").reshape(())), len(shape))
+    reads: list[AxisRead] = [same(a) for a in range(len(shape))]
+    reads[axis] = running(
+        axis,
+        shape[axis],
+        reverse=bool(op.attribute("reverse", 0)),
+        exclusive=bool(op.attribute("exclusive", 0)),
+    )
+    return [PerAxis(0, tuple(reads))]

@@ -1,0 +1,1 @@
+"""What is known of values that vary, and what it cuts."""

@@ -1,0 +1,436 @@
+"""The vocabulary of reads: what one output element of an operator takes from its inputs.
+
+A transfer answers with a list of *reads* for each output; the reads of an element are their
+union. A read says how the elements of one input are chosen:
+
+`Elementwise`
+    the element at the same position, with numpy's broadcasting
+`PerAxis`
+    a product: along each axis of the input an arithmetic progression of coordinates
+`Rearrange`
+    one element, moved by reshaping, permuting axes and reshaping again
+`Everything`
+    all elements
+
+The progressions along one axis of an input are
+
+`Along`
+    follows one output axis, with a pattern that repeats: windows, strides, flips, blocks
+`Fixed`
+    the same for every output element: one coordinate, or the whole axis
+`Table`
+    listed coordinate by coordinate: gathers, borders that reflect, resampling
+
+Nothing here knows operators, and each analysis interprets these words once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import gcd
+from typing import TypeAlias
+
+import numpy as np
+
+from rfgraph.model.sizes import MAX_AXIS, Shape
+
+# ---------------------------------------------------------------- along one axis of an input
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """Coordinates that follow one output axis with a repeating pattern.
+
+    Output coordinate ``o = q * P + r``, where ``P = len(starts)`` and ``0 <= r < P``, reads
+    ``counts[r]`` coordinates from ``q * advance + starts[r]`` on, `step` apart. What falls
+    outside the input's axis is not read: that is how padding is left out.
+
+    Attributes
+    ----------
+    axis : int
+        The output axis.
+    starts, counts : tuple of int
+        One entry a phase.
+    advance : int
+        Input coordinates per period of ``P`` outputs.
+    step : int
+        Distance between the coordinates that are read.
+    part : (int, int) or None
+        Output coordinates, first and past the last, to which the read is confined: outside
+        them nothing is read however far the input's axis reaches. None: all.
+    """
+
+    axis: int
+    starts: tuple[int, ...] = (0,)
+    counts: tuple[int, ...] = (1,)
+    advance: int = 1
+    step: int = 1
+    part: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The same coordinates for every output element.
+
+    Attributes
+    ----------
+    start : int
+        The first coordinate.
+    count : int or None
+        How many, one after the other; None: the whole axis.
+    statistic : bool
+        The coordinates are summed up, compared or mixed. What has no place left then, as nothing
+        of it varies with the place along an axis of the input, is *global* on that axis; a patch
+        among patches keeps its place, and so does a window among windows.
+    """
+
+    start: int = 0
+    count: int | None = 1
+    statistic: bool = False
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Table:
+    """Coordinates listed for every coordinate of one or several output axes.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        The output axes, ascending.
+    starts, counts : ndarray of int64, of the sizes of `axes`
+        First coordinate and how many. A count of 0 reads nothing.
+    step : int
+        Distance between the coordinates that are read.
+    interior : Along or None
+        The pattern away from the borders, if there is one: what the closed form follows.
+    open : int
+        -1 if everything before the `interior` is read too, however long the axis is, 1 if
+        everything after it.
+    """
+
+    axes: tuple[int, ...]
+    starts: np.ndarray
+    counts: np.ndarray
+    step: int = 1
+    interior: Along | None = None
+    open: int = 0
+
+
+AxisRead: TypeAlias = Along | Fixed | Table
+
+
+# The words are immutable and models repeat them: each is made once.
+_once = lru_cache(maxsize=4096)
+
+
+@_once
+def same(axis: int) -> Along:
+    """The same coordinate as along output axis `axis`.
+
+    >>> same(2)
+    Along(axis=2, starts=(0,), counts=(1,), advance=1, step=1, part=None)
+    """
+    return Along(axis)
+
+
+def is_same(read: Along) -> bool:
+    """Whether `read` is that of `same`, for some axis.
+
+    >>> is_same(same(1)), is_same(shifted(1, 2))
+    (True, False)
+    """
+    return read.starts == (0,) and read.counts == (1,) and read.advance == 1 and read.part is None
+
+
+def is_shift(read: Along) -> bool:
+    """Whether `read` is one coordinate at a fixed distance, for some axis.
+
+    >>> is_shift(shifted(1, 2)), is_shift(window(1, 3, 1, 1, 1))
+    (True, False)
+    """
+    return len(read.starts) == 1 and read.counts == (1,) and read.advance == 1
+
+
+@_once
+def shifted(axis: int, offset: int) -> Along:
+    """The coordinate ``o + offset``: constant padding, cropping."""
+    return Along(axis, (offset,))
+
+
+@_once
+def strided(axis: int, start: int, step: int) -> Along:
+    """The coordinate ``start + o * step``: Slice; a negative step flips."""
+    return Along(axis, (start,), advance=step)
+
+
+@_once
+def window(axis: int, kernel: int, stride: int, dilation: int, pad: int) -> Along:
+    """A sliding window: ``o * stride - pad + k * dilation`` for ``0 <= k < kernel``.
+
+    >>> window(2, kernel=3, stride=2, dilation=1, pad=1)
+    Along(axis=2, starts=(-1,), counts=(3,), advance=2, step=1, part=None)
+    """
+    return Along(axis, (-pad,), (kernel,), stride, dilation)
+
+
+@_once
+def transposed_window(
+    axis: int, kernel: int, stride: int, dilation: int, pad: int, outputs: int
+) -> Along | Table:
+    """The adjoint of `window`: every ``i`` with ``o + pad - i * stride`` a multiple of
+    `dilation` from 0 to ``(kernel - 1) * dilation``.
+
+    With ``g = gcd(stride, dilation)`` these ``i`` are ``dilation / g`` apart, and the pattern
+    repeats after `stride` outputs, which move it by one. Where `g` does not divide ``o + pad``
+    nothing is read. A pattern much longer than the `outputs` is listed instead.
+
+    >>> transposed_window(2, kernel=3, stride=2, dilation=1, pad=1, outputs=8)
+    Along(axis=2, starts=(0, 0), counts=(1, 2), advance=1, step=1, part=None)
+    """
+    repeats = stride <= max(outputs, 1024)
+    o = np.arange(stride if repeats else outputs, dtype=np.int64) + pad
+    g = gcd(stride, dilation)
+    s, d = stride // g, dilation // g
+    # Of the kernel positions k = first, first + s, ... the last one reads the first i.
+    first = o // g * pow(d, -1, s) % s
+    counts = np.where((o % g == 0) & (first < kernel), (kernel - 1 - first) // s + 1, 0)
+    starts = np.where(counts > 0, (o - (first + (counts - 1) * s) * dilation) // stride, 0)
+    if not repeats:
+        return Table((axis,), starts, counts, d)
+    return Along(axis, tuple(starts.tolist()), tuple(counts.tolist()), 1, d)
+
+
+def _period(outputs: int) -> int:
+    """How many outputs it takes until a pattern repeats."""
+    if not 0 < outputs <= MAX_AXIS:
+        raise ValueError(f"a pattern can't repeat after {outputs} elements")
+    return outputs
+
+
+@_once
+def block(axis: int, outputs: int, inputs: int) -> Along:
+    """Groups: each run of `outputs` output coordinates reads its own run of `inputs`.
+
+    >>> block(1, outputs=2, inputs=3)
+    Along(axis=1, starts=(0, 0), counts=(3, 3), advance=3, step=1, part=None)
+    """
+    return Along(axis, (0,) * _period(outputs), (inputs,) * outputs, inputs)
+
+
+@_once
+def tiled(axis: int, size: int) -> Along:
+    """The coordinate ``o mod size``."""
+    return Along(axis, tuple(range(_period(size))), (1,) * size, 0)
+
+
+@_once
+def part(axis: int, begin: int, size: int) -> Along:
+    """The coordinate ``o - begin``, and nothing outside ``begin <= o < begin + size``."""
+    return Along(axis, (-begin,), part=(begin, begin + size))
+
+
+def whole(*, statistic: bool = False) -> Fixed:
+    """The whole axis."""
+    return Fixed(0, None, statistic)
+
+
+WHOLE = whole()
+STATISTIC = whole(statistic=True)
+
+
+@_once
+def point(coordinate: int) -> Fixed:
+    """One coordinate, the same for every output element."""
+    return Fixed(coordinate)
+
+
+def lookup(axes: Sequence[int], indices: np.ndarray, interior: Along | None = None) -> Table:
+    """One listed coordinate for every coordinate of the output axes `axes`."""
+    starts = np.ascontiguousarray(indices, dtype=np.int64)
+    return Table(tuple(axes), starts, np.ones_like(starts), interior=interior)
+
+
+def running(axis: int, size: int, *, reverse: bool = False, exclusive: bool = False) -> Table:
+    """Everything up to the output's own coordinate, or from it on with `reverse`."""
+    o = np.arange(size, dtype=np.int64)
+    if reverse:
+        nearest = shifted(axis, 1 if exclusive else 0)
+        starts = o + nearest.starts[0]
+        return Table((axis,), starts, size - starts, 1, nearest, open=1)
+    nearest = shifted(axis, -1 if exclusive else 0)
+    counts = o + 1 + nearest.starts[0]
+    return Table((axis,), np.zeros_like(o), counts, 1, nearest, open=-1)
+
+
+# ---------------------------------------------------------------- one input of an operator
+
+
+@dataclass(frozen=True, slots=True)
+class Elementwise:
+    """The element at the same position, with numpy's broadcasting from the right."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class PerAxis:
+    """The product of one progression for every axis of the input."""
+
+    source: Source
+    axes: tuple[AxisRead, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rearrange:
+    """One element, moved: the input is reshaped to `view`, its axes are permuted by
+    `permutation` and the result is reshaped to the output's shape.
+    """
+
+    source: Source
+    view: Shape
+    permutation: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """All elements of the input, wherever they are."""
+
+    source: Source
+
+
+Read: TypeAlias = Elementwise | PerAxis | Rearrange | Everything
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Stage:
+    """An intermediate array of an operator that works in several steps.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Its shape.
+    reads : list of Read
+        What its elements read.
+    """
+
+    shape: Shape
+    reads: list[Read] = field(default_factory=list)
+
+
+# An input of the operator by its position, or a stage.
+Source: TypeAlias = int | Stage
+
+
+# ---------------------------------------------------------------- what a progression reads
+
+
+def coordinates(read: AxisRead, size: int, extent: Shape) -> tuple[np.ndarray, np.ndarray, int]:
+    """The clipped progressions of `read` on an axis of length `size`.
+
+    Parameters
+    ----------
+    read : Along, Fixed or Table
+        The read.
+    size : int
+        Length of the input's axis.
+    extent : tuple of int
+        The output's shape.
+
+    Returns
+    -------
+    starts, counts : ndarray of int64
+        First coordinate, inside the axis where the count isn't 0, and how many. Their shape is
+        that of the output axes that the read follows (``()`` for `Fixed`).
+    step : int
+        Distance between the coordinates.
+
+    Examples
+    --------
+    >>> starts, counts, step = coordinates(window(0, 3, 2, 1, 1), 5, (3,))
+    >>> starts.tolist(), counts.tolist(), step
+    ([0, 1, 3], [2, 3, 2], 1)
+    """
+    if isinstance(read, Fixed):
+        count = size - read.start if read.count is None else read.count
+        return np.asarray(read.start), np.asarray(count), 1
+    if isinstance(read, Table):
+        starts, counts, step = read.starts, read.counts, read.step
+    else:
+        o = np.arange(extent[read.axis], dtype=np.int64)
+        phase, period = o % len(read.starts), o // len(read.starts)
+        starts = np.asarray(read.starts, dtype=np.int64)[phase] + period * read.advance
+        counts = np.asarray(read.counts, dtype=np.int64)[phase]
+        step = read.step
+        if read.part is not None:
+            counts = np.where((o >= read.part[0]) & (o < read.part[1]), counts, 0)
+    first = np.maximum(-(starts // step), 0)
+    last = np.minimum((size - 1 - starts) // step, counts - 1)
+    return starts + first * step, np.maximum(last - first + 1, 0), step
+
+
+def followed(read: AxisRead) -> tuple[int, ...]:
+    """The output axes that `read` follows."""
+    if isinstance(read, Along):
+        return (read.axis,)
+    return read.axes if isinstance(read, Table) else ()
+
+
+@_once
+def _along_reads_everywhere(read: Along, size: int, outputs: int) -> bool:
+    if read.part is None and len(read.starts) == 1:
+        # Without borders in the way, the first and the last window tell.
+        first = read.starts[0]
+        last = first + (outputs - 1) * read.advance
+        reach = (read.counts[0] - 1) * read.step
+        if min(first, last) >= 0 and max(first, last) + reach < size:
+            return read.counts[0] > 0
+    extent = (0,) * read.axis + (outputs,)
+    return bool(coordinates(read, size, extent)[1].all())
+
+
+def reads_everywhere(read: AxisRead, size: int, extent: Shape) -> bool:
+    """Whether every output coordinate reads something along this axis."""
+    if isinstance(read, Along):
+        if is_same(read):
+            return extent[read.axis] <= size
+        return _along_reads_everywhere(read, size, extent[read.axis])
+    if isinstance(read, Fixed):
+        return size > 0 if read.count is None else read.count > 0
+    return bool(coordinates(read, size, extent)[1].all())
+
+
+__all__ = [
+    "STATISTIC",
+    "WHOLE",
+    "Along",
+    "AxisRead",
+    "Elementwise",
+    "Everything",
+    "Fixed",
+    "PerAxis",
+    "Read",
+    "Rearrange",
+    "Shape",
+    "Source",
+    "Stage",
+    "Table",
+    "block",
+    "coordinates",
+    "followed",
+    "is_same",
+    "is_shift",
+    "lookup",
+    "part",
+    "point",
+    "reads_everywhere",
+    "running",
+    "same",
+    "shifted",
+    "strided",
+    "tiled",
+    "transposed_window",
+    "whole",
+    "window",
+]
