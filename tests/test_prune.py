@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 import rfgraph
 from rfgraph.engine.trace import Note
-from rfgraph.prune import facts as partial
+from rfgraph.prune import facts, passing
 from tests.oracle.perturbation import Case, analysed, differences, observe, single
 
 RNG = np.random.default_rng(7)
@@ -432,22 +432,22 @@ def test_large_masks_are_gone_through_in_blocks(many: int, monkeypatch: pytest.M
             known = rng.random(shape) < 0.8
             value = rng.choice(np.float32([-INF, -6000, -1e33, 0, 1, 2]), shape)
             maybe = rng.random(shape) < 0.1
-            fact = partial.Partial(known, value, None, maybe if shape[0] == 2 else None)
+            fact = facts.Partial(known, value, None, maybe if shape[0] == 2 else None)
             for axis in range(3):
-                *masks, spared = partial.rows(fact, axis)
+                *masks, spared = facts.rows(fact, axis)
                 found.append([*masks, np.array(spared)])
 
-                def weights(block: Sequence[Any], axis: int = axis) -> partial.Learnt | None:
-                    return partial._weights(block[0], axis)
+                def weights(block: Sequence[Any], axis: int = axis) -> facts.Learnt | None:
+                    return passing._weights(block[0], axis)
 
-                learnt = partial._learnt(weights, [fact], 3, axis)
+                learnt = passing._learnt(weights, [fact], 3, axis)
                 if learnt is not None:
                     own = learnt.fact
                     found.append([own.known, learnt.settled, np.where(own.known, own.value, 5)])
         return found
 
     at_once = answers()
-    monkeypatch.setattr(partial, "_BLOCK", many)
+    monkeypatch.setattr(facts, "_BLOCK", many)
     for whole, joined in zip(at_once, answers(), strict=True):
         for one, other in zip(whole, joined, strict=True):
             assert (one is None) == (other is None)

@@ -26,6 +26,7 @@ from rfgraph.ops import (
     blamed,
     check_answer,
     lookup_rule,
+    traits_of,
 )
 from rfgraph.reads.widening import carrying, widened
 from rfgraph.reads.words import (
@@ -235,9 +236,10 @@ class _Tracer:
         self._live = live
         self._knowledge: Knowledge | None = None
         if prune:
+            from rfgraph.model.arithmetic import evaluate
             from rfgraph.prune.facts import Knowledge
 
-            self._knowledge = Knowledge(shapes, live)
+            self._knowledge = Knowledge(shapes, live, evaluate)
         # Answers by what they rest on: first what every transfer may ask; where it asked more, a
         # question stands there, and what it was told leads on.
         self.answers: _Answers = {}
@@ -285,12 +287,13 @@ class _Tracer:
 
     def _pruned(self, node: Node, key: Hashable, knowledge: Knowledge) -> _Answer:
         """What is answered to a node where constants cut reads."""
-        if knowledge.is_silent(node):
+        how = traits_of(node.domain, node.op_type).facts
+        if knowledge.is_silent(node, how):
             answer = self._answer(node, key, self._uncut)
             tells = self._tells.get(id(answer))
             if tells is None:
                 # A sum of nothing, as in the midst of padding, is known all the same.
-                tells = any(knowledge.learn(node, answer.reads))
+                tells = any(knowledge.learn(node, how, answer.reads))
                 self._tells[id(answer)] = tells
             if not tells:
                 return answer
@@ -415,13 +418,14 @@ class _Tracer:
         """The reads of each output, where elements that are known read nothing."""
         from rfgraph.ops.cuts import confined
 
-        if knowledge.learns_of(node):
+        how = traits_of(node.domain, node.op_type).facts
+        if how is not None:
             # What is learnt rests on what is known of the inputs: nodes of which that is the same
             # share it.
-            for k in () if knowledge.rests_on_zeros(node) else operation.inputs:
+            for k in () if how.rests_on_zeros else operation.inputs:
                 operation.known(k)
         cut = list(per_output)
-        for k, learnt in enumerate(knowledge.learn(node, per_output)):
+        for k, learnt in enumerate(knowledge.learn(node, how, per_output)):
             extent = self._shapes.shape(node.outputs[k])
             if learnt is not None and learnt.settled is not None and extent is not None:
                 cut[k] = confined(operation, cut[k], ~learnt.settled, extent)

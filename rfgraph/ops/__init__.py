@@ -18,9 +18,11 @@ from rfgraph.ops.registry import (
     Undetermined,
     Unsized,
     blamed,
+    describe,
     lookup_rule,
     output_shapes,
     registered,
+    traits_of,
     transfer,
 )
 
@@ -35,9 +37,11 @@ __all__ = [
     "Unsized",
     "blamed",
     "check_answer",
+    "describe",
     "load",
     "lookup_rule",
     "output_shapes",
     "registered",
+    "traits_of",
     "transfer",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from operator import index
 from pathlib import Path
@@ -20,7 +20,7 @@ from rfgraph.ops.families import FAMILIES
 from rfgraph.reads.words import Read, Shape
 
 if TYPE_CHECKING:
-    from rfgraph.prune.facts import Knowledge, Partial
+    from rfgraph.prune.facts import Knowledge, Partial, Passing
 
 T = TypeVar("T")
 
@@ -385,10 +385,25 @@ class Rule:
         return not self.place
 
 
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is known of an operator at every version of it, beside what it reads.
+
+    Attributes
+    ----------
+    facts : Passing or None
+        How what is known of its inputs passes to its outputs; None: not at all.
+    """
+
+    facts: Passing | None = None
+
+
 # Where rfgraph's own transfers are written.
 _PACKAGE = str(Path(__file__).parent)
 
 _RULES: dict[tuple[str, str], list[Rule]] = {}
+_TRAITS: dict[tuple[str, str], Traits] = {}
+_NO_TRAITS = Traits()
 
 # The families of operators that have not been looked up yet.
 _HOMES = {
@@ -483,6 +498,29 @@ def transfer(
         return function
 
     return register
+
+
+def describe(op_types: str, *, domain: str = "", **traits: Any) -> None:
+    """Register what is known of operators beside what they read: fields of `Traits`.
+
+    Parameters
+    ----------
+    op_types : str
+        Their names, with blanks between.
+    domain : str
+        Their domain.
+    **traits
+        What is to be set; what was set before stays.
+    """
+    for op_type in op_types.split():
+        key = domain, op_type
+        _TRAITS[key] = replace(_TRAITS.get(key, _NO_TRAITS), **traits)
+
+
+def traits_of(domain: str, op_type: str) -> Traits:
+    """What is known of an operator beside what it reads."""
+    _rules(domain, op_type)
+    return _TRAITS.get((domain, op_type), _NO_TRAITS)
 
 
 def _called(function: Transfer) -> tuple[str, str]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from rfgraph.model.graph import Node
 from rfgraph.ops.cuts import related, unmasked
 from rfgraph.ops.equivalent import Recast, inferred
 from rfgraph.ops.onnx.convolution import conv
 from rfgraph.ops.onnx.elementwise import elementwise
 from rfgraph.ops.onnx.linear import gemm
-from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
+from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.prune.passing import Weights
 from rfgraph.reads.words import (
     STATISTIC,
     AxisRead,
@@ -263,3 +265,12 @@ def group_norm(op: Operation) -> Reads:
         PerAxis(total, tuple(over)),
         *[PerAxis(k, (same(channel),)) for k in (1, 2)],
     ], list(terms)
+
+
+def _axis_of_rows(node: Node, rank: int) -> int | None:
+    """The axis of a softmax that is the last one; others count as one with those behind them."""
+    axis = node.attribute("axis", 1) % rank
+    return None if axis < rank - 1 else int(axis)
+
+
+describe("BiasSoftmax", domain="com.microsoft", facts=Weights(_axis_of_rows))

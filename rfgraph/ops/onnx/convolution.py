@@ -8,7 +8,8 @@ import numpy as np
 
 from rfgraph.ops.cuts import Run, kept_along, tap_groups
 from rfgraph.ops.onnx.windows import bias, spatial_windows, taps
-from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.prune.passing import Sums
 from rfgraph.reads.words import (
     WHOLE,
     AxisRead,
@@ -165,3 +166,6 @@ def conv_transpose(op: Operation) -> Reads:
     if op.live(2):
         reads.append(bias(2))
     return reads
+
+
+describe("Conv ConvTranspose", facts=Sums(bias=2))

@@ -6,7 +6,22 @@ import numpy as np
 
 from rfgraph.ops.cuts import confined
 from rfgraph.ops.families import ELEMENTWISE
-from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.prune.passing import (
+    Drops,
+    Moves,
+    Pointwise,
+    by_all_low,
+    by_condition,
+    by_low_bound,
+    by_low_minuend,
+    by_low_term,
+    by_truth,
+    by_zero,
+    by_zero_numerator,
+    masked_by_choice,
+    masked_by_factor,
+)
 from rfgraph.reads.words import Elementwise, Everything, Read
 
 
@@ -105,3 +120,20 @@ def plain_dropout(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__Dropout.html#dropout-10
     """
     return [Elementwise(0)], []
+
+
+describe(ELEMENTWISE, facts=Pointwise())
+describe("CastLike", facts=Pointwise())
+describe("Add Sum", facts=Pointwise(by_low_term))
+describe("And", facts=Pointwise(by_zero))
+describe("Cast", facts=Pointwise(low="stays"))
+describe("Div", facts=Pointwise(by_zero_numerator))
+describe("Exp", facts=Pointwise(low="vanishes"))
+describe("Max", facts=Pointwise(by_all_low))
+describe("Min", facts=Pointwise(by_low_bound, masked_by_factor))
+describe("Mul", facts=Pointwise(by_zero, masked_by_factor))
+describe("Or", facts=Pointwise(by_truth))
+describe("Sub", facts=Pointwise(by_low_minuend))
+describe("Where", facts=Pointwise(by_condition, masked_by_choice))
+describe("Dropout", facts=Drops())
+describe("Expand Identity", facts=Moves())

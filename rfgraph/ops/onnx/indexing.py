@@ -10,7 +10,8 @@ import numpy as np
 from rfgraph.model.shapes import Sized
 from rfgraph.model.sizes import is_unknown
 from rfgraph.ops.onnx.moving import along_axis, gathered
-from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, describe, transfer
+from rfgraph.prune.passing import Moves, zeros_elsewhere
 from rfgraph.reads.words import (
     WHOLE,
     AxisRead,
@@ -323,3 +324,7 @@ def center_crop_pad(op: Operation) -> Reads:
         op.note(_COMPUTED_CROP)
         reads.append(Everything(1))
     return reads
+
+
+describe("Compress Gather GatherElements GatherND ReverseSequence", facts=Moves())
+describe("CenterCropPad Trilu", facts=Moves(fill=zeros_elsewhere))

@@ -9,7 +9,8 @@ from typing import TypeAlias
 import numpy as np
 
 from rfgraph.ops.cuts import confined, kept_along, kept_together
-from rfgraph.ops.registry import Operation, Reads, Undetermined, transfer
+from rfgraph.ops.registry import Operation, Reads, Undetermined, describe, transfer
+from rfgraph.prune.passing import Sums
 from rfgraph.reads.words import (
     STATISTIC,
     AxisRead,
@@ -258,3 +259,6 @@ class _Product:
         kept = np.broadcast_to(kept, (*kept.shape[: len(self._place)], *sizes))
         found = kept_together(self._op, kept, range(len(self._place)), STATISTIC)
         return [read(dict(zip(summed, along, strict=True))) for along in found]
+
+
+describe("Einsum Gemm MatMul", facts=Sums(cut=True))

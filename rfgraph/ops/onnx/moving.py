@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rfgraph.model.graph import Node
 from rfgraph.model.sizes import is_unknown
-from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
+from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, describe, transfer
+from rfgraph.prune.facts import Knowledge
+from rfgraph.prune.passing import Moves
 from rfgraph.reads.words import (
     WHOLE,
     Along,
@@ -328,3 +331,23 @@ def gathered(axes: Sequence[int], indices: np.ndarray) -> AxisRead:
         if (np.diff(indices) == step).all() and step:
             return strided(axes[0], int(indices[0]), step)
     return lookup(axes, indices)
+
+
+def _padding(known: Knowledge, node: Node, kind: np.dtype) -> np.ndarray | None:
+    """What a Pad puts around; None where the data decide, or where it repeats what is inside."""
+    if node.attribute("mode", "constant") != "constant":
+        return None
+    if len(node.inputs) > 2 and node.inputs[2]:
+        given = known.of(node.inputs[2])
+        if given is None or not given.known.all():
+            return None
+        return np.asarray(given.value.reshape(-1)[0])
+    return np.asarray(node.attribute("value", 0.0), dtype=kind)
+
+
+describe(
+    "DepthToSpace Flatten Reshape Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze",
+    facts=Moves(),
+)
+describe("Concat", facts=Moves(every=True))
+describe("Pad", facts=Moves(fill=_padding, steering=()))

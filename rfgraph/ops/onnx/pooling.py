@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rfgraph.ops.onnx.windows import spatial_windows
-from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.prune.passing import Sums
 from rfgraph.reads.words import STATISTIC, PerAxis, same, window
 
 
@@ -45,3 +46,6 @@ def global_pool(op: Operation) -> Reads:
     """
     rank = len(op.shape(0))
     return [PerAxis(0, (same(0), same(1), *[STATISTIC] * (rank - 2)))]
+
+
+describe("AveragePool GlobalAveragePool", facts=Sums())

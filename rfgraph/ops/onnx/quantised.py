@@ -6,7 +6,8 @@ from rfgraph.ops.onnx.convolution import convolved
 from rfgraph.ops.onnx.linear import multiplied
 from rfgraph.ops.onnx.reduction import reduced
 from rfgraph.ops.onnx.windows import bias
-from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
+from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.prune.passing import Sums
 from rfgraph.reads.words import Elementwise, PerAxis, Read, Source, Stage, block, point, same
 
 
@@ -145,3 +146,6 @@ def _product(op: Operation, left: tuple[int, ...], right: tuple[int, ...]) -> li
     b = _dequantised(op, right[0], len(B) - 1, *right[1:])
     zeros = op.stored_zeros(left[0], left[-1], -2), op.stored_zeros(right[0], right[-1])
     return multiplied(op, A, B, a, b, zeros)
+
+
+describe("ConvInteger MatMulInteger", facts=Sums(cut=True))

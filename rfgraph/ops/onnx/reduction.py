@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from rfgraph.model.graph import Node
 from rfgraph.ops.cuts import related, unmasked
-from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
+from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.prune.passing import Sums, Weights
 from rfgraph.reads.words import STATISTIC, AxisRead, Elementwise, PerAxis, Shape, running, same
 
 _COMPUTED_AXES = "its axes are computed: all of every input is read"
@@ -132,3 +134,14 @@ def cum_sum(op: Operation) -> Reads:
         exclusive=bool(op.attribute("exclusive", 0)),
     )
     return [PerAxis(0, tuple(reads))]
+
+
+def _axis_of_rows(node: Node, rank: int) -> int | None:
+    """The axis of a softmax; before version 13 all axes from one on count as one."""
+    old = node.version < 13
+    axis = node.attribute("axis", 1 if old else -1) % rank
+    return None if old and axis < rank - 1 else int(axis)
+
+
+describe("CumSum ReduceMean ReduceSum", facts=Sums())
+describe("Softmax", facts=Weights(_axis_of_rows))
