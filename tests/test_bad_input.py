@@ -9,7 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple
@@ -434,12 +434,29 @@ RULES: dict[str, tuple[onnx.ModelProto, tuple[str, ...]]] = {
 }
 
 
+def nameless(made: onnx.ModelProto) -> None:
+    made.graph.input.add().CopyFrom(made.graph.input[0])
+    made.graph.input[1].name = ""
+
+
+RULES["an input without a name"] = (changed(model("y = Relu(x)"), nameless), ("has no name",))
+
+
 @pytest.mark.parametrize(("made", "words"), RULES.values(), ids=RULES)
 def test_a_graph_that_breaks_a_rule(run: Run, made: onnx.ModelProto, words: tuple[str]) -> None:
     run.refused(run.save(made), *words)
 
 
 # ---------------------------------------------------------------- operators that nobody knows
+
+
+@pytest.mark.parametrize(
+    ("body", "opset"), [("y = OptionalGetElement()", 12), ("y = Squeeze<axes = 3>(x)", 13)]
+)
+def test_an_operator_that_its_set_does_not_have_so(body: str, opset: int) -> None:
+    """It is no internal error: what is not known of it reads everything, or is told."""
+    with suppress(rfgraph.RFGraphError):
+        rfgraph.analyze(model(body, PICTURE, opset=opset))
 
 
 @pytest.mark.parametrize("version", [-1, 0])
@@ -665,6 +682,30 @@ NODES: dict[str, tuple[str, str, int]] = {
     "CumSum along axis 9": ("a = Constant<value = int64 {9}>() y = CumSum(x, a)", PICTURE, 17),
     "batches of a scalar": ("y = BatchNormalization(x, x, x, x, x)", "float x", 17),
     "instances of a vector": ("y = InstanceNormalization(x, x, x)", "float[3] x", 17),
+    "a pool that steps backwards": (
+        "y = LpPool<ceil_mode=1, kernel_shape=[3,3], dilations=[-2,1]>(x)",
+        PICTURE,
+        21,
+    ),
+    "lengths of another batch": (
+        f"l = {ints(2, 2, 2)} n = Cast<to = 6>(l) y = RNN<hidden_size=2>(x, v, r, , n)",
+        "float[4,2,3] x, float[1,2,3] v, float[1,2,2] r",
+        17,
+    ),
+    "a loop under two conditions": (
+        "n = Constant<value = int64 {3}>() c = Constant<value = bool[2] {1, 1}>()"
+        " y = Loop(n, c, x)<body = b(int64 i, bool d, float s) => (bool e, float t)"
+        " { e = Identity(d) t = Neg(s) }>",
+        PICTURE,
+        17,
+    ),
+    "a loop without a count": (
+        "n = Constant<value = int64[0] {}>()"
+        " y = Loop(n, , x)<body = b(int64 i, bool d, float s) => (bool e, float t)"
+        " { e = Identity(d) t = Neg(s) }>",
+        PICTURE,
+        17,
+    ),
     "one branch": (
         "y = If(c)<then_branch = t() => (float p) { p = Neg(x) }>",
         "float[1] x, bool[1] c",

@@ -32,11 +32,13 @@ from rfgraph.reads.widening import carrying, widened
 from rfgraph.reads.words import (
     Elementwise,
     Everything,
+    Fixed,
     PerAxis,
     Read,
     Rearrange,
     Shape,
     Stage,
+    Table,
     followed,
 )
 
@@ -377,7 +379,7 @@ class _Tracer:
             if not rule.own:
                 raise blamed(rule, error, operation) from error
             # A transfer trusts its node: what it trips over is a node that breaks the rules.
-            raise misfit(node, f"{type(error).__name__}: {error}", self._file) from error
+            raise misfit(node, error, self._file) from error
 
     def _whole(
         self, node: Node, operation: Operation, reason: str, kind: NoteKind
@@ -529,3 +531,16 @@ def _check(read: Elementwise | PerAxis | Rearrange, source: Shape, extent: Shape
         a >= len(extent) for r in read.axes for a in followed(r)
     ):
         raise ValueError(f"an input of shape {source} and an output of shape {extent}")
+    else:
+        for r in read.axes:
+            if not isinstance(r, Fixed) and r.step < 1:
+                raise ValueError(f"it would read every {r.step}th element of an axis")
+            if isinstance(r, Table):
+                table = r.starts.shape, r.counts.shape
+                sizes = [extent[a] for a in r.axes]
+                if any(
+                    len(dims) != len(sizes)
+                    or any(n not in (1, m) for n, m in zip(dims, sizes, strict=True))
+                    for dims in table
+                ):
+                    raise ValueError(f"what is read for {table[0]} elements, and there are {sizes}")

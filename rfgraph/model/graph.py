@@ -575,6 +575,12 @@ def _check(graph: Graph, tensors: list[str]) -> None:
     """Fill in the producers, and put the nodes into topological order."""
     given: set[str] = set()
     for name in [*(i.name for i in graph.inputs), *tensors]:
+        if not name:
+            raise ModelError(
+                "an input or an initializer has no name",
+                file=graph.file,
+                remedy="no runtime takes it: export the model again",
+            )
         if name in given:
             kind = "initializers" if name in tensors else "inputs"
             raise ModelError(f"two {kind} are called '{name}'", file=graph.file)

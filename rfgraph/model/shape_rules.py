@@ -419,7 +419,7 @@ def _flatten(kind: Kind, shapes: Shapes, _: Values) -> Shape:
 def _has_unsorted_axes(kind: Kind) -> bool:
     """Before version 13 inference drops the wrong axes where they are out of order."""
     axes = kind.attribute("axes") or []
-    return bool(axes != sorted(axes))
+    return bool(kind.version < 13 and axes != sorted(axes))
 
 
 def _squeeze(kind: Kind, shapes: Shapes, values: Values) -> Shape:

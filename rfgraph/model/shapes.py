@@ -151,8 +151,11 @@ class _Part(NamedTuple):
     which: np.ndarray
 
 
-def misfit(node: Node, reason: str, file: str | None) -> MisfitError:
+def misfit(node: Node, reason: str | Exception, file: str | None) -> MisfitError:
     """The error of a node that the sizes of its inputs don't suit."""
+    if isinstance(reason, Exception) and not (isinstance(reason, ValueError) and str(reason)):
+        # The message of most others says nothing without its type.
+        reason = f"{type(reason).__name__}: {reason}"
     return MisfitError(
         f"its inputs and attributes don't fit ({reason})",
         file=file,
@@ -385,11 +388,10 @@ class Shapes:
         except Exception as error:
             if not instead:
                 return None
-            said = f"{type(error).__name__}: {error}"
-            raise misfit(node, said, self.graph.file) from error
+            raise misfit(node, error, self.graph.file) from error
         if not instead and 0 in elements:
             return None
-        several = answer if isinstance(answer, list) else [answer] * kind.outputs
+        several = answer[: kind.outputs] if isinstance(answer, list) else [answer] * kind.outputs
         made = tuple(zip(elements, [self._sound(s, node) for s in several], strict=True))
         if not self._unknown and not self._excessive:
             kind.known[key] = made
@@ -432,7 +434,7 @@ class Shapes:
             except (RFGraphError, MemoryError):
                 raise
             except Exception as error:
-                raise misfit(node, f"{type(error).__name__}: {error}", self.graph.file) from error
+                raise misfit(node, error, self.graph.file) from error
             if made_by_rule is not None:
                 for k, (kind, shape) in enumerate(made_by_rule[: len(node.outputs)]):
                     name = node.outputs[k]
@@ -837,6 +839,8 @@ class Shapes:
 def _modest(node: Node, inputs: list[np.ndarray], most: int) -> bool:
     """Whether the output of a node that can blow up its inputs stays small."""
     if node.op_type == "Range":
+        if [value.size for value in inputs] != [1, 1, 1]:
+            return False
         start, limit, delta = (float(v.item()) for v in inputs)
         return delta != 0 and abs((limit - start) / delta) <= most
     whole = [value for value in inputs if value.dtype.kind in "iu"]

@@ -33,7 +33,7 @@ from rfgraph.model.graph import (
 )
 from rfgraph.model.model_file import Tensor
 from rfgraph.model.shapes import MAX_STATIC, Shapes
-from rfgraph.model.signatures import schema_of
+from rfgraph.model.signatures import schema_of, signature
 from rfgraph.model.sizes import Shape, is_unknown
 from rfgraph.ops import lookup_rule, output_shapes
 
@@ -124,7 +124,7 @@ class _Expansion:
         handler = _HANDLERS.get((node.domain, node.op_type))
         if handler is None and (node.domain, node.op_type) == ("", "Identity"):
             handler = _Expansion._identity
-        if handler is not None:
+        if handler is not None and signature(node.domain, node.op_type, node.version) is not None:
             self._nested(handler, node)
             return
         functions = self.graph.functions
@@ -379,11 +379,23 @@ class _Expansion:
         try:
             if steered:
                 raise _TooLong
-            begins = condition is None or bool(condition.reshape(()))
-            self._unrolled(node, inputs, None if trips is None else int(trips.reshape(())), begins)
+            begins = condition is None or bool(self._single(node, condition, "condition"))
+            most = None if trips is None else int(self._single(node, trips, "trip count"))
+            self._unrolled(node, inputs, most, begins)
         except _TooLong:
             self._undo(mark)
             self._repeated(node, inputs, trips)
+
+    def _single(self, node: Node, value: np.ndarray, what: str) -> Any:
+        """The only element of a value that steers a node."""
+        if value.size != 1 or value.dtype.kind not in "biu":
+            raise ModelError(
+                f"its {what} is an array of {value.dtype} of shape {value.shape}, not one number",
+                file=self.graph.file,
+                node=str(node),
+                remedy="no runtime runs it: export the model again",
+            )
+        return value.item()
 
     def _unrolled(self, node: Node, inputs: list[str], trips: int | None, goes_on: bool) -> None:
         """A loop as so many copies of its body."""
@@ -411,7 +423,7 @@ class _Expansion:
             known = self._static(condition)
             if known is None:
                 raise _TooLong
-            goes_on = bool(known.reshape(()))
+            goes_on = bool(self._single(node, known, "condition"))
         for inner, outer in zip(state, node.outputs, strict=False):
             self._same(inner, outer, node)
         for row, outer in zip(rows, node.outputs[len(state) :], strict=True):
@@ -439,9 +451,10 @@ class _Expansion:
             made = self._subgraph(node, "body", [number, condition, *state], node.name, keep=True)
             return made[1 : 1 + len(state)], made[1 + len(state) :], made[0]
 
-        most = None if trips is None else int(trips.reshape(()))
+        most = None if trips is None else int(self._single(node, trips, "trip count"))
         begins = self._static(inputs[1]) if inputs[1] else np.array(True)
-        sure = begins is not None and bool(begins) and (not inputs[0] or bool(most))
+        begun = begins is not None and bool(self._single(node, begins, "condition"))
+        sure = begun and (not inputs[0] or bool(most))
         counted = most if sure and _counts_only(graph) else None
         self._put_body(node, inputs[:2], first, round_, counted, at_least_once=sure)
 
@@ -716,7 +729,7 @@ class _Expansion:
         given = self._static(node.inputs[k])
         if given is None:
             return None
-        place = int(given.reshape(()))
+        place = int(self._single(node, given, "position"))
         if length and not -length <= place < length + end:
             raise ModelError(
                 f"it asks for element {place} of {length}", file=self.graph.file, node=str(node)

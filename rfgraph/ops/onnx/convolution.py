@@ -133,6 +133,8 @@ def conv_transpose(op: Operation) -> Reads:
         raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
     strides = op.attribute("strides") or [1] * rank
     dilations = op.attribute("dilations") or [1] * rank
+    if min((*W[2:], *strides, *dilations), default=1) < 1:
+        raise ValueError(f"kernel {W[2:]}, strides {strides} and dilations {dilations}")
     auto_pad = op.attribute("auto_pad", "NOTSET")
     extra = op.attribute("output_padding") or [0] * rank
     pads = (op.attribute("pads") or [0] * rank)[:rank]

@@ -40,6 +40,8 @@ def spatial_windows(op: Operation, kernel: tuple[int, ...]) -> list[Window]:
         begins = [0] * rank
     else:
         begins = (op.attribute("pads") or [0] * rank)[:rank]
+    if min((*kernel, *strides, *dilations), default=1) < 1:
+        raise ValueError(f"kernel {kernel}, strides {strides} and dilations {dilations}")
     geometry = zip(kernel, strides, dilations, begins, strict=True)
     return [Window(k, s, d, p) for k, s, d, p in geometry]
 
