@@ -10,7 +10,7 @@ import onnx
 from onnx import helper, numpy_helper, shape_inference
 
 from rfgraph.model.graph import Kind, Kinds, make_node
-from rfgraph.model.shape_rules import rule_of
+from rfgraph.ops import shape_rule_of
 from tests.oracle.observe import session
 
 Typed: TypeAlias = "list[tuple[int, tuple[int, ...]]]"
@@ -54,7 +54,7 @@ def ruled(node: onnx.NodeProto, inputs: Sequence[np.ndarray | None], opset: int)
         The rule has no answer.
     """
     kind = kind_of(node, opset)
-    applied = rule_of(kind)
+    applied = shape_rule_of(kind)
     if applied is None:
         raise RefusedError
     rule = applied.rule

@@ -16,8 +16,8 @@ from rfgraph import checks
 from rfgraph.engine.trace import Flow, _Tracer, trace
 from rfgraph.errors import RFGraphError
 from rfgraph.model.graph import Graph, Kinds, read
-from rfgraph.model.shapes import Shapes
 from rfgraph.reads import Along, PerAxis, Read, Stage, Table, same, shifted
+from rfgraph.shapes.shapes import Shapes
 from rfgraph.unroll.expansion import expand
 from tests.graphs import model
 from tests.oracle.generate import random_graph

@@ -10,8 +10,8 @@ from onnx import ModelProto, helper, numpy_helper
 
 import rfgraph
 from rfgraph.model.graph import read
-from rfgraph.model.shapes import Shapes
 from rfgraph.ops import output_shapes
+from rfgraph.shapes.shapes import Shapes
 from tests.graphs import model
 from tests.oracle.observe import session
 
@@ -86,7 +86,7 @@ def test_outputs_that_are_left_out_give_no_value_to_others(
         if not any(chosen):
             continue
         graph = read(_model(op, inputs, chosen, attributes))
-        shapes = Shapes(graph, {}, output_shapes)
+        shapes = Shapes(graph, {})
         shapes.walk(graph.nodes)
         for name in filter(None, chosen):
             assert shapes.shape(name) == expected[name].shape, (chosen, name)

@@ -9,7 +9,8 @@ import pytest
 
 from rfgraph.analysis import analysis
 from rfgraph.cli import common
-from rfgraph.model import graph, shapes, sizes
+from rfgraph.model import graph, sizes
+from rfgraph.shapes import shapes
 from rfgraph.unroll import expansion
 
 PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="utf-8")

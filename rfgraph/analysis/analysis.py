@@ -32,9 +32,9 @@ from rfgraph.engine.closed_form import (
 from rfgraph.engine.trace import Flow, Note, sources, trace
 from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
 from rfgraph.model.graph import Graph, Node, read
-from rfgraph.model.shapes import MAX_STATIC, Shapes
 from rfgraph.model.sizes import MAX_AXIS, Shape, is_unknown, nominal
 from rfgraph.reads.words import Read
+from rfgraph.shapes.shapes import MAX_STATIC, Shapes
 from rfgraph.timings import Timings
 from rfgraph.unroll.expansion import expand
 

@@ -18,8 +18,8 @@ from math import prod
 from rfgraph.errors import RFGraphError
 from rfgraph.model import element_types
 from rfgraph.model.graph import Dim, Graph, Input, Node
-from rfgraph.model.shapes import Shapes
 from rfgraph.model.sizes import Shape
+from rfgraph.shapes.shapes import Shapes
 
 # An input's name, and one of its axes.
 Axis = tuple[str, int]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
 from rfgraph.model.graph import Body, Graph, Node
-from rfgraph.model.shapes import Shapes, misfit
+from rfgraph.model.inference import misfit
 from rfgraph.model.sizes import MAX_AXIS, UnknownSizeError, nominal
 from rfgraph.ops import (
     Computed,
@@ -41,6 +41,7 @@ from rfgraph.reads.words import (
     Table,
     followed,
 )
+from rfgraph.shapes import Shapes
 
 if TYPE_CHECKING:
     from rfgraph.prune.facts import Knowledge, Partial
@@ -238,7 +239,7 @@ class _Tracer:
         self._live = live
         self._knowledge: Knowledge | None = None
         if prune:
-            from rfgraph.model.arithmetic import evaluate
+            from rfgraph.ops import evaluate
             from rfgraph.prune.facts import Knowledge
 
             self._knowledge = Knowledge(shapes, live, evaluate)

@@ -88,10 +88,10 @@ class Kind:
     holds_graphs, holds_external : bool
         Whether an attribute is a graph, or a tensor whose contents lie in another file.
     known : dict
-        What was worked out for such nodes, by what it follows from: see `rfgraph.model.shapes`.
+        What was worked out for such nodes, by what it follows from: see `rfgraph.shapes.shapes`.
     rule : object
         The rule for the shapes of the outputs, once it has been looked for: see
-        `rfgraph.model.shape_rules`.
+        `rfgraph.ops.shaping`.
     """
 
     __slots__ = (

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, cast
 
 Shape = tuple[int, ...]
+# What stands for a size that the data decide among the others of a rule's answer is None.
+Sized = tuple[int | None, ...]
 
 # The longest axis that is worked with; beyond it a bound's array alone would fill the memory.
 MAX_AXIS = 1 << 24

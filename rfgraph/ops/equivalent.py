@@ -8,14 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
 
-from rfgraph.model.graph import make_node
-from rfgraph.model.shapes import Sized, attributes_of, infer
-from rfgraph.ops.registry import Operation, Reads, ShapeRule, Undetermined, by_output, lookup_rule
+from rfgraph.model.graph import Node, make_node
+from rfgraph.model.inference import attributes_of, dims_of, type_of
+from rfgraph.model.signatures import schema_of
+from rfgraph.model.sizes import Sized, is_unknown, name_of
+from rfgraph.ops.registry import (
+    Operation,
+    Reads,
+    ShapeFunction,
+    Undetermined,
+    by_output,
+    lookup_rule,
+    shape_rule_of,
+)
 from rfgraph.prune.facts import Partial
 from rfgraph.reads.words import (
     Elementwise,
@@ -41,8 +52,8 @@ _NARROW = (
     onnx.TensorProto.UINT16,
 )
 
-# Inputs on whose values a shape depends.
-_STEERING = {"Range": (0, 1, 2), "Resize": (1, 2, 3)}
+# Inputs of at most so many elements may be what a shape depends on.
+_MAX_STEERING = 64
 
 
 class Recast(Operation):
@@ -211,9 +222,10 @@ class Recast(Operation):
                 (self._type(k), self.shape(k)) if name else None
                 for k, name in enumerate(self._node.inputs)
             ]
-            steering = [(k, self.static(k)) for k in _STEERING.get(self._node.op_type, ())]
+            small = [k for k, i in enumerate(inputs) if i and prod(i[1]) <= _MAX_STEERING]
+            steering = [(k, self.static(k)) for k in small]
             data = {k: value for k, value in steering if value is not None}
-            found = infer(self._node, inputs, data)
+            found = _inferred(self._node, inputs, data)
         if self._back is None:
             return found
         back = self._back
@@ -264,6 +276,55 @@ class Recast(Operation):
         return source
 
 
+def _inferred(
+    node: Node, inputs: Sequence[tuple[int, Shape] | None], data: Mapping[int, np.ndarray]
+) -> list[Sized | None]:
+    """Shapes of the outputs of a node that stands in no graph; None for what is open.
+
+    Parameters
+    ----------
+    node : Node
+        The node.
+    inputs : sequence of (int, shape) or None
+        Element type and shape of each input, None for one that is left out.
+    data : mapping of int to array
+        The inputs, by position, that are known.
+    """
+    applied = shape_rule_of(node.kind)
+    if applied is not None:
+        rule = applied.rule
+        given = [made[1] if made else () for made in inputs]
+        try:
+            if all(k in data for k in rule.steering if k < len(inputs) and inputs[k]):
+                answer = rule.shape(node.kind, given, [data.get(k) for k in rule.steering])
+                return list(answer) if isinstance(answer, list) else [answer] * len(node.outputs)
+        except MemoryError:
+            raise
+        except Exception:
+            if applied.instead:
+                raise
+    schema = schema_of(node.domain, node.op_type, node.version)
+    if schema is None:
+        return []
+    import onnx
+    from onnx import TypeProto, numpy_helper, shape_inference
+
+    pairs = zip(node.inputs, inputs, strict=True)
+    found = shape_inference.infer_node_outputs(
+        schema,
+        node.proto,
+        {name: type_of(*given) for name, given in pairs if given},
+        {node.inputs[k]: numpy_helper.from_array(value) for k, value in data.items()},
+        opset_imports=[onnx.helper.make_opsetid(node.domain, schema.since_version)],
+    )
+    passed = {name_of(n): n for given in inputs if given for n in given[1] if is_unknown(n)}
+    made: list[Sized | None] = []
+    for name in node.outputs:
+        kind = found[name].tensor_type if name in found else TypeProto.Tensor()
+        made.append(dims_of(kind, passed) if kind.HasField("shape") else None)
+    return made
+
+
 def vector(k: int, shape: Shape, axis: int) -> Read:
     """Input `k`: a scalar, or a vector along output axis `axis`."""
     if len(shape) == 1:
@@ -295,7 +356,7 @@ def last(op: Operation) -> dict[str, Any]:
     return {"moved": {0: channels_first(rank)}, "back": channels_last(rank)}
 
 
-def inferred(view: Callable[[Operation], Recast]) -> ShapeRule:
+def inferred(view: Callable[[Operation], Recast]) -> ShapeFunction:
     """The rule by which a node has the shapes of what `view` makes of it."""
     return lambda op: view(op).inferred()
 

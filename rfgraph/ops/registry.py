@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 import numpy as np
 
 from rfgraph.errors import RFGraphError, TransferError
-from rfgraph.model.graph import NCHWC, Node
+from rfgraph.model.graph import NCHWC, Kind, Node
+from rfgraph.model.inference import referred
 from rfgraph.model.model_file import Tensor
-from rfgraph.model.shapes import Shapes, Sized
-from rfgraph.model.sizes import UnknownSizeError, all_known, is_unknown
+from rfgraph.model.signatures import signature
+from rfgraph.model.sizes import Sized, UnknownSizeError, all_known, is_unknown
+from rfgraph.model.values import Values
 from rfgraph.ops.families import FAMILIES
+from rfgraph.ops.shaping import Applied, Cut, Growth, ShapeRule
 from rfgraph.reads.words import Read, Shape
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ T = TypeVar("T")
 Reads: TypeAlias = "list[Read] | tuple[list[Read], ...]"
 Transfer: TypeAlias = "Callable[[Operation], Reads]"
 # The shape of the output, or of each output; None for a size that the data decide.
-ShapeRule: TypeAlias = "Callable[[Operation], Sized | Sequence[Sized | None] | None]"
+ShapeFunction: TypeAlias = "Callable[[Operation], Sized | Sequence[Sized | None] | None]"
 
 
 # What an operation is asked, and about which input; None: about the node as a whole.
@@ -73,7 +76,7 @@ class Operation:
         The node.
     names : sequence of str
         Its inputs, and after them what its subgraphs capture.
-    shapes : Shapes
+    shapes : Values
         Shapes and static values.
     live : set of str
         Values that depend on an input of the model.
@@ -90,7 +93,7 @@ class Operation:
         self,
         node: Node,
         names: Sequence[str],
-        shapes: Shapes,
+        shapes: Values,
         live: set[str],
         knowledge: Knowledge | None = None,
         told: dict[Question, Hashable] | None = None,
@@ -373,7 +376,7 @@ class Rule:
 
     since: int
     transfer: Transfer
-    shape: ShapeRule | None = None
+    shape: ShapeFunction | None = None
     like: int = 0
     conservative: str = ""
     computed: str = ""
@@ -391,11 +394,41 @@ class Traits:
 
     Attributes
     ----------
+    shape : ShapeRule or None
+        How the shapes of the outputs follow; None: as ONNX's own inference says.
+    value : callable or None
+        The outputs of a kind of node whose inputs are known, or the only one; what it raises means
+        that ONNX's reference implementation is asked.
     facts : Passing or None
         How what is known of its inputs passes to its outputs; None: not at all.
+    is_random : bool
+        Whether its outputs are no function of its inputs.
+    is_constant : bool
+        Whether its output is an attribute.
+    measured : callable or None
+        The output of a node by the shape of its input, if that is all that counts: a shape or one
+        size.
+    growth : callable or None
+        How many elements an output has that can be huge though the inputs are small.
+    differs : callable or None
+        Whether the reference implementation gives kinds of nodes other outputs than runtimes do.
+    told : callable or None
+        The shape of the output of a node by the shape of input 0 and by the last input, which says
+        it, where sizes in these are open.
+    cut : Cut or None
+        Where it cuts, pads or resizes axes.
     """
 
+    shape: ShapeRule | None = None
+    value: Callable[[Kind, Sequence[Any]], Any] | None = None
     facts: Passing | None = None
+    is_random: bool = False
+    is_constant: bool = False
+    measured: Callable[[Node, Shape], Shape | int] | None = None
+    growth: Growth | None = None
+    differs: Callable[[Kind], bool] | None = None
+    told: Callable[[Node, Shape | None, Shape], Sized | None] | None = None
+    cut: Cut | None = None
 
 
 # Where rfgraph's own transfers are written.
@@ -430,7 +463,7 @@ def transfer(
     *,
     since: int = 1,
     domain: str = "",
-    shape: ShapeRule | None = None,
+    shape: ShapeFunction | None = None,
     like: int = 0,
     conservative: str = "",
     computed: str = "",
@@ -523,6 +556,55 @@ def traits_of(domain: str, op_type: str) -> Traits:
     return _TRAITS.get((domain, op_type), _NO_TRAITS)
 
 
+def shape_rule_of(kind: Kind) -> Applied | None:
+    """The rule for the shapes of nodes of a kind, which are as ONNX defines the operator; None if
+    it has none.
+    """
+    if kind.rule is NotImplemented:
+        kind.rule = _shape_rule_of(kind)
+    found: Applied | None = kind.rule
+    return found
+
+
+def _shape_rule_of(kind: Kind) -> Applied | None:
+    rule = traits_of(kind.domain, kind.op_type).shape
+    if rule is None:
+        return None
+    known = signature(kind.domain, kind.op_type, kind.version)
+    instead = rule.instead is not None and rule.instead(kind)
+    if not instead:
+        if known is None or kind.fault:
+            return None
+        # What inference says of attributes that an operator doesn't have is not for a rule to tell.
+        if not kind.attributes.keys() <= known.attributes.keys():
+            return None
+    elements = [(0, 0) if known is None else known.element(k) for k in range(kind.outputs)]
+    return Applied(rule, instead, elements)
+
+
+def evaluate(kind: Kind, inputs: Sequence[Any]) -> Sequence[Any]:
+    """The outputs of a node whose inputs are known.
+
+    Parameters
+    ----------
+    kind : Kind
+        What the node is.
+    inputs : sequence of array or None
+        Its inputs; None for one that is left out.
+    """
+    value = traits_of(kind.domain, kind.op_type).value
+    if value is not None:
+        try:
+            found = value(kind, inputs)
+        except MemoryError:
+            raise
+        except Exception:
+            # What is unusual, and what does not fit, is the reference's.
+            return referred(kind, inputs)
+        return found if isinstance(found, list) else [found]
+    return referred(kind, inputs)
+
+
 def _called(function: Transfer) -> tuple[str, str]:
     """The module and the name of a function: what is defined anew has the same."""
     kind = type(function)
@@ -549,7 +631,7 @@ def lookup_rule(domain: str, op_type: str, version: int) -> Rule | None:
     return found
 
 
-def output_shapes(node: Node, shapes: Shapes) -> list[tuple[int, Sized | None]] | None:
+def output_shapes(node: Node, shapes: Values) -> list[tuple[int, Sized | None]] | None:
     """Element type and shape of each output by the registered rule; None if there is none.
 
     An operator whose shapes can't be told gets an empty list.

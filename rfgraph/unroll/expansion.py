@@ -32,10 +32,10 @@ from rfgraph.model.graph import (
     opsets_of,
 )
 from rfgraph.model.model_file import Tensor
-from rfgraph.model.shapes import MAX_STATIC, Shapes
 from rfgraph.model.signatures import schema_of, signature
 from rfgraph.model.sizes import Shape, is_unknown
-from rfgraph.ops import lookup_rule, output_shapes
+from rfgraph.ops import lookup_rule
+from rfgraph.shapes import MAX_STATIC, Shapes
 
 if TYPE_CHECKING:
     import onnx
@@ -78,7 +78,7 @@ def expand(
     ModelError
         A subgraph breaks a rule.
     """
-    shapes = Shapes(graph, sizes, output_shapes, most)
+    shapes = Shapes(graph, sizes, most)
     kinds = {node.kind for node in graph.nodes}
     if any(
         (kind.domain, kind.op_type) in _HANDLERS

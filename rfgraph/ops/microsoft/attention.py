@@ -18,7 +18,7 @@ from rfgraph.ops.cuts import confined
 from rfgraph.ops.equivalent import vector
 from rfgraph.ops.keys import Keys, Left, left, over_keys
 from rfgraph.ops.microsoft.fused import MICROSOFT, like_first
-from rfgraph.ops.registry import Operation, Reads, ShapeRule, Undetermined, transfer
+from rfgraph.ops.registry import Operation, Reads, ShapeFunction, Undetermined, transfer
 from rfgraph.prune.facts import Partial
 from rfgraph.reads.words import (
     STATISTIC,
@@ -449,7 +449,7 @@ def _projected_cache(op: Operation, where: _Places) -> _Cache:
     return _cache(op, length, op.shape(0)[1], where.lengths, shared)
 
 
-def _projected_shapes(where: _Places) -> ShapeRule:
+def _projected_shapes(where: _Places) -> ShapeFunction:
     def shapes(op: Operation) -> list[Shape | None]:
         batch, positions, _ = op.shape(0)
         heads = op.attribute("num_heads")

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 
 from rfgraph.model.graph import NCHWC
-from rfgraph.model.shapes import Sized
+from rfgraph.model.sizes import Sized
 from rfgraph.ops.equivalent import Recast, channels_first, inferred, last
 from rfgraph.ops.microsoft.fused import MICROSOFT
 from rfgraph.ops.onnx.convolution import conv

@@ -14,7 +14,7 @@ from rfgraph.ops.equivalent import Given, Recast, inferred, last, vector
 from rfgraph.ops.microsoft.fused import MICROSOFT, like_first
 from rfgraph.ops.microsoft.layout import NHWC
 from rfgraph.ops.onnx.elementwise import elementwise
-from rfgraph.ops.registry import Operation, Reads, ShapeRule, axis_of, transfer
+from rfgraph.ops.registry import Operation, Reads, ShapeFunction, axis_of, transfer
 from rfgraph.reads.words import (
     STATISTIC,
     WHOLE,
@@ -31,7 +31,7 @@ from rfgraph.reads.words import (
 # ---------------------------------------------------------------- element by element
 
 
-def _broadcast(*operands: int) -> ShapeRule:
+def _broadcast(*operands: int) -> ShapeFunction:
     return lambda op: np.broadcast_shapes(*(op.shape(k) for k in operands))
 
 

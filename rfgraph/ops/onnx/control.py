@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rfgraph.model.shapes import Sized
-from rfgraph.model.sizes import all_known, is_unknown
+from rfgraph.model.sizes import Sized, all_known, is_unknown
 from rfgraph.ops.onnx.moving import along_axis
 from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
 from rfgraph.reads.words import (

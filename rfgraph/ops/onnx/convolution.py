@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import gcd
 
 import numpy as np
 
+from rfgraph.model.graph import Kind
 from rfgraph.ops.cuts import Run, kept_along, tap_groups
-from rfgraph.ops.onnx.windows import bias, spatial_windows, taps
+from rfgraph.ops.onnx.windows import bias, spatial_windows, taps, window_sizes
 from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.ops.shaping import (
+    Extents,
+    ShapeRule,
+    Values,
+    need,
+)
 from rfgraph.prune.passing import Sums
 from rfgraph.reads.words import (
     WHOLE,
@@ -170,4 +178,63 @@ def conv_transpose(op: Operation) -> Reads:
     return reads
 
 
+def convolved_shape(x: int, w: int) -> Callable[[Kind, Extents, Values], Shape]:
+    """How a convolution of input `x` with a kernel that is input `w` has its shape."""
+
+    def output(kind: Kind, shapes: Extents, _: Values) -> Shape:
+        X, W = shapes[x], shapes[w]
+        group = kind.attribute("group", 1)
+        need(len(X) == len(W) > 2 and X[1] == W[1] * group and W[0] % group == 0)
+        need(tuple(kind.attribute("kernel_shape") or W[2:]) == W[2:])
+        return (X[0], W[0], *window_sizes(kind, X[2:], W[2:]))
+
+    return output
+
+
+def _is_of_told_size(kind: Kind) -> bool:
+    """An `output_shape` is that of the spatial axes, which inference takes for all. With
+    ``auto_pad=SAME_*`` the output is size * stride long, to which inference adds
+    `output_padding` (https://onnx.ai/onnx/operators/onnx__ConvTranspose.html); runtimes don't
+    lengthen it to that where it is shorter by itself.
+    """
+    return bool(
+        kind.attribute("output_shape") or kind.attribute("auto_pad", "NOTSET").startswith("SAME")
+    )
+
+
+def _transposed_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    X, W = shapes[:2]
+    rank = len(X) - 2
+    strides = kind.attribute("strides") or [1] * rank
+    dilations = kind.attribute("dilations") or [1] * rank
+    extra = kind.attribute("output_padding") or [0] * rank
+    channels = W[1] * kind.attribute("group", 1)
+    if _is_of_told_size(kind):
+        sizes = list(kind.attribute("output_shape") or [])[-rank:]
+        if not sizes:
+            for a, n in enumerate(X[2:]):
+                reach = (W[a + 2] - 1) * dilations[a] + 1
+                sizes.append(min(n * strides[a], (n - 1) * strides[a] + extra[a] + reach))
+        return (X[0], channels, *sizes)
+    pads = kind.attribute("pads") or [0] * (2 * rank)
+    if kind.attribute("auto_pad", "NOTSET") == "VALID":
+        pads = [0] * (2 * rank)
+    need(len(W) == len(X) > 2 and W[0] == X[1] and len(pads) == 2 * rank)
+    need(rank == len(strides) == len(dilations) == len(extra))
+    need(tuple(kind.attribute("kernel_shape") or W[2:]) == W[2:])
+    sizes = [
+        (n - 1) * strides[a]
+        + extra[a]
+        + (W[a + 2] - 1) * dilations[a]
+        + 1
+        - pads[a]
+        - pads[a + rank]
+        for a, n in enumerate(X[2:])
+    ]
+    need(min(*sizes, *X[2:], *W[2:]) > 0)
+    return (X[0], channels, *sizes)
+
+
+describe("Conv", shape=ShapeRule(convolved_shape(0, 1)))
+describe("ConvTranspose", shape=ShapeRule(_transposed_shape, instead=_is_of_told_size))
 describe("Conv ConvTranspose", facts=Sums(bias=2))

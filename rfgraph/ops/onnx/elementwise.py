@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any, TypeAlias
+
 import numpy as np
 
+from rfgraph.model.element_types import dtype_of
+from rfgraph.model.graph import Kind, Node
+from rfgraph.model.sizes import Shape, Sized, is_unknown
 from rfgraph.ops.cuts import confined
-from rfgraph.ops.families import ELEMENTWISE
+from rfgraph.ops.families import BROADCAST, ELEMENTWISE, UNARY
 from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.ops.shaping import (
+    Extents,
+    ShapeRule,
+    Values,
+    broadcast,
+    by_last,
+    integers,
+    need,
+    unchanged,
+)
 from rfgraph.prune.passing import (
     Drops,
     Moves,
@@ -122,6 +139,178 @@ def plain_dropout(op: Operation) -> Reads:
     return [Elementwise(0)], []
 
 
+# ---------------------------------------------------------------- shapes
+
+
+def _broadcast(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    return broadcast(shapes)
+
+
+def _sloped(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    need(broadcast(shapes) == shapes[0])
+    return shapes[0]
+
+
+def _expand(kind: Kind, shapes: Extents, values: Values) -> Shape:
+    assert values[0] is not None
+    given = tuple(integers(values[0]))
+    need(min(given, default=1) > 0 and values[0].ndim == 1)
+    return broadcast((shapes[0], given))
+
+
+def _cast_to(kind: Kind, _: Sequence[int]) -> int:
+    return int(kind.attribute("to", 0))
+
+
+def _leaves_mask_open(kind: Kind) -> bool:
+    """Before version 10 inference leaves the mask of a Dropout open."""
+    return kind.version < 10 and kind.outputs > 1
+
+
+def _broadcast_with(source: Shape, given: Shape) -> Sized:
+    """`source` broadcast with a shape that is `given`."""
+    rank = max(len(source), len(given))
+    pairs = zip(*((1,) * (rank - len(s)) + s for s in (source, given)), strict=True)
+    return tuple([_longer(n, m) for n, m in pairs])
+
+
+def _told(_: Node, source: Shape | None, given: Shape) -> Sized | None:
+    """The shape of an Expand, some of whose sizes are open."""
+    return None if source is None else _broadcast_with(source, given)
+
+
+def _longer(n: int, m: int) -> int | None:
+    if n == m or m == 1:
+        return n
+    if n == 1:
+        return m
+    if is_unknown(n):
+        return None if is_unknown(m) else m
+    return n
+
+
+# ---------------------------------------------------------------- values
+
+
+Value: TypeAlias = "Callable[[Kind, Sequence[Any]], Any]"
+
+
+def _are_numbers(inputs: Sequence[Any]) -> bool:
+    return all(value.dtype.kind in "biuf" for value in inputs)
+
+
+def _ufunc(function: Callable[..., Any]) -> Value:
+    def evaluated(kind: Kind, inputs: Sequence[Any]) -> Any:
+        need(_are_numbers(inputs))
+        return function(*inputs)
+
+    return evaluated
+
+
+def _folded(function: Callable[..., Any]) -> Value:
+    def evaluated(kind: Kind, inputs: Sequence[Any]) -> Any:
+        need(_are_numbers(inputs) and all(i.dtype == inputs[0].dtype for i in inputs))
+        return reduce(function, inputs)
+
+    return evaluated
+
+
+def _same_type(function: Callable[..., Any], kinds: str = "iuf") -> Value:
+    """Of numbers of one type, and no truth values, of which numpy makes other things."""
+
+    def evaluated(kind: Kind, inputs: Sequence[Any]) -> Any:
+        first = inputs[0]
+        need(first.dtype.kind in kinds and all(i.dtype == first.dtype for i in inputs))
+        if first.dtype.kind != "f":
+            return function(*inputs)
+        with np.errstate(all="ignore"):
+            return function(*inputs)
+
+    return evaluated
+
+
+def _truncated(a: Any, b: Any) -> Any:
+    """A quotient; of integers towards zero."""
+    if a.dtype.kind == "f":
+        return a / b
+    need(np.all(b))
+    quotient = a // b
+    if a.dtype.kind == "u":
+        return quotient
+    return quotient + ((a % b != 0) & ((a < 0) != (b < 0))).astype(a.dtype)
+
+
+def _mod(kind: Kind, inputs: Sequence[Any]) -> Any:
+    a, b = inputs
+    need(a.dtype == b.dtype and a.dtype.kind in "iuf" and np.all(b))
+    if kind.attribute("fmod", 0):
+        return np.fmod(a, b)
+    need(a.dtype.kind in "iu")
+    return np.mod(a, b)
+
+
+def _cast(kind: Kind, inputs: Sequence[Any]) -> Any:
+    (value,) = inputs
+    target = dtype_of(kind.attribute("to"))
+    need(target.kind in "biuf" and value.dtype.kind in "biuf")
+    if value.dtype.kind == "f" and target.kind in "iu" and value.size:
+        # What lies beyond the type is anything.
+        limits = np.iinfo(target)
+        need(np.isfinite(value).all() and limits.min <= value.min() <= value.max() < limits.max)
+    if value.dtype.kind != "f":
+        return value.astype(target)
+    with np.errstate(all="ignore"):
+        return value.astype(target)
+
+
+def _where(kind: Kind, inputs: Sequence[Any]) -> Any:
+    condition, x, y = inputs
+    need(condition.dtype.kind == "b" and x.dtype == y.dtype)
+    return np.where(condition, x, y)
+
+
+def _expanded(kind: Kind, inputs: Sequence[Any]) -> Any:
+    value, given = inputs
+    return np.broadcast_to(value, broadcast((value.shape, tuple(given.tolist()))))
+
+
+def _same_value(kind: Kind, inputs: Sequence[Any]) -> Any:
+    return inputs[0]
+
+
+describe(UNARY, shape=ShapeRule(unchanged))
+describe(BROADCAST, shape=ShapeRule(_broadcast))
+describe("Where", shape=ShapeRule(_broadcast), value=_where)
+describe("Cast", shape=ShapeRule(unchanged, element=_cast_to), value=_cast)
+describe("CastLike", shape=ShapeRule(unchanged))
+describe("Dropout", shape=ShapeRule(unchanged, instead=_leaves_mask_open))
+describe("Expand", shape=ShapeRule(_expand, (1,)), value=_expanded, growth=by_last, told=_told)
+describe("Identity", value=_same_value)
+describe("PRelu", shape=ShapeRule(_sloped))
+for _name, _value in {
+    "Abs": _same_type(np.abs),
+    "Add": _same_type(np.add),
+    "And": _ufunc(np.logical_and),
+    "Ceil": _same_type(np.ceil, "f"),
+    "Div": _same_type(_truncated),
+    "Equal": _ufunc(np.equal),
+    "Floor": _same_type(np.floor, "f"),
+    "Greater": _ufunc(np.greater),
+    "GreaterOrEqual": _ufunc(np.greater_equal),
+    "Less": _ufunc(np.less),
+    "LessOrEqual": _ufunc(np.less_equal),
+    "Max": _folded(np.maximum),
+    "Min": _folded(np.minimum),
+    "Mod": _mod,
+    "Mul": _same_type(np.multiply),
+    "Neg": _same_type(np.negative),
+    "Not": _ufunc(np.logical_not),
+    "Or": _ufunc(np.logical_or),
+    "Sqrt": _same_type(np.sqrt, "f"),
+    "Sub": _same_type(np.subtract),
+    "Xor": _ufunc(np.logical_xor),
+}.items():
+    describe(_name, value=_value)
 describe(ELEMENTWISE, facts=Pointwise())
 describe("CastLike", facts=Pointwise())
 describe("Add Sum", facts=Pointwise(by_low_term))

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import ceil, inf, prod
+from typing import Any
 
 import numpy as np
 
-from rfgraph.model.shapes import Sized
-from rfgraph.model.sizes import is_unknown
+from rfgraph.model.graph import Kind
+from rfgraph.model.sizes import Shape, Sized, is_unknown
 from rfgraph.ops.onnx.moving import along_axis, gathered
 from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.shaping import (
+    Cut,
+    Extents,
+    ShapeRule,
+    Values,
+    always,
+    axis_in,
+    by_sizes,
+    need,
+    unchanged,
+)
 from rfgraph.prune.passing import Moves, zeros_elsewhere
 from rfgraph.reads.words import (
     WHOLE,
@@ -326,5 +338,64 @@ def center_crop_pad(op: Operation) -> Reads:
     return reads
 
 
+def _gather_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    data, indices = shapes[:2]
+    axis = axis_in(kind.attribute("axis", 0), len(data))
+    return (*data[:axis], *indices, *data[axis + 1 :])
+
+
+def _gather_elements_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    need(len(shapes[0]) == len(shapes[1]))
+    axis_in(kind.attribute("axis", 0), len(shapes[0]))
+    return shapes[1]
+
+
+def _gather_nd_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    data, indices = shapes[:2]
+    return indices[:-1] + data[kind.attribute("batch_dims", 0) + indices[-1] :]
+
+
+def _range_shape(kind: Kind, shapes: Extents, values: Values) -> Shape:
+    assert all(value is not None for value in values)
+    need(all(value is not None and value.dtype.kind in "iuf" for value in values))
+    start, limit, delta = (value.item() for value in values if value is not None)
+    return (max(ceil((limit - start) / delta), 0),)
+
+
+def _gathered(kind: Kind, inputs: Sequence[Any]) -> Any:
+    data, indices = inputs
+    need(indices.dtype.kind in "iu")
+    return data.take(indices, kind.attribute("axis", 0))
+
+
+def _counted(kind: Kind, inputs: Sequence[Any]) -> Any:
+    start, limit, delta = inputs
+    need(start.dtype == limit.dtype == delta.dtype and delta.item())
+    count = max(ceil((limit.item() - start.item()) / delta.item()), 0)
+    steps = np.arange(count).astype(start.dtype)
+    made = start.reshape(()) + steps * delta.reshape(())
+    return made.astype(start.dtype)
+
+
+def _triangle(kind: Kind, inputs: Sequence[Any]) -> Any:
+    k = int(inputs[1].item()) if len(inputs) > 1 and inputs[1] is not None else 0
+    return (np.triu if kind.attribute("upper", 1) else np.tril)(inputs[0], k)
+
+
+def _range_length(inputs: Sequence[np.ndarray]) -> float:
+    if [value.size for value in inputs] != [1, 1, 1]:
+        return inf
+    start, limit, delta = (float(value.item()) for value in inputs)
+    return abs((limit - start) / delta) if delta else inf
+
+
+describe("CenterCropPad", growth=by_sizes, cut=Cut((1,)))
+describe("Gather", shape=ShapeRule(_gather_shape), value=_gathered)
+describe("GatherElements", shape=ShapeRule(_gather_elements_shape))
+# An output without axes is left open by inference.
+describe("GatherND", shape=ShapeRule(_gather_nd_shape, instead=always))
+describe("OneHot", growth=by_sizes)
+describe("Range", shape=ShapeRule(_range_shape, (0, 1, 2)), value=_counted, growth=_range_length)
+describe("Trilu", shape=ShapeRule(unchanged), value=_triangle)
 describe("Compress Gather GatherElements GatherND ReverseSequence", facts=Moves())
 describe("CenterCropPad Trilu", facts=Moves(fill=zeros_elsewhere))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from math import prod
 from typing import TypeAlias
 
 import numpy as np
 
+from rfgraph.model.graph import Kind
 from rfgraph.ops.cuts import confined, kept_along, kept_together
 from rfgraph.ops.registry import Operation, Reads, Undetermined, describe, transfer
+from rfgraph.ops.shaping import (
+    Extents,
+    ShapeRule,
+    Values,
+    broadcast,
+    need,
+)
 from rfgraph.prune.passing import Sums
 from rfgraph.reads.words import (
     STATISTIC,
@@ -261,4 +270,30 @@ class _Product:
         return [read(dict(zip(summed, along, strict=True))) for along in found]
 
 
+def product_shape(a: int, b: int) -> Callable[[Kind, Extents, Values], Shape]:
+    """How a matrix product of inputs `a` and `b` has its shape."""
+
+    def output(kind: Kind, shapes: Extents, _: Values) -> Shape:
+        A, B = shapes[a], shapes[b]
+        need(A and B and A[-1] == (B[-2] if len(B) > 1 else B[0]))
+        batch = broadcast((A[:-2], B[:-2]))
+        return (*batch, *A[-2:-1], *(B[-1:] if len(B) > 1 else ()))
+
+    return output
+
+
+def _gemm_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    A, B = shapes[:2]
+    need(len(A) == len(B) == 2)
+    if kind.attribute("transA", 0):
+        A = A[::-1]
+    if kind.attribute("transB", 0):
+        B = B[::-1]
+    out = (A[0], B[1])
+    need(A[1] == B[0] and (len(shapes) < 3 or broadcast((out, shapes[2])) == out))
+    return out
+
+
+describe("Gemm", shape=ShapeRule(_gemm_shape))
+describe("MatMul", shape=ShapeRule(product_shape(0, 1)))
 describe("Einsum Gemm MatMul", facts=Sums(cut=True))

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
+from typing import Any
 
 import numpy as np
 
-from rfgraph.model.graph import Node
-from rfgraph.model.sizes import is_unknown
-from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, describe, transfer
+from rfgraph.model.graph import Kind, Node
+from rfgraph.model.sizes import Sized, is_unknown
+from rfgraph.ops.registry import (
+    Operation,
+    Reads,
+    Undetermined,
+    axis_of,
+    describe,
+    traits_of,
+    transfer,
+)
+from rfgraph.ops.shaping import (
+    Cut,
+    Extents,
+    ShapeRule,
+    Values,
+    Wrong,
+    axes_given,
+    axis_in,
+    by_last,
+    integers,
+    need,
+)
 from rfgraph.prune.facts import Knowledge
 from rfgraph.prune.passing import Moves
 from rfgraph.reads.words import (
@@ -345,6 +367,303 @@ def _padding(known: Knowledge, node: Node, kind: np.dtype) -> np.ndarray | None:
     return np.asarray(node.attribute("value", 0.0), dtype=kind)
 
 
+# ---------------------------------------------------------------- shapes
+
+
+def _has_shape_attribute(kind: Kind) -> bool:
+    """Before version 5 the new shape is an attribute, and inference knows nothing."""
+    return kind.version < 5 and kind.attribute("shape") is not None
+
+
+def _reshape(kind: Kind, shapes: Extents, values: Values) -> Shape:
+    shape = shapes[0]
+    told = _has_shape_attribute(kind)
+    new: list[int] = kind.attribute("shape") if told else integers(values[0])
+    if not told:
+        need(values[0] is not None and values[0].ndim == 1)
+        need(min(new, default=0) >= -1 and new.count(-1) <= 1)
+    keeps_zeros = kind.attribute("allowzero", 0)
+    sizes = [n if n or keeps_zeros else shape[axis] for axis, n in enumerate(new)]
+    if -1 in sizes:
+        open_ = sizes.index(-1)
+        others = prod(sizes[:open_] + sizes[open_ + 1 :])
+        need(told or (others and prod(shape) % others == 0))
+        sizes[open_] = prod(shape) // others
+    need(told or prod(sizes) == prod(shape))
+    return tuple(sizes)
+
+
+def _flatten(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    shape, axis = shapes[0], kind.attribute("axis", 1)
+    need(-len(shape) <= axis <= len(shape) and (axis >= 0 or kind.version >= 11))
+    if axis < 0:
+        axis += len(shape)
+    return prod(shape[:axis]), prod(shape[axis:])
+
+
+def _has_unsorted_axes(kind: Kind) -> bool:
+    """Before version 13 inference drops the wrong axes where they are out of order."""
+    axes = kind.attribute("axes") or []
+    return bool(kind.version < 13 and axes != sorted(axes))
+
+
+def _squeeze(kind: Kind, shapes: Extents, values: Values) -> Shape:
+    shape, axes = shapes[0], axes_given(kind, values[0])
+    if axes is None:
+        return tuple([n for n in shape if n != 1])
+    gone = {axis_in(axis, len(shape)) for axis in axes}
+    need(axes and len(gone) == len(axes) and all(shape[axis] == 1 for axis in gone))
+    return tuple([n for axis, n in enumerate(shape) if axis not in gone])
+
+
+def _unsqueeze(kind: Kind, shapes: Extents, values: Values) -> Shape:
+    axes = axes_given(kind, values[0])
+    assert axes is not None
+    rank = len(shapes[0]) + len(axes)
+    new = {axis_in(axis, rank) for axis in axes}
+    need(len(new) == len(axes))
+    left = iter(shapes[0])
+    return tuple([1 if axis in new else next(left) for axis in range(rank)])
+
+
+def _transpose(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    shape = shapes[0]
+    perm = kind.attribute("perm")
+    need(shape)
+    if perm is None:
+        return shape[::-1]
+    need(sorted(perm) == list(range(len(shape))))
+    return tuple([shape[axis] for axis in perm])
+
+
+def _has_slice_attributes(kind: Kind) -> bool:
+    """Before version 10 inference gives up on axes that are out of order."""
+    return bool(kind.version < 10 and kind.attribute("starts") and kind.attribute("ends"))
+
+
+def _slice(kind: Kind, shapes: Extents, values: Values) -> Shape:
+    sizes = list(shapes[0])
+    if _has_slice_attributes(kind):
+        starts, ends = kind.attribute("starts"), kind.attribute("ends")
+        axes = kind.attribute("axes") or range(len(starts))
+        for start, end, axis in zip(starts, ends, axes, strict=True):
+            sizes[axis] = len(range(*slice(start, end).indices(shapes[0][axis])))
+        return tuple(sizes)
+    starts, ends = integers(values[0]), integers(values[1])
+    axes = range(len(starts)) if values[2] is None else integers(values[2])
+    steps = [1] * len(starts) if values[3] is None else integers(values[3])
+    seen = set()
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        axis = axis_in(axis, len(sizes))
+        need(axis not in seen)
+        seen.add(axis)
+        sizes[axis] = sliced(sizes[axis], start, end, step)
+    return tuple(sizes)
+
+
+def sliced(n: int, start: int, end: int, step: int) -> int:
+    """How many elements of an axis of `n` a Slice takes, which confines places to the axis.
+
+    >>> sliced(5, -2, 9, 1), sliced(5, -1, -9, -2)
+    (2, 3)
+    """
+    need(n > 0 and step)
+    start += n if start < 0 else 0
+    end += n if end < 0 else 0
+    if step > 0:
+        start, end = min(max(start, 0), n), min(max(end, 0), n)
+    else:
+        start, end = min(max(start, 0), n - 1), min(max(end, -1), n - 1)
+    return max(-((start - end) // step), 0)
+
+
+def _concat(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    first = shapes[0]
+    axis = kind.attribute("axis")
+    need(axis >= 0 or kind.version >= 11)
+    axis = axis_in(axis, len(first))
+    before, behind = first[:axis], first[axis + 1 :]
+    size = 0
+    for shape in shapes:
+        need(len(shape) == len(first) and shape[:axis] == before and shape[axis + 1 :] == behind)
+        size += shape[axis]
+    return (*before, size, *behind)
+
+
+def _split(kind: Kind, shapes: Extents, values: Values) -> list[Shape]:
+    shape, count = shapes[0], kind.outputs
+    axis = axis_in(kind.attribute("axis", 0), len(shape))
+    n = shape[axis]
+    sizes = kind.attribute("split") if values[0] is None else integers(values[0])
+    if sizes is None:
+        # Before version 18 the parts are equal, from then on the last one may be smaller.
+        need(n % count == 0 or kind.version >= 18)
+        told = kind.attribute("num_outputs")
+        if kind.version >= 18 and told not in (None, count):
+            raise Wrong(f"num_outputs is {told}, and it has {count} outputs")
+        need(kind.version < 18 or told is not None)
+        part = -(-n // count)
+        sizes = [part] * (count - 1) + [n - part * (count - 1)]
+    if len(sizes) != count:
+        raise Wrong(f"it is split into {len(sizes)} parts, and has {count} outputs")
+    need(sum(sizes) == n and min(sizes) >= 0)
+    return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
+
+
+def _tile(kind: Kind, shapes: Extents, values: Values) -> Shape:
+    repeats = integers(values[0])
+    need(min(repeats, default=0) >= 0)
+    return tuple([n * r for n, r in zip(shapes[0], repeats, strict=True)])
+
+
+def _pad(kind: Kind, shapes: Extents, values: Values) -> Shape:
+    shape = shapes[0]
+    pads = kind.attribute("pads") if kind.version < 11 else integers(values[0])
+    axes = range(len(shape)) if values[1] is None else integers(values[1])
+    need(len(axes) and len(pads) == 2 * len(axes))
+    sizes = list(shape)
+    seen = set()
+    for k, axis in enumerate(axes):
+        axis = axis_in(axis, len(shape))
+        need(axis not in seen)
+        seen.add(axis)
+        sizes[axis] += pads[k] + pads[k + len(axes)]
+        need(sizes[axis] >= 0)
+    return tuple(sizes)
+
+
+def _depth_to_space(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    n, c, h, w = shapes[0]
+    block = kind.attribute("blocksize")
+    need(block > 0 and c % (block * block) == 0)
+    return n, c // (block * block), h * block, w * block
+
+
+def _space_to_depth(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    n, c, h, w = shapes[0]
+    block = kind.attribute("blocksize")
+    need(block > 0 and h % block == 0 and w % block == 0)
+    return n, c * block * block, h // block, w // block
+
+
+def _reshaped(source: Shape, given: Shape, allowzero: bool) -> Sized:
+    """What a reshape makes of `source`: the sizes that are `given`, 0 and -1 as they are meant."""
+    wanted: list[int | None] = []
+    for axis, size in enumerate(given):
+        if is_unknown(size):
+            # Of any other number nobody knows whether it is 0 or -1.
+            wanted.append(size if size in source else None)
+        elif size == 0 and not allowzero:
+            wanted.append(source[axis])
+        else:
+            wanted.append(None if size == -1 else size)
+    if wanted.count(None) != 1:
+        return tuple(wanted)
+    # The elements that the others leave.
+    left = [n for n in source if is_unknown(n)]
+    for known in wanted:
+        if known is not None and is_unknown(known):
+            if known not in left:
+                return tuple(wanted)
+            left.remove(known)
+    whole = prod(n for n in source if not is_unknown(n))
+    others = prod(n for n in wanted if n is not None and not is_unknown(n))
+    if others == 0 or whole % others or len(left) > 1 or (left and whole != others):
+        return tuple(wanted)
+    size = left[0] if left else whole // others
+    return tuple([size if n is None else n for n in wanted])
+
+
+def _told(node: Node, source: Shape | None, given: Shape) -> Sized | None:
+    """The shape of a Reshape, some of whose sizes are open."""
+    if source is None:
+        return None
+    return _reshaped(source, given, bool(node.attribute("allowzero", 0)))
+
+
+# ---------------------------------------------------------------- values
+
+
+def _shaped(kind: Kind, inputs: Sequence[Any]) -> Any:
+    """Elements in their order, in the shape that the rule of the operator gives."""
+    rule = traits_of("", kind.op_type).shape
+    assert rule is not None
+    shapes = [() if value is None else value.shape for value in inputs]
+    values = [inputs[k] if k < len(inputs) else None for k in rule.steering]
+    shape = rule.shape(kind, shapes, values)
+    return inputs[0].reshape(shape)
+
+
+def _transposed_value(kind: Kind, inputs: Sequence[Any]) -> Any:
+    return inputs[0].transpose(kind.attribute("perm"))
+
+
+def _joined(kind: Kind, inputs: Sequence[Any]) -> Any:
+    need(all(value.dtype == inputs[0].dtype for value in inputs))
+    return np.concatenate(inputs, kind.attribute("axis"))
+
+
+def _sliced_value(kind: Kind, inputs: Sequence[Any]) -> Any:
+    need(kind.version >= 10)
+    data, *given = inputs
+    starts, ends, axes, steps = [*given, None, None][:4]
+    cut: list[Any] = [slice(None)] * data.ndim
+    if axes is None:
+        axes = np.arange(len(starts))
+    if steps is None:
+        steps = np.ones(len(starts), np.int64)
+    need(starts.ndim == ends.ndim == axes.ndim == steps.ndim == 1)
+    for start, end, axis, step in zip(
+        starts.tolist(), ends.tolist(), axes.tolist(), steps.tolist(), strict=True
+    ):
+        n = data.shape[axis]
+        need(n > 0 and step and cut[axis] == slice(None))
+        start += n if start < 0 else 0
+        end += n if end < 0 else 0
+        if step > 0:
+            cut[axis] = slice(max(start, 0), max(end, 0), step)
+        else:
+            start, end = min(max(start, 0), n - 1), min(end, n - 1)
+            cut[axis] = slice(start, None if end < 0 else end, step)
+    return data[tuple(cut)]
+
+
+def _split_value(kind: Kind, inputs: Sequence[Any]) -> Any:
+    value = inputs[0]
+    axis = kind.attribute("axis", 0)
+    shapes = _split(kind, [value.shape], [inputs[1] if len(inputs) > 1 else None])
+    ends = np.cumsum([shape[axis] for shape in shapes])[:-1]
+    return np.split(value, ends, axis)
+
+
+def _tiled_value(kind: Kind, inputs: Sequence[Any]) -> Any:
+    value, repeats = inputs
+    need(repeats.shape == (value.ndim,))
+    return np.tile(value, repeats.tolist())
+
+
+describe("Concat", shape=ShapeRule(_concat), value=_joined)
+describe("DepthToSpace", shape=ShapeRule(_depth_to_space))
+describe("Flatten", shape=ShapeRule(_flatten), value=_shaped)
+describe("Pad", shape=ShapeRule(_pad, (1, 3)), growth=by_last, cut=Cut((1,), axes=3))
+describe(
+    "Reshape",
+    shape=ShapeRule(_reshape, (1,), instead=_has_shape_attribute),
+    value=_shaped,
+    told=_told,
+)
+describe(
+    "Slice",
+    shape=ShapeRule(_slice, (1, 2, 3, 4), instead=_has_slice_attributes),
+    value=_sliced_value,
+    cut=Cut((1, 2, 4), axes=3),
+)
+describe("SpaceToDepth", shape=ShapeRule(_space_to_depth))
+describe("Split", shape=ShapeRule(_split, (1,)), value=_split_value, cut=Cut((1,), axis=0))
+describe("Squeeze", shape=ShapeRule(_squeeze, (1,), instead=_has_unsorted_axes), value=_shaped)
+describe("Tile", shape=ShapeRule(_tile, (1,)), value=_tiled_value, growth=by_last)
+describe("Transpose", shape=ShapeRule(_transpose), value=_transposed_value)
+describe("Unsqueeze", shape=ShapeRule(_unsqueeze, (1,)), value=_shaped)
 describe(
     "DepthToSpace Flatten Reshape Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze",
     facts=Moves(),

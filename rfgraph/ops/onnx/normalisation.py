@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from rfgraph.model.graph import Kind
 from rfgraph.ops.cuts import confined
 from rfgraph.ops.onnx.reduction import reduced
-from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
+from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.shaping import (
+    Extents,
+    ShapeRule,
+    Values,
+    always,
+    axis_in,
+    need,
+    unchanged,
+)
 from rfgraph.reads.words import (
     STATISTIC,
     AxisRead,
@@ -194,3 +204,30 @@ def lrn(op: Operation) -> Reads:
     rank = len(op.shape(0))
     channels = window(1, size, 1, 1, (size - 1) // 2)
     return [PerAxis(0, (same(0), channels, *[same(axis) for axis in range(2, rank)]))]
+
+
+def _layer_norm(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    need(kind.outputs == 1)
+    axis_in(kind.attribute("axis", -1), len(shapes[0]))
+    return shapes[0]
+
+
+def _batch_norm(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    need(kind.outputs == 1 and len(shapes[0]) > 1)
+    need(all(shape == (shapes[0][1],) for shape in shapes[1:]))
+    return shapes[0]
+
+
+def _has_its_axis(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    """As the input, which has the axis that an attribute names."""
+    axis_in(kind.attribute("axis", -1), len(shapes[0]))
+    return shapes[0]
+
+
+describe("BatchNormalization", shape=ShapeRule(_batch_norm))
+describe("LayerNormalization RMSNormalization", shape=ShapeRule(_layer_norm))
+describe("LpNormalization", shape=ShapeRule(_has_its_axis))
+describe("InstanceNormalization LRN", shape=ShapeRule(unchanged))
+# Deprecated at 18, where inference refuses it, and from 21 on a function, as
+# MeanVarianceNormalization is, whose body infers wrongly.
+describe("GroupNormalization MeanVarianceNormalization", shape=ShapeRule(unchanged, instead=always))

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from rfgraph.ops.onnx.windows import spatial_windows
+from math import ceil
+
+from rfgraph.model.graph import Kind
+from rfgraph.model.sizes import Shape
+from rfgraph.ops.onnx.windows import spatial_windows, window_sizes
 from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.ops.shaping import (
+    Extents,
+    ShapeRule,
+    Values,
+    need,
+)
 from rfgraph.prune.passing import Sums
 from rfgraph.reads.words import STATISTIC, PerAxis, same, window
 
@@ -48,4 +58,51 @@ def global_pool(op: Operation) -> Reads:
     return [PerAxis(0, (same(0), same(1), *[STATISTIC] * (rank - 2)))]
 
 
+def _is_ceiled(kind: Kind) -> bool:
+    """With ``ceil_mode`` a window that would begin beyond the input and its first padding does
+    not count (https://onnx.ai/onnx/operators/onnx__AveragePool.html); inference counts it.
+    """
+    return bool(kind.attribute("ceil_mode", 0) and kind.attribute("kernel_shape"))
+
+
+def _pooled_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    shape, kernel = shapes[0], kind.attribute("kernel_shape")
+    if not _is_ceiled(kind):
+        need(len(shape) > 2)
+        return (*shape[:2], *window_sizes(kind, shape[2:], kernel))
+    rank = len(kernel)
+    strides = kind.attribute("strides") or [1] * rank
+    dilations = kind.attribute("dilations") or [1] * rank
+    pads = kind.attribute("pads") or [0] * (2 * rank)
+    auto_pad = kind.attribute("auto_pad", "NOTSET")
+    sizes = []
+    for a, n in enumerate(shape[2:]):
+        if auto_pad.startswith("SAME"):
+            sizes.append(ceil(n / strides[a]))
+            continue
+        begin, end = (pads[a], pads[a + rank]) if auto_pad == "NOTSET" else (0, 0)
+        reach = (kernel[a] - 1) * dilations[a] + 1
+        count = -((reach - n - begin - end) // strides[a]) + 1
+        if (count - 1) * strides[a] >= n + begin:
+            count -= 1
+        sizes.append(count)
+    return (*shape[:2], *sizes)
+
+
+def _shape_of_one(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    need(len(shapes[0]) > 2)
+    return shapes[0][:2] + (1,) * (len(shapes[0]) - 2)
+
+
+def _has_places(kind: Kind) -> bool:
+    """The reference's Indices are others than those of runtimes."""
+    return kind.outputs > 1
+
+
+describe("AveragePool LpPool MaxPool", shape=ShapeRule(_pooled_shape, instead=_is_ceiled))
+describe(
+    "GlobalAveragePool GlobalLpPool GlobalMaxPool",
+    shape=ShapeRule(_shape_of_one),
+)
+describe("MaxPool", differs=_has_places)
 describe("AveragePool GlobalAveragePool", facts=Sums())

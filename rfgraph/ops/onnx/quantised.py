@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from rfgraph.ops.onnx.convolution import convolved
-from rfgraph.ops.onnx.linear import multiplied
+from collections.abc import Sequence
+
+from rfgraph.model import element_types
+from rfgraph.model.graph import Kind
+from rfgraph.model.sizes import Shape
+from rfgraph.ops.onnx.convolution import convolved, convolved_shape
+from rfgraph.ops.onnx.linear import multiplied, product_shape
 from rfgraph.ops.onnx.reduction import reduced
 from rfgraph.ops.onnx.windows import bias
 from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.shaping import (
+    Extents,
+    ShapeRule,
+    Values,
+    unchanged,
+)
 from rfgraph.prune.passing import Sums
 from rfgraph.reads.words import Elementwise, PerAxis, Read, Source, Stage, block, point, same
 
@@ -148,4 +159,24 @@ def _product(op: Operation, left: tuple[int, ...], right: tuple[int, ...]) -> li
     return multiplied(op, A, B, a, b, zeros)
 
 
+def _quantised_type(kind: Kind, types: Sequence[int]) -> int:
+    told = int(kind.attribute("output_dtype", 0))
+    return (types[2] if len(types) > 2 else 0) or told or element_types.UINT8
+
+
+def _dequantised_type(kind: Kind, types: Sequence[int]) -> int:
+    return int(kind.attribute("output_dtype", 0)) or types[1]
+
+
+def _dynamically_quantised(kind: Kind, shapes: Extents, _: Values) -> list[Shape]:
+    return [shapes[0], (), ()]
+
+
+describe("ConvInteger", shape=ShapeRule(convolved_shape(0, 1)))
+describe("QLinearConv", shape=ShapeRule(convolved_shape(0, 3)))
+describe("MatMulInteger", shape=ShapeRule(product_shape(0, 1)))
+describe("QLinearMatMul", shape=ShapeRule(product_shape(0, 3)))
+describe("DequantizeLinear", shape=ShapeRule(unchanged, element=_dequantised_type))
+describe("DynamicQuantizeLinear", shape=ShapeRule(_dynamically_quantised))
+describe("QuantizeLinear", shape=ShapeRule(unchanged, element=_quantised_type))
 describe("ConvInteger MatMulInteger", facts=Sums(cut=True))

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from rfgraph.model.graph import Node
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rfgraph.model.graph import Kind, Node
 from rfgraph.ops.cuts import related, unmasked
 from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.shaping import (
+    Extents,
+    ShapeRule,
+    Values,
+    axes_given,
+    axis_in,
+    need,
+    unchanged,
+)
 from rfgraph.prune.passing import Sums, Weights
 from rfgraph.reads.words import STATISTIC, AxisRead, Elementwise, PerAxis, Shape, running, same
 
@@ -143,5 +157,77 @@ def _axis_of_rows(node: Node, rank: int) -> int | None:
     return None if old and axis < rank - 1 else int(axis)
 
 
+def _along_axis(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    """As the input, which has an axis that an attribute names."""
+    old = kind.version < 13
+    axis_in(kind.attribute("axis", 1 if old else -1), len(shapes[0]))
+    return shapes[0]
+
+
+def _reduced_shape(kind: Kind, shapes: Extents, values: Values) -> Shape:
+    shape, axes = shapes[0], axes_given(kind, values[0])
+    if not axes:
+        if kind.attribute("noop_with_empty_axes", 0):
+            return shape
+        # An empty attribute is none.
+        axes = list(range(len(shape)))
+    gone = {axis_in(axis, len(shape)) for axis in axes}
+    if kind.attribute("keepdims", 1):
+        return tuple([1 if a in gone else n for a, n in enumerate(shape)])
+    return tuple([n for a, n in enumerate(shape) if a not in gone])
+
+
+def _reduced_to_place(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    axis = axis_in(kind.attribute("axis", 0), len(shapes[0]))
+    kept = (1,) if kind.attribute("keepdims", 1) else ()
+    return (*shapes[0][:axis], *kept, *shapes[0][axis + 1 :])
+
+
+def _reduced(function: Callable[..., Any]) -> Callable[[Kind, Sequence[Any]], Any]:
+    def evaluated(kind: Kind, inputs: Sequence[Any]) -> Any:
+        value = inputs[0]
+        need(value.dtype.kind in "iu" and value.size)
+        axes = kind.attribute("axes")
+        if len(inputs) > 1 and inputs[1] is not None:
+            axes = inputs[1].reshape(-1).tolist()
+        if not axes:
+            if kind.attribute("noop_with_empty_axes", 0):
+                return value
+            axes = range(value.ndim)
+        keep = bool(kind.attribute("keepdims", 1))
+        return function(value, axis=tuple(axes), dtype=value.dtype, keepdims=keep)
+
+    return evaluated
+
+
+def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
+    def evaluated(value: Any, axis: Any, dtype: Any, keepdims: bool) -> Any:
+        return function(value, axis=axis, keepdims=keepdims)
+
+    return evaluated
+
+
+def _cumsum(kind: Kind, inputs: Sequence[Any]) -> Any:
+    value, axis = inputs[0], int(inputs[1].item())
+    need(value.dtype.kind in "iu" and -value.ndim <= axis < value.ndim)
+    turned = np.flip(value, axis) if kind.attribute("reverse", 0) else value
+    summed = np.cumsum(turned, axis, dtype=value.dtype)
+    if kind.attribute("exclusive", 0):
+        summed = summed - turned
+    return np.flip(summed, axis) if kind.attribute("reverse", 0) else summed
+
+
+describe(
+    "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd "
+    "ReduceSum ReduceSumSquare",
+    shape=ShapeRule(_reduced_shape, (1,)),
+)
+describe("ArgMax ArgMin", shape=ShapeRule(_reduced_to_place))
+describe("Hardmax LogSoftmax Softmax", shape=ShapeRule(_along_axis))
+describe("CumSum", shape=ShapeRule(unchanged), value=_cumsum)
+describe("ReduceMax", value=_reduced(_extreme(np.max)))
+describe("ReduceMin", value=_reduced(_extreme(np.min)))
+describe("ReduceProd", value=_reduced(np.prod))
+describe("ReduceSum", value=_reduced(np.sum))
 describe("CumSum ReduceMean ReduceSum", facts=Sums())
 describe("Softmax", facts=Weights(_axis_of_rows))

@@ -14,9 +14,20 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from rfgraph.model.shapes import Sized
-from rfgraph.model.sizes import all_known, is_unknown
-from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
+from rfgraph.model.graph import Kind
+from rfgraph.model.sizes import Sized, all_known, is_unknown
+from rfgraph.ops.registry import (
+    Operation,
+    Reads,
+    Undetermined,
+    axis_of,
+    describe,
+    transfer,
+)
+from rfgraph.ops.shaping import (
+    Cut,
+    by_sizes,
+)
 from rfgraph.reads.words import WHOLE, Along, AxisRead, Everything, PerAxis, Shape, Table, same
 
 # Longer patterns than this have no closed form worth the name.
@@ -470,3 +481,12 @@ def _exact_taps(how: _Resampling, x: int, unit: int, advance: int) -> tuple[int,
         reach *= unit
     # The filter vanishes at its ends.
     return (x - reach) // unit + 1, -((-x - reach) // unit) - 1
+
+
+def _of_other_length(_: Kind) -> bool:
+    """The reference rounds the length of the output otherwise than runtimes do."""
+    return True
+
+
+describe("Resize", growth=by_sizes, differs=_of_other_length, cut=Cut((2, 3), sizes=3))
+describe("Upsample", differs=_of_other_length)

@@ -10,7 +10,12 @@ import numpy as np
 
 from rfgraph.ops.onnx.indexing import compressed, within
 from rfgraph.ops.onnx.moving import along_axis
-from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.shaping import (
+    ShapeRule,
+    by_sizes,
+    unchanged,
+)
 from rfgraph.reads.words import (
     STATISTIC,
     WHOLE,
@@ -392,3 +397,7 @@ def col2im(op: Operation) -> Reads:
         shape = (*shape[:at], Y[at], *shape[at + 2 :])
         source = Stage(shape, reads)
     return reads
+
+
+describe("ScatterElements ScatterND", shape=ShapeRule(unchanged))
+describe("Col2Im MaxUnpool", growth=by_sizes)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from rfgraph.model.shapes import Sized
-from rfgraph.model.sizes import all_known
+from rfgraph.model.graph import Kind
+from rfgraph.model.sizes import Sized, all_known
 from rfgraph.ops.onnx.indexing import listed
 from rfgraph.ops.onnx.reduction import reduced
-from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, transfer
+from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.shaping import (
+    Cut,
+    Extents,
+    ShapeRule,
+    Values,
+    axis_in,
+    integers,
+    need,
+)
 from rfgraph.reads.words import (
     STATISTIC,
     WHOLE,
@@ -203,3 +214,29 @@ def _over_positions(op: Operation, picked: list[Read]) -> list[Read]:
         return picked
     shape = op.shape(1)
     return [PerAxis(Stage(shape, picked), (STATISTIC,) * len(shape))]
+
+
+def _top(kind: Kind, shapes: Extents, values: Values) -> Shape:
+    shape = shapes[0]
+    axis = axis_in(kind.attribute("axis", -1), len(shape))
+    (k,) = integers(values[0]) if kind.version >= 10 else (kind.attribute("k"),)
+    need(0 <= k <= shape[axis])
+    return (*shape[:axis], k, *shape[axis + 1 :])
+
+
+def _unique(kind: Kind, inputs: Sequence[Any]) -> list[Any]:
+    """In the order of the input the reference takes the wrong elements."""
+    axis = kind.attribute("axis")
+    Y, indices, inverse, counts = np.unique(inputs[0], True, True, True, axis=axis)
+    inverse = inverse.reshape(-1)
+    if not kind.attribute("sorted", 1):
+        order = np.argsort(indices)
+        Y = np.take(Y, order, axis=0 if axis is None else axis)
+        indices, counts = indices[order], counts[order]
+        inverse = np.argsort(order)[inverse]
+    return [Y, *(found.astype(np.int64) for found in (indices, inverse, counts))]
+
+
+describe("TopK", shape=ShapeRule(_top, (1,)), cut=Cut((1,), axis=-1))
+describe("Unique", value=_unique)
+describe("Bernoulli Multinomial", is_random=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rfgraph.ops.cuts import runs
-from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
+from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.shaping import (
+    by_sizes,
+)
 from rfgraph.reads.words import (
     STATISTIC,
     AxisRead,
@@ -123,3 +126,6 @@ def mel_weight_matrix(op: Operation) -> Reads:
     op.constant(0, "num_mel_bins")
     op.constant(1, "dft_length")
     return [Elementwise(k) for k in (2, 3, 4)]
+
+
+describe("BlackmanWindow DFT HammingWindow HannWindow MelWeightMatrix", growth=by_sizes)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from rfgraph.model.graph import Kind
 from rfgraph.ops.registry import Operation
+from rfgraph.ops.shaping import (
+    need,
+)
 from rfgraph.reads.words import STATISTIC, Fixed, PerAxis, Read, Table, same
 
 
@@ -60,3 +65,29 @@ def taps(axis: int, used: np.ndarray, step: int = 1) -> Fixed | Table:
 def bias(k: int) -> Read:
     """A vector over the output's channels, as input `k`."""
     return PerAxis(k, (same(1),))
+
+
+def window_sizes(kind: Kind, spatial: Sequence[int], kernel: Sequence[int]) -> list[int]:
+    """Sizes after a window has gone along the axes, those that are left by the way."""
+    rank, given = len(spatial), kind.attributes
+    ones = [1] * rank
+    strides = given.get("strides") or ones
+    dilations = given.get("dilations") or ones
+    pads = given.get("pads") or [0] * (2 * rank)
+    auto_pad = given.get("auto_pad", "NOTSET")
+    need(rank == len(kernel) == len(strides) == len(dilations) and len(pads) == 2 * rank)
+    need(min(kernel) > 0 and min(strides) > 0 and min(dilations) > 0)
+    if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        need(min(spatial) > 0)
+        return [-(-n // stride) for n, stride in zip(spatial, strides, strict=True)]
+    if auto_pad == "VALID":
+        pads = [0] * (2 * rank)
+    else:
+        need(auto_pad == "NOTSET")
+    sizes = []
+    for a, n in enumerate(spatial):
+        # How far the window can go; where it does not fit, inference rounds towards zero as well.
+        room = n + pads[a] + pads[a + rank] - (kernel[a] - 1) * dilations[a] - 1
+        steps = room // strides[a] if room >= 0 else -(-room // strides[a])
+        sizes.append(steps + 1)
+    return sizes

@@ -10,7 +10,7 @@ here knows what a receptive field is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from functools import reduce
 from math import inf, prod
@@ -20,14 +20,14 @@ import numpy as np
 
 from rfgraph.errors import MisfitError, MissingDataError, ModelError, RFGraphError, ShapeError
 from rfgraph.model import element_types
-from rfgraph.model.arithmetic import evaluate
 from rfgraph.model.graph import Graph, Node
+from rfgraph.model.inference import alone, dims_of, doubted, misfit, type_of
 from rfgraph.model.model_file import SMALL
-from rfgraph.model.shape_rules import Wrong, element_type, rule_of
 from rfgraph.model.signatures import schema_of
 from rfgraph.model.sizes import (
     MAX_AXIS,
     Shape,
+    Sized,
     UnknownSizeError,
     all_known,
     is_unknown,
@@ -35,10 +35,12 @@ from rfgraph.model.sizes import (
     nominal,
     unknown,
 )
+from rfgraph.ops import Traits, evaluate, output_shapes, shape_rule_of, traits_of
+from rfgraph.ops.shaping import Cut, Wrong, element_type
+from rfgraph.prune.passing import Moves, Pointwise
 
 if TYPE_CHECKING:
-    import onnx
-    from onnx import TensorProto, TypeProto
+    from onnx import TypeProto
 
 # numpy has room for 64 axes, of which the engines need some.
 MAX_RANK = 48
@@ -51,19 +53,6 @@ _MAX_KEPT = 64
 
 # Static values are evaluated up to this many elements: shapes, axes, indices, masks.
 MAX_STATIC = 1 << 22
-
-# Their outputs are not a function of their inputs.
-_RANDOM = frozenset(
-    {
-        "RandomNormal",
-        "RandomNormalLike",
-        "RandomUniform",
-        "RandomUniformLike",
-        "Bernoulli",
-        "Multinomial",
-    }
-)
-
 
 # What is said of a value of which nothing is known.
 _UNTYPED: Typed = (element_types.UNDEFINED, None)
@@ -78,61 +67,14 @@ _CONSTANT_TYPES: dict[str, Any] = {
     "value_strings": np.object_,
 }
 
-# What stands for a size that the data decide among the others of a rule's answer.
-Sized: TypeAlias = tuple[int | None, ...]
-
-# They move the elements of input 0, of all inputs Concat, and don't look at them.
-_MOVING = frozenset(
-    ["Cast", "Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze"]
-)
-
-# They work on numbers place by place.
-_ARITHMETIC = frozenset(
-    [
-        *("Abs", "Add", "Ceil", "Div", "Equal", "Floor", "Greater", "Less", "Max", "Min", "Mod"),
-        *("Mul", "Neg", "Sub", "Where"),
-    ]
-)
-
-# The last input of each says what shape the output has.
-_TOLD = frozenset({"ConstantOfShape", "Expand", "Reshape"})
-
 # Nodes that make a size of others, one behind the other, are followed so far.
 _MAX_CHAIN = 50
-
-# Which inputs say where the axes of input 0 are cut, padded or resized.
-_PLACES = {
-    "CenterCropPad": (1,),
-    "Pad": (1,),
-    "Resize": (2, 3),
-    "Slice": (1, 2, 4),
-    "Split": (1,),
-    "TopK": (1,),
-}
-
-# Numbers that are tried for unknown sizes.
-_NUMBERS = (24, 48)
-
-# They look at the shape of their input only.
-_MEASURING = frozenset({"Shape", "Size"})
-
-# Their outputs can be huge though their inputs are small.
-_GROWING = frozenset(
-    [
-        *("BlackmanWindow", "CenterCropPad", "Col2Im", "ConstantOfShape", "DFT", "Expand"),
-        *("HammingWindow", "HannWindow", "MaxUnpool", "MelWeightMatrix", "OneHot", "Pad", "Range"),
-        *("Resize", "Tile"),
-    ]
-)
 
 # A value: its element type and shape, None where not even the number of axes is known.
 Typed: TypeAlias = "tuple[int, Shape | None]"
 
 # An input that is left out.
 _LEFT_OUT: Typed = (0, ())
-
-# Element type and shape of each output of a node; None if no rule is registered for it.
-Rules: TypeAlias = "Callable[[Node, Shapes], list[tuple[int, Sized | None]] | None]"
 
 
 class _Part(NamedTuple):
@@ -151,19 +93,6 @@ class _Part(NamedTuple):
     which: np.ndarray
 
 
-def misfit(node: Node, reason: str | Exception, file: str | None) -> MisfitError:
-    """The error of a node that the sizes of its inputs don't suit."""
-    if isinstance(reason, Exception) and not (isinstance(reason, ValueError) and str(reason)):
-        # The message of most others says nothing without its type.
-        reason = f"{type(reason).__name__}: {reason}"
-    return MisfitError(
-        f"its inputs and attributes don't fit ({reason})",
-        file=file,
-        node=str(node),
-        remedy="no runtime runs it: give other shapes if you gave any, else export the model again",
-    )
-
-
 class Shapes:
     """Shapes and static values of one graph at given sizes of its inputs.
 
@@ -175,9 +104,6 @@ class Shapes:
         The model.
     sizes : mapping of str to shape
         A concrete shape for every input that has one.
-    rules : callable, optional
-        Gives element type and shape of each output of a node that ONNX's inference doesn't know,
-        or None: see `rfgraph.ops.output_shapes`.
     most : int
         Static values are evaluated up to this many elements.
 
@@ -191,14 +117,12 @@ class Shapes:
         self,
         graph: Graph,
         sizes: Mapping[str, Shape],
-        rules: Rules | None = None,
         most: int = MAX_STATIC,
     ) -> None:
         self.graph = graph
         self._most = most
         # Whether a static value was too large to be evaluated.
         self._refused = False
-        self._rules = rules
         self._known: dict[str, Typed] = {**graph.weights.types()}
         # The types of what is no tensor.
         self._others: dict[str, TypeProto] = {}
@@ -351,7 +275,7 @@ class Shapes:
     def _ruled(self, node: Node, given: tuple[Typed, ...]) -> tuple[Typed, ...] | None:
         """The outputs of a node by the rule of its operator; None if that has no answer."""
         kind = node.kind
-        applied = rule_of(kind)
+        applied = shape_rule_of(kind)
         if applied is None:
             return None
         rule, instead, outputs = applied
@@ -424,34 +348,34 @@ class Shapes:
                     self._statics.pop(name, None)
             if all(value is not None for value in folded.values()):
                 return
-        applied = rule_of(node.kind)
+        applied = shape_rule_of(node.kind)
         if applied is not None and applied.instead:
             return
-        if self._rules is not None:
-            asked = self._asked
-            try:
-                made_by_rule = self._rules(node, self)
-            except (RFGraphError, MemoryError):
-                raise
-            except Exception as error:
-                raise misfit(node, error, self.graph.file) from error
-            if made_by_rule is not None:
-                for k, (kind, shape) in enumerate(made_by_rule[: len(node.outputs)]):
-                    name = node.outputs[k]
-                    if name and shape is not None:
-                        element = self.element_type(name) or self._element_of(node, given, k)
-                        self._set(name, element or kind, self.named(name, shape), node)
-                if self._asked == asked:
-                    self._remember(node, given)
-                if not made_by_rule and not node.domain and node.op_type in _PLACES:
-                    self._keep(node)
-                # Of a sequence of which only the type is known, ONNX's inference tells that of an
-                # element.
-                if node.op_type != "SequenceAt" or node.inputs[0] not in self._others:
-                    return
-        if not node.domain and node.op_type in _TOLD and self._tell(node):
+        traits = traits_of(node.domain, node.op_type)
+        asked = self._asked
+        try:
+            made_by_rule = output_shapes(node, self)
+        except (RFGraphError, MemoryError):
+            raise
+        except Exception as error:
+            raise misfit(node, error, self.graph.file) from error
+        if made_by_rule is not None:
+            for k, (kind, shape) in enumerate(made_by_rule[: len(node.outputs)]):
+                name = node.outputs[k]
+                if name and shape is not None:
+                    element = self.element_type(name) or self._element_of(node, given, k)
+                    self._set(name, element or kind, self.named(name, shape), node)
+            if self._asked == asked:
+                self._remember(node, given)
+            if not made_by_rule and traits.cut is not None:
+                self._keep(node, traits.cut)
+            # Of a sequence of which only the type is known, ONNX's inference tells that of an
+            # element.
+            if self._others.keys().isdisjoint(node.inputs[:1]):
+                return
+        if traits.told is not None and self._tell(node, traits):
             return
-        if not node.domain and node.op_type in _PLACES and self._keep(node):
+        if traits.cut is not None and self._keep(node, traits.cut):
             return
         schema = schema_of(node.domain, node.op_type, node.version)
         if schema is None:
@@ -477,7 +401,7 @@ class Shapes:
                     self._others[name] = found
                 self._known.setdefault(name, (tensor.elem_type, None))
                 if tensor.HasField("shape"):
-                    dims = self.named(name, _dims(tensor, self._unknown))
+                    dims = self.named(name, dims_of(tensor, self._unknown))
                     self._set(name, tensor.elem_type, dims, node)
             if plain:
                 self._remember(node, key)
@@ -540,8 +464,8 @@ class Shapes:
         except (RuntimeError, ValueError, TypeError):
             found = {}
         if not all(kind.tensor_type.HasField("shape") for kind in found.values()) or not found:
-            found = _alone(proto, types, list(tensors.items()), imports)
-        return _doubted(found, schema, proto, types, tensors, imports) if open_ else found
+            found = alone(proto, types, list(tensors.items()), imports)
+        return doubted(found, schema, proto, types, tensors, imports) if open_ else found
 
     def _declared(self, node: Node) -> None:
         """Of an operator that nobody knows, what the file says, where its sizes are concrete."""
@@ -568,7 +492,7 @@ class Shapes:
         if self.shape(name) is None:
             self._known[name] = element_type, self._sound(tuple(shape), node)
 
-    def _tell(self, node: Node) -> bool:
+    def _tell(self, node: Node, traits: Traits) -> bool:
         """The shape of what has it from another value, which may be known in parts; whether that
         is anything.
         """
@@ -582,39 +506,35 @@ class Shapes:
             given = self.named(f"{name}, given", (None,) * wanted[0])
         elif all_known(given) and (source is None or all_known(source)):
             return False
-        if node.op_type == "ConstantOfShape":
-            value = node.attribute("value")
-            kind = value.element_type if value is not None else element_types.FLOAT
-            self._set(name, kind, given, node)
-            return True
-        if source is None:
+        assert traits.told is not None
+        told = traits.told(node, source, given)
+        if told is None:
             return False
-        told: Sized = (
-            _reshaped(source, given, bool(node.attribute("allowzero", 0)))
-            if node.op_type == "Reshape"
-            else _expanded(source, given)
-        )
-        self._set(name, self.element_type(node.inputs[0]), self.named(name, told), node)
+        element = self.element_type(node.inputs[0])
+        if traits.shape is not None and traits.shape.element is not None:
+            element = traits.shape.element(node.kind, [element])
+        self._set(name, element, self.named(name, told), node)
         return True
 
-    def _keep(self, node: Node) -> bool:
+    def _keep(self, node: Node, cut: Cut) -> bool:
         """The shape of what is cut, padded or resized at computed places, all of whose axes
         inference leaves open; whether it is one.
         """
         source = self.shape(node.inputs[0])
-        steering = [n for k, n in enumerate(node.inputs) if n and k in _PLACES[node.op_type]]
+        inputs = {k: name for k, name in enumerate(node.inputs) if name}
+        steering = [inputs[k] for k in cut.steering if k in inputs]
         if source is None or all(self.static(name) is not None for name in steering):
             return False
-        axes: Any = node.attribute("axis", {"Split": 0, "TopK": -1}.get(node.op_type))
+        axes: Any = node.attribute("axis", cut.axis)
         axes = node.attribute("axes") if axes is None else [axes]
-        if axes is None and node.op_type in ("Pad", "Slice") and len(node.inputs) > 3:
-            axes = self.static(node.inputs[3]) if node.inputs[3] else None
+        if axes is None and cut.axes in inputs:
+            axes = self.static(inputs[cut.axes])
         sizes: list[int | None] = [None] * len(source)
         if axes is not None:
             changed = {int(axis) % len(source) for axis in axes}
             sizes = [None if axis in changed else n for axis, n in enumerate(source)]
-        elif node.op_type == "Resize" and len(node.inputs) > 3:
-            sizes = list(self.sizes(node.inputs[3]) or sizes)
+        elif cut.sizes in inputs:
+            sizes = list(self.sizes(inputs[cut.sizes]) or sizes)
         for name in filter(None, node.outputs):
             self._set(name, self.element_type(node.inputs[0]), self.named(name, tuple(sizes)), node)
         return True
@@ -624,7 +544,7 @@ class Shapes:
         if name in self._others:
             return self._others[name]
         known = self._known.get(name)
-        return None if known is None else _type_of(*known)
+        return None if known is None else type_of(*known)
 
     # values that are known in parts
 
@@ -664,17 +584,24 @@ class Shapes:
 
     def _learnt(self, node: Node, chain: int) -> _Part | None:
         """What a node makes of values that are known in parts."""
-        if node.domain or len(node.outputs) != 1:
+        if len(node.outputs) != 1:
             return None
-        if node.op_type == "Shape":
+        traits = traits_of(node.domain, node.op_type)
+        if traits.measured is not None:
             shape = self.shape(node.inputs[0])
             if shape is None:
                 return None
-            told = shape[node.attribute("start", 0) : node.attribute("end")]
+            try:
+                told = traits.measured(node, shape)
+            except UnknownSizeError:
+                return None
+            if isinstance(told, int):
+                return None
             order = list(self._unknown)
             which = [1 + order.index(name_of(n)) if is_unknown(n) else 0 for n in told]
             return _Part(np.array(nominal(told), dtype=np.int64), np.array(which, dtype=np.int64))
-        if node.op_type not in _MOVING | _ARITHMETIC:
+        moves = isinstance(traits.facts, Moves) and traits.facts.fill is None
+        if traits.value is None or not (moves or isinstance(traits.facts, Pointwise)):
             return None
         places = [k for k, name in enumerate(node.inputs) if name]
         parts = []
@@ -687,15 +614,16 @@ class Shapes:
             inputs[k] = part.value
         try:
             value = np.asarray(evaluate(node.kind, inputs)[0])
-            if node.op_type in _ARITHMETIC or (
-                node.op_type == "Cast" and value.dtype.kind not in "iu"
-            ):
+            if not moves:
+                whole = value.dtype.kind in "iu"
+                if whole and isinstance(traits.facts, Pointwise) and traits.facts.low == "stays":
+                    # The same number in another type.
+                    return _Part(value, parts[0].which)
                 open_ = reduce(np.logical_or, [p.which != 0 for p in parts])
                 return _Part(value, np.broadcast_to(np.where(open_, -1, 0), value.shape))
-            if node.op_type == "Cast":
-                return _Part(value, parts[0].which)
             # Where elements are only moved, so is what is told of them.
-            moved = parts if node.op_type == "Concat" else parts[:1]
+            every = isinstance(traits.facts, Moves) and traits.facts.every
+            moved = parts if every else parts[:1]
             if any(part.which.any() for part in parts[len(moved) :]):
                 return None
             for k, part in zip(places, moved, strict=False):
@@ -722,46 +650,45 @@ class Shapes:
                 weights = self.graph.weights
                 statics[top] = weights.array(top) if top in weights else None
                 continue
-            op_type = node.op_type
-            if op_type in _MEASURING and not node.domain:
-                statics[top] = self._shape_value(node)
+            traits = traits_of(node.domain, node.op_type)
+            if traits.measured is not None:
+                statics[top] = self._measured(node, traits.measured)
                 continue
-            if op_type in _RANDOM or node.captures or node.kind.holds_graphs:
+            if traits.is_random or node.captures or node.kind.holds_graphs:
                 statics[top] = None
                 continue
             for needed in node.inputs:
                 if needed and statics.get(needed) is None:
                     break
             else:
-                self._run(node)
+                self._run(node, traits)
                 needed = ""
             if needed and needed not in statics:
                 stack.append(needed)
             elif top not in statics:
                 statics[top] = self._settled(top)
 
-    def _shape_value(self, node: Node) -> np.ndarray | None:
+    def _measured(
+        self, node: Node, measured: Callable[[Node, Shape], Shape | int]
+    ) -> np.ndarray | None:
         shape = self.shape(node.inputs[0])
         if shape is None:
             return None
-        if node.op_type == "Shape":
-            shape = shape[node.attribute("start", 0) : node.attribute("end")]
-        if self._unknown and not all_known(shape):
+        try:
+            found = measured(node, shape)
+        except UnknownSizeError:
             return None
-        return np.array(prod(shape) if node.op_type == "Size" else shape, dtype=np.int64)
+        if not isinstance(found, int) and self._unknown and not all_known(found):
+            return None
+        return np.array(found, dtype=np.int64)
 
-    def _run(self, node: Node) -> None:
+    def _run(self, node: Node, traits: Traits) -> None:
         """Evaluate one node all of whose inputs are static."""
         kind, statics = node.kind, self._statics
-        op_type = kind.op_type
-        if not kind.domain:
-            if op_type == "Constant":
-                statics[node.outputs[0]] = self._constant(node)
-                return
-            # The reference makes outputs of another length than runtimes, and other Indices.
-            if op_type in ("Resize", "Upsample") or (op_type == "MaxPool" and kind.outputs > 1):
-                return
-        if kind.holds_external:
+        if traits.is_constant:
+            statics[node.outputs[0]] = self._constant(node)
+            return
+        if kind.holds_external or (traits.differs is not None and traits.differs(kind)):
             return
         inputs = [statics[name] if name else None for name in node.inputs]
         total = sum([value.size for value in inputs if value is not None])
@@ -779,8 +706,8 @@ class Shapes:
                 return
         if (
             not sized
-            and op_type in _GROWING
-            and not _modest(node, [value for value in inputs if value is not None], self._most)
+            and traits.growth is not None
+            and traits.growth([value for value in inputs if value is not None]) > self._most
         ):
             self._refused = True
             return
@@ -834,216 +761,6 @@ class Shapes:
             file=self.graph.file,
             node=str(node),
         )
-
-
-def _modest(node: Node, inputs: list[np.ndarray], most: int) -> bool:
-    """Whether the output of a node that can blow up its inputs stays small."""
-    if node.op_type == "Range":
-        if [value.size for value in inputs] != [1, 1, 1]:
-            return False
-        start, limit, delta = (float(v.item()) for v in inputs)
-        return delta != 0 and abs((limit - start) / delta) <= most
-    whole = [value for value in inputs if value.dtype.kind in "iu"]
-    if node.op_type in ("ConstantOfShape", "Expand", "Pad", "Tile"):
-        # The last input tells.
-        whole = [value for value in whole if value is inputs[-1]]
-    if not whole or sum(value.size for value in whole) > _MAX_FED:
-        return False
-    # Of the others any may be a size.
-    total = prod(max(abs(n), 1) for value in whole for n in value.reshape(-1).tolist())
-    return bool(total * max(inputs[0].size, 1) <= most)
-
-
-def infer(
-    node: Node, inputs: Sequence[tuple[int, Shape] | None], data: Mapping[int, np.ndarray]
-) -> list[Sized | None]:
-    """Shapes of the outputs of a node that stands in no graph; None for what is open.
-
-    Parameters
-    ----------
-    node : Node
-        The node.
-    inputs : sequence of (int, shape) or None
-        Element type and shape of each input, None for one that is left out.
-    data : mapping of int to array
-        The inputs, by position, that are known.
-    """
-    applied = rule_of(node.kind)
-    if applied is not None:
-        rule = applied.rule
-        given = [made[1] if made else () for made in inputs]
-        try:
-            if all(k in data for k in rule.steering if k < len(inputs) and inputs[k]):
-                answer = rule.shape(node.kind, given, [data.get(k) for k in rule.steering])
-                return list(answer) if isinstance(answer, list) else [answer] * len(node.outputs)
-        except MemoryError:
-            raise
-        except Exception:
-            if applied.instead:
-                raise
-    schema = schema_of(node.domain, node.op_type, node.version)
-    if schema is None:
-        return []
-    import onnx
-    from onnx import TypeProto, numpy_helper, shape_inference
-
-    pairs = zip(node.inputs, inputs, strict=True)
-    found = shape_inference.infer_node_outputs(
-        schema,
-        node.proto,
-        {name: _type_of(*given) for name, given in pairs if given},
-        {node.inputs[k]: numpy_helper.from_array(value) for k, value in data.items()},
-        opset_imports=[onnx.helper.make_opsetid(node.domain, schema.since_version)],
-    )
-    passed = {name_of(n): n for given in inputs if given for n in given[1] if is_unknown(n)}
-    made: list[Sized | None] = []
-    for name in node.outputs:
-        kind = found[name].tensor_type if name in found else TypeProto.Tensor()
-        made.append(_dims(kind, passed) if kind.HasField("shape") else None)
-    return made
-
-
-def _type_of(element_type: int, shape: Shape | None) -> TypeProto:
-    """A tensor's type; ONNX's inference passes the names of unknown sizes on."""
-    from onnx import helper
-
-    dims = None if shape is None else [name_of(n) if is_unknown(n) else n for n in shape]
-    return helper.make_tensor_type_proto(element_type, dims)
-
-
-def _dims(kind: TypeProto.Tensor, unknown: Mapping[str, Any]) -> Sized:
-    """The sizes in a type, those that are `unknown` by their names; None for what is open."""
-    return tuple(
-        [
-            d.dim_value if d.HasField("dim_value") else unknown.get(d.dim_param)
-            for d in kind.shape.dim
-        ]
-    )
-
-
-def _reshaped(source: Shape, given: Shape, allowzero: bool) -> Sized:
-    """What a reshape makes of `source`: the sizes that are `given`, 0 and -1 as they are meant."""
-    wanted: list[int | None] = []
-    for axis, size in enumerate(given):
-        if is_unknown(size):
-            # Of any other number nobody knows whether it is 0 or -1.
-            wanted.append(size if size in source else None)
-        elif size == 0 and not allowzero:
-            wanted.append(source[axis])
-        else:
-            wanted.append(None if size == -1 else size)
-    if wanted.count(None) != 1:
-        return tuple(wanted)
-    # The elements that the others leave.
-    left = [n for n in source if is_unknown(n)]
-    for known in wanted:
-        if known is not None and is_unknown(known):
-            if known not in left:
-                return tuple(wanted)
-            left.remove(known)
-    whole = prod(n for n in source if not is_unknown(n))
-    others = prod(n for n in wanted if n is not None and not is_unknown(n))
-    if others == 0 or whole % others or len(left) > 1 or (left and whole != others):
-        return tuple(wanted)
-    size = left[0] if left else whole // others
-    return tuple([size if n is None else n for n in wanted])
-
-
-def _expanded(source: Shape, given: Shape) -> Sized:
-    """`source` broadcast with a shape that is `given`."""
-    rank = max(len(source), len(given))
-    pairs = zip(*((1,) * (rank - len(s)) + s for s in (source, given)), strict=True)
-    return tuple([_broadcast(n, m) for n, m in pairs])
-
-
-def _broadcast(n: int, m: int) -> int | None:
-    if n == m or m == 1:
-        return n
-    if n == 1:
-        return m
-    if is_unknown(n):
-        return None if is_unknown(m) else m
-    return n
-
-
-def attributes_of(op_type: str, version: int, domain: str) -> frozenset[str]:
-    """Names of the attributes of an operator; none if ONNX doesn't know it."""
-    schema = schema_of(domain, op_type, version)
-    return frozenset(schema.attributes) if schema is not None else frozenset()
-
-
-def _doubted(
-    found: Mapping[str, TypeProto],
-    schema: Any,
-    node: onnx.NodeProto,
-    types: Mapping[str, TypeProto],
-    data: dict[str, TensorProto],
-    imports: list[onnx.OperatorSetIdProto],
-) -> dict[str, TypeProto]:
-    """The types that inference finds for a node some of whose inputs have unknown sizes, without
-    the sizes that are others once these have numbers: some rules take what is open for 0.
-    """
-    import onnx
-    from onnx import TypeProto, shape_inference
-
-    doubted = dict(found)
-    for size in _NUMBERS:
-        given = {}
-        for name, kind in types.items():
-            given[name] = TypeProto()
-            given[name].CopyFrom(kind)
-            for dim in given[name].tensor_type.shape.dim:
-                if dim.HasField("dim_param"):
-                    dim.dim_value = size
-        try:
-            sure = shape_inference.infer_node_outputs(
-                schema, node, given, data, opset_imports=imports
-            )
-        except (
-            shape_inference.InferenceError,
-            onnx.checker.ValidationError,
-            RuntimeError,
-            ValueError,
-            TypeError,
-        ):
-            # Not every number fits.
-            continue
-        for name, kind in sure.items():
-            if name not in doubted:
-                continue
-            pairs = zip(doubted[name].tensor_type.shape.dim, kind.tensor_type.shape.dim)  # noqa: B905
-            for dim, other in pairs:
-                if dim.HasField("dim_value") and dim.dim_value != other.dim_value:
-                    dim.Clear()
-    return doubted
-
-
-def _alone(
-    node: onnx.NodeProto,
-    types: Mapping[str, TypeProto],
-    data: Iterable[tuple[str, TensorProto]],
-    imports: list[onnx.OperatorSetIdProto],
-) -> dict[str, TypeProto]:
-    """Types of the outputs of a node that is a function, or has attributes too many: only whole
-    graphs look into its body, or let these pass.
-    """
-    import onnx
-    from onnx import shape_inference
-
-    graph = onnx.helper.make_graph(
-        [node],
-        "alone",
-        [onnx.helper.make_value_info(name, kind) for name, kind in types.items()],
-        [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name],
-    )
-    for name, tensor in data:
-        graph.initializer.add().CopyFrom(tensor)
-        graph.initializer[-1].name = name
-    model = onnx.helper.make_model(graph, opset_imports=imports)
-    try:
-        return {v.name: v.type for v in shape_inference.infer_shapes(model).graph.output}
-    except (shape_inference.InferenceError, RuntimeError, ValueError):
-        return {}
 
 
 def _is_excessive(shape: Shape) -> bool:
