@@ -1,0 +1,43 @@
+"""The shape of the house: what stands where, how large it is, and what imports what."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from rfgraph.ops import registered
+
+ROOT = Path(__file__).parents[1] / "rfgraph"
+
+# Rooms where operators may be told apart by name, and why.
+BY_NAME = {
+    "ops": "what is known of an operator",
+    "model/signature_table.py": "made from ONNX's own definitions",
+    "unroll": "control flow is written out, operator by operator",
+    "validation": "what one runtime's kernels do",
+}
+
+# So many names of operators may be written in another module: those of nodes that it makes.
+FEW = 2
+
+
+def modules() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py"))
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse((ROOT / module).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if not m.startswith(tuple(BY_NAME))])
+def test_operators_are_told_apart_in_ops_alone(module: str) -> None:
+    """No second table of them, and no comparison with their names."""
+    known = {op_type for _, op_type in registered()}
+    found = [
+        f"line {node.lineno}: {node.value}"
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Constant) and node.value in known
+    ]
+    assert len(found) <= FEW, found
