@@ -13,7 +13,7 @@ from rfgraph.version import VERSION
 
 if TYPE_CHECKING:
     from rfgraph import plot, reads
-    from rfgraph.analysis.analysis import Analysis, analyze
+    from rfgraph.analysis import Analysis, analyze
     from rfgraph.checks import Finding, Report, check
     from rfgraph.engine.closed_form import AxisField, Field
     from rfgraph.engine.trace import Note

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rfgraph.analysis.analysis import Model
+from rfgraph.analysis.inputs import Model
 from rfgraph.checks import CHECKS, Config, Finding
 from rfgraph.checks.rf202_causal import furthest
 from rfgraph.checks.subject import Subject

@@ -10,7 +10,6 @@ from onnx import ModelProto, helper, numpy_helper
 
 import rfgraph
 from rfgraph.model.graph import read
-from rfgraph.ops import output_shapes
 from rfgraph.shapes.shapes import Shapes
 from tests.graphs import model
 from tests.oracle.observe import session

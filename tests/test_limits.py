@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rfgraph.analysis import analysis
+from rfgraph.analysis import analysis, entry
 from rfgraph.cli import common
 from rfgraph.model import graph, sizes
 from rfgraph.shapes import shapes
@@ -28,7 +28,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="ut
         expansion._MAX_NESTED,
         graph._MAX_NESTED,
         graph._MAX_INLINED,
-        analysis._MAX_MASK,
+        entry._MAX_MASK,
         analysis._MAX_ANSWER,
         analysis._MOST_RUNS,
     ],

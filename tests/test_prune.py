@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 import rfgraph
 from rfgraph.engine.trace import Note
-from rfgraph.prune import facts, passing
+from rfgraph.prune import facts, learning
 from tests.oracle.perturbation import Case, analysed, differences, observe, single
 
 RNG = np.random.default_rng(7)
@@ -438,9 +438,9 @@ def test_large_masks_are_gone_through_in_blocks(many: int, monkeypatch: pytest.M
                 found.append([*masks, np.array(spared)])
 
                 def weights(block: Sequence[Any], axis: int = axis) -> facts.Learnt | None:
-                    return passing._weights(block[0], axis)
+                    return learning._weights(block[0], axis)
 
-                learnt = passing._learnt(weights, [fact], 3, axis)
+                learnt = learning._learnt(weights, [fact], 3, axis)
                 if learnt is not None:
                     own = learnt.fact
                     found.append([own.known, learnt.settled, np.where(own.known, own.value, 5)])

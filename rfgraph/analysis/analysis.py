@@ -1,25 +1,20 @@
-"""`analyze` and the `Analysis` that answers questions about a model."""
+"""The answers about a model that is analysed."""
 
 from __future__ import annotations
 
-import gc
 import operator
-import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from copy import copy
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from math import ceil, inf, isinf, isnan, lcm, prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from rfgraph.analysis.held import Filling, parsed
-from rfgraph.analysis.open_axes import OpenAxes, evaluated, fitting, tries
-from rfgraph.engine._lowering import AxisView, Lowering, ascending
+from rfgraph.analysis.collector import uncollected
+from rfgraph.engine._lowering import AxisView, ascending
 from rfgraph.engine.bounds import Bounds
 from rfgraph.engine.closed_form import (
     AxisField,
@@ -29,25 +24,20 @@ from rfgraph.engine.closed_form import (
     measured,
     own_elements,
 )
-from rfgraph.engine.trace import Flow, Note, sources, trace
-from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
-from rfgraph.model.graph import Graph, Node, read
-from rfgraph.model.sizes import MAX_AXIS, Shape, is_unknown, nominal
+from rfgraph.engine.trace import Flow, Note, sources
+from rfgraph.errors import QueryError, RFGraphError, ShapeError
+from rfgraph.model.graph import Graph, Node
+from rfgraph.model.sizes import Shape, is_unknown, nominal
 from rfgraph.reads.words import Read
-from rfgraph.shapes.shapes import MAX_STATIC, Shapes
-from rfgraph.timings import Timings
-from rfgraph.unroll.expansion import expand
 
 if TYPE_CHECKING:
     import networkx as nx
-    import onnx
 
     from rfgraph.engine._figures import ClosedForm
     from rfgraph.engine.paths import Paths
     from rfgraph.engine.support import Region, Support
     from rfgraph.engine.why import Explainer, Explanation
 
-Model: TypeAlias = "str | os.PathLike[str] | bytes | onnx.ModelProto"
 
 # An answer with more elements than this is refused, and one axis at a time offered.
 _MAX_ANSWER = 1 << 28
@@ -56,559 +46,24 @@ _MAX_ANSWER = 1 << 28
 _MAX_ROWS = 1 << 17
 _MAX_ENTRIES = 1 << 28
 
-# Static values are evaluated up to this many elements where constants cut reads: large masks.
-_MAX_MASK = 1 << 27
-
 # Runs of coordinates with fields of their own, of one value.
 _MOST_RUNS = 1 << 16
-
-# So many of the sizes that were tried are told where none fits.
-_TOLD = 12
-
-
-def analyze(
-    model: Model,
-    *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    values: Mapping[str, Any] | None = None,
-    prune: bool = False,
-    strict: bool = False,
-    assume: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-    timings: Timings | None = None,
-) -> Analysis:
-    """Analyse the receptive fields of a model.
-
-    Parameters
-    ----------
-    model : path, bytes or onnx.ModelProto
-        The model. Its weights are not read, unless with `prune`.
-    shapes : mapping of str to tuple of int, optional
-        Shapes of inputs, for the axes that the model leaves open. That of an input that is held
-        with `values` follows from its value.
-    values : mapping of str to array or str, optional
-        Inputs to hold fixed, such as a ``sizes`` input: nothing depends on them. ``"ones"``,
-        ``"zeros"`` and ``"arange"`` (along the last axis) fill the input's shape, whatever it is;
-        other texts are those of ``--value`` on the command line.
-    prune : bool, optional
-        Whether constants cut reads: taps of a kernel that are exactly zero, what a mask excludes
-        from a softmax, what is multiplied by zero. The weights are then read.
-    strict : bool, optional
-        Whether an operator without a transfer is an error; else all of its inputs are taken to
-        be read, with a note.
-    assume : bool, optional
-        Whether open axes on which the answer depends get a sensible size, with a note.
-    progress : callable, optional
-        Called on long work with the number of nodes done and of all nodes.
-    timings : Timings, optional
-        Is told how long each phase takes.
-
-    Returns
-    -------
-    Analysis
-        The answers, for all inputs and all values.
-
-    Raises
-    ------
-    ModelError
-        The model can't be read or is malformed.
-    ShapeError
-        The answer depends on the size of an open axis, or sizes contradict each other.
-    UnsupportedError
-        With `strict`, an operator without a transfer.
-    QueryError
-        `shapes` or `values` name what is not an input.
-
-    Examples
-    --------
-    >>> import onnx.parser
-    >>> model = onnx.parser.parse_model('''
-    ...     <ir_version: 8, opset_import: ["" : 17]>
-    ...     net (float[1, 1, 9] x) => (float[1, 1, 5] y)
-    ...     <float[1, 1, 3] W = {1, 1, 1}>
-    ...     { y = Conv <strides = [2], pads = [1, 1]> (x, W) }
-    ... ''')
-    >>> a = analyze(model)
-    >>> lo, hi = a.bounds("y", "x")
-    >>> lo[0, 0, :, 2].tolist(), hi[0, 0, :, 2].tolist()
-    ([0, 1, 3, 5, 7], [1, 3, 5, 7, 8])
-    >>> field = a.field("y", "x")[2]
-    >>> field.size, field.stride, field.start, field.centre
-    (3, 2, -1, 0)
-    """
-    timings = timings or Timings()
-
-    with uncollected():
-        held = _held(model, values or {}, shapes or {}, assume, timings)
-        with timings.phase("read"):
-            graph = read(model, held.arrays)
-        at = _At(graph, strict, prune, progress, timings, held)
-        return at.answered(held.shapes, assume=assume)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without the collector of garbage: an analysis makes many objects and keeps nearly all, which
-    would be gone through again and again.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            if not gc.get_freeze_count():
-                # What was made is kept: it counts as old, and is not gone through as it would be
-                # if it were young.
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
-
-
-def _answered(
-    at: _At,
-    sizes: dict[str, Shape],
-    open_axes: list[_Axis],
-    assume: bool,
-    given: Iterable[str],
-) -> Analysis:
-    graph = at.graph
-    if not open_axes:
-        try:
-            return at(sizes)
-        except MisfitError as error:
-            # It takes trying, and who handles the error may not want it.
-            before = error.remedy
-            error.remedy = lambda: _near(graph, sizes, given) or before
-            raise
-    try:
-        return _independent(graph, at, sizes, open_axes, assume)
-    except ShapeError:
-        if not assume:
-            raise
-    return _assumed(graph, at, sizes, open_axes)
-
-
-def _near(graph: Graph, sizes: Mapping[str, Shape], given: Iterable[str]) -> str:
-    """Which shapes near those given the model takes, for people; nothing if none was found."""
-    groups: dict[object, list[_Axis]] = {}
-    fixed: dict[_Axis, int] = {}
-    for name in given:
-        for axis, dim in enumerate(_dims(graph, name)):
-            if isinstance(dim, int):
-                fixed[name, axis] = dim
-            else:
-                groups.setdefault(dim or (name, axis), []).append((name, axis))
-
-    def fits(changed: Mapping[str, Shape]) -> bool:
-        try:
-            expanded, inferred = expand(graph, changed)
-            trace(expanded, inferred)
-        except RFGraphError:
-            return False
-        return not any(0 in (inferred.shape(name) or ()) for name in graph.outputs)
-
-    # What the file fixes comes first.
-    own = _with(sizes, fixed)
-    found = (own, 1) if fits(own) else fitting(own, list(groups.values()), fits, tries(graph) * 3)
-    if found is None:
-        return ""
-    near, multiple = found
-    changed = [name for name in near if near[name] != sizes[name]]
-    said = " ".join(f"--shape {name}={_sizes_text(near[name])}" for name in changed)
-    if multiple == 1:
-        return f"what fits: {said}"
-    axes = [
-        f"axis {axis} of input '{name}'"
-        for name in changed
-        for axis, size in enumerate(near[name])
-        if size != sizes[name][axis]
-    ]
-    return f"use a multiple of {multiple} for {' and '.join(axes)}: {said}"
-
-
-class _At:
-    """A graph at given sizes of its inputs.
-
-    What is lowered at some sizes is often the same at others, and is then made once.
-    """
-
-    def __init__(
-        self,
-        graph: Graph,
-        strict: bool,
-        prune: bool,
-        progress: Callable[[int, int], None] | None,
-        timings: Timings,
-        held: _Held,
-    ) -> None:
-        self.graph = graph
-        self._strict, self._prune, self._held = strict, prune, held
-        self._progress, self._timings = progress, timings
-        self._lowering = Lowering()
-
-    def pruning(self, prune: bool | None = True) -> _At:
-        """The same where constants cut reads, or where they don't."""
-        if prune in (None, self._prune):
-            return self
-        made = copy(self)
-        made._prune = bool(prune)
-        return made
-
-    def pruned(self, analysis: Analysis) -> Analysis:
-        """An analysis with what constants cut left out."""
-        at = self.pruning()
-        if at is self:
-            return analysis
-        with uncollected():
-            graph, flow = analysis._graph, analysis._flow
-            shapes = flow.shapes.up_to(_MAX_MASK)
-            if shapes is None:
-                extents = {name: analysis.extent(name) for name in analysis.inputs}
-                sizes = {name: shape for name, shape in extents.items() if shape is not None}
-                made = Analysis(*at._made(sizes, None), at)
-            else:
-                with at._timings.phase("lowering"):
-                    cut = at._traced(graph, shapes, flow)
-                    if cut.reads_as(flow):
-                        return analysis
-                    made = Analysis(graph, cut, at._lowered(cut, None), at)
-        made.held = analysis.held
-        made.notes.extend(self._held.notes)
-        return made
-
-    def __call__(self, sizes: Mapping[str, Shape]) -> Analysis:
-        """The analysis of all there is."""
-        return Analysis(*self._made(sizes, None), self)
-
-    def answered(self, shapes: Mapping[str, Sequence[int]], *, assume: bool) -> Analysis:
-        """The analysis at given shapes of inputs, and sizes for the axes that these leave open."""
-        with uncollected():
-            sizes, open_axes = _sizes(self.graph, shapes)
-            answer = _answered(self, sizes, open_axes, assume, shapes)
-        answer.held = self._held.arrays
-        answer.notes.extend(self._held.notes)
-        return answer
-
-    def across(
-        self, sizes: Mapping[str, Shape], axes: Sequence[_Axis]
-    ) -> tuple[set[_Axis], list[Note]]:
-        """Which of some axes of the inputs are read across, and what was assumed."""
-        asked: dict[str, list[int]] = {}
-        for name, axis in axes:
-            asked.setdefault(name, []).append(axis)
-        _, flow, bounds = self._made(sizes, asked)
-        return {where for where in axes if bounds.reads_across(*where)}, flow.notes
-
-    def _made(
-        self, sizes: Mapping[str, Shape], axes: Mapping[str, Sequence[int]] | None
-    ) -> tuple[Graph, Flow, Bounds]:
-        with self._timings.phase("shapes"):
-            most = _MAX_MASK if self._prune else MAX_STATIC
-            graph, shapes = expand(self.graph, sizes, most)
-        with self._timings.phase("lowering"):
-            flow = self._traced(graph, shapes)
-            return graph, flow, self._lowered(flow, axes)
-
-    def _traced(self, graph: Graph, shapes: Shapes, like: Flow | None = None) -> Flow:
-        return trace(graph, shapes, strict=self._strict, prune=self._prune, like=like)
-
-    def _lowered(self, flow: Flow, axes: Mapping[str, Sequence[int]] | None) -> Bounds:
-        try:
-            return Bounds(flow, self._progress, self._lowering, axes)
-        except ShapeError as error:
-            error.file = error.file or self.graph.file
-            raise
-
-
-# ---------------------------------------------------------------- inputs that are held
-
-
-@dataclass(frozen=True)
-class _Held:
-    """Inputs that are held, and what was assumed of their shapes.
-
-    Attributes
-    ----------
-    arrays : dict of str to array
-        By input.
-    shapes : dict of str to tuple of int
-        Shapes of inputs, as far as they are given or follow from that.
-    notes : list of Note
-        What was assumed.
-    """
-
-    arrays: dict[str, Any]
-    shapes: dict[str, Sequence[int]]
-    notes: list[Note]
-
-
-def _held(
-    model: Model,
-    values: Mapping[str, Any],
-    shapes: Mapping[str, Sequence[int]],
-    assume: bool,
-    timings: Timings,
-) -> _Held:
-    """The inputs to hold; what fills one takes the shape that it has where it is not held."""
-    given: dict[str, Any] = {}
-    for name, value in values.items():
-        try:
-            given[name] = parsed(value)
-        except ValueError as error:
-            raise QueryError(f"values: {value!r} for '{name}' is {error}") from None
-    filling = {name: value for name, value in given.items() if isinstance(value, Filling)}
-    arrays = {name: value for name, value in given.items() if name not in filling}
-    if not filling:
-        return _Held(arrays, dict(shapes), [])
-    with timings.phase("read"):
-        graph = read(model, arrays)
-    notes: list[Note] = []
-    fitting, open_axes = _sizes(graph, shapes)
-    if any(name in filling for name, _ in open_axes):
-        free = analyze(model, shapes=shapes, values=arrays, assume=assume, timings=timings)
-        fitting = {n: s for n in free.inputs if (s := free.extent(n)) is not None}
-        shapes = {**shapes, **fitting}
-        notes = [note for note in free.notes if note.kind == "size"]
-    for name, how in filling.items():
-        if name not in fitting and any(i.name == name for i in graph.inputs):
-            raise ShapeError(
-                f"values: the shape of input '{name}' is not known, which {how.kind} are to fill",
-                file=graph.file,
-                remedy=f"give it with them: '2x3:{how.kind}'",
-            )
-        # One that the model does not have is told with all others.
-        arrays[name] = how.array(fitting.get(name, ()))
-    return _Held(arrays, dict(shapes), notes)
-
-
-# ---------------------------------------------------------------- open axes
-
-# An input's name and the axis whose size the model leaves open.
-_Axis = tuple[str, int]
-
-# Sizes at which an open axis is probed.
-_PROBES = (2, 61)
-
-
-def _sizes(
-    graph: Graph, shapes: Mapping[str, Sequence[int]]
-) -> tuple[dict[str, Shape], list[_Axis]]:
-    """Sizes of the inputs with 1 for open axes, and which axes are open."""
-    declared = {i.name: i.dims for i in graph.inputs}
-    tensors = {i.name for i in graph.inputs if i.element_type}
-    held = {i.name: i.dims for i in graph.held}
-    shapes = {name: _whole_numbers(name, given, graph) for name, given in shapes.items()}
-    for name in held:
-        value = tuple(graph.weights.shape(name))
-        if shapes.setdefault(name, value) != value:
-            raise ShapeError(
-                f"shapes: input '{name}' is given the shape {shapes[name]}, and values= holds it "
-                f"with the shape {value}",
-                file=graph.file,
-                remedy="leave its shape out, or give a value of that shape",
-            )
-    for name, given in shapes.items():
-        if name in held:
-            continue
-        if name not in declared:
-            raise QueryError(
-                f"shapes: the model has no input '{name}'",
-                file=graph.file,
-                remedy=f"its inputs are {', '.join([*declared, *held])}",
-            )
-        dims = declared[name]
-        if dims is not None and len(dims) != len(given):
-            raise ShapeError(
-                f"shapes: input '{name}' has {len(dims)} axes, and {len(given)} sizes are given",
-                file=graph.file,
-                remedy=f"its axes are {_template(dims)}",
-            )
-        if name not in tensors:
-            raise ShapeError(f"shapes: input '{name}' is no tensor", file=graph.file)
-        if any(int(size) < 0 for size in given):
-            raise ShapeError(f"shapes: a size of input '{name}' is negative", file=graph.file)
-        if max(map(int, given), default=0) > MAX_AXIS:
-            raise ShapeError(
-                f"shapes: input '{name}' has an axis of {max(map(int, given))}: "
-                f"more than {MAX_AXIS}",
-                file=graph.file,
-                remedy="give smaller sizes with shapes= or --shape",
-            )
-    named: dict[str, int] = {}
-    for name, given in shapes.items():
-        for dim, size in zip({**declared, **held}[name] or (), given, strict=False):
-            if isinstance(dim, str) and named.setdefault(dim, int(size)) != size:
-                raise ShapeError(
-                    f"shapes: the axis '{dim}' is given as {named[dim]} and as {size}",
-                    file=graph.file,
-                )
-    sizes: dict[str, Shape] = {}
-    open_axes: list[_Axis] = []
-    for name, dims in declared.items():
-        if name in shapes:
-            sizes[name] = tuple(int(size) for size in shapes[name])
-        elif dims is not None:
-            resolved = []
-            for axis, dim in enumerate(dims):
-                known = evaluated(dim, named)
-                if known is None:
-                    open_axes.append((name, axis))
-                resolved.append(1 if known is None else known)
-            sizes[name] = tuple(resolved)
-    return sizes, open_axes
-
-
-def _whole_numbers(name: str, given: Sequence[int], graph: Graph) -> Shape:
-    try:
-        return tuple(operator.index(size) for size in given)
-    except TypeError:
-        raise ShapeError(
-            f"shapes: {given!r} for input '{name}' is no sequence of whole numbers", file=graph.file
-        ) from None
-
-
-def _label(graph: Graph, where: _Axis) -> str:
-    name, axis = where
-    dims = _dims(graph, name)
-    called = f" ('{dims[axis]}')" if isinstance(dims[axis], str) else ""
-    return f"axis {axis}{called} of input '{name}'"
-
-
-def _dims(graph: Graph, name: str) -> tuple[Any, ...]:
-    """The axes of an input as the file has them."""
-    return next(i.dims for i in graph.inputs if i.name == name) or ()
-
-
-def _sizes_text(shape: Sequence[int]) -> str:
-    return ",".join(map(str, shape))
-
-
-def _template(dims: Sequence[Any]) -> str:
-    return ",".join(str(d) if d is not None else "?" for d in dims)
-
-
-def _with(sizes: Mapping[str, Shape], axes: Mapping[_Axis, int]) -> dict[str, Shape]:
-    """`sizes` with other sizes for some axes."""
-    out = {name: list(shape) for name, shape in sizes.items()}
-    for (name, axis), size in axes.items():
-        out[name][axis] = size
-    return {name: tuple(shape) for name, shape in out.items()}
-
-
-def _depends(graph: Graph, where: _Axis, found: str = "") -> ShapeError:
-    name = where[0]
-    dims = _dims(graph, name)
-    return ShapeError(
-        f"the answer depends on the size of {_label(graph, where)}, which the model leaves open"
-        + (f"; at size 1: {found}" if found else ""),
-        file=graph.file,
-        remedy=f"give a size to every axis of --shape {name}={_template(dims)}, in Python "
-        f"shapes={{'{name}': ({_template(dims)})}}",
-    )
-
-
-def _independent(
-    graph: Graph, at: _At, sizes: Mapping[str, Shape], open_axes: list[_Axis], assume: bool
-) -> Analysis:
-    """The analysis with open axes of size 1, if nothing is read across them.
-
-    That is seen at size 2, where what reads across an axis sees both of its elements. Beyond the
-    batch a larger size is tried too, at which slices far from the beginning are not empty. With
-    `assume` nobody reads why not.
-    """
-    beyond = [where for where in open_axes if where[1] > 0]
-    try:
-        answer = None if assume and beyond else at(sizes)
-        crossed: set[_Axis] = set()
-        noted = 0
-        for n in _PROBES[: 1 + bool(beyond)]:
-            found, notes = at.across(_with(sizes, dict.fromkeys(open_axes, n)), open_axes)
-            crossed |= found
-            noted = max(noted, len(notes))
-            if beyond and found:
-                # That is enough, and the larger size takes the longer time.
-                break
-        if answer is None:
-            if crossed:
-                raise _depends(graph, beyond[0])
-            answer = at(sizes)
-        rigid = noted > len(answer.notes)
-    except RFGraphError as error:
-        raise _depends(graph, (beyond or open_axes)[0], str(error)) from None
-    for where in open_axes:
-        said = f"its axis {where[1]} is open and taken as 1: "
-        if rigid:
-            if beyond:
-                raise _depends(graph, beyond[0])
-            said += "the graph allows for no other size"
-        elif where in crossed:
-            raise _depends(graph, where)
-        else:
-            said += "nothing is read across it"
-        answer.notes.append(Note(where[0], "", said, "size"))
-    return answer
-
-
-def _assumed(graph: Graph, at: _At, sizes: Mapping[str, Shape], open_axes: list[_Axis]) -> Analysis:
-    """The analysis with sensible sizes for the open axes: the same for those of one name."""
-    axes = OpenAxes(graph, sizes, open_axes)
-    found, chosen = _guessed(graph, at, sizes, axes.guesses())
-    asked = axes.maybe_time
-    if asked:
-        try:
-            several = _with(sizes, chosen | dict.fromkeys(axes.samples, 3))
-            crossed, _ = at.across(several, asked)
-        except RFGraphError:
-            crossed = set()
-        if axes.begins_with_time(crossed):
-            found, chosen = _guessed(graph, at, sizes, axes.guesses(batch_first=False))
-    found.notes.extend(
-        Note(name, "", f"its axis {axis} is open and taken as {size}", "size")
-        for (name, axis), size in chosen.items()
-    )
-    return found
-
-
-def _guessed(
-    graph: Graph, at: _At, sizes: Mapping[str, Shape], guesses: Iterable[dict[_Axis, int]]
-) -> tuple[Analysis, dict[_Axis, int]]:
-    """The first analysis whose outputs have known sizes above 0, else the one that has most."""
-    best: tuple[Analysis, dict[_Axis, int]] | None = None
-    lowest = (0, 0)
-    tried: list[tuple[dict[str, Shape], ShapeError]] = []
-    for chosen in guesses:
-        given = _with(sizes, chosen)
-        try:
-            found = at(given)
-        except ShapeError as error:
-            tried.append((given, error))
-            continue
-        wanting = sum(s is None or 0 in s for s in map(found.shape, found.outputs))
-        if best is None or (wanting, len(found.notes)) < lowest:
-            best, lowest = (found, chosen), (wanting, len(found.notes))
-        if not wanting:
-            break
-    if best is not None:
-        return best
-    reason = tried[0][1]
-    names = dict.fromkeys(name for name, _ in chosen)
-    shown = [" ".join(f"{n}={_sizes_text(g[n])}" for n in names) for g, _ in tried]
-    raise ShapeError(
-        f"the sizes of {len(chosen)} axes are open, and none of the {len(tried)} that were tried "
-        f"fits: {'; '.join(list(dict.fromkeys(shown))[:_TOLD])}, ...: with the first of them, "
-        f"{reason.node}: {reason.message}",
-        file=graph.file,
-        remedy="give sizes that fit: "
-        + " ".join(f"--shape {n}={_template(_dims(graph, n))}" for n in names),
-    ) from None
-
-
-# ---------------------------------------------------------------- answers
 
 
 # The views of a value that sees nothing.
 _NOTHING: dict[str, tuple[AxisView, ...]] = {}
+
+
+class Source(Protocol):
+    """What made an analysis, and makes others of the same model."""
+
+    def pruned(self, analysis: Analysis) -> Analysis:
+        """The same with what constants cut left out."""
+
+    def resized(
+        self, shapes: Mapping[str, Sequence[int]], *, prune: bool | None = None
+    ) -> Analysis:
+        """The same model at other shapes of its inputs."""
 
 
 class Analysis:
@@ -626,8 +81,10 @@ class Analysis:
         The inputs that are held fixed, and at what.
     """
 
-    def __init__(self, graph: Graph, flow: Flow, bounds: Bounds, at: _At | None = None) -> None:
-        self._at = at
+    def __init__(
+        self, graph: Graph, flow: Flow, bounds: Bounds, source: Source | None = None
+    ) -> None:
+        self._source = source
         self._graph = graph
         self._flow = flow
         self._bounds = bounds
@@ -648,8 +105,8 @@ class Analysis:
         """The same with `prune`: the very same if constants cut nothing. The model is not read
         again.
         """
-        assert self._at is not None
-        return self._at.pruned(self)
+        assert self._source is not None
+        return self._source.pruned(self)
 
     def resized(
         self, shapes: Mapping[str, Sequence[int]], *, prune: bool | None = None
@@ -676,8 +133,8 @@ class Analysis:
         >>> a.resized({"x": (1, 3, 64, 64)}).shape("features")
         (1, 128, 2, 2)
         """
-        assert self._at is not None
-        return self._at.pruning(prune).answered(shapes, assume=True)
+        assert self._source is not None
+        return self._source.resized(shapes, prune=prune)
 
     @cached_property
     def tensors(self) -> list[str]:

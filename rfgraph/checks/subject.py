@@ -10,8 +10,9 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
-from rfgraph.analysis.analysis import Analysis, Model, analyze
+from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.held import Filling
+from rfgraph.analysis.inputs import Model
 from rfgraph.analysis.masks import to_hold
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Limits

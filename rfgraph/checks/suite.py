@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rfgraph import ops
-from rfgraph.analysis.analysis import Model, uncollected
+from rfgraph.analysis.collector import uncollected
+from rfgraph.analysis.inputs import Model
 from rfgraph.checks.baseline import Baseline
 from rfgraph.checks.baseline import read as read_baseline
 from rfgraph.checks.finding import Checked, Report, folded

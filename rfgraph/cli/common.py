@@ -10,8 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from rfgraph.analysis import held
-from rfgraph.analysis.analysis import Analysis, analyze
+from rfgraph.analysis import Analysis, analyze, held
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.model.graph import read
 from rfgraph.render.text import printable

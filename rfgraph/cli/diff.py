@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rfgraph.analysis.analysis import Analysis, analyze
+from rfgraph.analysis import Analysis, analyze
 from rfgraph.cli.common import (
     CLEAN,
     FINDINGS,

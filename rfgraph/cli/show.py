@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfgraph.analysis.analysis import Analysis, analyze
+from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.masks import hint, to_hold
 from rfgraph.cli.common import add_common, analysis_of, arguments
 from rfgraph.errors import QueryError

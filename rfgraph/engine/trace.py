@@ -290,13 +290,15 @@ class _Tracer:
 
     def _pruned(self, node: Node, key: Hashable, knowledge: Knowledge) -> _Answer:
         """What is answered to a node where constants cut reads."""
+        from rfgraph.prune.learning import is_silent, learn
+
         how = traits_of(node.domain, node.op_type).facts
-        if knowledge.is_silent(node, how):
+        if is_silent(knowledge, node, how):
             answer = self._answer(node, key, self._uncut)
             tells = self._tells.get(id(answer))
             if tells is None:
                 # A sum of nothing, as in the midst of padding, is known all the same.
-                tells = any(knowledge.learn(node, how, answer.reads))
+                tells = any(learn(knowledge, node, how, answer.reads))
                 self._tells[id(answer)] = tells
             if not tells:
                 return answer
@@ -420,15 +422,16 @@ class _Tracer:
     ) -> list[list[Read]]:
         """The reads of each output, where elements that are known read nothing."""
         from rfgraph.ops.cuts import confined
+        from rfgraph.prune.learning import learn, rests_on_zeros
 
         how = traits_of(node.domain, node.op_type).facts
         if how is not None:
             # What is learnt rests on what is known of the inputs: nodes of which that is the same
             # share it.
-            for k in () if how.rests_on_zeros else operation.inputs:
+            for k in () if rests_on_zeros(how) else operation.inputs:
                 operation.known(k)
         cut = list(per_output)
-        for k, learnt in enumerate(knowledge.learn(node, how, per_output)):
+        for k, learnt in enumerate(learn(knowledge, node, how, per_output)):
             extent = self._shapes.shape(node.outputs[k])
             if learnt is not None and learnt.settled is not None and extent is not None:
                 cut[k] = confined(operation, cut[k], ~learnt.settled, extent)

@@ -291,7 +291,7 @@ def unmasked(op: Operation, inputs: Sequence[int], axis: int) -> np.ndarray | No
     if not op.prune:
         return None
     from rfgraph.prune.facts import rows
-    from rfgraph.prune.passing import set_in_relation
+    from rfgraph.prune.learning import set_in_relation
 
     fact = set_in_relation([op.known(k) for k in inputs], len(op.shape(inputs[0])))
     if fact is None:

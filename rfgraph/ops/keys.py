@@ -10,7 +10,7 @@ import numpy as np
 from rfgraph.ops.cuts import SPARED, WEAK, kept_along
 from rfgraph.ops.registry import Operation
 from rfgraph.prune.facts import Partial, rows
-from rfgraph.prune.passing import masked_scores
+from rfgraph.prune.learning import masked_scores
 from rfgraph.reads.words import STATISTIC, Along, AxisRead, Fixed, Table, same
 
 _LEAK = (

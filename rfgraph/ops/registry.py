@@ -23,7 +23,8 @@ from rfgraph.ops.shaping import Applied, Cut, Growth, ShapeRule
 from rfgraph.reads.words import Read, Shape
 
 if TYPE_CHECKING:
-    from rfgraph.prune.facts import Knowledge, Partial, Passing
+    from rfgraph.prune.facts import Knowledge, Partial
+    from rfgraph.prune.passing import Passing
 
 T = TypeVar("T")
 

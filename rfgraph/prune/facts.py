@@ -15,14 +15,13 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from rfgraph.model.graph import Kind, Node
 from rfgraph.model.sizes import Shape, all_known
 from rfgraph.model.values import Values
-from rfgraph.reads.words import Read
 
 T = TypeVar("T")
 
@@ -141,27 +140,6 @@ class Learnt:
     settled: np.ndarray | None = None
 
 
-class Passing(Protocol):
-    """How facts about inputs become facts about outputs."""
-
-    @property
-    def rests_on_zeros(self) -> bool:
-        """Whether it depends on no more than which elements of the inputs are 0."""
-        ...
-
-    def telling(self, node: Node) -> Sequence[str] | None:
-        """The values of which something has to be known before anything is learnt; None: nothing
-        has to.
-        """
-        ...
-
-    def learn(
-        self, known: Knowledge, node: Node, per_output: Sequence[Sequence[Read]]
-    ) -> Sequence[Learnt | None]:
-        """What is known of the outputs, or of the first ones, from all that they read."""
-        ...
-
-
 class Knowledge:
     """The facts about the values of one graph.
 
@@ -223,31 +201,12 @@ class Knowledge:
         made: T = self._made[key][0]
         return made
 
-    def learn(
-        self, node: Node, how: Passing | None, per_output: Sequence[Sequence[Read]]
-    ) -> list[Learnt | None]:
-        """What is known of the outputs of a node, of which `per_output` are all reads."""
-        for name in filter(None, node.outputs):
+    def forget(self, names: Sequence[str]) -> None:
+        """Drop what is known of some values."""
+        for name in names:
             self._facts.pop(name, None)
-        if how is None or not self._sized(node):
-            return [None] * len(node.outputs)
-        learnt = list(how.learn(self, node, per_output))
-        learnt += [None] * (len(node.outputs) - len(learnt))
-        for name, found in zip(node.outputs, learnt, strict=False):
-            if name and found is not None:
-                self._facts[name] = found.fact
-        return learnt
 
-    def is_silent(self, node: Node, how: Passing | None) -> bool:
-        """Whether nothing that is known of the inputs of a node tells what it reads or makes; but
-        sums of nothing are known without.
-        """
-        if node.domain or node.captures or any(map(self.cutting, node.inputs)):
-            return False
-        telling = node.inputs if how is None else how.telling(node)
-        return telling is not None and not any(map(self.of, telling))
-
-    def _sized(self, node: Node) -> bool:
+    def is_sized(self, node: Node) -> bool:
         """Whether the data decide no size of what a node reads and makes."""
         if not self.shapes.unsized:
             return True
@@ -444,7 +403,6 @@ __all__ = [
     "Knowledge",
     "Learnt",
     "Partial",
-    "Passing",
     "Rows",
     "at_rank",
     "compressed",

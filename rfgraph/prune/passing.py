@@ -1,61 +1,36 @@
-"""How operators pass facts on: what is learnt of an output from what is known of the inputs.
+"""How what is known of an operator's inputs passes to its outputs: what an operator says of itself.
 
-An operator names one of these where it is registered. `Moves` follows its reads, `Pointwise`
-evaluates it, `Sums` and `Weights` know what nothing but zeros, or a masked row, comes to.
+`rfgraph.prune.learning` goes by it where constants cut reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
-from math import prod
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
-from rfgraph.model.element_types import dtype_of
-from rfgraph.model.graph import Node
-from rfgraph.prune.facts import (
-    MAX_ELEMENTS,
-    SCORE,
-    SWALLOWED,
-    SWALLOWS,
-    Arrays,
-    Knowledge,
-    Learnt,
-    Partial,
-    at_rank,
-    compressed,
-    in_blocks,
-    rows,
-    some,
-    worth,
-)
-from rfgraph.reads.compressed import moved
-from rfgraph.reads.words import (
-    Elementwise,
-    Everything,
-    PerAxis,
-    Read,
-    Rearrange,
-    Shape,
-    Stage,
-    coordinates,
-    followed,
-    reads_everywhere,
-)
+    from rfgraph.model.graph import Node
 
-# A fact about more elements is not summed up, nor one of steps of more than so many.
-_MAX_SUMMED = 1 << 22
-_MANY = 64
+# What is known of all the elements of an input, which is one number; None: nothing.
+Told: TypeAlias = "Callable[[int], Any]"
 
-
-class _TooWideError(Exception):
-    """Raised where a fact would have to be written out over several axes."""
-
-
-# ---------------------------------------------------------------- moved elements
+# Which single operands settle an element, whatever the others are: a 0 of a product; a 0 that is
+# divided; a True; a term of a sum, or what is subtracted from, that is very low; the lowest; all,
+# if all are low; a condition.
+Settling: TypeAlias = Literal[
+    "",
+    "zero",
+    "zero numerator",
+    "truth",
+    "low term",
+    "low minuend",
+    "lowest",
+    "all low",
+    "condition",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,144 +42,15 @@ class Moves:
     every : bool
         Whether all inputs are moved, and not the first alone.
     fill : callable or None
-        Gives what stands where nothing is read, of a node with a first input of some type; None
-        where that is not known.
+        Gives what stands where nothing is read, of a node, the type of its input 0 and what is known
+        of its other inputs, by position, if that is one number; None where it is not known.
     steering : tuple of int or None
         The inputs that may not depend on the data; None: all that are not moved.
     """
 
     every: bool = False
-    fill: Callable[[Knowledge, Node, np.dtype], np.ndarray | None] | None = None
+    fill: Callable[[Node, np.dtype, Told], Any] | None = None
     steering: tuple[int, ...] | None = None
-
-    rests_on_zeros = False
-
-    def telling(self, node: Node) -> Sequence[str] | None:
-        """See `Passing`."""
-        if self.fill is not None:
-            return None
-        return node.inputs if self.every else node.inputs[:1]
-
-    def learn(
-        self, known: Knowledge, node: Node, per_output: Sequence[Sequence[Read]]
-    ) -> Sequence[Learnt | None]:
-        """See `Passing`."""
-        pairs = zip(node.outputs, per_output, strict=False)
-        return [self._moved(known, node, name, reads) for name, reads in pairs]
-
-    def _moved(
-        self, knowledge: Knowledge, node: Node, name: str, reads: Sequence[Read]
-    ) -> Learnt | None:
-        shapes = knowledge.shapes
-        extent = shapes.shape(name)
-        if extent is None or 0 in extent or any(isinstance(r.source, Stage) for r in reads):
-            return None
-        parts = node.inputs if self.every else node.inputs[:1]
-        steering: Sequence[str] = node.inputs[len(parts) :]
-        if self.steering is not None:
-            steering = [node.inputs[k] for k in self.steering if k < len(node.inputs)]
-        if not knowledge.live.isdisjoint(steering):
-            return None
-        if self.fill is None and not any(map(knowledge.of, parts)):
-            return None
-        nowhere = np.zeros((1,) * len(extent), dtype=bool)
-        known = below = maybe = read_at = nowhere
-        value: np.ndarray | None = None
-        for read in reads:
-            assert isinstance(read.source, int)
-            if read.source >= len(parts):
-                continue
-            source = shapes.shape(parts[read.source])
-            there = None if source is None else _reached(read, source, extent)
-            if there is None or source is None:
-                return None
-            read_at = read_at | there
-            fact = knowledge.of(parts[read.source])
-            if fact is None:
-                continue
-            try:
-                found = fact.map(lambda a, r=read, n=source: _carried(a, r, n, extent))  # type: ignore[misc]
-            except _TooWideError:
-                return None
-            own = found.known & there
-            if found.below is not None:
-                own = own | (found.below & there)
-            value = found.value if value is None else np.where(own, found.value, value)
-            known = known | (found.known & there)
-            below = below if found.below is None else below | (found.below & there)
-            maybe = maybe if found.maybe is None else maybe | (found.maybe & there)
-        if self.fill is not None and not read_at.all():
-            kind = dtype_of(shapes.element_type(node.inputs[0]))
-            fill = self.fill(knowledge, node, kind)
-            if fill is None and value is None:
-                return None
-            if fill is not None:
-                value = fill if value is None else np.where(read_at, value, fill)
-                known = known | ~read_at
-        if value is None:
-            return None
-        return worth(known, at_rank(np.asarray(value), len(extent)), below, maybe)
-
-
-def zeros_elsewhere(_: Knowledge, __: Node, kind: np.dtype) -> np.ndarray:
-    """The `fill` of an operator that puts zeros where it reads nothing."""
-    return np.zeros((), kind)
-
-
-def _reached(read: Read, source: Shape, extent: Shape) -> np.ndarray | None:
-    """Where one element is read: bool, compressed; None where it may be several."""
-    there = np.ones((1,) * len(extent), dtype=bool)
-    if isinstance(read, Everything):
-        return None
-    if not isinstance(read, PerAxis):
-        return there
-    for r, size in zip(read.axes, source, strict=True):
-        _, counts, _ = coordinates(r, size, extent)
-        if (counts > 1).any():
-            return None
-        there = there & (counts > 0).reshape(_along(followed(r), extent))
-    return there
-
-
-def _along(axes: Sequence[int], extent: Shape) -> list[int]:
-    """`extent` with length 1 along all axes but some."""
-    return [size if axis in axes else 1 for axis, size in enumerate(extent)]
-
-
-def _carried(array: np.ndarray, read: Read, source: Shape, extent: Shape) -> np.ndarray:
-    """A compressed array over the elements of a source, over those of what reads it."""
-    array = at_rank(array, len(source))
-    if isinstance(read, Elementwise):
-        return at_rank(array, len(extent))
-    if isinstance(read, Rearrange):
-        if array.size > 1 and prod(extent) > MAX_ELEMENTS:
-            raise _TooWideError
-        made: np.ndarray = moved(array[None], read, source, extent)[0]
-        return made
-    assert isinstance(read, PerAxis)
-    varying = [axis for axis, n in enumerate(array.shape) if n > 1]
-    outs = [axis for a in varying for axis in followed(read.axes[a])]
-    work = array.reshape([array.shape[a] for a in varying])
-    places = []
-    for a in varying:
-        starts, counts, _ = coordinates(read.axes[a], source[a], extent)
-        places.append(np.clip(np.where(counts > 0, starts, 0), 0, source[a] - 1))
-    if len(set(outs)) < len(outs) or any(at.ndim > 1 for at in places):
-        # An output axis is followed by several, or one follows several: element by element.
-        if prod(extent[axis] for axis in set(outs)) > MAX_ELEMENTS:
-            raise _TooWideError
-        at = [
-            where.reshape(_along(followed(read.axes[a]), extent))
-            for a, where in zip(varying, places, strict=True)
-        ]
-        return np.asarray(work[tuple(at)])
-    for place, at_axis in reversed(list(enumerate(places))):
-        work = np.take(work, at_axis, axis=place)
-    order = sorted(range(len(outs)), key=outs.__getitem__)
-    return work.transpose(order).reshape(_along(outs, extent))
-
-
-# ---------------------------------------------------------------- sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,110 +69,6 @@ class Sums:
     cut: bool = False
     bias: int | None = None
 
-    rests_on_zeros = True
-
-    def telling(self, node: Node) -> Sequence[str] | None:
-        """See `Passing`."""
-        return ()
-
-    def learn(
-        self, known: Knowledge, node: Node, per_output: Sequence[Sequence[Read]]
-    ) -> Sequence[Learnt | None]:
-        """See `Passing`."""
-        reads = per_output[0]
-        extent = known.shapes.shape(node.outputs[0])
-        if extent is None or 0 in extent:
-            return ()
-        left = np.zeros((1,) * len(extent), dtype=bool)
-        if self.bias is not None and any(node.inputs[self.bias :]):
-            bias = known.of(node.inputs[self.bias])
-            if bias is None or bias.zeros is None:
-                return ()
-            left = left | ~bias.zeros.reshape(-1, *(1,) * (len(extent) - 2))
-        # Where one factor is not read none is; what comes after them is added.
-        for read in (r for r in reads if _operand(r) != 1):
-            try:
-                left = left | self._nonzero(known, node, read, extent)
-            except _TooWideError:
-                return ()
-            if left.all():
-                return ()
-        kind = dtype_of(known.shapes.element_type(node.outputs[0]))
-        return [Learnt(Partial(compressed(~left), np.zeros((1,) * len(extent), dtype=kind)))]
-
-    def _nonzero(self, known: Knowledge, node: Node, read: Read, extent: Shape) -> np.ndarray:
-        """The elements of which `read` reads something that may not be 0, compressed."""
-        shape: Shape | None
-        if isinstance(read.source, Stage):
-            shape = read.source.shape
-            inner = [self._nonzero(known, node, r, shape) for r in read.source.reads]
-            there = reduce(np.logical_or, inner)
-        else:
-            name = node.inputs[read.source]
-            shape, fact = known.shapes.shape(name), known.of(name)
-            there = np.ones((1,) * len(shape or ()), dtype=bool)
-            told = self.cut and read.source == 0
-            if fact is not None and fact.zeros is not None and not told:
-                there = ~fact.zeros
-        if shape is None or isinstance(read, Everything):
-            raise _TooWideError
-        if isinstance(read, PerAxis):
-            return _any_read(there, read, shape, extent)
-        return _carried(there, read, shape, extent)
-
-
-def _operand(read: Read) -> int:
-    """The input that is read in the end."""
-    while isinstance(read.source, Stage):
-        read = read.source.reads[0]
-    return read.source
-
-
-def _any_read(array: np.ndarray, read: PerAxis, source: Shape, extent: Shape) -> np.ndarray:
-    """Where any of the elements that are read holds: bool, compressed."""
-    rank = len(extent)
-    work = at_rank(array, len(source))
-    work = work.reshape((1,) * rank + work.shape)
-    for r, size in zip(reversed(read.axes), reversed(source), strict=True):
-        # The last axis that is left goes, those of the output that are followed come.
-        varies = work.shape[-1] > 1
-        if not varies and reads_everywhere(r, size, extent):
-            work = work[..., 0]
-            continue
-        starts, counts, step = coordinates(r, size, extent)
-        dims = (*_along(followed(r), extent), *(1,) * (work.ndim - rank - 1))
-        starts, counts = starts.reshape(dims), counts.reshape(dims)
-        if not varies:
-            work = work[..., 0] & (counts > 0)
-            continue
-        ends = starts + counts
-        most = prod(np.broadcast_shapes(dims, work.shape[:-1]))
-        if max(most, work.size) > _MAX_SUMMED or (step > 1 and counts.max() > _MANY):
-            raise _TooWideError
-        if step == 1:
-            # As many before the end as before the start: none between.
-            before = np.zeros((*work.shape[:-1], work.shape[-1] + 1), dtype=np.int64)
-            np.cumsum(work, axis=-1, out=before[..., 1:])
-            some, none = (
-                np.take_along_axis(before, np.where(counts > 0, at, 0)[..., None], axis=-1)[..., 0]
-                for at in (ends, starts)
-            )
-            work = some > none
-            continue
-        found = np.zeros((1,) * (work.ndim - 1), dtype=bool)
-        for k in range(int(counts.max())):
-            at = np.where(k < counts, starts + k * step, 0)[..., None]
-            found = found | (np.take_along_axis(work, at, axis=-1)[..., 0] & (k < counts))
-        work = found
-    return work
-
-
-# ---------------------------------------------------------------- element by element
-
-# Where, what the elements are there, and where they are low.
-Settled: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray]"
-Facts: TypeAlias = "Sequence[Partial | None]"
-
 
 @dataclass(frozen=True, slots=True)
 class Pointwise:
@@ -334,248 +76,23 @@ class Pointwise:
 
     Attributes
     ----------
-    settles : callable or None
-        What single operands settle, whatever the others are, of the facts about all.
-    masks : bool
-        Whether what varies may decide if an element is one that a mask made low: it chooses, or
-        is multiplied with it.
+    settled_by : str
+        Which single operands settle an element, see `Settling`.
+    masked_by : str
+        What decides, where it varies, whether an element is one that a mask made low: a factor
+        that it is multiplied or compared with, or what chooses it.
     low : str
         What becomes of elements that are so low that their softmax is 0, of the only operand.
     """
 
-    settles: Callable[[Facts], Iterator[Settled]] | None = None
-    masks: Callable[[Facts], np.ndarray] | None = None
+    settled_by: Settling = ""
+    masked_by: Literal["", "factor", "choice"] = ""
     low: Literal["", "stays", "vanishes"] = ""
-
-    rests_on_zeros = False
-
-    def telling(self, node: Node) -> Sequence[str] | None:
-        """See `Passing`."""
-        return node.inputs
-
-    def learn(
-        self, known: Knowledge, node: Node, per_output: Sequence[Sequence[Read]]
-    ) -> Sequence[Learnt | None]:
-        """See `Passing`."""
-        if not all(node.inputs) or len(node.outputs) != 1:
-            return ()
-        moving = [known.of(n) for n in node.inputs if n in known.live]
-        if self.settles is None and not all(moving):
-            return ()
-        facts = [known.of(name) for name in node.inputs]
-        if not any(facts):
-            return ()
-        alive = tuple(name in known.live for name in node.inputs)
-        rank = len(known.shapes.shape(node.outputs[0]) or ())
-        if any(f is not None and f.value.size > MAX_ELEMENTS for f in facts):
-            return ()
-
-        def make(block: Facts) -> Learnt | None:
-            return self._evaluated(known, node, block, alive, rank)
-
-        what = (node.kind, alive, rank)
-        return [known.once(what, facts, lambda: _learnt(make, facts, rank))]
-
-    def _evaluated(
-        self, knowledge: Knowledge, node: Node, facts: Facts, alive: tuple[bool, ...], rank: int
-    ) -> Learnt | None:
-        given = [f for f in facts if f is not None]
-        nowhere = np.zeros((1,) * rank, dtype=bool)
-        known = below = maybe = nowhere
-        value: np.ndarray | None = None
-        if len(given) == len(facts):
-            kinds = map(knowledge.shapes.element_type, node.inputs)
-            values = [_widened(f.value, kind) for f, kind in zip(given, kinds, strict=True)]
-            try:
-                value = np.asarray(knowledge.evaluate(node.kind, values)[0])
-            except MemoryError:
-                raise
-            except Exception:
-                # The reference lacks this use of the operator: nothing is learnt.
-                return None
-            known = reduce(np.logical_and, (f.known for f in given))
-        if self.settles is not None and len(facts) > 1:
-            evaluated = known
-            for own, number, low in self.settles(facts):
-                own, low = own & ~evaluated, low & ~evaluated
-                value = number if value is None else np.where(own | low, number, value)
-                known, below = known | own, below | low
-            maybe = nowhere | maybe_masked(facts)
-            if self.masks is not None:
-                maybe = maybe | self.masks(facts)
-        elif self.low:
-            (fact,) = given
-            assert value is not None
-            if fact.below is not None and self.low == "vanishes":
-                value = np.where(fact.below, np.zeros((), value.dtype), value)
-                known = known | fact.below
-            elif fact.below is not None:
-                below = fact.below
-            maybe = nowhere if fact.maybe is None else fact.maybe
-        if value is None:
-            value = np.zeros((1,) * rank, dtype=given[0].value.dtype)
-        learnt = worth(*(at_rank(a, rank) for a in (known, value, below, maybe)))
-        if learnt is None:
-            return None
-        implied = [f.known for f, a in zip(facts, alive, strict=True) if f is not None and a]
-        settled = learnt.fact.known
-        if implied and len(implied) == sum(alive):
-            settled = settled & ~reduce(np.logical_and, implied)
-        learnt.settled = some(settled)
-        return learnt
-
-
-def _widened(array: np.ndarray, kind: int) -> np.ndarray:
-    """Numbers that are kept in the narrowest type, in the type that they are of."""
-    return array.astype(dtype_of(kind)) if array.dtype == np.float16 and kind else array
-
-
-_NO = np.zeros((), dtype=bool)
-
-
-def by_zero(facts: Facts) -> Iterator[Settled]:
-    """A 0 among the operands settles the result: it is 0, or False."""
-    for fact in facts:
-        if fact is not None and fact.zeros is not None:
-            yield fact.zeros, np.zeros((), dtype=fact.value.dtype), _NO
-
-
-def by_zero_numerator(facts: Facts) -> Iterator[Settled]:
-    """0 divided by anything is 0."""
-    yield from by_zero(facts[:1])
-
-
-def by_truth(facts: Facts) -> Iterator[Settled]:
-    """A True among the operands settles the result."""
-    for fact in facts:
-        if fact is not None and fact.ones is not None:
-            yield fact.ones, ~np.zeros((), dtype=fact.value.dtype), _NO
-
-
-def by_low_term(facts: Facts) -> Iterator[Settled]:
-    """A sum with a term that is very low is as low."""
-    for k in range(len(facts)):
-        yield from _lowered(facts, k, 1)
-
-
-def by_low_minuend(facts: Facts) -> Iterator[Settled]:
-    """A difference from what is very low is as low."""
-    yield from _lowered(facts, 0, -1)
-
-
-def _lowered(facts: Facts, k: int, sign: int) -> Iterator[Settled]:
-    """What a low operand `k` settles of a sum with the others, or of its difference from them."""
-    fact = facts[k]
-    if fact is None or fact.low is None:
-        return
-    low, number = fact.low, fact.value
-    # What is no larger than a score is part of one.
-    most = SCORE if fact.deep is None else np.where(fact.deep, SWALLOWED, SCORE)
-    for other in (f for j, f in enumerate(facts) if j != k and f is not None):
-        given = other.known if other.below is None else other.known | other.below
-        more = np.where(given, -other.value if sign < 0 else other.value, 0)
-        low = low & ~(more > most)
-        with np.errstate(over="ignore", invalid="ignore"):
-            number = number + more.astype(number.dtype)
-    swallows = low & fact.known & (fact.value <= SWALLOWS)
-    yield swallows, number, low & ~swallows
-
-
-def by_low_bound(facts: Facts) -> Iterator[Settled]:
-    """The least of some is as low as the lowest."""
-    for fact in facts:
-        if fact is not None and fact.low is not None:
-            yield _NO, fact.value, fact.low
-
-
-def by_all_low(facts: Facts) -> Iterator[Settled]:
-    """The greatest of some that are all very low is very low."""
-    given = [(f.low, f.value) for f in facts if f is not None and f.low is not None]
-    if len(given) == len(facts):
-        lows, values = zip(*given, strict=True)
-        yield _NO, reduce(np.maximum, values), reduce(np.logical_and, lows)
-
-
-def by_condition(facts: Facts) -> Iterator[Settled]:
-    """A condition that is known chooses; what is the same in both is known without."""
-    condition, X, Y = facts
-    if condition is not None:
-        for where, fact in ((condition.ones, X), (condition.zeros, Y)):
-            if where is not None and fact is not None:
-                below = _NO if fact.below is None else where & fact.below
-                yield where & fact.known, fact.value, below
-    if X is not None and Y is not None:
-        low = _NO if X.low is None or Y.low is None else X.low & Y.low
-        yield X.known & Y.known & (X.value == Y.value), np.maximum(X.value, Y.value), low
-
-
-def maybe_masked(facts: Facts) -> np.ndarray:
-    """Where the data decide whether an element is masked, as they do of an operand."""
-    return reduce(
-        np.logical_or, (f.maybe for f in facts if f is not None and f.maybe is not None), _NO
-    )
-
-
-def masked_by_factor(facts: Facts) -> np.ndarray:
-    """Where an operand is low, what it is multiplied or set in relation with decides."""
-    return reduce(np.logical_or, (f.low for f in facts if f is not None and f.low is not None), _NO)
-
-
-def masked_by_choice(facts: Facts) -> np.ndarray:
-    """Where one of two is low, a condition that is not known decides."""
-    condition, *chosen = facts
-    low = masked_by_factor(chosen)
-    return low if condition is None else low & ~condition.known
-
-
-def set_in_relation(facts: Facts, rank: int) -> Partial | None:
-    """What is known of a sum of values that a softmax sets in relation, or of a single one."""
-    given = [fact for fact in facts if fact is not None]
-    if len(facts) == 1 or not given:
-        return facts[0]
-    return masked_scores(given).map(lambda a: at_rank(a, rank))
-
-
-def masked_scores(masks: Sequence[Partial]) -> Partial:
-    """What is known of scores that vary, to which `masks` are added; these broadcast."""
-    known = below = _NO
-    value = np.zeros((), dtype=np.float32)
-    for own, number, low in by_low_term([None, *masks]):
-        value = np.where(own | low, number.astype(np.float32), value)
-        known, below = known | own, below | low
-    maybe = maybe_masked(masks)
-    known, value, below, maybe = np.broadcast_arrays(known, value, below, maybe)
-    return Partial(known, value, some(below & ~known), some(maybe))
 
 
 @dataclass(frozen=True, slots=True)
 class Drops:
     """A dropout: what is 0 stays so, dropped or scaled; input 2 says whether it is in training."""
-
-    rests_on_zeros = False
-
-    def telling(self, node: Node) -> Sequence[str] | None:
-        """See `Passing`."""
-        return node.inputs
-
-    def learn(
-        self, known: Knowledge, node: Node, per_output: Sequence[Sequence[Read]]
-    ) -> Sequence[Learnt | None]:
-        """See `Passing`."""
-        fact = known.of(node.inputs[0])
-        given = len(node.inputs) > 2 and bool(node.inputs[2])
-        training = known.of(node.inputs[2]) if given else None
-        if fact is None:
-            return ()
-        if not given or (training and training.zeros is not None):
-            return [Learnt(fact)]
-        if fact.zeros is None:
-            return ()
-        zero = np.zeros((1,) * fact.zeros.ndim, fact.value.dtype)
-        return [Learnt(Partial(fact.zeros, zero))]
-
-
-# ---------------------------------------------------------------- softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -590,78 +107,10 @@ class Weights:
 
     axis: Callable[[Node, int], int | None]
 
-    rests_on_zeros = False
 
-    def telling(self, node: Node) -> Sequence[str] | None:
-        """See `Passing`."""
-        return node.inputs
-
-    def learn(
-        self, known: Knowledge, node: Node, per_output: Sequence[Sequence[Read]]
-    ) -> Sequence[Learnt | None]:
-        """See `Passing`."""
-        facts = [known.of(name) for name in node.inputs]
-        shape = known.shapes.shape(node.inputs[0])
-        fact = set_in_relation(facts, len(shape)) if shape else None
-        if fact is None or not shape:
-            return ()
-        axis = self.axis(node, len(shape))
-        if axis is None:
-            return ()
-
-        def make(block: Sequence[Partial]) -> Learnt | None:
-            return _weights(block[0], axis)
-
-        if len(facts) > 1:
-            return [_learnt(make, [fact], len(shape), axis)]
-        what = ("weights", axis, shape[axis])
-        return [known.once(what, [fact], lambda: _learnt(make, [fact], len(shape), axis))]
+Passing: TypeAlias = Moves | Sums | Pointwise | Drops | Weights
 
 
-def _learnt(
-    make: Callable[[Sequence[Any]], Learnt | None],
-    facts: Sequence[Partial | None],
-    rank: int,
-    whole: int | None = None,
-) -> Learnt | None:
-    """What `make` learns of facts that broadcast to `rank` axes, in blocks: see `in_blocks`."""
-
-    def arrays(block: Sequence[Partial | None]) -> Arrays:
-        learnt = make(block)
-        if learnt is None:
-            return (None,) * 5
-        fact = learnt.fact
-        return fact.known, fact.value, fact.below, fact.maybe, learnt.settled
-
-    known, value, below, maybe, settled = in_blocks(arrays, facts, rank, whole)
-    if known is None:
-        return None
-    assert value is not None
-    if settled is not None and np.array_equal(settled, known):
-        settled = known
-    return Learnt(Partial(known, value, below, maybe), settled)
-
-
-def _weights(fact: Partial, axis: int) -> Learnt | None:
-    """Of a softmax along `axis`."""
-    found = rows(fact, axis)
-    if found.constant is None and found.masked is None:
-        return None
-    # What is known is 0, 1 or NaN: the narrowest type has them all.
-    kind = np.dtype(np.float16)
-    nowhere = np.zeros((1,) * fact.known.ndim, dtype=bool)
-    constant = nowhere if found.constant is None else found.constant
-    masked = nowhere if found.masked is None else found.masked
-    # A row of -inf gives NaN, one that is left alone 1; of others that do not vary the numbers
-    # are left open.
-    nan = nowhere if fact.lost is None else constant & fact.lost.all(axis=axis, keepdims=True)
-    one = nowhere if found.alone is None else found.alone & ~masked
-    value = np.where(nan, np.asarray(np.nan, kind), one.astype(kind))
-    learnt = worth(nan | one | masked, value, nowhere, nowhere)
-    learnt = learnt or Learnt(Partial(nowhere, np.zeros(nowhere.shape, kind)))
-    sure = masked
-    if fact.maybe is not None:
-        # Where the data may mask the whole row, even what is -inf turns into NaN.
-        sure = masked & ~(masked | fact.maybe).all(axis=axis, keepdims=True)
-    learnt.settled = some(constant | sure)
-    return learnt
+def zeros_elsewhere(_: Node, kind: np.dtype, __: Told) -> Any:
+    """The `fill` of an operator that puts zeros where it reads nothing."""
+    return kind.type(0)

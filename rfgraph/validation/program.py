@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from rfgraph.analysis.analysis import Analysis, Model, analyze
+from rfgraph.analysis import Analysis, analyze
+from rfgraph.analysis.inputs import Model
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.model.model_file import whole
 from rfgraph.reads.words import Shape

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from rfgraph.analysis.analysis import Model
+from rfgraph.analysis.inputs import Model
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.reads.words import Shape
 from rfgraph.validation.claims import Claims, Finding

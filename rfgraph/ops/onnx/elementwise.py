@@ -24,21 +24,7 @@ from rfgraph.ops.shaping import (
     need,
     unchanged,
 )
-from rfgraph.prune.passing import (
-    Drops,
-    Moves,
-    Pointwise,
-    by_all_low,
-    by_condition,
-    by_low_bound,
-    by_low_minuend,
-    by_low_term,
-    by_truth,
-    by_zero,
-    by_zero_numerator,
-    masked_by_choice,
-    masked_by_factor,
-)
+from rfgraph.prune.passing import Drops, Moves, Pointwise
 from rfgraph.reads.words import Elementwise, Everything, Read
 
 
@@ -313,16 +299,16 @@ for _name, _value in {
     describe(_name, value=_value)
 describe(ELEMENTWISE, facts=Pointwise())
 describe("CastLike", facts=Pointwise())
-describe("Add Sum", facts=Pointwise(by_low_term))
-describe("And", facts=Pointwise(by_zero))
+describe("Add Sum", facts=Pointwise("low term"))
+describe("And", facts=Pointwise("zero"))
 describe("Cast", facts=Pointwise(low="stays"))
-describe("Div", facts=Pointwise(by_zero_numerator))
+describe("Div", facts=Pointwise("zero numerator"))
 describe("Exp", facts=Pointwise(low="vanishes"))
-describe("Max", facts=Pointwise(by_all_low))
-describe("Min", facts=Pointwise(by_low_bound, masked_by_factor))
-describe("Mul", facts=Pointwise(by_zero, masked_by_factor))
-describe("Or", facts=Pointwise(by_truth))
-describe("Sub", facts=Pointwise(by_low_minuend))
-describe("Where", facts=Pointwise(by_condition, masked_by_choice))
+describe("Max", facts=Pointwise("all low"))
+describe("Min", facts=Pointwise("lowest", "factor"))
+describe("Mul", facts=Pointwise("zero", "factor"))
+describe("Or", facts=Pointwise("truth"))
+describe("Sub", facts=Pointwise("low minuend"))
+describe("Where", facts=Pointwise("condition", "choice"))
 describe("Dropout", facts=Drops())
 describe("Expand Identity", facts=Moves())

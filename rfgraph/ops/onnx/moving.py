@@ -31,8 +31,7 @@ from rfgraph.ops.shaping import (
     integers,
     need,
 )
-from rfgraph.prune.facts import Knowledge
-from rfgraph.prune.passing import Moves
+from rfgraph.prune.passing import Moves, Told
 from rfgraph.reads.words import (
     WHOLE,
     Along,
@@ -355,15 +354,12 @@ def gathered(axes: Sequence[int], indices: np.ndarray) -> AxisRead:
     return lookup(axes, indices)
 
 
-def _padding(known: Knowledge, node: Node, kind: np.dtype) -> np.ndarray | None:
+def _padding(node: Node, kind: np.dtype, told: Told) -> Any:
     """What a Pad puts around; None where the data decide, or where it repeats what is inside."""
     if node.attribute("mode", "constant") != "constant":
         return None
     if len(node.inputs) > 2 and node.inputs[2]:
-        given = known.of(node.inputs[2])
-        if given is None or not given.known.all():
-            return None
-        return np.asarray(given.value.reshape(-1)[0])
+        return told(2)
     return np.asarray(node.attribute("value", 0.0), dtype=kind)
 
 
