@@ -594,7 +594,7 @@ def _weights(fact: Partial, axis: int) -> Learnt | None:
 def learn(
     known: Knowledge, node: Node, how: Passing | None, per_output: Sequence[Sequence[Read]]
 ) -> list[Learnt | None]:
-    """What is known of the outputs of a node, of which `per_output` are all reads: kept, and told."""
+    """What is known of the outputs of a node, of which `per_output` are all reads; it is kept."""
     known.forget(node.outputs)
     learnt: list[Learnt | None] = []
     if how is not None and known.is_sized(node):

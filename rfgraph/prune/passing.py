@@ -42,8 +42,8 @@ class Moves:
     every : bool
         Whether all inputs are moved, and not the first alone.
     fill : callable or None
-        Gives what stands where nothing is read, of a node, the type of its input 0 and what is known
-        of its other inputs, by position, if that is one number; None where it is not known.
+        Gives what stands where nothing is read, of a node, the type of its input 0 and what is
+        known of its other inputs, by position, if that is one number; None where it is not known.
     steering : tuple of int or None
         The inputs that may not depend on the data; None: all that are not moved.
     """
