@@ -271,19 +271,34 @@ def _least(
     skipped: Sequence[tuple[int, ...]],
 ) -> tuple[int, int, tuple[int, ...]]:
     """The least of a compressed array over a product, by `second` among equals, and where."""
+    # Regions are small where values are large: only what they span is looked at.
+    places = [np.arange(size) for size in shape]
+    for factor in product:
+        for k, axis in enumerate(factor.axes):
+            others = tuple(other for other in range(factor.mask.ndim) if other != k)
+            places[axis] = np.flatnonzero(factor.mask.any(axis=others))
+    sizes = [len(where) for where in places]
     outside = np.zeros((1,) * len(shape), dtype=bool)
     for factor in product:
-        dims = [shape[a] if a in factor.axes else 1 for a in range(len(shape))]
-        outside = outside | ~factor.mask.reshape(dims)
-    if skipped:
-        outside = np.broadcast_to(outside, shape).copy()
-        for unit in skipped:
-            outside[unit] = True
+        if len(factor.axes) > 1:
+            mask = factor.mask[np.ix_(*(places[axis] for axis in factor.axes))]
+            dims = [n if axis in factor.axes else 1 for axis, n in enumerate(sizes)]
+            outside = outside | ~mask.reshape(dims)
+    inside = [unit for unit in skipped if all(c in w for c, w in zip(unit, places, strict=True))]
+    if inside:
+        outside = np.broadcast_to(outside, sizes).copy()
+        for unit in inside:
+            at = zip(places, unit, strict=True)
+            outside[tuple(int(np.searchsorted(where, c)) for where, c in at)] = True
+    for axis, where in enumerate(places):
+        first = first.take(where, axis) if first.shape[axis] > 1 else first
+        second = second.take(where, axis) if second.shape[axis] > 1 else second
     first = np.where(outside, NOTHING, first)
     least = int(first.min())
     second = np.where(first > least, NOTHING, second)
     place = np.unravel_index(int(second.argmin()), second.shape)
-    return least, int(second[place]), tuple(int(i) for i in place)
+    unit = tuple(int(where[i]) for where, i in zip(places, place, strict=True))
+    return least, int(second[place]), unit
 
 
 __all__ = ["Explainer", "Explanation", "Hop"]
