@@ -13,6 +13,7 @@ from rfgraph.checks.rf202_causal import furthest
 from rfgraph.checks.subject import Subject
 from rfgraph.errors import QueryError
 from rfgraph.render import reasons
+from rfgraph.render.documents import Reasons
 
 # A limit for every axis along which fields move, or by axis.
 Limit = float | Mapping[int, float]
@@ -178,7 +179,7 @@ def _told(subject: Subject, found: Finding) -> str:
     unit = unit or tuple(n // 2 for n in shape)
     local = bool(subject.settings.get("local", found.value)) and found.code != "RF202"
     way = analysis.explain(found.value, found.input, unit, local, [found.axis])
-    shown = reasons.why(analysis, found.value, unit, {found.input: way}, local=local)
+    shown = reasons.text(Reasons(analysis, found.value, unit, local, {found.input: way}))
     return "\n".join([*lines, "", *(line.rstrip() for line in shown.splitlines())])
 
 

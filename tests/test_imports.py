@@ -80,6 +80,7 @@ def test_a_table_of_a_small_model_loads_little(file: str) -> None:
     assert {m for m in modules if m.startswith("rfgraph.cli.")} == {
         "rfgraph.cli.common",
         "rfgraph.cli.guard",
+        "rfgraph.cli.outputs",
         "rfgraph.cli.show",
     }
     assert families(modules) <= {

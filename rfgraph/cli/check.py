@@ -26,7 +26,7 @@ from rfgraph.cli.common import (
     values,
     write,
 )
-from rfgraph.cli.outputs import add_outputs, in_formats
+from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.render.findings.common import counted
 
@@ -90,7 +90,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="models at a time, in processes"
     )
-    add_outputs(command)
+    add_outputs(command, "report")
     command.set_defaults(run=run)
 
 
@@ -125,7 +125,7 @@ def run(options: argparse.Namespace) -> str:
         options.output_file = []
     lenient = config.settings(None).get("exit-zero")
     code = ERROR if report.errors else CLEAN if report.passed or lenient else FINDINGS
-    return in_formats(options, lambda form: form.report(report), code)
+    return answered(options, report, code)
 
 
 def _report(options: argparse.Namespace, config: Config, known: Baseline) -> Report:

@@ -38,8 +38,6 @@ def add_common(
     """Add the options of every command about one model; the defaults are as in `add_analysis`."""
     command.add_argument("model", metavar="MODEL", help="an ONNX file")
     add_analysis(command, timeout=timeout, memory=memory)
-    command.add_argument("--output-format", choices=("text", "json"), default="text")
-    command.add_argument("--output-file", type=Path, metavar="FILE", help="write there instead")
 
 
 def add_analysis(
@@ -229,19 +227,6 @@ def _coordinate(part: str) -> int | slice:
     return slice(*ends)
 
 
-def written(index: tuple[int | slice, ...]) -> str:
-    """A unit or a region, as `index_of` takes it."""
-    return ",".join(map(coordinate, index))
-
-
-def coordinate(at: int | slice) -> str:
-    """One coordinate, or a run of them."""
-    if not isinstance(at, slice):
-        return str(at)
-    ends = [at.start, at.stop] if at.step is None else [at.start, at.stop, at.step]
-    return ":".join("" if end is None else str(end) for end in ends)
-
-
 def unit_of(analysis: Analysis, tensor: str, given: str) -> tuple[int | slice, ...]:
     """A unit, or a region, of a value, as `UNIT` says; that it is there the analysis finds out."""
     index = index_of(given)
@@ -280,7 +265,7 @@ def whole_units(index: tuple[int | slice, ...]) -> tuple[int, ...] | None:
 
 def blocks(options: argparse.Namespace) -> bool:
     """Whether block characters can be written where the answer goes."""
-    if options.output_file is not None:
+    if any("=" not in file for file in options.output_file):
         return True
     try:
         _BLOCKS.encode(sys.stdout.encoding or "utf-8")

@@ -14,7 +14,7 @@ from rfgraph.cli.common import (
     shapes,
     values,
 )
-from rfgraph.cli.outputs import add_outputs, in_formats
+from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.compare import compared
 from rfgraph.errors import QueryError
 from rfgraph.model.graph import read
@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
         metavar="N",
         help="sizes and starts that differ by up to N elements are the same",
     )
-    add_outputs(command)
+    add_outputs(command, "comparison")
     command.set_defaults(run=run)
 
 
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> str:
     if options.select and not found.matched and not found.changes:
         raise QueryError(f"nothing matches {' or '.join(options.select)}", file=options.new)
     code = FINDINGS if found.changes else CLEAN
-    return in_formats(options, lambda form: form.comparison(found), code)
+    return answered(options, found, code)
 
 
 def _analysis(options: argparse.Namespace, file: str) -> Analysis:

@@ -1,21 +1,22 @@
-"""What the commands that give findings have in common: in which formats, and where."""
+"""What commands have in common: in which formats they answer, and where to."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from rfgraph.cli.common import Answer
+from rfgraph.cli.common import CLEAN, Answer
 from rfgraph.errors import QueryError
-from rfgraph.render.findings import FORMATS, Format
+from rfgraph.render.registry import formats, rendered
 
 
-def add_outputs(command: argparse.ArgumentParser) -> None:
-    """Add the options that say in which formats findings are written, and where."""
+def add_outputs(command: argparse.ArgumentParser, kind: str) -> None:
+    """Add the options that say in which formats a kind of document is written, and where."""
+    command.set_defaults(document=kind)
     command.add_argument(
         "--output-format",
-        choices=tuple(FORMATS),
+        choices=formats(kind),
         default="text",
         help="what is printed (default: text)",
     )
@@ -29,17 +30,18 @@ def add_outputs(command: argparse.ArgumentParser) -> None:
     )
 
 
-def in_formats(options: argparse.Namespace, render: Callable[[Format], str], code: int) -> Answer:
-    """The answer in the formats that `add_outputs` was told."""
+def answered(options: argparse.Namespace, document: Any, code: int = CLEAN) -> Answer:
+    """A document in the formats that `add_outputs` was told, and an exit code."""
+    known = formats(options.document)
     files: dict[Path, str] = {}
     instead: Path | None = None
     for item in options.output_file:
         name, equals, path = item.partition("=")
-        if not equals or name not in FORMATS:
+        if not equals or name not in known:
             if equals and "/" not in name and not Path(item).exists() and name.isalpha():
                 raise QueryError(
                     f"--output-file {item}: there is no format '{name}'",
-                    remedy=f"there are {', '.join(FORMATS)}",
+                    remedy=f"there are {', '.join(known)}",
                 )
             if instead is not None:
                 raise QueryError(
@@ -50,8 +52,9 @@ def in_formats(options: argparse.Namespace, render: Callable[[Format], str], cod
             continue
         if not path or Path(path) in files:
             raise QueryError(f"--output-file {item}: name a file of its own for each format")
-        files[Path(path)] = render(FORMATS[name])
+        files[Path(path)] = rendered(options.document, name, document)
     if instead in files:
         raise QueryError(f"--output-file {instead}: name a file of its own for each format")
     options.output_file = instead
-    return Answer(render(FORMATS[options.output_format]), code, files)
+    printed = rendered(options.document, options.output_format, document)
+    return Answer(printed, code, files)

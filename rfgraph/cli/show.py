@@ -10,8 +10,10 @@ from typing import Any
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.masks import hint, to_hold
 from rfgraph.cli.common import add_common, analysis_of, arguments
+from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError
 from rfgraph.render import text
+from rfgraph.render.documents import Listing, Table
 from rfgraph.render.rows import densities, rows, selected
 from rfgraph.timings import Timings
 
@@ -27,6 +29,7 @@ def add(commands: Any) -> None:
         "hold for this size only or join branches of different strides, '*' an output.",
     )
     add_common(show)
+    add_outputs(show, "table")
     show.add_argument("--all-axes", action="store_true", help="every axis of the inputs")
     show.add_argument(
         "--select",
@@ -86,13 +89,12 @@ def run(options: argparse.Namespace) -> str:
 
 
 def _program(options: argparse.Namespace, timings: Timings) -> str:
-    from rfgraph.render import program
-
     analysis = analysis_of(options, timings)
     found = selected(analysis, options.select, constants=options.constants)
     names = [name for name, *_ in found]
     _something(options, analysis, names)
-    return program.show(analysis, names)
+    options.document = "program"
+    return answered(options, Listing(analysis, names))
 
 
 def _something(options: argparse.Namespace, analysis: Analysis, chosen: Sequence[Any]) -> None:
@@ -107,40 +109,14 @@ def _table(options: argparse.Namespace, timings: Timings) -> str:
         chosen = rows(analysis, options.select, constants=options.constants, along=options.along)
     _something(options, analysis, chosen)
     dense = densities(analysis, chosen) if options.density else None
-    if options.output_format == "json":
-        from rfgraph.render import json as json_format
-
-        return json_format.show(analysis, chosen, dense)
-    parts = [text.show(analysis, chosen, dense, all_axes=options.all_axes)]
-    left_out = dense.count(None) if dense else 0
-    if left_out:
-        values = "value" if left_out == 1 else "values"
-        parts.append(f"note: no density of {left_out} {values}: choose fewer with --select")
-    parts += [f"note: {text.plain(note)}" for note in _summed([*analysis.notes, *analysis.unequal])]
     masks = to_hold(
         analysis, lambda held: analyze(options.model, **_with(options, held), timings=timings)
     )
-    if masks:
-        parts.append(f"note: {text.plain(hint(list(masks)))}")
-    return "\n".join(parts)
+    hints = [hint(list(masks))] if masks else []
+    return answered(options, Table(analysis, chosen, dense, options.all_axes, hints))
 
 
 def _with(options: argparse.Namespace, held: Mapping[str, Any]) -> dict[str, Any]:
     """What is asked of the analysis, with more inputs held."""
     given = arguments(options)
     return given | {"values": given["values"] | held}
-
-
-def _summed(notes: Sequence[Any], most: int = 8) -> list[str]:
-    """The notes, those of one reason and operator in one line."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for note in notes:
-        groups.setdefault((note.operator, note.reason), []).append(note.node)
-    lines = []
-    for (operator, reason), nodes in groups.items():
-        names = ", ".join(f"'{node}'" for node in nodes[:3]) + (", ..." if len(nodes) > 3 else "")
-        count = f" ({len(nodes)} nodes)" if len(nodes) > 1 else ""
-        lines.append(f"{operator or 'input'} {names}{count}: {reason}")
-    if len(lines) > most:
-        lines[most:] = [f"and {len(lines) - most} more (--output-format json has all)"]
-    return lines

@@ -18,21 +18,19 @@ from rfgraph.cli.common import (
     add_common,
     analysis_of,
     blocks,
-    coordinate,
     index_of,
     middle,
     padded,
     save,
     unit_of,
     whole_units,
-    written,
 )
-from rfgraph.engine.support import Support
+from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError
-from rfgraph.render import json as json_format
 from rfgraph.render import text
-from rfgraph.render.picture import picture, summary
-from rfgraph.render.rows import rows, shown_axes
+from rfgraph.render.documents import Seen, Units
+from rfgraph.render.rows import rows
+from rfgraph.render.text import coordinate, written
 
 Index = tuple[int | slice, ...]
 
@@ -49,6 +47,7 @@ def add(commands: Any) -> None:
         "of the box that they are, and a picture.",
     )
     add_common(unit)
+    add_outputs(unit, "units")
     unit.add_argument("tensor", nargs="?", metavar="TENSOR", help="the value")
     unit.add_argument(
         "index", nargs="?", metavar="INDEX", help=f"{UNIT}; with slices a region: 0,0,:,3:5"
@@ -94,17 +93,9 @@ def run(options: argparse.Namespace) -> str:
     found = [_found(analysis, unit, inputs, local=options.local) for unit in units]
     if options.save:
         _save(analysis, options, units, inputs)
-    if options.output_format == "json":
-        return json_format.units(analysis, [_document(entry) for entry in found])
-    parts = ["\n".join(text.aligned(_table(found, inputs)))]
-    if options.tensor and not options.local:
-        width = shutil.get_terminal_size().columns
-        for support in found[0]["supports"].values():
-            if support:
-                axes = shown_axes(analysis, support.value)
-                drawn = picture(support, axes, width=width, blocks=blocks(options))
-                parts.append("\n".join(part for part in (summary(support), drawn) if part))
-    return "\n\n".join(parts)
+    width = shutil.get_terminal_size().columns
+    drawn = bool(options.tensor) and not options.local
+    return answered(options, Units(analysis, inputs, found, drawn, width, blocks(options)))
 
 
 def _units(analysis: Analysis, options: argparse.Namespace, given: str) -> list[_Unit]:
@@ -136,51 +127,17 @@ def _check(analysis: Analysis, tensor: str, index: Index) -> None:
                 )
 
 
-def _found(
-    analysis: Analysis, unit: _Unit, inputs: Sequence[str], *, local: bool
-) -> dict[str, Any]:
+def _found(analysis: Analysis, unit: _Unit, inputs: Sequence[str], *, local: bool) -> Seen:
     tensor, operator, index = unit
-    entry: dict[str, Any] = {"tensor": tensor, "operator": operator, "unit": index, "supports": {}}
     single = whole_units(index)
     if single is None and local:
         raise QueryError("--local: one unit is wanted, not a region")
+    boxes = {}
     if single is not None:
-        entry["boxes"] = {i: analysis.box(tensor, single, i, local) for i in inputs}
-    if not local:
-        supports = {i: analysis.support(tensor, index, i) for i in inputs}
-        entry["supports"] = supports
-        entry.setdefault("boxes", {i: support.box for i, support in supports.items()})
-    return entry
-
-
-def _document(entry: dict[str, Any]) -> dict[str, Any]:
-    supports: dict[str, Support] = entry["supports"]
-    document = {
-        "tensor": entry["tensor"],
-        "operator": entry["operator"],
-        "unit": [coordinate(at) if isinstance(at, slice) else at for at in entry["unit"]],
-        "boxes": entry["boxes"],
-    }
-    if supports:
-        document["count"] = {i: support.count for i, support in supports.items()}
-        document["density"] = {i: support.density for i, support in supports.items()}
-    return document
-
-
-def _table(found: Sequence[dict[str, Any]], inputs: Sequence[str]) -> list[list[str]]:
-    header = ["value", "operator", "unit"]
-    for name in inputs:
-        header += [f"sees {name}", "density"] if found[0]["supports"] else [f"sees {name}"]
-    table = [header]
-    for entry in found:
-        cells = [entry["tensor"], entry["operator"], written(entry["unit"])]
-        for name in inputs:
-            cells.append(text.box(entry["boxes"][name]))
-            if entry["supports"]:
-                support = entry["supports"][name]
-                cells.append(text.share(support.density) if support else "-")
-        table.append(cells)
-    return table
+        boxes = {i: analysis.box(tensor, single, i, local) for i in inputs}
+    supports = {} if local else {i: analysis.support(tensor, index, i) for i in inputs}
+    boxes = boxes or {i: support.box for i, support in supports.items()}
+    return Seen(tensor, operator, index, boxes, supports)
 
 
 # ---------------------------------------------------------------- --save

@@ -23,9 +23,8 @@ from rfgraph.cli.common import (
     arguments,
     teller,
 )
+from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError, RFGraphError
-from rfgraph.render import json as json_format
-from rfgraph.render import validation as rendered
 from rfgraph.validation import validate
 
 
@@ -39,6 +38,7 @@ def add(commands: Any) -> None:
         "nothing could be tested.",
     )
     # It runs the model, which takes what it takes.
+    add_outputs(command, "validation")
     add_common(command, timeout=0, memory=0)
     command.add_argument(
         "--method",
@@ -97,7 +97,7 @@ def add(commands: Any) -> None:
     command.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> str:
+def run(options: argparse.Namespace) -> Answer:
     """The answer."""
     with _executor(options.dask) as (executor, workers):
         found = validate(
@@ -117,14 +117,10 @@ def run(options: argparse.Namespace) -> str:
             reproductions=options.reproduce,
             progress=teller("passes") if sys.stderr.isatty() else None,
         )
-    if options.output_format == "json":
-        answer = json_format.validation(found)
-    else:
-        answer = rendered.text(found)
     code = CLEAN if found.ok else FINDINGS
     # That nothing was found says little where nothing was tested.
     unproven = found.interrupted or not found.tested
-    return Answer(answer, ERROR if found.ok and unproven else code)
+    return answered(options, found, ERROR if found.ok and unproven else code)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

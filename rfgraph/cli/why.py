@@ -6,9 +6,9 @@ import argparse
 from typing import Any
 
 from rfgraph.cli.common import UNIT, add_common, analysis_of, index_of, middle, unit_of, whole_units
+from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError
-from rfgraph.render import json as json_format
-from rfgraph.render import reasons
+from rfgraph.render.documents import Reasons
 
 
 def add(commands: Any) -> None:
@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
         "each of them adds, and where the unit first sees the whole of an axis.",
     )
     add_common(why)
+    add_outputs(why, "why")
     why.add_argument(
         "tensor", nargs="?", metavar="TENSOR", help="the value; the first output if left out"
     )
@@ -56,6 +57,4 @@ def run(options: argparse.Namespace) -> str:
     for name in analysis.inputs if options.input is None else [options.input]:
         axes = None if options.all_axes else analysis.moving_axes(name)
         found[name] = analysis.explain(tensor, name, unit, options.local, axes)
-    if options.output_format == "json":
-        return json_format.why(analysis, tensor, unit, options.local, found)
-    return reasons.why(analysis, tensor, unit, found, local=options.local)
+    return answered(options, Reasons(analysis, tensor, unit, options.local, found))

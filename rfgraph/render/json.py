@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from rfgraph.render.text import coordinate
+
 if TYPE_CHECKING:
     from rfgraph.analysis.analysis import Analysis
     from rfgraph.engine.closed_form import AxisField, Field, Number
     from rfgraph.engine.why import Explanation, Hop
-    from rfgraph.render.rows import Row
+    from rfgraph.render.documents import Reasons, Seen, Table, Units
     from rfgraph.validation.report import Validation
 
 VERSION = 2
 
 
-def show(
-    analysis: Analysis,
-    rows: Sequence[Row],
-    densities: Sequence[Mapping[str, float] | None] | None = None,
-) -> str:
+def table(document: Table) -> str:
     """The document of `rfgraph show`."""
+    analysis, densities = document.analysis, document.densities
     return _dump(
         {
             **_head(analysis),
@@ -41,32 +39,41 @@ def show(
                     },
                     **({} if densities is None else {"density": densities[k]}),
                 }
-                for k, row in enumerate(rows)
+                for k, row in enumerate(document.rows)
             ],
         }
     )
 
 
-def units(analysis: Analysis, found: Sequence[dict[str, Any]]) -> str:
+def units(document: Units) -> str:
     """The document of `rfgraph unit`."""
-    return _dump({**_head(analysis), "units": found})
+    return _dump({**_head(document.analysis), "units": list(map(_seen, document.found))})
 
 
-def why(
-    analysis: Analysis,
-    tensor: str,
-    unit: Sequence[int],
-    local: bool,
-    found: Mapping[str, Sequence[Explanation]],
-) -> str:
+def _seen(found: Seen) -> dict[str, Any]:
+    seen: dict[str, Any] = {
+        "tensor": found.tensor,
+        "operator": found.operator,
+        "unit": [coordinate(at) if isinstance(at, slice) else at for at in found.unit],
+        "boxes": found.boxes,
+    }
+    if found.supports:
+        given = {i: s for i, s in found.supports.items() if s is not None}
+        seen["count"] = {i: support.count for i, support in given.items()}
+        seen["density"] = {i: support.density for i, support in given.items()}
+    return seen
+
+
+def why(document: Reasons) -> str:
     """The document of `rfgraph why`."""
+    found = document.found.items()
     return _dump(
         {
-            **_head(analysis),
-            "tensor": tensor,
-            "unit": unit,
-            "local": local,
-            "explanations": {name: list(map(_explanation, all)) for name, all in found.items()},
+            **_head(document.analysis),
+            "tensor": document.tensor,
+            "unit": document.unit,
+            "local": document.local,
+            "explanations": {name: list(map(_explanation, all)) for name, all in found},
         }
     )
 

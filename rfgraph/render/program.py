@@ -9,32 +9,24 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from rfgraph._core import NOTHING, Program
-from rfgraph.analysis.analysis import Analysis
 from rfgraph.engine._lowering import AxisView, Chain, Factor, Item, Piece
-from rfgraph.render import text
+from rfgraph.render.documents import Listing
+from rfgraph.render.text import aligned, plain, shape
 
 # Of longer lists this many are printed.
 _MOST = 8
 
 
-def show(analysis: Analysis, names: Sequence[str]) -> str:
-    """The answer of `rfgraph show --program`.
-
-    Parameters
-    ----------
-    analysis : Analysis
-        The analysis.
-    names : sequence of str
-        The values whose views are printed.
-    """
-    program = analysis.lowered.program
-    lines = instructions(program)
-    for name in names:
-        shape = analysis.extent(name)
-        lines += ["", f"{text.plain(name)} {text.shape(analysis.shape(name))}"]
+def text(document: Listing) -> str:
+    """What ``rfgraph show --program`` says."""
+    analysis = document.analysis
+    lines = instructions(analysis.lowered.program)
+    for name in document.names:
+        extent = analysis.extent(name)
+        lines += ["", f"{plain(name)} {shape(analysis.shape(name))}"]
         for given, views in analysis.lowered.views.get(name, {}).items():
             for axis, view in enumerate(views):
-                lines += _under(f"{text.plain(given)} axis {axis}", _view(view, shape or ()))
+                lines += _under(f"{plain(given)} axis {axis}", _view(view, extent or ()))
     return "\n".join(lines)
 
 
@@ -44,7 +36,7 @@ def instructions(program: Program) -> list[str]:
     for slot in range(len(program)):
         ends = (segments(program, slot, which) for which in range(2))
         table.append([str(slot), instruction(program, slot), *ends])
-    return text.aligned(table)
+    return aligned(table)
 
 
 def instruction(program: Program, slot: int) -> str:
@@ -130,7 +122,7 @@ def _cut(said: list[str]) -> list[str]:
 # ---------------------------------------------------------------- views
 
 
-def _view(view: AxisView, shape: Sequence[int]) -> Iterator[str]:
+def _view(view: AxisView, extent: Sequence[int]) -> Iterator[str]:
     """The items and chains of a view, the parts of a chain below it.
 
     Concatenations of concatenations are no deeper calls: there may be thousands.
@@ -144,32 +136,32 @@ def _view(view: AxisView, shape: Sequence[int]) -> Iterator[str]:
                 head = _run(begin, begin + size)
                 first = part.items[0]
                 if len(part.items) == 1 and isinstance(first, Item):
-                    pending.append((depth + 1, f"{head}: {_item(first, shape)}"))
+                    pending.append((depth + 1, f"{head}: {_item(first, extent)}"))
                 else:
                     pending += [(depth + 2, one) for one in reversed(part.items)]
                     pending.append((depth + 1, head))
         else:
-            yield "  " * depth + (item if isinstance(item, str) else _item(item, shape))
+            yield "  " * depth + (item if isinstance(item, str) else _item(item, extent))
 
 
-def _item(item: Item, shape: Sequence[int]) -> str:
+def _item(item: Item, extent: Sequence[int]) -> str:
     """``slot 5 along axis 2, where slot 3 along axis 1 has something, global``."""
-    said = [_factor(item, shape)]
-    said += [f"where {_factor(mask, shape)} has something" for mask in item.masks]
+    said = [_factor(item, extent)]
+    said += [f"where {_factor(mask, extent)} has something" for mask in item.masks]
     return ", ".join(said + ["global"] * item.is_global)
 
 
-def _factor(factor: Factor, shape: Sequence[int]) -> str:
-    along = " and ".join(_piece(piece, shape) for piece in factor.pieces)
+def _factor(factor: Factor, extent: Sequence[int]) -> str:
+    along = " and ".join(_piece(piece, extent) for piece in factor.pieces)
     return f"slot {factor.slot}" + (f" along {along}" if along else "")
 
 
-def _piece(piece: Piece, shape: Sequence[int]) -> str:
+def _piece(piece: Piece, extent: Sequence[int]) -> str:
     """``axis 1 // 14 % 14``, as far as that is not the coordinate itself."""
     said = f"axis {piece.axis}" if not piece.shift else f"(axis {piece.axis} - {piece.shift})"
     if piece.inner > 1:
         said += f" // {piece.inner}"
-    if piece.shift or piece.inner * piece.size < shape[piece.axis]:
+    if piece.shift or piece.inner * piece.size < extent[piece.axis]:
         said += f" % {piece.size}"
     return said.replace("- -", "+ ")
 

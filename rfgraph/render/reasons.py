@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isfinite
 
 from rfgraph.analysis.analysis import Analysis
 from rfgraph.engine.why import Explanation, Hop
-from rfgraph.render import text
+from rfgraph.render.documents import Reasons
+from rfgraph.render.text import aligned, plain, sizes
 
 # The longest bar.
 _BAR = 16
 
 
-def why(
-    analysis: Analysis,
-    tensor: str,
-    unit: Sequence[int],
-    found: Mapping[str, Sequence[Explanation]],
-    *,
-    local: bool,
-) -> str:
-    """The answer of `rfgraph why`.
-
-    Parameters
-    ----------
-    analysis : Analysis
-        The analysis.
-    tensor : str
-        The value.
-    unit : sequence of int
-        Its unit.
-    found : mapping of str to sequence of Explanation
-        By input.
-    local : bool
-        Whether the explanations are of the local part.
-    """
+def text(document: Reasons) -> str:
+    """What `rfgraph why` says."""
+    analysis, tensor, unit = document.analysis, document.tensor, document.unit
+    local = document.local
     title = f"{tensor}[{','.join(map(str, unit))}]"
     parts = []
-    for name, explanations in found.items():
+    for name, explanations in document.found.items():
         alike: dict[object, list[Explanation]] = {}
         for explanation in explanations:
             alike.setdefault((_key(explanation.lower), _key(explanation.upper)), []).append(
@@ -46,11 +28,11 @@ def why(
             )
         for group in alike.values():
             head = _head(analysis, tensor, unit, title, group, local=local)
-            parts.append("\n".join([*map(text.plain, head), "", *_tables(group[0])]))
+            parts.append("\n".join([*map(plain, head), "", *_tables(group[0])]))
         if not explanations:
             box = analysis.box(tensor, unit, name, local)
             seen = "nothing" if box is None else "no more than one element along an axis"
-            parts.append(text.plain(f"{title} sees {seen} of {name}"))
+            parts.append(plain(f"{title} sees {seen} of {name}"))
     return "\n\n".join(parts)
 
 
@@ -74,7 +56,7 @@ def _head(
     seen = f"{title} sees {size} of {found.size} along {axes} of {found.input}: {first}..{last}"
     field = analysis.field(tensor, found.input, local)[axis]
     if isfinite(field.size) and field.size > size and (first == 0 or last == found.size - 1):
-        seen += f" ({text.sizes(field)} away from the borders)"
+        seen += f" ({sizes(field)} away from the borders)"
     lines = [seen]
     whole = found.whole
     if whole is not None:
@@ -133,7 +115,7 @@ def _table(found: Explanation, way: Sequence[tuple[Hop, ...]]) -> list[str]:
                 hops[0].node.op_type if hops[0].node else "input",
             ]
         )
-    lines = [f"  {line}" for line in text.aligned(table)]
+    lines = [f"  {line}" for line in aligned(table)]
     if silent:
         lines.append(f"  {silent} more on the way add{'s' if silent == 1 else ''} nothing")
     return lines

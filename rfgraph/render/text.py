@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import inf, isfinite, isinf, isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rfgraph.errors import shortened
 
 if TYPE_CHECKING:
-    from rfgraph.analysis.analysis import Analysis
     from rfgraph.engine.closed_form import AxisField, Field, Number
-    from rfgraph.render.rows import Row
+    from rfgraph.render.documents import Table
     from rfgraph.timings import Timings
 
 
-def show(
-    analysis: Analysis,
-    rows: Sequence[Row],
-    densities: Sequence[Mapping[str, float] | None] | None = None,
-    *,
-    all_axes: bool = False,
-) -> str:
-    """The table of `rfgraph show`.
+def table(document: Table) -> str:
+    """What `rfgraph show` says: a table and notes."""
+    analysis, densities = document.analysis, document.densities
+    parts = [*_lines(document)]
+    left_out = list(densities).count(None) if densities else 0
+    if left_out:
+        values = "value" if left_out == 1 else "values"
+        parts.append(f"note: no density of {left_out} {values}: choose fewer with --select")
+    notes = [*_summed([*analysis.notes, *analysis.unequal]), *document.hints]
+    return "\n".join([*parts, *(f"note: {plain(note)}" for note in notes)])
 
-    Parameters
-    ----------
-    analysis : Analysis
-        The analysis.
-    rows : sequence of Row
-        The values to show.
-    densities : sequence of mapping, optional
-        For each row and input the share of its box that the middle unit sees.
-    all_axes : bool
-        Every axis of each input; else those along which something moves.
-    """
+
+def _summed(notes: Sequence[Any], most: int = 8) -> list[str]:
+    """The notes, those of one reason and operator in one line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        groups.setdefault((note.operator, note.reason), []).append(note.node)
+    lines = []
+    for (operator, reason), nodes in groups.items():
+        names = ", ".join(f"'{node}'" for node in nodes[:3]) + (", ..." if len(nodes) > 3 else "")
+        count = f" ({len(nodes)} nodes)" if len(nodes) > 1 else ""
+        lines.append(f"{operator or 'input'} {names}{count}: {reason}")
+    if len(lines) > most:
+        lines[most:] = [f"and {len(lines) - most} more (--output-format json has all)"]
+    return lines
+
+
+def _lines(document: Table) -> list[str]:
+    """The lines of the table."""
+    analysis, densities, all_axes = document.analysis, document.densities, document.all_axes
     axes = {name: analysis.moving_axes(name) for name in analysis.inputs}
     if all_axes:
         axes = {name: list(range(len(analysis.extent(name) or ()))) for name in analysis.inputs}
@@ -47,7 +56,7 @@ def show(
         header.append(f"sees {name} {shape(analysis.shape(name))}{shown}")
         header += ["density"] * (densities is not None)
     table = [header]
-    for k, row in enumerate(rows):
+    for k, row in enumerate(document.rows):
         cells = ["*" if row.is_output else "", row.name, row.operator, shape(row.shape)]
         for name in analysis.inputs:
             seen = row.fields.get(name)
@@ -56,7 +65,7 @@ def show(
                 dense = (densities[k] or {}).get(name)
                 cells.append("-" if dense is None else share(dense))
         table.append(cells)
-    return "\n".join(aligned(table))
+    return aligned(table)
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
@@ -160,6 +169,19 @@ def box(ends: Sequence[tuple[int, int]] | None) -> str:
         return "nothing"
     spans = " ".join(f"{lo}..{hi}" for lo, hi in ends)
     return f"{spans}  ({'x'.join(str(hi - lo + 1) for lo, hi in ends)})" if ends else "a scalar"
+
+
+def written(index: tuple[int | slice, ...]) -> str:
+    """A unit or a region, as `index_of` takes it."""
+    return ",".join(map(coordinate, index))
+
+
+def coordinate(at: int | slice) -> str:
+    """One coordinate, or a run of them."""
+    if not isinstance(at, slice):
+        return str(at)
+    ends = [at.start, at.stop] if at.step is None else [at.start, at.stop, at.step]
+    return ":".join("" if end is None else str(end) for end in ends)
 
 
 def share(part: float) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 import rfgraph
 from rfgraph import cli
-from rfgraph.render.findings import FORMATS
+from rfgraph.render.registry import rendered
 from tests.graphs import model
 from tests.render import readers
 
@@ -62,21 +62,21 @@ def test_outputs_and_axes_with_limits_are_told_one_by_one() -> None:
 
 def test_every_format_has_the_places() -> None:
     report = check(checkered(5), "RF304")
-    document = readers.read_json(FORMATS["json"].report(report), "check")
+    document = readers.read_json(rendered("report", "json", report), "check")
     (found,) = document["models"][0]["findings"]
     assert [place["value"] for place in found["places"]] == [
         name for name in ("a1", "a2", "a3", "a4", "y") for _ in range(2)
     ]
     assert found["figures"] == {"places": 10}
-    (result,) = readers.read_sarif(FORMATS["sarif"].report(report))["results"]
+    (result,) = readers.read_sarif(rendered("report", "sarif", report))["results"]
     assert len(result["relatedLocations"]) == 10
-    root = readers.read_junit(FORMATS["junit"].report(report))
+    root = readers.read_junit(rendered("report", "junit", report))
     (failure,) = root.findall("testsuite/testcase/failure")
     assert failure.text.count("\nat ConvTranspose") == 10
-    assert len(readers.read_github(FORMATS["github"].report(report))) == 1
-    assert "7 more like it" in FORMATS["text"].report(report)
-    assert "7 more like it" in FORMATS["markdown"].report(report)
-    assert ": 1 finding, 0 known" in FORMATS["text"].report(report)
+    assert len(readers.read_github(rendered("report", "github", report))) == 1
+    assert "7 more like it" in rendered("report", "text", report)
+    assert "7 more like it" in rendered("report", "markdown", report)
+    assert ": 1 finding, 0 known" in rendered("report", "text", report)
 
 
 def test_a_baseline_tells_a_new_layer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rfgraph.render.findings import FORMATS
 from rfgraph.render.findings.common import short
+from rfgraph.render.registry import rendered
 from tests.render import examples, readers
 from tests.render.test_formats import read_all, read_all_of_comparison
 
@@ -43,20 +43,20 @@ def test_reports(name: str) -> None:
     report = examples.named(name)
     read_all(report)
 
-    document = readers.read_json(FORMATS["json"].report(report), "check")
+    document = readers.read_json(rendered("report", "json", report), "check")
     finding = document["models"][0]["findings"][0]
     assert (finding["node"] or "", finding["figures"]["name"]) == (whole(name),) * 2
 
-    run = readers.read_sarif(FORMATS["sarif"].report(report))
+    run = readers.read_sarif(rendered("report", "sarif", report))
     uri = run["artifacts"][0]["location"]["uri"]
     if not uri.startswith("file:"):
         assert unquote(uri, errors="surrogatepass") == name
 
     # The names of all cases are told apart as those of ordinary ones are.
-    lines = len(FORMATS["text"].report(examples.named("n")).splitlines())
-    assert len(FORMATS["text"].report(report).splitlines()) == lines
+    lines = len(rendered("report", "text", examples.named("n")).splitlines())
+    assert len(rendered("report", "text", report).splitlines()) == lines
 
-    commands = readers.read_github(FORMATS["github"].report(report))
+    commands = readers.read_github(rendered("report", "github", report))
     assert len({file for _, file, _, _ in commands if file}) <= 2
 
 
@@ -66,11 +66,11 @@ def test_reports(name: str) -> None:
 def test_comparisons(name: str) -> None:
     comparison = examples.named_comparison(name)
     read_all_of_comparison(comparison)
-    text = FORMATS["text"].comparison(comparison)
-    assert text.count("\n") == FORMATS["text"].comparison(examples.named_comparison("n")).count(
+    text = rendered("comparison", "text", comparison)
+    assert text.count("\n") == rendered("comparison", "text", examples.named_comparison("n")).count(
         "\n"
     )
-    rows = readers.read_markdown(FORMATS["markdown"].comparison(comparison))
+    rows = readers.read_markdown(rendered("comparison", "markdown", comparison))
     value = f"{short(name, 300)} (was {short(name + '4', 300)})"
     assert " ".join(rows[1][0].split()) == " ".join(value.split())
 
@@ -79,16 +79,16 @@ def test_comparisons(name: str) -> None:
 def test_absurd_names(name: str) -> None:
     read_all(examples.named(name))
     read_all_of_comparison(examples.named_comparison(name))
-    rows = readers.read_markdown(FORMATS["markdown"].report(examples.named(name)))
+    rows = readers.read_markdown(rendered("report", "markdown", examples.named(name)))
     assert f"Add {short(name, 300)}" in [" ".join(row[1].split()) for row in rows if len(row) == 4]
 
 
 def test_nothing_is_run_or_mentioned() -> None:
     """A name starts no command of a runner, and tells nobody of a comment."""
     for name in examples.ABSURD:
-        made = FORMATS["github"].report(examples.named(name))
+        made = rendered("report", "github", examples.named(name))
         assert all(line.startswith("::") for line in made.splitlines()[:-1])
         for form in ("report", "comparison"):
             given = examples.named(name) if form == "report" else examples.named_comparison(name)
-            made = getattr(FORMATS["markdown"], form)(given)
+            made = rendered(form, "markdown", given)
             assert not re.search(r"[@#][\w]", made.replace("&#", ""))

@@ -14,7 +14,7 @@ import rfgraph
 from rfgraph import checks
 from rfgraph.checks import CHECKS, Checked, Report
 from rfgraph.compare import Comparison, compared
-from rfgraph.render.findings import FORMATS
+from rfgraph.render.registry import formats, rendered
 from tests.render import examples, readers
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -22,7 +22,7 @@ MODELS = Path(__file__).parents[2] / "models"
 
 def read_all(report: Report) -> None:
     """Every format of a report can be read, and holds all of it."""
-    made = {name: form.report(report) for name, form in FORMATS.items()}
+    made = {name: rendered("report", name, report) for name in formats("report")}
     document = readers.read_json(made["json"], "check")
     found = len(report.findings)
     known = sum(len(checked.known) for checked in report.models)
@@ -50,7 +50,7 @@ def read_all(report: Report) -> None:
 
 def read_all_of_comparison(comparison: Comparison) -> None:
     """Every format of a comparison can be read, and holds all of it."""
-    made = {name: form.comparison(comparison) for name, form in FORMATS.items()}
+    made = {name: rendered("comparison", name, comparison) for name in formats("comparison")}
     document = readers.read_json(made["json"], "diff")
     changes = len(comparison.changes)
     assert len(document["changes"]) == sum(document["counts"].values()) == changes
@@ -102,11 +102,11 @@ def test_examples_of_comparisons(example: object) -> None:
 
 def test_nothing_at_all() -> None:
     read_all(Report([]))
-    assert FORMATS["text"].report(Report([])).startswith("checked 0 models")
+    assert rendered("report", "text", Report([])).startswith("checked 0 models")
 
 
 def test_schemas_are_strict() -> None:
-    made = readers.read_json(FORMATS["json"].report(examples.full()), "check")
+    made = readers.read_json(rendered("report", "json", examples.full()), "check")
     finding = made["models"][0]["findings"][0]
     for key, value in {"severity": "fatal", "code": "X1", "fingerprint": "", "axis": "2"}.items():
         good, finding[key] = finding[key], value
@@ -119,7 +119,7 @@ def test_schemas_are_strict() -> None:
         with pytest.raises(jsonschema.ValidationError):
             readers.schema("check").validate(made)
         finding[key] = good
-    made = readers.read_json(FORMATS["json"].comparison(examples.differing()), "diff")
+    made = readers.read_json(rendered("comparison", "json", examples.differing()), "diff")
     for change in made["changes"]:
         for bad in ({"kind": "changed"}, {"before": "much", "after": "more"}, {"text": ""}):
             wrong = {**made, "changes": [{**change, **bad}]}
@@ -128,7 +128,7 @@ def test_schemas_are_strict() -> None:
 
 
 def test_what_json_says() -> None:
-    made = readers.read_json(FORMATS["json"].report(examples.full()), "check")
+    made = readers.read_json(rendered("report", "json", examples.full()), "check")
     first = made["models"][0]
     assert (first["seconds"], made["seconds"]) == (1.234, 4.568)
     assert (first["error"], len(first["known"])) == (None, 2)
@@ -145,7 +145,7 @@ def test_what_json_says() -> None:
 
 
 def test_findings_are_folded() -> None:
-    lines = FORMATS["text"].report(examples.many()).splitlines()
+    lines = rendered("report", "text", examples.many()).splitlines()
     assert sum(line.startswith("    - ") for line in lines) == 9
     assert lines.count("      and 6 more like it") == 3
     assert sum(line.startswith("      what to do: ") for line in lines) == 3
@@ -154,14 +154,14 @@ def test_findings_are_folded() -> None:
 
 def test_clean_models_are_named_if_they_are_few() -> None:
     few = Report(examples.nothing().models[:5])
-    assert "4.onnx: nothing found" in FORMATS["text"].report(few)
-    assert "4.onnx" not in FORMATS["text"].report(examples.nothing())
+    assert "4.onnx: nothing found" in rendered("report", "text", few)
+    assert "4.onnx" not in rendered("report", "text", examples.nothing())
 
 
 def test_each_remedy_is_told() -> None:
     found = [examples.finding("RF301", "m.onnx", k) for k in range(6)]
     found[2] = replace(found[2], remedy="another way")
-    lines = FORMATS["text"].report(Report([Checked("m.onnx", found)])).splitlines()
+    lines = rendered("report", "text", Report([Checked("m.onnx", found)])).splitlines()
     assert [line.strip() for line in lines[2:8]] == [
         f"- {found[0].message}",
         f"- {found[1].message}",
@@ -176,27 +176,27 @@ def test_each_remedy_is_told() -> None:
 
 
 def test_known_findings_are_suppressed() -> None:
-    run = readers.read_sarif(FORMATS["sarif"].report(examples.full()))
+    run = readers.read_sarif(rendered("report", "sarif", examples.full()))
     assert [bool(result["suppressions"]) for result in run["results"]] == [False] * 10 + [True] * 3
     assert run["results"][-1]["suppressions"][0]["kind"] == "external"
-    run = readers.read_sarif(FORMATS["sarif"].report(examples.many()))
+    run = readers.read_sarif(rendered("report", "sarif", examples.many()))
     assert all("suppressions" not in result for result in run["results"])
 
 
 def test_errors_are_notifications() -> None:
-    (invocation,) = readers.read_sarif(FORMATS["sarif"].report(examples.full()))["invocations"]
+    (invocation,) = readers.read_sarif(rendered("report", "sarif", examples.full()))["invocations"]
     assert not invocation["executionSuccessful"]
     told = invocation["toolExecutionNotifications"]
     assert [note["level"] for note in told] == ["error"] * 2 + ["note"] * 6
     assert told[0]["message"]["text"] == "not an ONNX model (export it again)"
     (stale,) = invocation["toolConfigurationNotifications"]
     assert "models/known.onnx: RF302" in stale["message"]["text"]
-    (invocation,) = readers.read_sarif(FORMATS["sarif"].report(examples.many()))["invocations"]
+    (invocation,) = readers.read_sarif(rendered("report", "sarif", examples.many()))["invocations"]
     assert invocation["executionSuccessful"]
 
 
 def test_places_in_sarif() -> None:
-    run = readers.read_sarif(FORMATS["sarif"].report(examples.full()))
+    run = readers.read_sarif(rendered("report", "sarif", examples.full()))
     (location,) = run["results"][0]["locations"]
     assert location["physicalLocation"]["artifactLocation"] == {
         "uri": "models/my%20net.onnx",
@@ -216,7 +216,7 @@ def test_places_in_sarif() -> None:
 
 def test_rules() -> None:
     """GitHub shows 255 characters of a name, and 1,024 of a description."""
-    run = readers.read_sarif(FORMATS["sarif"].comparison(examples.same()))
+    run = readers.read_sarif(rendered("comparison", "sarif", examples.same()))
     rules = run["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == list(CHECKS)
     for rule in rules:
@@ -230,7 +230,7 @@ def test_rules() -> None:
 
 
 def test_cases() -> None:
-    root = readers.read_junit(FORMATS["junit"].report(examples.full()))
+    root = readers.read_junit(rendered("report", "junit", examples.full()))
     suites = list(root)
     assert [suite.get("errors") for suite in suites] == ["0", "0", "1", "1", "0"]
     assert [suite.get("failures") for suite in suites] == ["3", "0", "0", "0", "0"]
@@ -251,11 +251,11 @@ def test_cases() -> None:
 
 
 def test_the_gravest_are_first_and_no_check_hides_the_others() -> None:
-    commands = readers.read_github(FORMATS["github"].report(examples.full()))
+    commands = readers.read_github(rendered("report", "github", examples.full()))
     ranks = [("error", "warning", "notice").index(name) for name, *_ in commands]
     assert ranks == sorted(ranks)
     assert [title for _, _, title, _ in commands[:2]] == ["not checked"] * 2
-    commands = readers.read_github(FORMATS["github"].report(examples.many()))
+    commands = readers.read_github(rendered("report", "github", examples.many()))
     assert [file for _, file, _, _ in commands[:4]] == [f"models/{k}.onnx" for k in (0, 1, 2, 0)]
 
 
@@ -263,7 +263,7 @@ def test_the_gravest_are_first_and_no_check_hides_the_others() -> None:
 
 
 def test_tables() -> None:
-    rows = readers.read_markdown(FORMATS["markdown"].report(examples.full()))
+    rows = readers.read_markdown(rendered("report", "markdown", examples.full()))
     assert rows[:2] == [["not checked", "why"], ["models/broken.onnx", rows[1][1]]]
     assert rows[3] == ["code", "where", "what", "what to do"]
     assert rows[4][:2] == ["RF101", "output y"]
@@ -273,8 +273,8 @@ def test_tables() -> None:
 
 
 def test_many_findings_are_folded() -> None:
-    assert FORMATS["markdown"].report(examples.many()).count("<details><summary><code>") == 3
-    assert FORMATS["markdown"].report(examples.full()).count("<details><summary><code>") == 0
+    assert rendered("report", "markdown", examples.many()).count("<details><summary><code>") == 3
+    assert rendered("report", "markdown", examples.full()).count("<details><summary><code>") == 0
 
 
 def test_a_comment_has_a_limit() -> None:
@@ -282,7 +282,7 @@ def test_a_comment_has_a_limit() -> None:
     report = Report(
         [Checked(m, [examples.finding("RF104", m, k) for k in range(9)]) for m in models]
     )
-    made = FORMATS["markdown"].report(report)
+    made = rendered("report", "markdown", report)
     readers.read_markdown(made)
     left = re.search("([0-9]+) parts left out", made)
     assert left
@@ -292,14 +292,15 @@ def test_a_comment_has_a_limit() -> None:
         for k in range(300)
         for change in examples.differing().changes
     ]
-    made = FORMATS["markdown"].comparison(replace(examples.differing(), changes=changes))
+    made = rendered("comparison", "markdown", replace(examples.differing(), changes=changes))
     readers.read_markdown(made)
     assert "parts left out" in made
 
 
 def test_renderers_change_nothing() -> None:
     """All of them get the same report, one after the other."""
-    for first, second in pairwise([*FORMATS.values(), *FORMATS.values()]):
+    for first, second in pairwise([*formats("report"), *formats("report")]):
         report = examples.full()
-        first.report(report)
-        assert second.report(report) == second.report(examples.full())
+        rendered("report", first, report)
+        fresh = rendered("report", second, examples.full())
+        assert rendered("report", second, report) == fresh

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from rfgraph.compare import Comparison
-from rfgraph.render.findings import FORMATS, junit, sarif
+from rfgraph.render.findings import junit, sarif
+from rfgraph.render.registry import formats, rendered
 from tests.render import examples
 
 FOLDER = Path(__file__).parent / "snapshots"
@@ -34,19 +35,17 @@ EXAMPLES: dict[str, Any] = {
 }
 
 
-def rendered(form: str, made: Any) -> str:
-    if isinstance(made, Comparison):
-        return FORMATS[form].comparison(made)
-    return FORMATS[form].report(made)
+def written(form: str, made: Any) -> str:
+    return rendered("comparison" if isinstance(made, Comparison) else "report", form, made)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", formats("report"))
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_snapshot(example: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sarif, "VERSION", "0.0.0")
     monkeypatch.setattr(junit, "VERSION", "0.0.0")
-    made = rendered(form, EXAMPLES[example]()) + "\n"
-    assert made == rendered(form, EXAMPLES[example]()) + "\n"
+    made = written(form, EXAMPLES[example]()) + "\n"
+    assert made == written(form, EXAMPLES[example]()) + "\n"
     if form == "sarif":
         # The explanations of the checks have their own tests.
         log = json.loads(made)

@@ -1,0 +1,134 @@
+"""What the commands about one model have found, for every format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rfgraph.analysis.analysis import Analysis
+from rfgraph.render.rows import Row
+
+if TYPE_CHECKING:
+    from rfgraph.engine.support import Support
+    from rfgraph.engine.why import Explanation
+
+# Along each axis of an input: the first and the last coordinate.
+Box = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What `rfgraph show` has found.
+
+    Attributes
+    ----------
+    analysis : Analysis
+        Of the model.
+    rows : sequence of Row
+        What is shown of each value.
+    densities : sequence of mapping, or None
+        By row and input, where they are asked for.
+    all_axes : bool
+        Whether all axes of the inputs are shown.
+    hints : sequence of str
+        What else is to be said.
+    """
+
+    analysis: Analysis
+    rows: Sequence[Row]
+    densities: Sequence[Mapping[str, float] | None] | None
+    all_axes: bool
+    hints: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What ``rfgraph show --program`` has found.
+
+    Attributes
+    ----------
+    analysis : Analysis
+        Of the model.
+    names : sequence of str
+        The values whose program is shown.
+    """
+
+    analysis: Analysis
+    names: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one unit, or the units of a region, see.
+
+    Attributes
+    ----------
+    tensor, operator : str
+        The value, and what makes it.
+    unit : tuple of int or slice
+        Which of its units.
+    boxes : dict of str to box
+        By input.
+    supports : dict of str to Support
+        By input; empty where only boxes are asked for.
+    """
+
+    tensor: str
+    operator: str
+    unit: tuple[int | slice, ...]
+    boxes: Mapping[str, Box | None]
+    supports: Mapping[str, Support | None]
+
+
+@dataclass(frozen=True)
+class Units:
+    """What `rfgraph unit` has found.
+
+    Attributes
+    ----------
+    analysis : Analysis
+        Of the model.
+    inputs : sequence of str
+        Of which inputs it tells.
+    found : sequence of Seen
+        One for each unit or region.
+    drawn : bool
+        Whether the first one is drawn.
+    width : int
+        How many characters a line of a drawing has.
+    blocks : bool
+        Whether it may be drawn with characters beyond ASCII.
+    """
+
+    analysis: Analysis
+    inputs: Sequence[str]
+    found: Sequence[Seen]
+    drawn: bool
+    width: int
+    blocks: bool
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """What `rfgraph why` has found.
+
+    Attributes
+    ----------
+    analysis : Analysis
+        Of the model.
+    tensor : str
+        The value.
+    unit : tuple of int
+        One of its units.
+    local : bool
+        Whether what is global is left out.
+    found : mapping of str to sequence of Explanation
+        By input, one for each axis.
+    """
+
+    analysis: Analysis
+    tensor: str
+    unit: tuple[int, ...]
+    local: bool
+    found: Mapping[str, Sequence[Explanation]]
