@@ -10,6 +10,45 @@ from rfgraph.ops import registry
 pytest_plugins = ["pytester"]
 
 
+# What takes long, by the beginning of its name: `pytest` alone leaves it out (see `markers` in
+# pyproject.toml), and what it looks at is looked at by others too, in less breadth.
+SLOW = (
+    # Thousands of random graphs, and all of ONNX's own cases.
+    "tests/backend/test_backend.py",
+    "tests/fuzz/",
+    "tests/oracle/test_generate.py::test_everything_occurs",
+    "tests/oracle/test_pruned_graphs.py",
+    "tests/oracle/test_random_graphs.py",
+    # Errors planted in every operator.
+    "tests/test_mutation.py::test_no_mutant_survives",
+    "tests/validation/test_teeth.py",
+    "tests/validation/test_poison.py::test_nan_shows_what_is_read",
+    # All models, and random nets, in every way.
+    "tests/checks/test_checks.py::test_published_models_are_as_they_should_be",
+    "tests/render/test_formats.py::test_every_model",
+    "tests/test_closed_form.py::test_interior_units",
+    "tests/test_flow.py::test_no_analysis_changes_reads",
+    "tests/test_flow.py::test_shared_answers",
+    "tests/test_held.py::test_the_check_names_the_mask",
+    "tests/test_held.py::test_the_configuration",
+    "tests/test_local_global.py::test_bounds_of_random_nets",
+    "tests/test_ranges.py::test_models",
+    # Installations, clusters, and processes that are waited for.
+    "tests/test_action.py::test_it_installs_itself",
+    "tests/test_docs.py::test_every_block_runs_in_order_in_a_fresh_clone",
+    "tests/test_guard.py",
+    "tests/test_pre_commit.py",
+    "tests/validation/test_workers.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is `SLOW`."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def _examples(doctest_namespace: dict[str, object]) -> None:
     """Examples in docstrings begin where a user has imported what they are about."""
