@@ -145,7 +145,17 @@ class Paths:
         return np.asarray(counts / counts.max()) if counts.any() else counts
 
     def along(self, axis: int) -> np.ndarray:
-        """How many paths lead to each coordinate of one axis: float64, as long as the axis.
+        """How many paths lead to each coordinate of one axis.
+
+        Parameters
+        ----------
+        axis : int
+            Axis of the value, from 0 on.
+
+        Returns
+        -------
+        ndarray of float64
+            As long as the axis.
 
         Raises
         ------
@@ -167,6 +177,11 @@ class Paths:
             Axis of the value.
         period : int
             After how many coordinates the pattern repeats: the product of the strides.
+
+        Returns
+        -------
+        float
+            A ratio, from 0 on.
 
         Raises
         ------
