@@ -79,6 +79,12 @@ class Analysis:
         What was assumed: an operator that is not known, a size, indices that are computed.
     held : mapping of str to array
         The inputs that are held fixed, and at what.
+
+    Examples
+    --------
+    >>> a = analyze("models/lenet_textbook.onnx")
+    >>> a.inputs, a.outputs, a.tensors, a.shape("y")
+    (['x'], ['y'], ['x', 'c', 'y'], (1, 1, 13, 13))
     """
 
     def __init__(
@@ -165,7 +171,15 @@ class Analysis:
 
     @cached_property
     def graph(self) -> nx.DiGraph:
-        """The model as a networkx DAG: values are their names, operators their nodes."""
+        """The model as a networkx DAG: values are their names, operators their nodes.
+
+        Examples
+        --------
+        >>> import networkx as nx
+        >>> graph = analyze("models/lenet_textbook.onnx").graph
+        >>> [str(step) for step in nx.shortest_path(graph, "x", "c")][::2]
+        ['x', 'c']
+        """
         return self._graph.to_networkx()
 
     @property

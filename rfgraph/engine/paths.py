@@ -161,6 +161,12 @@ class Paths:
         ------
         OverflowError
             A count is greater than any float: `relative` shows their proportions.
+
+        Examples
+        --------
+        >>> p = Paths("x", (2, 3), counted([np.array([True, True]), np.array([True, False, True])]))
+        >>> p.along(1).tolist()
+        [2.0, 0.0, 2.0]
         """
         return _floats(*self._projected([axis]))
 

@@ -168,6 +168,12 @@ class Support:
         -------
         ndarray of bool
             As long as the axis.
+
+        Examples
+        --------
+        >>> rows, columns = np.array([True, False, True]), np.array([False, True])
+        >>> Support("x", (3, 2), region_of([rows, columns], (3, 2))).along(0).tolist()
+        [True, False, True]
         """
         out = np.zeros(self.shape[axis], dtype=bool)
         for product in self._region:
@@ -217,6 +223,12 @@ class Support:
         -------
         ndarray of bool
             Of the sizes of `axes`, in their order.
+
+        Examples
+        --------
+        >>> rows, columns = np.array([True, False, True]), np.array([False, True])
+        >>> Support("x", (3, 2), region_of([rows, columns], (3, 2))).projection([1, 0]).tolist()
+        [[False, False, False], [True, False, True]]
         """
         kept = tuple(sorted(axes))
         out = np.zeros([self.shape[a] for a in kept], dtype=bool)

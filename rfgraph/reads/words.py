@@ -359,6 +359,11 @@ def tiled(axis: int, size: int) -> Along:
     -------
     Along
         One coordinate.
+
+    Examples
+    --------
+    >>> tiled(2, 3).starts
+    (0, 1, 2)
     """
     return Along(axis, tuple(range(_period(size))), (1,) * size, 0)
 
@@ -380,6 +385,11 @@ def part(axis: int, begin: int, size: int) -> Along:
     -------
     Along
         One coordinate, or none.
+
+    Examples
+    --------
+    >>> part(1, begin=4, size=2)
+    Along(axis=1, starts=(-4,), counts=(1,), advance=1, step=1, part=(4, 6))
     """
     return Along(axis, (-begin,), part=(begin, begin + size))
 
@@ -418,6 +428,11 @@ def point(coordinate: int) -> Fixed:
     -------
     Fixed
         The one coordinate.
+
+    Examples
+    --------
+    >>> point(3).start
+    3
     """
     return Fixed(coordinate)
 
