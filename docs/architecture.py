@@ -17,8 +17,8 @@ WIDTH, HEIGHT = 830, 640
 FILE, WORD, ENGINE, ANSWER, SHOWN = "#f2efe9", "#fdf3d8", "#d7ecf0", "#dff0dd", "#ecebf6"
 BOXES = (
     (300, 15, 230, 40, FILE, "model.onnx", ""),
-    (300, 85, 230, 50, FILE, "model/", "nodes, shapes, static values"),
-    (300, 165, 230, 50, FILE, "unroll/", "loops and branches written out"),
+    (300, 85, 230, 50, FILE, "model/", "nodes and weights of the file"),
+    (300, 165, 230, 50, FILE, "shapes/ unroll/", "sizes; loops written out"),
     (300, 245, 230, 50, ENGINE, "engine/trace", "each node tells what it reads"),
     (20, 245, 220, 50, WORD, "ops/", "what one operator reads"),
     (20, 165, 220, 50, WORD, "reads/", "the words to say it in"),
