@@ -53,6 +53,7 @@ CONTENTS = {
 # Docstrings: numpydoc; a name in backquotes is a link where there is such a name.
 default_role = "py:obj"
 autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_class_signature = "separated"
 autodoc_typehints = "none"
 autosummary_generate = False
 numpydoc_show_class_members = False
@@ -68,7 +69,7 @@ numpydoc_validation_checks = {
 }
 # A record says under Attributes what it is made of, and errors are those of their root.
 numpydoc_validation_overrides = {"PR01": [r"\nAttributes\n"]}
-numpydoc_validation_exclude = {r"Error$"}
+numpydoc_validation_exclude = {r"Error$", r"\.__(init|new)__$"}
 
 # Nothing of the site is fetched from elsewhere.
 html_theme = "furo"
