@@ -63,6 +63,14 @@ def layers(
         No such tensor or input, or no value that has the unit and sees the input.
     ImportError
         matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import rfgraph
+    >>> a = rfgraph.analyze("models/lenet_textbook.onnx")
+    >>> figure = layers(a, a.tensors, (4, 5))
+    >>> len([axes for axes in figure.axes if axes.images])
+    3
     """
     available()
     panels: list[_Panel] = []
@@ -116,6 +124,13 @@ def unit(analysis: Analysis, tensor: str, index: Index, input: str | None = None
         No such tensor, unit or input, or nothing is seen.
     ImportError
         matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import rfgraph
+    >>> figure = unit(rfgraph.analyze("models/lenet_textbook.onnx"), "y", (0, 0, 4, 5))
+    >>> figure.get_suptitle()
+    'what y[0,0,4,5] sees of x (1x1x30x30): a part of it'
     """
     available()
     support = analysis.support(tensor, index, input)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import onnx
 import pytest
 import yaml
 
+import rfgraph
 from rfgraph import checks, cli
 from tests.checks.test_checks import conv
 from tests.oracle.cases import normalisation
@@ -87,7 +89,12 @@ _SUITE = "-m pytest -q -n auto", "-m pytest -q --collect-only tests/test_docs.py
 NOT_RUN = {
     "models/README.md": ["models/build.py"],
     "benchmarks/README.md": ["benchmarks/run.py"],
+    # .ci/run runs these commands itself.
+    "docs/contributing.md": [],
 }
+
+# What is not for a shell or for Python; directives are for the site.
+SHOWN = {"", "yaml", "toml", "groovy", "{eval-rst}"}
 
 # Excerpts of the source.
 EXCERPTS = {"docs/adding-an-operator.md"}
@@ -95,7 +102,9 @@ EXCERPTS = {"docs/adding-an-operator.md"}
 
 def fenced(page: Path) -> list[tuple[str, str]]:
     """The blocks of a page in order: their kinds, and what is in them."""
-    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", page.read_text("utf-8"), re.DOTALL | re.M)
+    found = re.findall(
+        r"^( *)```([\w{}-]*)\n(.*?)^\1```$", page.read_text("utf-8"), re.DOTALL | re.M
+    )
     assert found or "```" not in page.read_text("utf-8")
     return [(kind, re.sub(f"^{indent}", "", text, flags=re.M)) for indent, kind, text in found]
 
@@ -145,6 +154,7 @@ def runner(folder: Path) -> Runner:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="the commands are those of a POSIX shell")
 def test_every_block_runs_in_order_in_a_fresh_clone(clone: Path) -> None:
     """README's first command makes the place in which all that follows works."""
@@ -173,7 +183,7 @@ def test_every_block_runs_in_order_in_a_fresh_clone(clone: Path) -> None:
                     findings = re.match(r"(.venv/bin/)?(rfgraph check|pytest --rfgraph)", line)
                     assert code in ((0, 1) if findings else (0,)), f"{name}: {line}\n{said}"
             else:
-                assert kind in ("", "yaml", "toml", "groovy") or name in NOT_RUN.keys() | EXCERPTS
+                assert kind in SHOWN or name in NOT_RUN.keys() | EXCERPTS
             (core,) = (clone / "rfgraph").glob("_core*.so")
             built = built or core.stat().st_mtime
             assert core.stat().st_mtime == built, f"{name}: {text}compiles once more"
@@ -195,7 +205,10 @@ def test_what_the_first_command_prints(
 _OWN = {
     "MODEL": "models/resnet50.onnx",
     "MODEL TENSOR": "models/resnet50.onnx features",
+    "MODEL OUTPUT": "models/resnet50.onnx features",
     "OLD.onnx NEW.onnx": "models/resnet50.onnx models/resnet50.onnx",
+    "OLD NEW": "models/resnet50.onnx models/resnet50.onnx",
+    "--write-baseline FILE": "--write-baseline {folder}/known.json models/lenet_textbook.onnx",
     "--ops my_ops.py": "",
     "layers.png": "{folder}/layers.png",
 }
@@ -240,8 +253,71 @@ def test_the_transfer_that_is_shown_is_in_the_source() -> None:
         return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
     (_, shown), (_, cases) = fenced(ROOT / "docs" / "adding-an-operator.md")
-    source = (ROOT / "rfgraph" / "ops" / "normalisation.py").read_text("utf-8")
+    source = (ROOT / "rfgraph" / "ops" / "onnx" / "normalisation.py").read_text("utf-8")
     assert "\n".join(code(shown)) in "\n".join(code(source))
     names = {**vars(normalisation), "cases": lambda _: lambda function: function}
     exec(compile(cases, "adding-an-operator.md", "exec"), names)
     assert {n.op_type for case in names["lrn"]() for n in case.model.graph.node} == {"LRN"}
+
+
+# ---------------------------------------------------------------- pages that have to keep in step
+
+CONTRIBUTING = ROOT / "docs" / "contributing.md"
+DECISIONS = sorted((ROOT / "docs" / "adr").glob("0*.md"))
+
+
+@pytest.mark.parametrize("name", ["checks.md", "architecture.svg"])
+def test_what_a_script_writes_is_current(name: str) -> None:
+    file = ROOT / "docs" / name
+    script = runpy.run_path(str(file.with_suffix(".py")))
+    made = script["page" if file.suffix == ".md" else "picture"]()
+    assert made == file.read_text("utf-8"), f"python docs/{file.stem}.py writes it anew"
+
+
+def test_the_table_of_rooms_is_the_contract() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (layers,) = [one["layers"] for one in settings["contracts"] if one["type"] == "layers"]
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rooms = re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE)
+    assert [re.findall(r"\w+", row) for row in rooms] == [
+        re.findall(r"rfgraph\.([\w.]+)", layer) for layer in layers
+    ]
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    listed = set(re.findall(r"auto\w+:: ([\w.]+)", page))
+    assert {"rfgraph.reads", "rfgraph.testing", "pytest_rfgraph"} <= listed
+    names = {f"rfgraph.{name}" for name in rfgraph.__all__}
+    assert {name for name in names - listed if not page.count(f":: {name}.")} == set()
+
+
+def test_every_page_is_in_the_contents() -> None:
+    text = (ROOT / "docs" / "conf.py").read_text("utf-8")
+    listed = set(re.findall(r'^ +"([\w/-]+)",$', text, re.MULTILINE)) | {"README"}
+    pages = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "docs" / "adr" / "README.md"]
+    assert {str(page.relative_to(ROOT).with_suffix("").as_posix()) for page in pages} == listed
+
+
+def test_what_contributors_run_is_what_ci_runs() -> None:
+    ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    commands = [line for kind, text in fenced(CONTRIBUTING) if kind for line in text.splitlines()]
+    assert len(commands) >= 7
+    assert set(commands) <= set(ci)
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
+def test_a_decision_has_a_date_a_status_and_alternatives(page: Path) -> None:
+    text = page.read_text("utf-8")
+    dates = r"20\d\d-\d\d-\d\d(, revised 20\d\d-\d\d-\d\d)?"
+    assert re.match(rf"# {int(page.name[:4])}\. .+\n\nDate: {dates}\. Status: .+\.\n\n", text)
+    assert "**Rejected.**" in text
+    assert f"]({page.name})" in (page.parent / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *DECISIONS, ROOT / "CHANGELOG.md"], ids=lambda p: p.name)
+def test_lines_are_short(page: Path) -> None:
+    """Of tables, and of what programs print or read, lines may be longer."""
+    text = re.sub(r"^( *)```.*?^\1```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.M)
+    long = [line for line in text.splitlines() if len(line) > 120]
+    assert [line for line in long if not line.lstrip().startswith("|")] == []

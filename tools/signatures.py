@@ -11,7 +11,7 @@ from onnx import defs
 
 from rfgraph.model.signatures import Signature
 
-TABLE = Path(__file__).parents[1] / "rfgraph" / "signature_table.py"
+TABLE = Path(__file__).parents[1] / "rfgraph" / "model" / "signature_table.py"
 
 HEAD = '''"""What ONNX's definitions say of its operators: written by tools/signatures.py.
 

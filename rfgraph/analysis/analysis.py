@@ -79,6 +79,12 @@ class Analysis:
         What was assumed: an operator that is not known, a size, indices that are computed.
     held : mapping of str to array
         The inputs that are held fixed, and at what.
+
+    Examples
+    --------
+    >>> a = analyze("models/lenet_textbook.onnx")
+    >>> a.inputs, a.outputs, a.tensors, a.shape("y")
+    (['x'], ['y'], ['x', 'c', 'y'], (1, 1, 13, 13))
     """
 
     def __init__(
@@ -102,8 +108,25 @@ class Analysis:
 
     @cached_property
     def pruned(self) -> Analysis:
-        """The same with `prune`: the very same if constants cut nothing. The model is not read
-        again.
+        """The same analysis with `prune`, made when it is first asked for.
+
+        The model is not read again. Where constants cut nothing it is this very analysis.
+
+        Returns
+        -------
+        Analysis
+            Of the same model at the same shapes of its inputs.
+
+        Raises
+        ------
+        ModelError
+            The weights, which are then read, lie in a file that is not there.
+
+        Examples
+        --------
+        >>> a = analyze("models/lenet_textbook.onnx")
+        >>> a.pruned is a
+        True
         """
         assert self._source is not None
         return self._source.pruned(self)
@@ -119,6 +142,11 @@ class Analysis:
             Shapes of inputs, as for `analyze`; open axes get a sensible size.
         prune : bool, optional
             Whether constants cut reads; as they do here if left out.
+
+        Returns
+        -------
+        Analysis
+            The answers at those shapes.
 
         Raises
         ------
@@ -143,7 +171,15 @@ class Analysis:
 
     @cached_property
     def graph(self) -> nx.DiGraph:
-        """The model as a networkx DAG: values are their names, operators their `Node`."""
+        """The model as a networkx DAG: values are their names, operators their nodes.
+
+        Examples
+        --------
+        >>> import networkx as nx
+        >>> graph = analyze("models/lenet_textbook.onnx").graph
+        >>> [str(step) for step in nx.shortest_path(graph, "x", "c")][::2]
+        ['x', 'c']
+        """
         return self._graph.to_networkx()
 
     @property
@@ -157,18 +193,44 @@ class Analysis:
         return self._graph.file
 
     def node(self, tensor: str) -> Node | None:
-        """The node that makes `tensor`; None for an input.
+        """The node that makes a value.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+
+        Returns
+        -------
+        Node or None
+            With `name`, `op_type`, `domain`, `inputs`, `outputs` and `attributes`; None for an
+            input of the model.
 
         Raises
         ------
         QueryError
             No such tensor.
+
+        Examples
+        --------
+        >>> print(analyze("models/lenet_textbook.onnx").node("y").op_type)
+        AveragePool
         """
         self._known(tensor)
         return self._graph.producer.get(tensor)
 
     def ancestors(self, tensor: str) -> set[str]:
-        """The values that `tensor` is made of, directly or not, and `tensor` itself.
+        """The values that a value is made of, directly or not, and itself.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+
+        Returns
+        -------
+        set of str
+            Their names; inputs of the model and weights are among them.
 
         Raises
         ------
@@ -191,7 +253,17 @@ class Analysis:
         return found
 
     def dims(self, input: str) -> tuple[int | str | None, ...]:
-        """The axes of an input as the file has them: sizes, names, or None.
+        """The axes of an input as the file has them.
+
+        Parameters
+        ----------
+        input : str
+            The input.
+
+        Returns
+        -------
+        tuple of int, str or None
+            One entry an axis: its size, its name where it is open, or None where that has no name.
 
         Raises
         ------
@@ -207,11 +279,21 @@ class Analysis:
         return next(i.dims for i in self._graph.inputs if i.name == name) or ()
 
     def shape(self, tensor: str) -> tuple[int | None, ...] | None:
-        """Shape of `tensor`, with None for a size that the data decide; None in its place where
-        not even the number of axes is known.
+        """Shape of a value.
 
         Bounds, and what else is asked of the value, have one place along an axis of unknown size:
         it stands for all there are. Any coordinate along it means that place.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+
+        Returns
+        -------
+        tuple of int or None, or None
+            One size an axis, None for one that the data decide; None in place of the tuple where
+            not even the number of axes is known.
 
         Raises
         ------
@@ -246,7 +328,18 @@ class Analysis:
         return self._flow.shapes.shape(tensor)
 
     def extent(self, tensor: str) -> tuple[int, ...] | None:
-        """Shape of `tensor` with 1 for sizes that the data decide: the units that are told apart.
+        """Shape of a value, with 1 for sizes that the data decide: the units that are told apart.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+
+        Returns
+        -------
+        tuple of int or None
+            One size an axis; None where not even the number of axes is known. `shape` has an
+            example.
 
         Raises
         ------
@@ -257,12 +350,30 @@ class Analysis:
         return self._flow.shape(tensor)
 
     def depends(self, tensor: str, input: str | None = None) -> bool:
-        """Whether any unit of `tensor` depends on `input`; without one, on any of the inputs.
+        """Whether any unit of a value depends on an input.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str, optional
+            The input; any of them if left out.
+
+        Returns
+        -------
+        bool
+            Whether one does.
 
         Raises
         ------
         QueryError
             No such tensor or input.
+
+        Examples
+        --------
+        >>> a = analyze("models/siamese.onnx")
+        >>> a.depends("left_features", "left"), a.depends("left_features", "right")
+        (True, False)
         """
         self._known(tensor)
         if input is not None:
@@ -298,6 +409,12 @@ class Analysis:
             No such tensor, input or axis.
         ShapeError
             The arrays would not fit into memory; ask for one `axis`, or for a unit's `box`.
+
+        Examples
+        --------
+        >>> lo, hi = analyze("models/lenet_textbook.onnx").bounds("y")
+        >>> lo.shape, lo[0, 0, 4, 5].tolist(), hi[0, 0, 4, 5].tolist()
+        ((1, 1, 13, 13, 4), [0, 0, 8, 10], [0, 0, 13, 15])
         """
         name = self._input(input)
         shape = self._flow.inputs[name] or ()
@@ -358,6 +475,11 @@ class Analysis:
         ------
         QueryError
             No such tensor, input or unit.
+
+        Examples
+        --------
+        >>> analyze("models/lenet_textbook.onnx").box("y", (0, 0, 4, 5))
+        ((0, 0), (0, 0), (8, 13), (10, 15))
         """
         name = self._input(input)
         place = self._unit(tensor, index)
@@ -533,6 +655,11 @@ class Analysis:
         input : str, optional
             The input; may be left out where there is only one.
 
+        Returns
+        -------
+        float
+            A ratio, from 0 on.
+
         Raises
         ------
         QueryError
@@ -652,6 +779,12 @@ class Analysis:
             The pattern may have more entries than fit: ask for the `support` of some units.
         RFGraphError
             scipy is not installed.
+
+        Examples
+        --------
+        >>> pattern = analyze("models/lenet_textbook.onnx").sparsity("y")
+        >>> pattern.shape, pattern.nnz
+        ((169, 900), 6084)
         """
         name = self._input(input)
         extent, shape = self._shape_of(tensor), self._shape_of(name)
@@ -820,12 +953,18 @@ class Analysis:
         Returns
         -------
         Field
-            One `AxisField` for each axis of the input.
+            One `AxisField` for each axis of the input, in its elements.
 
         Raises
         ------
         QueryError
             No such tensor, input, axis or coordinate.
+
+        Examples
+        --------
+        >>> field = analyze("models/resnet50.onnx").field("features")
+        >>> field.size[2:], field.stride[2:], field.start[2:]
+        ((427, 427), (32, 32), (-213, -213))
         """
         name = self._input(input)
         asked = tensor, name, local
@@ -872,6 +1011,24 @@ class Analysis:
     ) -> AxisField:
         """The part of a value's `field` along one axis of an input, the others not worked out.
 
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str, optional
+            The input; may be left out where there is only one.
+        axis : int, optional
+            Axis of the input; negative ones count from the end.
+        local : bool, optional
+            Leave out what has passed a statistic over a whole axis, if anything else is left.
+        at : mapping of int to int, optional
+            Coordinates of the value to hold fixed, by axis of the value; as for `field`.
+
+        Returns
+        -------
+        AxisField
+            Size, stride, start and centre in elements of the input.
+
         Raises
         ------
         QueryError
@@ -889,8 +1046,20 @@ class Analysis:
         return self._side(tensor, name, self._axis(axis, name), local, held)
 
     def alike(self, input: str | None = None) -> Mapping[str, int]:
-        """The values that depend on an input, in topological order, each with a number: values of
-        one number see the same, unit for unit, as what an activation makes and what it is made of.
+        """Which values see the same of an input.
+
+        Values of one number see the same, unit for unit, as what an activation makes and what it is
+        made of.
+
+        Parameters
+        ----------
+        input : str, optional
+            The input; may be left out where there is only one.
+
+        Returns
+        -------
+        mapping of str to int
+            The values that depend on the input, in topological order, and the number of each.
 
         Raises
         ------
@@ -921,15 +1090,32 @@ class Analysis:
     ) -> AxisField | None:
         """The part of a value's `field` along one axis of an input, if no size enters into it.
 
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str, optional
+            The input; may be left out where there is only one.
+        axis : int, optional
+            Axis of the input; negative ones count from the end.
+        local : bool, optional
+            Leave out what has passed a statistic over a whole axis, if anything else is left.
+
         Returns
         -------
         AxisField or None
-            None where the field's figures are those of units at the size that was analysed.
+            In elements of the input; None where the field's figures are those of units at the size
+            that was analysed.
 
         Raises
         ------
         QueryError
             No such tensor, input or axis.
+
+        Examples
+        --------
+        >>> analyze("models/resnet50.onnx").closed_form("features", axis=2).size
+        427
         """
         name = self._input(input)
         self._known(tensor)
@@ -1016,6 +1202,17 @@ class Analysis:
 
         After a concatenation channels differ: ``fields(tensor, axis=1)`` tells them apart.
 
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        axis : int
+            Axis of the value; negative ones count from the end.
+        input : str, optional
+            The input; may be left out where there is only one.
+        local : bool, optional
+            Leave out what has passed a statistic over a whole axis, if anything else is left.
+
         Returns
         -------
         list of (range, Field)
@@ -1025,6 +1222,22 @@ class Analysis:
         ------
         QueryError
             No such tensor, input or axis, or too many coordinates of it may differ.
+
+        Examples
+        --------
+        Where branches with kernels of 1 and of 3 are concatenated:
+
+        >>> import onnx.parser
+        >>> model = onnx.parser.parse_model('''
+        ...     <ir_version: 8, opset_import: ["" : 17]>
+        ...     net (float[1, 1, 9] x) => (float[1, 2, 9] y)
+        ...     <float[1, 1, 3] W = {1, 1, 1}> {
+        ...       wide = Conv <pads = [1, 1]> (x, W)
+        ...       y = Concat <axis = 1> (x, wide)
+        ...     }
+        ... ''')
+        >>> [(run, field[2].size) for run, field in analyze(model).fields("y", axis=1)]
+        [(range(0, 1), 1), (range(1, 2), 3)]
         """
         shape = self.extent(tensor)
         if shape is None or not -len(shape) <= axis < len(shape):
@@ -1074,7 +1287,18 @@ class Analysis:
         return found
 
     def reads(self, tensor: str) -> list[Read]:
-        """What the elements of `tensor` read of its node's inputs; none of an input of the model.
+        """What the elements of a value read of its node's inputs.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+
+        Returns
+        -------
+        list of Read
+            In the words of `rfgraph.reads`; their union is what an element reads. Empty for an
+            input of the model.
 
         Raises
         ------
@@ -1194,6 +1418,21 @@ class Analysis:
         They are the height and width of a picture and the time of a signal, wherever these stand.
         Without any, all axes but the first.
 
+        Parameters
+        ----------
+        input : str, optional
+            The input; may be left out where there is only one.
+
+        Returns
+        -------
+        list of int
+            Ascending.
+
+        Raises
+        ------
+        QueryError
+            No such input.
+
         Examples
         --------
         >>> analyze("models/resnet50.onnx").moving_axes()
@@ -1214,8 +1453,25 @@ class Analysis:
         return False
 
     def sees_end_to_end(self, tensor: str, input: str, axis: int, *, every: bool = False) -> bool:
-        """Whether some unit of a value, or with `every` each, sees an axis of an input from its
-        first to its last element; what is global counts only where a unit sees nothing else.
+        """Whether a unit of a value sees an axis of an input from its first to its last element.
+
+        What is global counts only where a unit sees nothing else.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str
+            The input.
+        axis : int
+            Axis of the input; negative ones count from the end.
+        every : bool, optional
+            Whether each unit has to; else one is enough.
+
+        Returns
+        -------
+        bool
+            Whether it does.
 
         Raises
         ------
@@ -1235,8 +1491,27 @@ class Analysis:
         )
 
     def reads_across(self, input: str, axis: int) -> bool:
-        """Whether any value reads across an input's axis: its units see several coordinates of
-        it, or not every coordinate is seen.
+        """Whether any value reads across an axis of an input.
+
+        That is, its units see several coordinates along the axis, or not every coordinate is seen.
+
+        Parameters
+        ----------
+        input : str
+            The input.
+        axis : int
+            Axis of the input, from 0 on.
+
+        Returns
+        -------
+        bool
+            If not, what is along the axis is independent, as samples of a batch are.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> a.reads_across("x", 0), a.reads_across("x", 2)
+        (False, True)
         """
         return self._bounds.reads_across(input, axis)
 

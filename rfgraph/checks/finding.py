@@ -223,7 +223,18 @@ class Report:
         return not self.errors and not self.findings
 
     def fails(self, finding: Finding) -> bool:
-        """Whether a finding is as grave as `fail_on`, or graver."""
+        """Whether a finding is as grave as `fail_on`, or graver.
+
+        Parameters
+        ----------
+        finding : Finding
+            One of this report.
+
+        Returns
+        -------
+        bool
+            Whether it alone makes the report fail.
+        """
         return GRAVITY.index(finding.severity) <= GRAVITY.index(self.fail_on)
 
     @property

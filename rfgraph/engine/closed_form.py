@@ -94,6 +94,18 @@ class AxisField:
 
         Units of one period later see ``stride * len(phases)`` elements on.
 
+        Parameters
+        ----------
+        stride : int or Fraction
+            Elements of the input between neighbouring units.
+        *phases : (int, int)
+            One pair for each unit of a period; empty where the last is before the first.
+
+        Returns
+        -------
+        AxisField
+            With all other figures.
+
         Examples
         --------
         >>> field = AxisField.periodic(Fraction(1, 2), (-1, 0), (0, 1))
@@ -125,6 +137,11 @@ class Field(Sequence[AxisField]):
     """A receptive field: one `AxisField` for every axis of the input.
 
     `size`, `stride`, `start` and `centre` give these for all axes at once.
+
+    Attributes
+    ----------
+    axes : tuple of AxisField
+        One for every axis of the input.
 
     Examples
     --------

@@ -145,12 +145,28 @@ class Paths:
         return np.asarray(counts / counts.max()) if counts.any() else counts
 
     def along(self, axis: int) -> np.ndarray:
-        """How many paths lead to each coordinate of one axis: float64, as long as the axis.
+        """How many paths lead to each coordinate of one axis.
+
+        Parameters
+        ----------
+        axis : int
+            Axis of the value, from 0 on.
+
+        Returns
+        -------
+        ndarray of float64
+            As long as the axis.
 
         Raises
         ------
         OverflowError
             A count is greater than any float: `relative` shows their proportions.
+
+        Examples
+        --------
+        >>> p = Paths("x", (2, 3), counted([np.array([True, True]), np.array([True, False, True])]))
+        >>> p.along(1).tolist()
+        [2.0, 0.0, 2.0]
         """
         return _floats(*self._projected([axis]))
 
@@ -167,6 +183,11 @@ class Paths:
             Axis of the value.
         period : int
             After how many coordinates the pattern repeats: the product of the strides.
+
+        Returns
+        -------
+        float
+            A ratio, from 0 on.
 
         Raises
         ------

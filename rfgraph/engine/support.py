@@ -157,7 +157,24 @@ class Support:
         return tuple(ends)
 
     def along(self, axis: int) -> np.ndarray:
-        """Which coordinates of one axis occur: bool, as long as the axis."""
+        """Which coordinates of one axis occur.
+
+        Parameters
+        ----------
+        axis : int
+            Axis of the value, from 0 on.
+
+        Returns
+        -------
+        ndarray of bool
+            As long as the axis.
+
+        Examples
+        --------
+        >>> rows, columns = np.array([True, False, True]), np.array([False, True])
+        >>> Support("x", (3, 2), region_of([rows, columns], (3, 2))).along(0).tolist()
+        [True, False, True]
+        """
         out = np.zeros(self.shape[axis], dtype=bool)
         for product in self._region:
             factor = next((f for f in product if axis in f.axes), None)
@@ -169,7 +186,7 @@ class Support:
 
     @property
     def mask(self) -> np.ndarray:
-        """Inside of the box: bool, of the box's shape."""
+        """Which elements of the box there are: bool, of the box's shape."""
         inside = self._inside
         return dense(inside._region, inside.shape)
 
@@ -195,7 +212,24 @@ class Support:
         return Support(self.value, tuple(hi - lo + 1 for lo, hi in box), tuple(cut))
 
     def projection(self, axes: Sequence[int]) -> np.ndarray:
-        """Which coordinates occur along some axes, together: bool, of the sizes of `axes`."""
+        """Which coordinates occur along some axes, together.
+
+        Parameters
+        ----------
+        axes : sequence of int
+            Axes of the value, from 0 on.
+
+        Returns
+        -------
+        ndarray of bool
+            Of the sizes of `axes`, in their order.
+
+        Examples
+        --------
+        >>> rows, columns = np.array([True, False, True]), np.array([False, True])
+        >>> Support("x", (3, 2), region_of([rows, columns], (3, 2))).projection([1, 0]).tolist()
+        [[False, False, False], [True, False, True]]
+        """
         kept = tuple(sorted(axes))
         out = np.zeros([self.shape[a] for a in kept], dtype=bool)
         for product in self._region:

@@ -155,41 +155,130 @@ class Operation:
         return range(len(self._node.outputs))
 
     def attribute(self, name: str, default: Any = None) -> Any:
-        """Value of an attribute: int, float, str, list or a message of ONNX."""
+        """Value of an attribute.
+
+        Parameters
+        ----------
+        name : str
+            The attribute, as the specification calls it.
+        default : object, optional
+            What is returned where the node does not have it.
+
+        Returns
+        -------
+        int, float, str, list or a message of ONNX
+            The value.
+        """
         value = self._node.attributes.get(name, default)
         return value.proto if isinstance(value, Tensor) else value
 
     def has(self, k: int) -> bool:
-        """Whether input `k` is given."""
+        """Whether an input is given.
+
+        Parameters
+        ----------
+        k : int
+            Its position among the inputs, from 0.
+
+        Returns
+        -------
+        bool
+            Optional inputs may be left out.
+        """
         return k < len(self._names) and bool(self._names[k])
 
     def made(self, k: int) -> bool:
-        """Whether output `k` is asked for."""
+        """Whether an output is asked for.
+
+        Parameters
+        ----------
+        k : int
+            Its position among the outputs, from 0.
+
+        Returns
+        -------
+        bool
+            Optional outputs may be left out.
+        """
         return k < len(self._node.outputs) and bool(self._node.outputs[k])
 
     def live(self, k: int) -> bool:
-        """Whether input `k` is given and depends on an input of the model."""
+        """Whether an input is given and depends on an input of the model.
+
+        Parameters
+        ----------
+        k : int
+            Its position among the inputs, from 0.
+
+        Returns
+        -------
+        bool
+            Of others no read has to be told.
+        """
         if k >= len(self._names) or self._names[k] not in self._live:
             return False
         # Of a shape that the data decide in part, other parts may be static.
         return not self._shapes.unsized or self.static(k) is None
 
     def shape(self, k: int = 0) -> Shape:
-        """Shape of input `k`."""
+        """Shape of an input.
+
+        Parameters
+        ----------
+        k : int
+            Its position among the inputs, from 0.
+
+        Returns
+        -------
+        tuple of int or UnknownSize
+            One size an axis; an `UnknownSize` is one that the data decide.
+
+        Raises
+        ------
+        Undetermined
+            It is not known; the transfer then leaves it to the caller to assume everything.
+        """
         shape = self._shapes.shape(self._names[k]) if self.has(k) else None
         if shape is None:
             raise Unsized(f"the shape of its input {k} is not known")
         return shape
 
     def out(self, k: int = 0) -> Shape:
-        """Shape of output `k`."""
+        """Shape of an output.
+
+        Parameters
+        ----------
+        k : int
+            Its position among the outputs, from 0.
+
+        Returns
+        -------
+        tuple of int or UnknownSize
+            As `shape`.
+
+        Raises
+        ------
+        Undetermined
+            It is not known.
+        """
         shape = self._shapes.shape(self._node.outputs[k])
         if shape is None:
             raise Unsized(f"the shape of its output {k} is not known")
         return shape
 
     def static(self, k: int) -> np.ndarray | None:
-        """Input `k` if it is given and does not depend on the data."""
+        """An input that is given and does not depend on the data.
+
+        Parameters
+        ----------
+        k : int
+            Its position among the inputs, from 0.
+
+        Returns
+        -------
+        ndarray or None
+            Its elements; None if it depends on the data, or is not given.
+        """
         if not self.has(k):
             return None
         value = self._shapes.static(self._names[k])
@@ -198,7 +287,25 @@ class Operation:
         return value
 
     def constant(self, k: int, what: str) -> np.ndarray:
-        """Input `k`, which must not depend on the data; `what` is its name in the specification."""
+        """An input that must not depend on the data.
+
+        Parameters
+        ----------
+        k : int
+            Its position among the inputs, from 0.
+        what : str
+            Its name in the specification, for the note.
+
+        Returns
+        -------
+        ndarray
+            Its elements.
+
+        Raises
+        ------
+        Undetermined
+            It depends on the data.
+        """
         value = self.static(k)
         if value is None:
             raise Computed(f"its '{what}' is computed from the data")
@@ -310,7 +417,15 @@ class Operation:
         return given is not None and all(not is_unknown(n) or n in self.shape(0) for n in given)
 
     def note(self, reason: str, kind: NoteKind = "computed") -> None:
-        """Say what is assumed; `kind` is as in `rfgraph.engine.trace.Note`."""
+        """Say what is assumed: it becomes a note of the analysis.
+
+        Parameters
+        ----------
+        reason : str
+            What is assumed, and why.
+        kind : str, optional
+            As in `rfgraph.Note`.
+        """
         self.notes.setdefault(reason, kind)
 
     def tell(self, question: Question) -> Hashable:
@@ -495,6 +610,11 @@ def transfer(
     replace : bool, optional
         Whether it takes the place of all that is registered for the operator from `since` on.
         A function that is defined anew, as in a notebook, takes its own place in any case.
+
+    Returns
+    -------
+    callable
+        The decorator; it returns the function unchanged.
 
     Raises
     ------

@@ -129,6 +129,18 @@ _once = lru_cache(maxsize=4096)
 def same(axis: int) -> Along:
     """The same coordinate as along output axis `axis`.
 
+    Parameters
+    ----------
+    axis : int
+        The output axis.
+
+    Returns
+    -------
+    Along
+        Coordinate ``o``.
+
+    Examples
+    --------
     >>> same(2)
     Along(axis=2, starts=(0,), counts=(1,), advance=1, step=1, part=None)
     """
@@ -138,6 +150,18 @@ def same(axis: int) -> Along:
 def is_same(read: Along) -> bool:
     """Whether `read` is that of `same`, for some axis.
 
+    Parameters
+    ----------
+    read : Along
+        The read.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+
+    Examples
+    --------
     >>> is_same(same(1)), is_same(shifted(1, 2))
     (True, False)
     """
@@ -147,6 +171,18 @@ def is_same(read: Along) -> bool:
 def is_shift(read: Along) -> bool:
     """Whether `read` is one coordinate at a fixed distance, for some axis.
 
+    Parameters
+    ----------
+    read : Along
+        The read.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+
+    Examples
+    --------
     >>> is_shift(shifted(1, 2)), is_shift(window(1, 3, 1, 1, 1))
     (True, False)
     """
@@ -155,13 +191,50 @@ def is_shift(read: Along) -> bool:
 
 @_once
 def shifted(axis: int, offset: int) -> Along:
-    """The coordinate ``o + offset``: constant padding, cropping."""
+    """The coordinate ``o + offset``: constant padding, cropping.
+
+    Parameters
+    ----------
+    axis : int
+        The output axis.
+    offset : int
+        Input coordinates.
+
+    Returns
+    -------
+    Along
+        What lies outside of the input is not read.
+
+    Examples
+    --------
+    >>> shifted(2, -1).starts
+    (-1,)
+    """
     return Along(axis, (offset,))
 
 
 @_once
 def strided(axis: int, start: int, step: int) -> Along:
-    """The coordinate ``start + o * step``: Slice; a negative step flips."""
+    """The coordinate ``start + o * step``: Slice; a negative step flips.
+
+    Parameters
+    ----------
+    axis : int
+        The output axis.
+    start, step : int
+        Input coordinates.
+
+    Returns
+    -------
+    Along
+        What lies outside of the input is not read.
+
+    Examples
+    --------
+    >>> read = strided(2, 8, -1)
+    >>> read.starts, read.advance
+    ((8,), -1)
+    """
     return Along(axis, (start,), advance=step)
 
 
@@ -169,6 +242,26 @@ def strided(axis: int, start: int, step: int) -> Along:
 def window(axis: int, kernel: int, stride: int, dilation: int, pad: int) -> Along:
     """A sliding window: ``o * stride - pad + k * dilation`` for ``0 <= k < kernel``.
 
+    Parameters
+    ----------
+    axis : int
+        The output axis.
+    kernel : int
+        How many coordinates a window reads.
+    stride : int
+        Input coordinates between windows.
+    dilation : int
+        Input coordinates between those that one window reads.
+    pad : int
+        Coordinates of padding at the begin; they are not read.
+
+    Returns
+    -------
+    Along
+        What lies outside of the input is not read.
+
+    Examples
+    --------
     >>> window(2, kernel=3, stride=2, dilation=1, pad=1)
     Along(axis=2, starts=(-1,), counts=(3,), advance=2, step=1, part=None)
     """
@@ -179,13 +272,31 @@ def window(axis: int, kernel: int, stride: int, dilation: int, pad: int) -> Alon
 def transposed_window(
     axis: int, kernel: int, stride: int, dilation: int, pad: int, outputs: int
 ) -> Along | Table:
-    """The adjoint of `window`: every ``i`` with ``o + pad - i * stride`` a multiple of
-    `dilation` from 0 to ``(kernel - 1) * dilation``.
+    """The adjoint of `window`.
+
+    It reads every ``i`` with ``o + pad - i * stride`` a multiple of `dilation` from 0 to
+    ``(kernel - 1) * dilation``.
 
     With ``g = gcd(stride, dilation)`` these ``i`` are ``dilation / g`` apart, and the pattern
     repeats after `stride` outputs, which move it by one. Where `g` does not divide ``o + pad``
     nothing is read. A pattern much longer than the `outputs` is listed instead.
 
+    Parameters
+    ----------
+    axis : int
+        The output axis.
+    kernel, stride, dilation, pad : int
+        As for the `window` whose adjoint it is.
+    outputs : int
+        Length of the output axis.
+
+    Returns
+    -------
+    Along or Table
+        What lies outside of the input is not read.
+
+    Examples
+    --------
     >>> transposed_window(2, kernel=3, stride=2, dilation=1, pad=1, outputs=8)
     Along(axis=2, starts=(0, 0), counts=(1, 2), advance=1, step=1, part=None)
     """
@@ -213,6 +324,20 @@ def _period(outputs: int) -> int:
 def block(axis: int, outputs: int, inputs: int) -> Along:
     """Groups: each run of `outputs` output coordinates reads its own run of `inputs`.
 
+    Parameters
+    ----------
+    axis : int
+        The output axis.
+    outputs, inputs : int
+        Coordinates of a group.
+
+    Returns
+    -------
+    Along
+        All inputs of the output's group.
+
+    Examples
+    --------
     >>> block(1, outputs=2, inputs=3)
     Along(axis=1, starts=(0, 0), counts=(3, 3), advance=3, step=1, part=None)
     """
@@ -221,18 +346,68 @@ def block(axis: int, outputs: int, inputs: int) -> Along:
 
 @_once
 def tiled(axis: int, size: int) -> Along:
-    """The coordinate ``o mod size``."""
+    """The coordinate ``o mod size``: what is repeated.
+
+    Parameters
+    ----------
+    axis : int
+        The output axis.
+    size : int
+        Length of the input's axis.
+
+    Returns
+    -------
+    Along
+        One coordinate.
+
+    Examples
+    --------
+    >>> tiled(2, 3).starts
+    (0, 1, 2)
+    """
     return Along(axis, tuple(range(_period(size))), (1,) * size, 0)
 
 
 @_once
 def part(axis: int, begin: int, size: int) -> Along:
-    """The coordinate ``o - begin``, and nothing outside ``begin <= o < begin + size``."""
+    """The coordinate ``o - begin``, and nothing outside ``begin <= o < begin + size``.
+
+    It is how a concatenation reads one of its inputs.
+
+    Parameters
+    ----------
+    axis : int
+        The output axis.
+    begin, size : int
+        Where the part begins along the output axis, and how long it is.
+
+    Returns
+    -------
+    Along
+        One coordinate, or none.
+
+    Examples
+    --------
+    >>> part(1, begin=4, size=2)
+    Along(axis=1, starts=(-4,), counts=(1,), advance=1, step=1, part=(4, 6))
+    """
     return Along(axis, (-begin,), part=(begin, begin + size))
 
 
 def whole(*, statistic: bool = False) -> Fixed:
-    """The whole axis."""
+    """The whole axis: `WHOLE`, or `STATISTIC`.
+
+    Parameters
+    ----------
+    statistic : bool, optional
+        Whether it is summed up, compared or mixed, so that what passes is global if no place is
+        left.
+
+    Returns
+    -------
+    Fixed
+        The same for every output element.
+    """
     return Fixed(0, None, statistic)
 
 
@@ -242,18 +417,76 @@ STATISTIC = whole(statistic=True)
 
 @_once
 def point(coordinate: int) -> Fixed:
-    """One coordinate, the same for every output element."""
+    """One coordinate, the same for every output element.
+
+    Parameters
+    ----------
+    coordinate : int
+        Of the input.
+
+    Returns
+    -------
+    Fixed
+        The one coordinate.
+
+    Examples
+    --------
+    >>> point(3).start
+    3
+    """
     return Fixed(coordinate)
 
 
 def lookup(axes: Sequence[int], indices: np.ndarray, interior: Along | None = None) -> Table:
-    """One listed coordinate for every coordinate of the output axes `axes`."""
+    """One listed coordinate for every coordinate of the output axes `axes`.
+
+    Parameters
+    ----------
+    axes : sequence of int
+        The output axes that the list follows.
+    indices : ndarray of int
+        Coordinates of the input, of the sizes of `axes`.
+    interior : Along, optional
+        What the list is away from its borders, for the closed form.
+
+    Returns
+    -------
+    Table
+        One coordinate each.
+
+    Examples
+    --------
+    >>> lookup([1], np.array([2, 0, 1])).starts.tolist()
+    [2, 0, 1]
+    """
     starts = np.ascontiguousarray(indices, dtype=np.int64)
     return Table(tuple(axes), starts, np.ones_like(starts), interior=interior)
 
 
 def running(axis: int, size: int, *, reverse: bool = False, exclusive: bool = False) -> Table:
-    """Everything up to the output's own coordinate, or from it on with `reverse`."""
+    """Everything up to the output's own coordinate, or from it on with `reverse`.
+
+    Parameters
+    ----------
+    axis : int
+        The output axis.
+    size : int
+        Length of the axis, of the input and of the output.
+    reverse : bool, optional
+        From the output's own coordinate on.
+    exclusive : bool, optional
+        Without the output's own coordinate.
+
+    Returns
+    -------
+    Table
+        A running sum's reads.
+
+    Examples
+    --------
+    >>> running(2, 3).counts.tolist(), running(2, 3, reverse=True).counts.tolist()
+    ([1, 2, 3], [3, 2, 1])
+    """
     o = np.arange(size, dtype=np.int64)
     if reverse:
         nearest = shifted(axis, 1 if exclusive else 0)
@@ -269,14 +502,28 @@ def running(axis: int, size: int, *, reverse: bool = False, exclusive: bool = Fa
 
 @dataclass(frozen=True, slots=True)
 class Elementwise:
-    """The element at the same position, with numpy's broadcasting from the right."""
+    """The element at the same position, with numpy's broadcasting from the right.
+
+    Attributes
+    ----------
+    source : int or Stage
+        The operator's input, by its position, or a stage.
+    """
 
     source: Source
 
 
 @dataclass(frozen=True, slots=True)
 class PerAxis:
-    """The product of one progression for every axis of the input."""
+    """The product of one progression for every axis of the input.
+
+    Attributes
+    ----------
+    source : int or Stage
+        The operator's input, by its position, or a stage.
+    axes : tuple of Along, Fixed or Table
+        One for every axis of the input.
+    """
 
     source: Source
     axes: tuple[AxisRead, ...]
@@ -284,8 +531,16 @@ class PerAxis:
 
 @dataclass(frozen=True, slots=True)
 class Rearrange:
-    """One element, moved: the input is reshaped to `view`, its axes are permuted by
-    `permutation` and the result is reshaped to the output's shape.
+    """One element, moved by reshaping, permuting axes and reshaping again.
+
+    Attributes
+    ----------
+    source : int or Stage
+        The operator's input, by its position, or a stage.
+    view : tuple of int
+        The shape that the input gets first.
+    permutation : tuple of int
+        How its axes are then permuted. The result is reshaped to the output's shape.
     """
 
     source: Source
@@ -295,7 +550,13 @@ class Rearrange:
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """All elements of the input, wherever they are."""
+    """All elements of the input, wherever they are.
+
+    Attributes
+    ----------
+    source : int or Stage
+        The operator's input, by its position, or a stage.
+    """
 
     source: Source
 
@@ -371,7 +632,18 @@ def coordinates(read: AxisRead, size: int, extent: Shape) -> tuple[np.ndarray, n
 
 
 def followed(read: AxisRead) -> tuple[int, ...]:
-    """The output axes that `read` follows."""
+    """The output axes that `read` follows.
+
+    Parameters
+    ----------
+    read : Along, Fixed or Table
+        The read.
+
+    Returns
+    -------
+    tuple of int
+        Empty for what is the same for every output element.
+    """
     if isinstance(read, Along):
         return (read.axis,)
     return read.axes if isinstance(read, Table) else ()
@@ -391,7 +663,22 @@ def _along_reads_everywhere(read: Along, size: int, outputs: int) -> bool:
 
 
 def reads_everywhere(read: AxisRead, size: int, extent: Shape) -> bool:
-    """Whether every output coordinate reads something along this axis."""
+    """Whether every output coordinate reads something along this axis.
+
+    Parameters
+    ----------
+    read : Along, Fixed or Table
+        The read.
+    size : int
+        Length of the input's axis.
+    extent : tuple of int
+        The output's shape.
+
+    Returns
+    -------
+    bool
+        Whether it does, whatever the other axes are.
+    """
     if isinstance(read, Along):
         if is_same(read):
             return extent[read.axis] <= size
