@@ -35,9 +35,12 @@ SLOW = (
     "tests/test_ranges.py::test_models",
     # Installations, clusters, and processes that are waited for.
     "tests/test_action.py::test_it_installs_itself",
+    "tests/test_docs.py::test_a_command_in_a_sentence",
     "tests/test_docs.py::test_every_block_runs_in_order_in_a_fresh_clone",
+    "tests/test_docs.py::test_what_the_first_command_prints",
     "tests/test_guard.py",
     "tests/test_pre_commit.py",
+    "tests/test_release.py::test_what_is_released_works_without_a_compiler",
     "tests/validation/test_workers.py",
 )
 

@@ -154,7 +154,6 @@ def runner(folder: Path) -> Runner:
     return run
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="the commands are those of a POSIX shell")
 def test_every_block_runs_in_order_in_a_fresh_clone(clone: Path) -> None:
     """README's first command makes the place in which all that follows works."""

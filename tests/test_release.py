@@ -36,7 +36,6 @@ def test_the_version_is_that_of_the_changelog(
         version()
 
 
-@pytest.mark.slow
 def test_what_is_released_works_without_a_compiler(tmp_path: Path) -> None:
     pytest.importorskip("build")
     pytest.importorskip("twine")
