@@ -11,12 +11,12 @@ along those on which nothing varies.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import groupby
 from math import prod
 from operator import is_
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from rfgraph.reads.words import (
     Read,
     Shape,
     Stage,
+    Table,
     Tap,
     coordinates,
     followed,
@@ -41,6 +42,7 @@ from rfgraph.reads.words import (
     progressions,
     transposed_window,
     whole,
+    window,
 )
 
 # The largest table of what is kept by several factors together.
@@ -75,6 +77,8 @@ def without_zeros(
     list of Read
         Those of which nothing is cut are the very same.
     """
+    if not any(map(_multiplied, reads)):
+        return reads
     found: list[Read] = []
     for times, group in groupby(reads, _times):
         members = [_inside(read, zeros, shape, remarks) for read in group]
@@ -83,7 +87,7 @@ def without_zeros(
         if not nonzero:
             found += members
             continue
-        taps = sorted({a.axis for f in times for a in f.axes if isinstance(a, Tap | Coordinate)})
+        taps = sorted({a.axis for f in times for a in f.axes if isinstance(a, (Tap, Coordinate))})
         if not taps:
             found += confined(remarks, members, _kept(nonzero, (), (), extent), extent)
             continue
@@ -96,8 +100,13 @@ def without_zeros(
     return found
 
 
+def _multiplied(read: Read) -> bool:
+    """Whether it has factors, or may have some inside."""
+    return type(read.source) is Stage or bool(_times(read))
+
+
 def _times(read: Read) -> tuple[Factor, ...]:
-    return read.times if isinstance(read, PerAxis | Elementwise) else ()
+    return read.times if isinstance(read, (PerAxis, Elementwise)) else ()
 
 
 def _inside(
@@ -135,11 +144,11 @@ def _kept(
         sized = zip(factor.axes, array.shape, strict=True)
         places = [_place(word, n, axes, source, extent, names) for word, n in sized]
         tables.append(_laid_out(array, places, rank + len(names)))
-    if prod(np.broadcast_shapes(*(table.shape for table in tables))) > _JOINT:
+    if len(tables) > 1 and prod(np.broadcast_shapes(*(t.shape for t in tables))) > _JOINT:
         # One of them alone: the one that leaves less.
         tables = [min(tables, key=lambda table: float(table.mean()))]
     joint = np.asarray(reduce(np.logical_and, tables))
-    return np.asarray(joint.any(axis=tuple(range(rank, rank + len(names)))))
+    return np.asarray(joint.any(axis=tuple(range(rank, joint.ndim)))) if names else joint
 
 
 # Along which axes of a table an axis of a factor varies, and the coordinates there; None: in order.
@@ -213,6 +222,8 @@ class _Cut:
         The axes of the source along which the factors vary.
     remarks : Remarks
         Where to say what is cut less than it could be.
+    made : dict
+        By axis, and the shape of what is kept: where its taps lie over coordinates.
     """
 
     read: PerAxis
@@ -221,13 +232,24 @@ class _Cut:
     nonzero: Sequence[tuple[Factor, np.ndarray]]
     taps: Sequence[int]
     remarks: Remarks
+    made: dict[tuple[int, Shape], tuple[Shape, tuple[Any, ...]]] = field(default_factory=dict)
 
     def reads(self) -> list[Read]:
         """What is left."""
         rank, axes = len(self.extent), self.read.axes
-        sliding = [t for t in self.taps if self._slides(t)]
+        words = [word for factor, _ in self.nonzero for word in factor.axes]
+        adjoint = {w.axis: w.adjoint for w in words if isinstance(w, Tap) and w.adjoint}
+        # A window slides if it has the same taps wherever it is: no factor varies with its place.
+        own = {a for w in words if isinstance(w, (Along, Table)) for a in followed(w)}
+        places = {w.axis for w in words if isinstance(w, Coordinate)}
+        sliding = [
+            t
+            for t in self.taps
+            if t not in places
+            and (t in adjoint or isinstance(axes[t], Along))
+            and own.isdisjoint(followed(axes[t]))
+        ]
         fixed = [t for t in self.taps if t not in sliding]
-        adjoint = self._adjoint
         counts = [
             adjoint[t][0] if t in adjoint else most(axes[t], self.source[t])
             for t in (*fixed, *sliding)
@@ -237,8 +259,6 @@ class _Cut:
         kept = kept.transpose([*range(rank), *(rank + t for t in (*fixed, *sliding, *others))])
         kept = kept.reshape(kept.shape[: rank + len(counts)])
         kept = np.broadcast_to(kept, (*kept.shape[:rank], *counts))
-        if kept.all():
-            return [self.read]
         if not sliding:
             return self._of_places(axes, kept, fixed)
         outer, kernel = kept.shape[: rank + len(fixed)], kept.shape[rank + len(fixed) :]
@@ -251,36 +271,15 @@ class _Cut:
             found += self._of_places(tuple(along), held.reshape(outer), fixed)
         return found
 
-    @property
-    def _words(self) -> list[FactorAxis]:
-        return [word for factor, _ in self.nonzero for word in factor.axes]
-
-    @property
-    def _adjoint(self) -> dict[int, tuple[int, int, int, int]]:
-        return {w.axis: w.adjoint for w in self._words if isinstance(w, Tap) and w.adjoint}
-
-    def _slides(self, axis: int) -> bool:
-        """Whether a window moves along an axis with the same taps wherever it is."""
-        word, follows = self.read.axes[axis], set(followed(self.read.axes[axis]))
-        if not follows or (not isinstance(word, Along) and axis not in self._adjoint):
-            return False
-        for w in self._words:
-            if w == Coordinate(axis):
-                return False
-            if not isinstance(w, str | Tap | Coordinate) and not follows.isdisjoint(followed(w)):
-                return False
-        return True
-
     def _of_places(
         self, axes: tuple[AxisRead, ...], kept: np.ndarray, places: Sequence[int]
     ) -> list[Read]:
         """The reads by `axes`, along `places` of what is kept: bool over the output and these."""
-        rank = len(self.extent)
-        read = PerAxis(self.read.source, axes)
+        rank, source = len(self.extent), self.read.source
         if kept.all():
-            return [read]
+            return [self.read if axes is self.read.axes else PerAxis(source, axes)]
         if not places:
-            return confined(self.remarks, [read], kept, self.extent)
+            return confined(self.remarks, [PerAxis(source, axes)], kept, self.extent)
         for k, axis in enumerate(places, rank):
             kept = self._over_axis(kept, k, axis)
         if len(places) < len(self.taps):
@@ -290,7 +289,7 @@ class _Cut:
         found: list[Read] = []
         for along in kept_together(self.remarks, kept, range(rank), all_of):
             own = dict(zip(places, along, strict=True))
-            found.append(replace(read, axes=tuple([own.get(a, r) for a, r in enumerate(axes)])))
+            found.append(PerAxis(source, tuple([own.get(a, r) for a, r in enumerate(axes)])))
         return found
 
     def _over_axis(self, kept: np.ndarray, k: int, axis: int) -> np.ndarray:
@@ -298,19 +297,22 @@ class _Cut:
         word, size = self.read.axes[axis], self.source[axis]
         if isinstance(word, Fixed) and word.count is None and not word.start:
             return kept
-        starts, counts, step = progressions(word, size, self.extent)
         kept = np.moveaxis(kept, k, -1)
-        rank, many = kept.ndim - 1, kept.shape[-1]
-        starts, counts = (_spread(a, followed(word), rank)[..., None] for a in (starts, counts))
-        tap = np.arange(many)
-        at = starts + tap * step
-        # What is beyond the last tap, or outside, goes to a coordinate of its own.
-        at = np.where((tap < counts) & (at >= 0) & (at < size), at, size)
-        outer = np.broadcast_shapes(at.shape[:-1], kept.shape[:-1])
-        made = np.zeros((*outer, size + 1), dtype=bool)
-        at, kept = (np.broadcast_to(a, (*outer, many)) for a in (at, kept))
-        np.put_along_axis(made, at, kept, axis=-1)
-        return np.moveaxis(made[..., :size], -1, k)
+        key = axis, kept.shape
+        if key not in self.made:
+            starts, counts, step = progressions(word, size, self.extent)
+            dims = _spread(starts, followed(word), kept.ndim - 1).shape
+            starts, counts = (a.reshape(*dims, 1) for a in (starts, counts))
+            tap = np.arange(kept.shape[-1])
+            at = starts + tap * step
+            # What is beyond the last tap, or outside, goes to a coordinate of its own.
+            at = np.where((tap < counts) & (at >= 0) & (at < size), at, size)
+            outer = np.broadcast_shapes(dims, kept.shape[:-1])
+            self.made[key] = (outer, (*np.ogrid[tuple([slice(n) for n in (*outer, 1)])][:-1], at))
+        outer, places = self.made[key]
+        over = np.zeros((*outer, size + 1), dtype=bool)
+        over[places] = kept
+        return np.moveaxis(over[..., :size], -1, k)
 
 
 def _restricted(
@@ -322,6 +324,9 @@ def _restricted(
         pad -= dilation * run.start
         return transposed_window(axis, run.many, stride, dilation * run.step, pad, extent[axis])
     assert isinstance(word, Along)
+    if len(word.starts) == 1 and word.part is None:
+        pad = -word.starts[0] - run.start * word.step
+        return window(word.axis, run.many, word.advance, word.step * run.step, pad)
     return replace(
         word,
         starts=tuple([start + run.start * word.step for start in word.starts]),
@@ -333,9 +338,9 @@ def _restricted(
 def _compressed(kept: np.ndarray, rank: int) -> np.ndarray:
     """`kept` with length 1 along those of the first axes on which it does not vary."""
     for axis in range(rank):
-        first = kept.take([0], axis=axis)
-        if kept.shape[axis] > 1 and (kept == first).all():
-            kept = first
+        if kept.shape[axis] > 1:
+            first = kept.take([0], axis=axis)
+            kept = first if (kept == first).all() else kept
     return kept
 
 
