@@ -14,6 +14,7 @@ import pytest
 import rfgraph
 from rfgraph import cli, reads
 from rfgraph.ops import registered
+from rfgraph.ops.custom import load
 from tests.graphs import model
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "custom-operators.md"
@@ -77,6 +78,51 @@ def test_a_transfer_and_its_shape() -> None:
     assert not a.notes
 
 
+BLUR = """
+import rfgraph
+from rfgraph.reads import *
+@rfgraph.transfer("Blur", domain="own", shape=lambda op: op.shape(0))
+def blur(op):
+    along = (same(0), window(1, 3, 1, 1, 1))
+    return [PerAxis(0, along, times=%s), PerAxis(1, (same(0), WHOLE))]
+"""
+
+
+def blurred(times: str, path: Path, file: Callable[[str], Path]) -> rfgraph.Analysis:
+    load(file(BLUR % times))
+    kernel = {"k": np.array([[1, 0, 1], [0, 0, 2]], np.float32)}
+    made = model("y = own.Blur(x, k) z = Relu(y)", "float[2, 5] x", "z", initializers=kernel)
+    onnx.save(made, path)
+    return rfgraph.analyze(path, prune=True)
+
+
+def test_a_factor_cuts_what_it_makes_0(path: Path, file: Callable[[str], Path]) -> None:
+    a = blurred("(Factor(1, (same(0), Tap(1))),)", path, file)
+    seen = np.asarray(a.support("z", (0, 2), "x"))
+    assert np.argwhere(seen).tolist() == [[0, 1], [0, 3]]
+    assert np.argwhere(np.asarray(a.support("z", (1, 2), "x"))).tolist() == [[1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ("[Factor(1, (same(0), Tap(1)))]", "no tuple of Factor"),
+        ("(1,)", "1 is no Factor"),
+        ("(Factor('k', (same(0), Tap(1))),)", "neither the number of an input"),
+        ("(Factor(1, (Tap(1),)),)", "1 axes, and its elements shape (2, 3)"),
+        ("(Factor(1, (same(0), Tap(2))),)", "counts along an axis that"),
+        ("(Factor(1, (same(0), Coordinate(1))),)", "has 5 elements, and"),
+        ("(Factor(1, (same(7), Tap(1))),)", "follows an axis that"),
+        ("(Factor(1, (0, Tap(1))),)", "0 is no axis of a factor"),
+    ],
+)
+def test_a_factor_that_makes_no_sense(
+    times: str, words: str, path: Path, file: Callable[[str], Path]
+) -> None:
+    with pytest.raises(rfgraph.TransferError, match=re.escape(words)):
+        blurred(times, path, file)
+
+
 def test_the_example_of_the_document() -> None:
     code = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.S)
     for part in code:
@@ -85,6 +131,12 @@ def test_the_example_of_the_document() -> None:
     made.opset_import.append(onnx.helper.make_opsetid("my.domain", 1))
     lo, hi = rfgraph.analyze(made, strict=True).bounds("y", axis=2)
     assert lo.ravel().tolist() == [0, 0, 1, 2, 3]
+    assert hi.ravel().tolist() == [1, 2, 3, 4, 4]
+    kernel = {"k": np.array([[0, 1, 1]], np.float32)}
+    made = model("y = my.domain.Blur(x, k)", "float[1,1,5] x", initializers=kernel)
+    made.opset_import.append(onnx.helper.make_opsetid("my.domain", 1))
+    lo, hi = rfgraph.analyze(made, strict=True, prune=True).bounds("y", axis=2)
+    assert lo.ravel().tolist() == [0, 1, 2, 3, 4]
     assert hi.ravel().tolist() == [1, 2, 3, 4, 4]
 
 

@@ -421,9 +421,20 @@ class _Tracer:
         per_output: Sequence[list[Read]],
     ) -> list[list[Read]]:
         """The reads of each output, where elements that are known read nothing."""
-        from rfgraph.ops.cuts import confined
         from rfgraph.prune.learning import learn, rests_on_zeros
+        from rfgraph.prune.pieces import confined
+        from rfgraph.prune.zeros import without_zeros
 
+        names = sources(node)
+
+        def shape(k: int) -> Shape | None:
+            return self._shapes.shape(names[k]) if k < len(names) else None
+
+        extents = [self._shapes.shape(name) for name in node.outputs]
+        per_output = [
+            reads if n is None else without_zeros(reads, n, operation.zeros, shape, operation)
+            for reads, n in zip(per_output, extents, strict=False)
+        ]
         how = traits_of(node.domain, node.op_type).facts
         if how is not None:
             # What is learnt rests on what is known of the inputs: nodes of which that is the same
@@ -432,7 +443,7 @@ class _Tracer:
                 operation.known(k)
         cut = list(per_output)
         for k, learnt in enumerate(learn(knowledge, node, how, per_output)):
-            extent = self._shapes.shape(node.outputs[k])
+            extent = extents[k]
             if learnt is not None and learnt.settled is not None and extent is not None:
                 cut[k] = confined(operation, cut[k], ~learnt.settled, extent)
         return cut

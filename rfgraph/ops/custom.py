@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+
 from rfgraph.errors import TransferError
 from rfgraph.ops.registry import Nonsense, Operation, Undetermined
 from rfgraph.reads.words import (
     Along,
     AxisRead,
+    Coordinate,
     Elementwise,
     Everything,
+    Factor,
     Fixed,
     PerAxis,
     Read,
@@ -21,8 +25,10 @@ from rfgraph.reads.words import (
     Shape,
     Stage,
     Table,
+    Tap,
     coordinates,
     followed,
+    most,
 )
 
 
@@ -103,6 +109,8 @@ def _check_reads(reads: object, operation: Operation, extent: Shape | None) -> N
             _check_axes(read, size, extent)
         elif isinstance(read, Elementwise) and not _broadcasts(size, extent):
             raise Nonsense(f"{read}, of an input of {size} by an output of {extent}")
+        if isinstance(read, PerAxis | Elementwise):
+            _check_factors(read, operation, size, extent)
 
 
 def _source(read: Elementwise | PerAxis | Rearrange | Everything, op: Operation) -> Shape | None:
@@ -134,6 +142,50 @@ def _check_axes(read: PerAxis, source: Shape, extent: Shape) -> None:
             raise Nonsense(f"{along} follows an axis that an output of shape {extent} lacks")
         if not _inside(along, size, extent):
             raise Nonsense(f"{along} does not fit axis {axis} of {source} by an output of {extent}")
+
+
+def _check_factors(
+    read: PerAxis | Elementwise, op: Operation, source: Shape, extent: Shape
+) -> None:
+    if not isinstance(read.times, tuple):
+        raise Nonsense(f"{read}: its times={read.times!r} is no tuple of Factor")
+    axes = read.axes if isinstance(read, PerAxis) else ()
+    for factor in read.times:
+        if not isinstance(factor, Factor):
+            raise Nonsense(f"{read}: {factor!r} is no Factor")
+        shape = _factor_shape(factor, op)
+        if shape is None:
+            continue
+        if len(factor.axes) != len(shape):
+            raise Nonsense(f"{factor} has {len(factor.axes)} axes, and its elements shape {shape}")
+        for word, n in zip(factor.axes, shape, strict=True):
+            if isinstance(word, Tap | Coordinate):
+                if not 0 <= word.axis < len(axes):
+                    raise Nonsense(f"{word} counts along an axis that {read} lacks")
+                along, size = axes[word.axis], source[word.axis]
+                length = size if isinstance(word, Coordinate) else most(along, size)
+                if isinstance(word, Tap) and word.adjoint:
+                    length = word.adjoint[0]
+                if n not in (1, length):
+                    raise Nonsense(f"{word} has {length} elements, and {factor} {n} of them")
+            elif not isinstance(word, str | AxisRead):
+                raise Nonsense(f"{word!r} is no axis of a factor, such as same, Tap or a name")
+            elif not isinstance(word, str) and any(
+                not 0 <= a < len(extent) for a in followed(word)
+            ):
+                raise Nonsense(f"{word} follows an axis that an output of shape {extent} lacks")
+
+
+def _factor_shape(factor: Factor, op: Operation) -> Shape | None:
+    """The shape of a factor's elements; None if it is not known, or not given."""
+    if isinstance(factor.source, np.ndarray) and factor.source.dtype == bool:
+        return factor.source.shape
+    if not isinstance(factor.source, int) or factor.source < 0:
+        raise Nonsense(f"{factor}: it is neither the number of an input nor an array of bool")
+    try:
+        return op.shape(factor.source) if op.has(factor.source) else None
+    except Undetermined:
+        return None
 
 
 def _inside(along: Along | Fixed | Table, size: int, extent: Shape) -> bool:

@@ -30,6 +30,7 @@ from rfgraph.ops.registry import (
 from rfgraph.prune.facts import Partial
 from rfgraph.reads.words import (
     Elementwise,
+    Factor,
     PerAxis,
     Read,
     Rearrange,
@@ -188,11 +189,15 @@ class Recast(Operation):
         fact = self.known(k)
         return fact.zeros if fact is not None else None
 
-    def _value(self, k: int) -> Partial | None:
+    def _stored_zeros(self, k: int) -> np.ndarray | None:
         """Of what is stored with a scale and a zero point: where it stands for 0."""
         first, *parameters = self._given[k] or ()
         zero = next((p for p in parameters if self._outer.is_zero_point(p, first)), None)
-        stored = self._outer.stored_zeros(first, zero, self._per.get(k, -1))
+        return self._outer.stored_zeros(first, zero, self._per.get(k, -1))
+
+    def _value(self, k: int) -> Partial | None:
+        """What is known of what is stored with a scale and a zero point."""
+        stored = self._stored_zeros(k)
         return None if stored is None else Partial(stored, np.zeros((1,) * stored.ndim, np.float32))
 
     def reads(self) -> Reads:
@@ -251,12 +256,31 @@ class Recast(Operation):
         return [Rearrange(Stage(inner, found), inner, self._back)]
 
     def _translated(self, read: Read) -> Read:
+        if isinstance(read, PerAxis | Elementwise) and read.times:
+            factors = map(self._factor, read.times)
+            read = replace(read, times=tuple([f for f in factors if f is not None]))
         if isinstance(read.source, Stage):
             stage = read.source
             return replace(
                 read, source=Stage(stage.shape, [self._translated(r) for r in stage.reads])
             )
         return replace(read, source=self._source(read.source))
+
+    def _factor(self, factor: Factor) -> Factor | None:
+        """The factor among the inputs of the node; None if nothing tells where it is 0."""
+        k = factor.source
+        if not isinstance(k, int):
+            return factor
+        if k in self._data or k >= len(self._given) or not self._given[k]:
+            return None
+        source: int | np.ndarray | None = self._first(k)
+        if len(self._given[k] or ()) > 1:
+            source = self._stored_zeros(k)
+        if source is None:
+            return None
+        order = self._moved.get(k, range(len(factor.axes)))
+        axes = dict(zip(order, factor.axes, strict=True))
+        return Factor(source, tuple([axes[axis] for axis in sorted(axes)]))
 
     def _source(self, k: int) -> Source:
         if k >= len(self._given) or not self._given[k]:

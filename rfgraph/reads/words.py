@@ -21,6 +21,9 @@ The progressions along one axis of an input are
 `Table`
     listed coordinate by coordinate: gathers, borders that reflect, resampling
 
+What is read may be multiplied before it is summed up: a `Factor` says by which elements of which
+input. Bounds don't ask; where constants cut reads, what is multiplied by 0 is not read.
+
 Nothing here knows operators, and each analysis interprets these words once.
 """
 
@@ -437,6 +440,15 @@ def point(coordinate: int) -> Fixed:
     return Fixed(coordinate)
 
 
+def aligned(rank: int, outputs: int) -> tuple[Along, ...]:
+    """The axes of an input of `rank` axes that is broadcast to an output of `outputs`.
+
+    >>> [along.axis for along in aligned(2, 4)]
+    [2, 3]
+    """
+    return tuple([same(axis) for axis in range(outputs - rank, outputs)])
+
+
 def lookup(axes: Sequence[int], indices: np.ndarray, interior: Along | None = None) -> Table:
     """One listed coordinate for every coordinate of the output axes `axes`.
 
@@ -497,6 +509,69 @@ def running(axis: int, size: int, *, reverse: bool = False, exclusive: bool = Fa
     return Table((axis,), np.zeros_like(o), counts, 1, nearest, open=-1)
 
 
+# ---------------------------------------------------------------- what is multiplied with it
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """The number of a coordinate among those that are read along an axis: 0 for the first.
+
+    Attributes
+    ----------
+    axis : int
+        The axis of the source.
+    adjoint : (int, int, int, int) or None
+        Kernel, stride, dilation and pad, if the read is the `transposed_window` of these:
+        coordinate ``i`` has the number ``k`` with ``o + pad - i * stride = k * dilation`` then.
+    """
+
+    axis: int
+    adjoint: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinate:
+    """A coordinate that is read along an axis: that of a matrix's contracted axis.
+
+    Attributes
+    ----------
+    axis : int
+        The axis of the source.
+    """
+
+    axis: int
+
+
+# Where along an axis of a factor its element is. A read follows the output, by one coordinate; a
+# name is summed over, together with the axes of other factors that have it.
+FactorAxis: TypeAlias = AxisRead | Tap | Coordinate | str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Factor:
+    """Elements by which the elements of a read are multiplied.
+
+    An element that is read counts if, anywhere along the axes that are summed over by name, none
+    of its factors is 0.
+
+    Attributes
+    ----------
+    source : int or ndarray of bool
+        The input that they belong to; or where they are 0, for a factor that is no input.
+    axes : tuple
+        For each of its axes, which element it is.
+
+    Examples
+    --------
+    Y[o] <- X[o + k] * W[k],  0 <= k < 3
+
+    >>> read = PerAxis(0, (window(0, 3, 1, 1, 0),), times=(Factor(1, (Tap(0),)),))
+    """
+
+    source: int | np.ndarray
+    axes: tuple[FactorAxis, ...]
+
+
 # ---------------------------------------------------------------- one input of an operator
 
 
@@ -508,9 +583,12 @@ class Elementwise:
     ----------
     source : int or Stage
         The operator's input, by its position, or a stage.
+    times : tuple of Factor
+        By what the element is multiplied.
     """
 
     source: Source
+    times: tuple[Factor, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -523,10 +601,13 @@ class PerAxis:
         The operator's input, by its position, or a stage.
     axes : tuple of Along, Fixed or Table
         One for every axis of the input.
+    times : tuple of Factor
+        By what the elements are multiplied.
     """
 
     source: Source
     axes: tuple[AxisRead, ...]
+    times: tuple[Factor, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -587,6 +668,22 @@ Source: TypeAlias = int | Stage
 # ---------------------------------------------------------------- what a progression reads
 
 
+def progressions(read: AxisRead, size: int, extent: Shape) -> tuple[np.ndarray, np.ndarray, int]:
+    """As `coordinates`, with what lies outside the axis."""
+    if isinstance(read, Fixed):
+        count = size - read.start if read.count is None else read.count
+        return np.asarray(read.start), np.asarray(count), 1
+    if isinstance(read, Table):
+        return read.starts, read.counts, read.step
+    o = np.arange(extent[read.axis], dtype=np.int64)
+    phase, period = o % len(read.starts), o // len(read.starts)
+    starts = np.asarray(read.starts, dtype=np.int64)[phase] + period * read.advance
+    counts = np.asarray(read.counts, dtype=np.int64)[phase]
+    if read.part is not None:
+        counts = np.where((o >= read.part[0]) & (o < read.part[1]), counts, 0)
+    return starts, counts, read.step
+
+
 def coordinates(read: AxisRead, size: int, extent: Shape) -> tuple[np.ndarray, np.ndarray, int]:
     """The clipped progressions of `read` on an axis of length `size`.
 
@@ -613,22 +710,25 @@ def coordinates(read: AxisRead, size: int, extent: Shape) -> tuple[np.ndarray, n
     >>> starts.tolist(), counts.tolist(), step
     ([0, 1, 3], [2, 3, 2], 1)
     """
+    starts, counts, step = progressions(read, size, extent)
     if isinstance(read, Fixed):
-        count = size - read.start if read.count is None else read.count
-        return np.asarray(read.start), np.asarray(count), 1
-    if isinstance(read, Table):
-        starts, counts, step = read.starts, read.counts, read.step
-    else:
-        o = np.arange(extent[read.axis], dtype=np.int64)
-        phase, period = o % len(read.starts), o // len(read.starts)
-        starts = np.asarray(read.starts, dtype=np.int64)[phase] + period * read.advance
-        counts = np.asarray(read.counts, dtype=np.int64)[phase]
-        step = read.step
-        if read.part is not None:
-            counts = np.where((o >= read.part[0]) & (o < read.part[1]), counts, 0)
+        return starts, counts, step
     first = np.maximum(-(starts // step), 0)
     last = np.minimum((size - 1 - starts) // step, counts - 1)
     return starts + first * step, np.maximum(last - first + 1, 0), step
+
+
+def most(read: AxisRead, size: int) -> int:
+    """How many coordinates are read at most on an axis of length `size`, those outside too.
+
+    >>> most(window(0, 3, 2, 1, 1), 5), most(WHOLE, 5)
+    (3, 5)
+    """
+    if isinstance(read, Fixed):
+        return size - read.start if read.count is None else read.count
+    if isinstance(read, Table):
+        return int(read.counts.max(initial=0))
+    return max(read.counts)
 
 
 def followed(read: AxisRead) -> tuple[int, ...]:
@@ -693,8 +793,11 @@ __all__ = [
     "WHOLE",
     "Along",
     "AxisRead",
+    "Coordinate",
     "Elementwise",
     "Everything",
+    "Factor",
+    "FactorAxis",
     "Fixed",
     "PerAxis",
     "Read",
@@ -703,14 +806,18 @@ __all__ = [
     "Source",
     "Stage",
     "Table",
+    "Tap",
+    "aligned",
     "block",
     "coordinates",
     "followed",
     "is_same",
     "is_shift",
     "lookup",
+    "most",
     "part",
     "point",
+    "progressions",
     "reads_everywhere",
     "running",
     "same",

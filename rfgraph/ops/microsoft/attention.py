@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from rfgraph.ops.cuts import confined
 from rfgraph.ops.equivalent import vector
-from rfgraph.ops.keys import Keys, Left, left, over_keys
 from rfgraph.ops.microsoft.fused import MICROSOFT, like_first
 from rfgraph.ops.registry import Operation, Reads, ShapeFunction, Undetermined, transfer
 from rfgraph.prune.facts import Partial
+from rfgraph.prune.masks import Keys, Left, left, over_keys
+from rfgraph.prune.pieces import confined
 from rfgraph.reads.words import (
     STATISTIC,
     WHOLE,

@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from rfgraph.model.graph import Node
-from rfgraph.ops.cuts import related, unmasked
 from rfgraph.ops.equivalent import Recast, inferred
 from rfgraph.ops.onnx.convolution import conv
 from rfgraph.ops.onnx.elementwise import elementwise
 from rfgraph.ops.onnx.linear import gemm
+from rfgraph.ops.onnx.reduction import set_in_relation
 from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
 from rfgraph.prune.passing import Weights
 from rfgraph.reads.words import (
@@ -101,8 +101,7 @@ def bias_softmax(op: Operation) -> Reads:
     axis = axis_of(op.attribute("axis", 1), len(shape))
     total = Stage(shape, [Elementwise(0), Elementwise(1)])
     if axis == len(shape) - 1:
-        kept = unmasked(op, (0, 1), axis)
-        return [Elementwise(total), *related(op, total, kept, axis, True, STATISTIC)]
+        return [Elementwise(total), set_in_relation(op, (0, 1), axis, total)]
     over = [same(a) if a < axis else STATISTIC for a in range(len(shape))]
     return [Elementwise(total), PerAxis(total, tuple(over))]
 

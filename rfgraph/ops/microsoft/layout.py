@@ -179,11 +179,11 @@ def nchwc_conv(op: Operation) -> Reads:
     X, padded = op.shape(0), _padded(op)
     reads = conv(padded)
     assert isinstance(reads, list)
-    if padded.shape(0) != X:
-        image = Stage(padded.shape(0), [_own(0, len(X))])
-        first = reads[0]
-        assert isinstance(first, PerAxis)
-        reads = [PerAxis(image, first.axes), *reads[1:]]
+    first = reads[0]
+    assert isinstance(first, PerAxis)
+    image = 0 if padded.shape(0) == X else Stage(padded.shape(0), [_own(0, len(X))])
+    # W is stored in blocks: its elements are not where its shape says, so that none is a factor.
+    reads = [PerAxis(image, first.axes), *reads[1:]]
     return [*reads, _own(3, len(X))] if op.has(3) else reads
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfgraph.ops.cuts import confined
-from rfgraph.ops.keys import Keys, Left, left
 from rfgraph.ops.onnx.moving import along_axis, gathered
 from rfgraph.ops.onnx.windows import bias, taps
 from rfgraph.ops.registry import Operation, Reads, transfer
 from rfgraph.prune.facts import Partial
+from rfgraph.prune.masks import Keys, Left, left
+from rfgraph.prune.pieces import confined
 from rfgraph.reads.words import (
     STATISTIC,
     WHOLE,

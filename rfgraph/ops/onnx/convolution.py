@@ -8,7 +8,6 @@ from math import gcd
 import numpy as np
 
 from rfgraph.model.graph import Kind
-from rfgraph.ops.cuts import Run, kept_along, tap_groups
 from rfgraph.ops.onnx.windows import bias, spatial_windows, taps, window_sizes
 from rfgraph.ops.registry import Operation, Reads, describe, transfer
 from rfgraph.ops.shaping import (
@@ -21,10 +20,13 @@ from rfgraph.prune.passing import Sums
 from rfgraph.reads.words import (
     WHOLE,
     AxisRead,
+    Coordinate,
+    Factor,
     PerAxis,
     Read,
     Shape,
     Source,
+    Tap,
     block,
     same,
     tiled,
@@ -40,47 +42,13 @@ def _channels(outputs: int, inputs: int, group: int) -> AxisRead:
     return block(1, outputs // group, inputs // group)
 
 
-def _used(
-    op: Operation, zeros: np.ndarray | None, W: Shape, group: int, *, swapped: bool = False
-) -> list[tuple[tuple[Run, ...], AxisRead]]:
-    """The taps of a kernel of shape `W` and the input channels at which they are used; `zeros` are
-    its elements that are 0.
-
-    `swapped`: W has the input channels first, as a transposed convolution has.
-    """
-    size = W[2:]
-    outputs, inputs = (W[1] * group, W[0]) if swapped else (W[0], W[1] * group)
-    if zeros is None:
-        return [(tuple(Run(0, n) for n in size), _channels(outputs, inputs, group))]
-    used = np.broadcast_to(~zeros, W)
-    if swapped:
-        # Channels of the output before those of the input's group.
-        used = used.reshape(group, inputs // group, outputs // group, *size)
-        used = used.swapaxes(1, 2).reshape(outputs, inputs // group, *size)
-    found: list[tuple[tuple[Run, ...], AxisRead]] = []
-    for box, pairs in tap_groups(op, used):
-        if pairs.all():
-            found.append((box, _channels(outputs, inputs, group)))
-            continue
-        of_group = np.zeros((outputs, group, inputs // group), dtype=bool)
-        of_group[np.arange(outputs), np.arange(outputs) // (outputs // group)] = pairs
-        kept = of_group.reshape(outputs, inputs)
-        kept = kept[:1] if (kept == kept[0]).all() else kept
-        found.extend((box, channels) for channels in kept_along(op, kept, [1]))
-    return found
-
-
 def convolved(
-    op: Operation,
-    kernel: int,
-    data: Source,
-    weights: Source | None,
-    zeros: np.ndarray | None,
+    op: Operation, kernel: int, data: Source, weights: Source | None, zeros: int | np.ndarray | None
 ) -> list[Read]:
     """What a convolution reads of its data, input 0, and of its kernel, input `kernel`.
 
     `data` and `weights` are these inputs, or stages of their shapes; None: weights that are
-    not computed. `zeros` are the elements of the kernel that are 0.
+    not computed. `zeros` are the elements of the kernel that are 0, or the kernel's number.
     """
     X, W, Y = op.shape(0), op.shape(kernel), op.out()
     group = op.attribute("group", 1)
@@ -88,14 +56,13 @@ def convolved(
         raise ValueError(f"kernel_shape is {op.attribute('kernel_shape')} and W {W}")
     if group < 1 or X[1] != W[1] * group or W[0] % group:
         raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
+    channels = _channels(W[0], X[1], group)
     windows = spatial_windows(op, W[2:])
-    reads: list[Read] = []
-    for box, channels in _used(op, zeros, W, group):
-        along = [
-            window(axis, r.many, w.stride, w.dilation * r.step, w.pad - r.start * w.dilation)
-            for axis, (w, r) in enumerate(zip(windows, box, strict=True), 2)
-        ]
-        reads.append(PerAxis(data, (same(0), channels, *along)))
+    along = [window(axis, *w) for axis, w in enumerate(windows, 2)]
+    times: tuple[Factor, ...] = ()
+    if zeros is not None:
+        times = (Factor(zeros, (same(1), *[Tap(axis) for axis in range(1, len(X))])),)
+    reads: list[Read] = [PerAxis(data, (same(0), channels, *along), times)]
     if weights is not None:
         used = []
         for axis, w in enumerate(windows, 2):
@@ -110,7 +77,8 @@ def convolved(
 def conv(op: Operation) -> Reads:
     """Each output position reads one dilated window of X, within its channel group.
 
-    Y[n, m, o] <- X[n, channels of m's group, o*s - p + d*k],  0 <= k < K, each spatial axis
+    Y[n, m, o] <- X[n, channels c of m's group, o*s - p + d*k] * W[m, c, k],  0 <= k < K,
+                  each spatial axis
 
     K=3 s=2 p=1, five inputs:   o: 0 1 2   reads: {0,1} {1,2,3} {3,4}
 
@@ -118,7 +86,7 @@ def conv(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Conv.html
     """
-    reads = convolved(op, 1, 0, 1 if op.live(1) else None, op.zeros(1))
+    reads = convolved(op, 1, 0, 1 if op.live(1) else None, 1)
     if op.live(2):
         reads.append(bias(2))
     return reads
@@ -128,7 +96,8 @@ def conv(op: Operation) -> Reads:
 def conv_transpose(op: Operation) -> Reads:
     """The adjoint of Conv: an output position reads the inputs whose window covers it.
 
-    Y[n, m, o] <- X[n, channels of m's group, i]  where  o + p - i*s = d*k,  0 <= k < K
+    Y[n, m, o] <- X[n, channels c of m's group, i] * W[c, m in its group, k]
+                  where  o + p - i*s = d*k,  0 <= k < K,  each spatial axis
 
     K=3 s=2 p=1, three inputs:   o: 0 1 2 3 4   reads: {0} {0,1} {1} {1,2} {2}
 
@@ -155,12 +124,13 @@ def conv_transpose(op: Operation) -> Reads:
             pads.append(total // 2 if auto_pad == "SAME_UPPER" else total - total // 2)
     elif auto_pad == "VALID":
         pads = [0] * rank
-    reads: list[Read] = []
-    for box, channels in _used(op, op.zeros(1), W, group, swapped=True):
-        along = []
-        for axis, (r, s, d, p) in enumerate(zip(box, strides, dilations, pads, strict=True), 2):
-            along.append(transposed_window(axis, r.many, s, d * r.step, p - d * r.start, Y[axis]))
-        reads.append(PerAxis(0, (same(0), channels, *along)))
+    # The second axis of W is the output channel's place within its group.
+    own: AxisRead = tiled(1, W[1]) if group > 1 else same(1)
+    channels = _channels(W[1] * group, X[1], group)
+    windows = list(enumerate(zip(W[2:], strides, dilations, pads, strict=True), 2))
+    along = [transposed_window(axis, *w, Y[axis]) for axis, w in windows]
+    weight = Factor(1, (Coordinate(1), own, *[Tap(axis, w) for axis, w in windows]))
+    reads: list[Read] = [PerAxis(0, (same(0), channels, *along), (weight,))]
     if op.live(1):
         kernel = []
         for axis in range(2, rank + 2):
@@ -169,10 +139,7 @@ def conv_transpose(op: Operation) -> Reads:
             at = o + pads[axis - 2] - k * d
             used = (at % s == 0) & (at >= 0) & (at < X[axis] * s)
             kernel.append(taps(axis, used, s // gcd(s, d)))
-        groups: AxisRead = block(1, W[1], X[1] // group) if group > 1 else WHOLE
-        # The second axis of W is the output channel's place within its group.
-        own: AxisRead = tiled(1, W[1]) if group > 1 else same(1)
-        reads.append(PerAxis(1, (groups, own, *kernel)))
+        reads.append(PerAxis(1, (channels, own, *kernel)))
     if op.live(2):
         reads.append(bias(2))
     return reads

@@ -11,7 +11,6 @@ import numpy as np
 from rfgraph.model.element_types import dtype_of
 from rfgraph.model.graph import Kind, Node
 from rfgraph.model.sizes import Shape, Sized, is_unknown
-from rfgraph.ops.cuts import confined
 from rfgraph.ops.families import BROADCAST, ELEMENTWISE, UNARY
 from rfgraph.ops.registry import Operation, Reads, describe, transfer
 from rfgraph.ops.shaping import (
@@ -25,7 +24,7 @@ from rfgraph.ops.shaping import (
     unchanged,
 )
 from rfgraph.prune.passing import Drops, Moves, Pointwise
-from rfgraph.reads.words import Elementwise, Everything, Read
+from rfgraph.reads.words import Elementwise, Everything, Factor, Read, aligned
 
 
 def elementwise(op: Operation) -> Reads:
@@ -65,7 +64,7 @@ def expand(op: Operation) -> Reads:
 def where(op: Operation) -> Reads:
     """Each element of one of two inputs.
 
-    output[o] <- condition[o], X[o], Y[o]
+    output[o] <- condition[o], X[o] * condition[o], Y[o] * not condition[o]
 
     Pruned, X is not read where the condition is known not to hold, nor Y where it is.
 
@@ -74,15 +73,11 @@ def where(op: Operation) -> Reads:
     fact = op.known(0)
     if fact is None:
         return elementwise(op)
-    extent, rank = op.out(), len(op.shape(0))
-    lead = (1,) * (len(extent) - rank)
-    nowhere = np.zeros((1,) * rank, dtype=bool)
-    reads: list[Read] = []
-    for k, settled in ((0, fact.known), (1, fact.zeros), (2, fact.ones)):
-        there = ~(nowhere if settled is None else settled)
-        there = there.reshape(lead + there.shape)
-        reads.extend(confined(op, [Elementwise(k)], there, extent))
-    return reads
+    axes = aligned(len(op.shape(0)), len(op.out()))
+    return [
+        Elementwise(k, () if settled is None else (Factor(settled, axes),))
+        for k, settled in ((0, fact.known), (1, fact.zeros), (2, fact.ones))
+    ]
 
 
 @transfer("CastLike", since=15)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
 from rfgraph.model.graph import Kind
-from rfgraph.ops.cuts import confined
 from rfgraph.ops.onnx.reduction import reduced
 from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
 from rfgraph.ops.shaping import (
@@ -21,25 +20,15 @@ from rfgraph.reads.words import (
     STATISTIC,
     AxisRead,
     Elementwise,
+    Factor,
     PerAxis,
     Read,
     Shape,
+    aligned,
     block,
     same,
     window,
 )
-
-
-def scaled(op: Operation, reads: list[Read], zeros: np.ndarray | None, first: int) -> list[Read]:
-    """`reads` of what is multiplied by a scale: not where that is 0.
-
-    `zeros` are its elements that are 0, over axes of the output from `first` on; None for none.
-    """
-    if zeros is None:
-        return reads
-    extent = op.out()
-    there = ~zeros.reshape((1,) * first + zeros.shape + (1,) * (len(extent) - first - zeros.ndim))
-    return confined(op, reads, there, extent)
 
 
 @transfer(
@@ -69,15 +58,15 @@ def batch_normalization(op: Operation) -> Reads:
     else:
         training = sum(map(op.made, op.outputs)) > 1
     scale, B = PerAxis(1, along), PerAxis(2, along)
+    times = (Factor(1, along),)
     if not training:
-        data: list[Read] = [Elementwise(0), *[PerAxis(k, along) for k in op.inputs[3:]]]
-        return [*scaled(op, data, op.zeros(1), 1), scale, B]
+        given = [PerAxis(k, along, times) for k in op.inputs[3:]]
+        return [Elementwise(0, times), *given, scale, B]
     others = set(range(rank)) - own
     statistics = reduced(0, shape, others, False)
     old = tuple(same(axis) for axis in range(len(own)))
-    data = [Elementwise(0), reduced(0, shape, others, True)]
     return (
-        [*scaled(op, data, op.zeros(1), 1), scale, B],
+        [Elementwise(0, times), reduced(0, shape, others, True, times), scale, B],
         [statistics, PerAxis(3, old)],
         [statistics, PerAxis(4, old)],
         [statistics],
@@ -94,9 +83,10 @@ def instance_normalization(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__InstanceNormalization.html
     """
     shape = op.shape(0)
-    data: list[Read] = [Elementwise(0), reduced(0, shape, set(range(2, len(shape))), True)]
+    times = (Factor(1, (same(1),)),)
     return [
-        *scaled(op, data, op.zeros(1), 1),
+        Elementwise(0, times),
+        reduced(0, shape, set(range(2, len(shape))), True, times),
         PerAxis(1, (same(1),)),
         PerAxis(2, (same(1),)),
     ]
@@ -119,12 +109,10 @@ def group_normalization(op: Operation) -> Reads:
     size = shape[1] // groups
     spatial: list[AxisRead] = [STATISTIC] * (len(shape) - 2)
     parameter = same(1) if op.version >= 21 else block(1, size, 1)
-    zeros = op.zeros(1)
-    if zeros is not None and len(zeros) > 1 and op.version < 21:
-        zeros = zeros.repeat(size)
-    data: list[Read] = [Elementwise(0), PerAxis(0, (same(0), block(1, size, size), *spatial))]
+    times = (Factor(1, (parameter,)),)
     return [
-        *scaled(op, data, zeros, 1),
+        Elementwise(0, times),
+        PerAxis(0, (same(0), block(1, size, size), *spatial), times),
         PerAxis(1, (parameter,)),
         PerAxis(2, (parameter,)),
     ]
@@ -154,10 +142,9 @@ def layer_normalization(op: Operation) -> Reads:
     axis = axis_of(op.attribute("axis", -1), len(shape))
     statistics = reduced(0, shape, set(range(axis, len(shape))), True)
     parameters: list[Read] = [Elementwise(k) for k in op.inputs[1:]]
-    zeros = op.zeros(1)
-    first = len(shape) - (zeros.ndim if zeros is not None else 0)
+    times = (Factor(1, aligned(len(op.shape(1)), len(shape))),) if op.has(1) else ()
     return (
-        [*scaled(op, [Elementwise(0), statistics], zeros, first), *parameters],
+        [Elementwise(0, times), replace(statistics, times=times), *parameters],
         *[list[Read]([statistics]) for _ in op.outputs[1:]],
     )
 

@@ -156,7 +156,7 @@ def _product(op: Operation, left: tuple[int, ...], right: tuple[int, ...]) -> li
     a = _dequantised(op, left[0], len(A) - 2, *left[1:])
     b = _dequantised(op, right[0], len(B) - 1, *right[1:])
     zeros = op.stored_zeros(left[0], left[-1], -2), op.stored_zeros(right[0], right[-1])
-    return multiplied(op, A, B, a, b, zeros)
+    return multiplied(op, A, B, (a, zeros[0]), (b, zeros[1]))
 
 
 def _quantised_type(kind: Kind, types: Sequence[int]) -> int:

@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rfgraph.ops.cuts import kept_along
 from rfgraph.ops.registry import Operation, Reads, transfer
 from rfgraph.reads.words import (
     STATISTIC,
     AxisRead,
+    Coordinate,
+    Factor,
     Fixed,
     PerAxis,
     Read,
@@ -143,11 +144,11 @@ def _over_directions(
         shape = (1 if last else layer.length, 1, layer.batch, layer.units)
         time, steps = _times(layer.length, lengths, reverse=reverse, last=last)
         stage = Stage(shape, list(reading))
-        for features in _features(op, d):
-            x: list[AxisRead] = [time, same(2), features]
-            if op.attribute("layout", 0):
-                x[:2] = x[1::-1]
-            stage.reads.append(PerAxis(_X, tuple(x)))
+        x: list[AxisRead] = [time, same(2), STATISTIC]
+        if op.attribute("layout", 0):
+            x[:2] = x[1::-1]
+        # A feature counts if it does for any unit.
+        stage.reads.append(PerAxis(_X, tuple(x), (Factor(_W, (point(d), "row", Coordinate(2))),)))
         stage.reads.extend(_rows(op, shape, steps, d, layer.units, rows))
         own = same(1) if count == 1 else part(1, d, 1)
         if last:
@@ -162,15 +163,6 @@ def _over_directions(
         return [Rearrange(Stage(made, reads), made, (1, 0, 2))]
     whole = (layer.length, count, layer.batch, layer.units)
     return [Rearrange(Stage(whole, reads), whole, (2, 0, 1, 3))]
-
-
-def _features(op: Operation, direction: int) -> list[AxisRead]:
-    """The reads of X's features: those of which the column of W is not 0 for all units."""
-    zeros = op.zeros(_W)
-    if zeros is None:
-        return [STATISTIC]
-    lost = zeros[direction if len(zeros) > 1 else 0].all(axis=0)
-    return kept_along(op, ~np.broadcast_to(lost, op.shape(_W)[2:]), (), STATISTIC)
 
 
 def _times(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from rfgraph.model.graph import Kind, Node
-from rfgraph.ops.cuts import related, unmasked
 from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
 from rfgraph.ops.shaping import (
     Extents,
@@ -20,12 +19,25 @@ from rfgraph.ops.shaping import (
     unchanged,
 )
 from rfgraph.prune.passing import Sums, Weights
-from rfgraph.reads.words import STATISTIC, AxisRead, Elementwise, PerAxis, Shape, running, same
+from rfgraph.reads.words import (
+    STATISTIC,
+    AxisRead,
+    Coordinate,
+    Elementwise,
+    Factor,
+    PerAxis,
+    Shape,
+    Source,
+    running,
+    same,
+)
 
 _COMPUTED_AXES = "its axes are computed: all of every input is read"
 
 
-def reduced(k: int, shape: Shape, axes: set[int], keepdims: bool) -> PerAxis:
+def reduced(
+    k: Source, shape: Shape, axes: set[int], keepdims: bool, times: tuple[Factor, ...] = ()
+) -> PerAxis:
     """Input `k` of `shape` read whole along `axes`; without `keepdims` the output lacks them."""
     reads: list[AxisRead] = []
     out = 0
@@ -36,7 +48,7 @@ def reduced(k: int, shape: Shape, axes: set[int], keepdims: bool) -> PerAxis:
         else:
             reads.append(same(out))
             out += 1
-    return PerAxis(k, tuple(reads))
+    return PerAxis(k, tuple(reads), times)
 
 
 @transfer("ReduceL1", computed=_COMPUTED_AXES)
@@ -85,6 +97,21 @@ def arg_reduce(op: Operation) -> Reads:
     return [reduced(0, shape, {axis}, bool(op.attribute("keepdims", 1)))]
 
 
+def set_in_relation(op: Operation, inputs: Sequence[int], axis: int, total: Source = 0) -> PerAxis:
+    """What a softmax reads along `axis` of `total`, the sum of `inputs`: all with a weight."""
+    shape = op.shape(inputs[0])
+    times: tuple[Factor, ...] = ()
+    if op.op_type in ("Softmax", "BiasSoftmax") and op.prune:
+        # Imported where constants cut.
+        from rfgraph.prune.masks import masked
+
+        zeros = masked([op.known(k) for k in inputs], len(shape), axis, op)
+        if zeros is not None:
+            along = [Coordinate(a) if a == axis else same(a) for a in range(len(shape))]
+            times = (Factor(zeros, tuple(along)),)
+    return reduced(total, shape, {axis}, True, times)
+
+
 @transfer("Hardmax", since=13)
 @transfer("LogSoftmax", since=13)
 @transfer("Softmax", since=13)
@@ -104,8 +131,7 @@ def softmax(op: Operation) -> Reads:
     axis = axis_of(op.attribute("axis", -1), len(shape))
     if shape[axis] == 1 and op.prune:
         return []
-    kept = unmasked(op, [0], axis) if op.op_type == "Softmax" else None
-    return [Elementwise(0), *related(op, 0, kept, axis, True, STATISTIC)]
+    return [Elementwise(0), set_in_relation(op, [0], axis)]
 
 
 @transfer("Hardmax", since=1)
@@ -122,8 +148,7 @@ def flat_softmax(op: Operation) -> Reads:
     axis = op.attribute("axis", 1)
     axis = axis if axis == len(shape) else axis_of(axis, len(shape))
     if axis == len(shape) - 1:
-        kept = unmasked(op, [0], axis) if op.op_type == "Softmax" else None
-        return [Elementwise(0), *related(op, 0, kept, axis, True, STATISTIC)]
+        return [Elementwise(0), set_in_relation(op, [0], axis)]
     return [Elementwise(0), reduced(0, shape, set(range(axis, len(shape))), True)]
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from rfgraph.ops.cuts import runs
 from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
 from rfgraph.ops.shaping import (
     by_sizes,
@@ -13,10 +10,12 @@ from rfgraph.reads.words import (
     STATISTIC,
     AxisRead,
     Elementwise,
+    Factor,
     Fixed,
     PerAxis,
     Read,
     Shape,
+    Tap,
     same,
     window,
 )
@@ -79,8 +78,7 @@ def _stft_shape(op: Operation) -> Shape:
 def stft(op: Operation) -> Reads:
     """Each frame is a window of the signal, mixed by fixed weights after a product with `window`.
 
-    output[n, f, k, c] <- signal[n, f*frame_step .. f*frame_step + frame_length - 1, all],
-                          window[all]
+    output[n, f, k, c] <- signal[n, f*frame_step + j, all] * window[j],  0 <= j < frame_length
 
     frame_length=4, frame_step=2:   f: 0 1   reads: {0,1,2,3} {2,3,4,5}
 
@@ -88,12 +86,9 @@ def stft(op: Operation) -> Reads:
     """
     step, length = _frames(op)
     parts = [STATISTIC] * (len(op.shape(0)) - 2)
-    zeros = op.zeros(2)
-    kept = np.ones(length, dtype=bool) if zeros is None else np.broadcast_to(~zeros, (length,))
-    reads: list[Read] = [
-        PerAxis(0, (same(0), window(1, run.many, step, run.step, -run.start), *parts))
-        for run in runs(kept)
-    ]
+    times = (Factor(2, (Tap(1),)),) if op.has(2) else ()
+    frame = window(1, length, step, 1, 0)
+    reads: list[Read] = [PerAxis(0, (same(0), frame, *parts), times)]
     if op.has(2):
         reads.append(PerAxis(2, (STATISTIC,)))
     return reads

@@ -1,17 +1,27 @@
-"""The keys that a query of attention sees: by structure, and what masks leave of these."""
+"""What masks leave: of elements that a softmax sets in relation, and of the keys of attention."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 
-from rfgraph.ops.cuts import SPARED, WEAK, kept_along
-from rfgraph.ops.registry import Operation
 from rfgraph.prune.facts import Partial, rows
-from rfgraph.prune.learning import masked_scores
+from rfgraph.prune.learning import masked_scores, set_in_relation
+from rfgraph.prune.pieces import Remarks, kept_along, own_place
 from rfgraph.reads.words import STATISTIC, Along, AxisRead, Fixed, Table, same
+
+_SPARED = (
+    "the data may mask all that a constant mask leaves of a row, so that the constant cuts nothing "
+    "of it"
+)
+
+_WEAK = (
+    "what a finite number masks is taken to get a weight of exactly 0: no score is larger "
+    "than 2,000"
+)
 
 _LEAK = (
     "the mask excludes all positions up to that of a query: by its kernels the weights of the "
@@ -19,12 +29,42 @@ _LEAK = (
 )
 
 
+def masked(
+    facts: Sequence[Partial | None], rank: int, axis: int, remarks: Remarks
+) -> np.ndarray | None:
+    """Elements without a weight where the sum of values is set in relation along an axis.
+
+    Parameters
+    ----------
+    facts : sequence of Partial or None
+        What is known of each of the values.
+    rank : int
+        How many axes their sum has.
+    axis : int
+        Along which axis it is set in relation.
+    remarks : Remarks
+        Where to say what is assumed.
+
+    Returns
+    -------
+    ndarray of bool or None
+        Compressed; None for none.
+    """
+    fact = set_in_relation(facts, rank)
+    if fact is None:
+        return None
+    found = rows(fact, axis)
+    if found.spared:
+        remarks.note(_SPARED, "mask")
+    if found.masked is not None and fact.assumes:
+        remarks.note(_WEAK, "coarse")
+    given = [m for m in (found.constant, found.masked) if m is not None]
+    return reduce(np.logical_or, given) if given else None
+
+
 def _where(axes: tuple[int, ...], there: np.ndarray) -> AxisRead:
     """The same coordinate along the last of `axes`, where `there`, over these, holds."""
-    if there.all():
-        return same(axes[-1])
-    own = np.zeros(there.shape, dtype=np.int64) + np.arange(there.shape[-1])
-    return Table(axes, own, there.astype(np.int64), interior=same(axes[-1]))
+    return same(axes[-1]) if there.all() else own_place(axes, there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +130,15 @@ class Left(Keys):
 
     Attributes
     ----------
-    op : Operation
-        The node.
+    remarks : Remarks
+        Where to say what is merged.
     kept, scored : ndarray of bool, shape (batch, heads, queries, keys)
         The keys with a weight, and those of which the weight varies; 1 long where nothing does.
     settled : ndarray of bool
         The scores that are the same whatever query and key are.
     """
 
-    op: Operation | None = None
+    remarks: Remarks | None = None
     kept: np.ndarray = field(default_factory=lambda: np.ones((1, 1, 1, 1), dtype=bool))
     scored: np.ndarray = field(default_factory=lambda: np.ones((1, 1, 1, 1), dtype=bool))
     settled: np.ndarray = field(default_factory=lambda: np.zeros((1, 1, 1, 1), dtype=bool))
@@ -108,9 +148,9 @@ class Left(Keys):
 
     def read(self, least: int) -> list[AxisRead]:
         """The keys with a weight or, for a `least` of 2, with one that varies; none for none."""
-        assert self.op is not None
+        assert self.remarks is not None
         kept = self._there(least)
-        return kept_along(self.op, kept, (0, 1, 2), STATISTIC) if kept.any() else []
+        return kept_along(self.remarks, kept, (0, 1, 2), STATISTIC) if kept.any() else []
 
     def queries(self, least: int, length: int) -> list[AxisRead]:
         """Each query's own row of `length`, if it has such keys; none for none."""
@@ -123,7 +163,7 @@ class Left(Keys):
 
 
 def left(
-    op: Operation,
+    remarks: Remarks,
     keys: Keys,
     masks: Sequence[Partial],
     *,
@@ -135,8 +175,8 @@ def left(
 
     Parameters
     ----------
-    op : Operation
-        The node.
+    remarks : Remarks
+        Where to say what is assumed.
     keys : Keys
         The keys that queries may attend.
     masks : sequence of Partial
@@ -170,12 +210,12 @@ def left(
         leaking = fact.deep.all(axis=-1, keepdims=True) & ~may
         leaking = leaking if found.masked is None else leaking & ~found.masked
         if leaking.any():
-            op.note(_LEAK, "coarse")
+            remarks.note(_LEAK, "coarse")
             kept = kept | leaking
     if found.spared:
-        op.note(SPARED, "mask")
+        remarks.note(_SPARED, "mask")
     if fact.assumes:
-        op.note(WEAK, "coarse")
+        remarks.note(_WEAK, "coarse")
     kept = np.broadcast_to(kept, (*kept.shape[:3], keys.total))
     scored = kept if found.constant is None else kept & ~found.constant
     return Left(
@@ -184,7 +224,7 @@ def left(
         keys.counts,
         keys.interior,
         keys.open,
-        op,
+        remarks,
         kept,
         scored,
         settled,
@@ -205,4 +245,4 @@ def over_keys(mask: np.ndarray, total: int) -> np.ndarray:
     return np.pad(mask[..., :total], [(0, 0)] * 3 + [(0, max(total - mask.shape[-1], 0))])
 
 
-__all__ = ["Keys", "Left", "left", "over_keys"]
+__all__ = ["Keys", "Left", "left", "masked", "over_keys"]

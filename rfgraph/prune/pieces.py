@@ -1,16 +1,14 @@
-"""Reads that leave out what constants cut: zeros of a product, masked elements of a softmax."""
+"""Reads of what is left of an axis, of a kernel and of an output, of which masks cut a part."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Callable, Hashable, Sequence
 from itertools import pairwise
 from math import prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from rfgraph.ops.registry import Operation
 from rfgraph.reads.words import (
     WHOLE,
     Along,
@@ -19,13 +17,14 @@ from rfgraph.reads.words import (
     PerAxis,
     Read,
     Shape,
-    Source,
     Stage,
     Table,
     same,
     shifted,
     window,
 )
+
+T = TypeVar("T")
 
 # At most so many reads take the place of one.
 _MANY = 64
@@ -36,18 +35,19 @@ _TABLE = 1 << 18
 _MERGED = (
     f"what its zeros leave are more than {_MANY} pieces: some of what lies between is read too"
 )
-SPARED = (
-    "the data may mask all that a constant mask leaves of a row, so that the constant cuts nothing "
-    "of it"
-)
-
-WEAK = (
-    "what a finite number masks is taken to get a weight of exactly 0: no score is larger "
-    "than 2,000"
-)
 _COARSE = (
     "elements of its own output that are masked are claimed to read what others of their row do"
 )
+
+
+class Remarks(Protocol):
+    """Who takes down what is assumed, and has what was made before."""
+
+    def note(self, reason: str, kind: Literal["coarse", "mask"]) -> None:
+        """Say what is assumed."""
+
+    def once(self, what: Hashable, make: Callable[[], T]) -> T:
+        """`make`, unless the same was made before."""
 
 
 class Run(NamedTuple):
@@ -80,14 +80,14 @@ def runs(kept: np.ndarray) -> list[Run]:
 
 
 def kept_along(
-    op: Operation, kept: np.ndarray, axes: Sequence[int], whole: AxisRead = WHOLE
+    remarks: Remarks, kept: np.ndarray, axes: Sequence[int], whole: AxisRead = WHOLE
 ) -> list[AxisRead]:
     """The reads of an axis of which only some coordinates are kept; none for none.
 
     Parameters
     ----------
-    op : Operation
-        Who reads.
+    remarks : Remarks
+        What was made before, and where to say what is merged.
     kept : ndarray of bool
         Over coordinates of output axes and, last, of the axis. Compressed.
     axes : sequence of int
@@ -109,19 +109,19 @@ def kept_along(
         sizes = [n for _, n in over]
         return _listed(kept.reshape(*sizes, -1), [a for a, _ in over], statistic)
 
-    reads, exact = op.once(key, make)
+    reads, exact = remarks.once(key, make)
     if not exact:
-        op.note(_MERGED, "coarse")
+        remarks.note(_MERGED, "coarse")
     return reads
 
 
 def kept_together(
-    op: Operation, kept: np.ndarray, axes: Sequence[int], whole: AxisRead
+    remarks: Remarks, kept: np.ndarray, axes: Sequence[int], whole: AxisRead
 ) -> list[tuple[AxisRead, ...]]:
     """As `kept_along`, of several axes: the last ones of `kept`, beyond those for `axes`."""
     outer = len(axes)
     if kept.ndim == outer + 1:
-        return [(read,) for read in kept_along(op, kept, axes, whole)]
+        return [(read,) for read in kept_along(remarks, kept, axes, whole)]
     if kept.all():
         return [(whole,) * (kept.ndim - outer)]
     # Coordinates of the first axis of which the same is kept go together.
@@ -132,21 +132,21 @@ def kept_together(
     for places in groups.values():
         there = np.zeros(kept.shape[outer], dtype=bool)
         there[places] = True
-        rest = kept_together(op, np.take(kept, places[0], axis=outer), axes, whole)
+        rest = kept_together(remarks, np.take(kept, places[0], axis=outer), axes, whole)
         if rest:
-            along = kept_along(op, there, (), whole)
+            along = kept_along(remarks, there, (), whole)
             found += [(read, *others) for read in along for others in rest]
     if len(found) <= _MANY:
         return found
     # Along each axis from the first to the last that is kept anywhere along the others.
-    op.note(_MERGED, "coarse")
+    remarks.note(_MERGED, "coarse")
     sides = []
     for axis in range(outer, kept.ndim):
         others = tuple(a for a in range(outer, kept.ndim) if a != axis)
         seen = np.asarray(kept.any(axis=others))
         reached = np.maximum.accumulate(seen, axis=-1)
         ahead = np.maximum.accumulate(seen[..., ::-1], axis=-1)[..., ::-1]
-        sides.append(kept_along(op, reached & ahead, axes, whole)[0])
+        sides.append(kept_along(remarks, reached & ahead, axes, whole)[0])
     return [tuple(sides)]
 
 
@@ -266,7 +266,7 @@ def own_place(axes: Sequence[int], there: np.ndarray) -> AxisRead:
     return Table(tuple(axes), own, there.astype(np.int64), interior=same(axes[-1]))
 
 
-def confined(op: Operation, reads: list[Read], there: np.ndarray, extent: Shape) -> list[Read]:
+def confined(remarks: Remarks, reads: list[Read], there: np.ndarray, extent: Shape) -> list[Read]:
     """`reads` of the elements of an output of shape `extent` that are `there`; the others read
     nothing. `there` is compressed.
     """
@@ -276,51 +276,11 @@ def confined(op: Operation, reads: list[Read], there: np.ndarray, extent: Shape)
         return []
     axes = [axis for axis, n in enumerate(there.shape) if n > 1]
     if there.size > _TABLE:
-        op.note(_COARSE, "coarse")
+        remarks.note(_COARSE, "coarse")
         return reads
     along: list[AxisRead] = [same(axis) for axis in range(len(extent))]
     along[axes[-1]] = own_place(axes, there.reshape([there.shape[a] for a in axes]))
     return [PerAxis(Stage(extent, reads), tuple(along))]
-
-
-# ---------------------------------------------------------------- softmax
-
-
-def unmasked(op: Operation, inputs: Sequence[int], axis: int) -> np.ndarray | None:
-    """Elements that count where the sum of inputs is set in relation along `axis`; None: all."""
-    if not op.prune:
-        return None
-    from rfgraph.prune.facts import rows
-    from rfgraph.prune.learning import set_in_relation
-
-    fact = set_in_relation([op.known(k) for k in inputs], len(op.shape(inputs[0])))
-    if fact is None:
-        return None
-    constant, masked, _, spared = rows(fact, axis)
-    if spared:
-        op.note(SPARED, "mask")
-    if masked is not None and fact.assumes:
-        op.note(WEAK, "coarse")
-    kept = [~m for m in (constant, masked) if m is not None]
-    return reduce(np.logical_and, kept) if kept else None
-
-
-def related(
-    op: Operation, k: Source, kept: np.ndarray | None, axis: int, keepdims: bool, whole: AxisRead
-) -> list[Read]:
-    """The reads of input `k` along `axis`, on which only some coordinates are kept."""
-    shape = k.shape if isinstance(k, Stage) else op.shape(k)
-    rank = len(shape)
-    place = [a - (a > axis and not keepdims) for a in range(rank)]
-    reads: list[AxisRead] = [same(place[a]) for a in range(rank)]
-    if kept is None:
-        alternatives = [whole]
-    else:
-        others = [a for a in range(rank) if a != axis]
-        kept = kept.transpose([*others, axis])
-        kept = np.broadcast_to(kept, (*kept.shape[:-1], shape[axis]))
-        alternatives = kept_along(op, kept, [place[a] for a in others], whole)
-    return [PerAxis(k, (*reads[:axis], r, *reads[axis + 1 :])) for r in alternatives]
 
 
 # ---------------------------------------------------------------- taps of a kernel
@@ -347,13 +307,13 @@ def boxes(taps: np.ndarray) -> list[tuple[Run, ...]]:
     return made
 
 
-def tap_groups(op: Operation, used: np.ndarray) -> list[tuple[tuple[Run, ...], np.ndarray]]:
+def tap_groups(remarks: Remarks, used: np.ndarray) -> list[tuple[tuple[Run, ...], np.ndarray]]:
     """The taps that are not zero, of every pair of channels.
 
     Parameters
     ----------
-    op : Operation
-        The convolution.
+    remarks : Remarks
+        Where to say what is merged.
     used : ndarray of bool
         Over two channel axes and those of the kernel.
 
@@ -390,7 +350,7 @@ def tap_groups(op: Operation, used: np.ndarray) -> list[tuple[tuple[Run, ...], n
         sides = [tuple(Run(0, n) for n in kernel)]
     held = np.asarray(used.reshape(*pairs, -1).any(axis=-1))
     if used.sum() < held.sum() * whole.sum():
-        op.note(_MERGED, "coarse")
+        remarks.note(_MERGED, "coarse")
     return [(box, held) for box in sides]
 
 
@@ -401,16 +361,13 @@ def _most_runs(held: np.ndarray) -> int:
 
 
 __all__ = [
-    "SPARED",
-    "WEAK",
+    "Remarks",
     "Run",
     "boxes",
     "confined",
     "kept_along",
     "kept_together",
     "own_place",
-    "related",
     "runs",
     "tap_groups",
-    "unmasked",
 ]
