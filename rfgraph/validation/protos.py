@@ -9,7 +9,9 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.inliner import inline_local_functions
 
-from rfgraph.model.graph import fresh_names, key_of_call, key_of_function, own_names, read, rename
+from rfgraph.model.functions import key_of_call, key_of_function
+from rfgraph.model.graph import read
+from rfgraph.model.subgraphs import fresh_names, own_names, rename
 
 Shape: TypeAlias = tuple[int, ...]
 Key: TypeAlias = tuple[str, str]
