@@ -419,6 +419,15 @@ RULES: dict[str, tuple[onnx.ModelProto, tuple[str, ...]]] = {
         model("y = custom.f(x, x)", functions=function("b = Relu(a)")),
         ("f_0", "argument"),
     ),
+    "a function with too many arguments in a branch": (
+        model(
+            "y = If(c)<then_branch = t() => (float p) { p = custom.f(x, x) }, "
+            "else_branch = e() => (float q) { q = Neg(x) }>",
+            "float[1] x, bool[1] c",
+            functions=function("b = Relu(a)"),
+        ),
+        ("more arguments", "'f'"),
+    ),
     "a function without an argument that it needs": (
         model("y = custom.f(x)", functions=function("b = Add(a, c)", arguments="a, c")),
         ("f_0/Add",),

@@ -146,8 +146,8 @@ def test_what_grows_for_very_long_sees_everything() -> None:
 
 def test_rounds_that_are_given_up_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written out, and dropped again as it gets too long, leaves room for what follows."""
-    monkeypatch.setattr("rfgraph.unroll.expansion._MAX_UNROLLED", 100)
-    monkeypatch.setattr("rfgraph.unroll.expansion._MAX_WRITTEN", 300)
+    monkeypatch.setattr("rfgraph.unroll.writer.MAX_UNROLLED", 100)
+    monkeypatch.setattr("rfgraph.unroll.writer.MAX_WRITTEN", 300)
     loops = "".join(
         f"y{k + 1} = Loop(n, k, y{k})<body = b{k} (int64 i{k}, bool c{k}, float[1, 1, 9] s{k}) => "
         f"(bool o{k}, float[1, 1, 9] r{k}) {{ o{k} = Identity(c{k}) "

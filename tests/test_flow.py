@@ -18,7 +18,7 @@ from rfgraph.errors import RFGraphError
 from rfgraph.model.graph import Graph, Kinds, read
 from rfgraph.reads import Along, PerAxis, Read, Stage, Table, same, shifted
 from rfgraph.shapes.shapes import Shapes
-from rfgraph.unroll.expansion import expand
+from rfgraph.unroll.expand import expand
 from tests.graphs import model
 from tests.oracle.generate import random_graph
 

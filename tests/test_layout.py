@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 from rfgraph.ops import registered
@@ -41,3 +42,26 @@ def test_operators_are_told_apart_in_ops_alone(module: str) -> None:
         if isinstance(node, ast.Constant) and node.value in known
     ]
     assert len(found) <= FEW, found
+
+
+def imports(module: str, known: set[str]) -> set[str]:
+    """The modules that one imports, wherever in it: for type checking, in a function."""
+    found: set[str] = set()
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inner & known or {node.module}
+    return found & known
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    dotted = {
+        ".".join(("rfgraph", *Path(m).with_suffix("").parts)).removesuffix(".__init__"): m
+        for m in modules()
+    }
+    graph = nx.DiGraph()
+    for name, module in dotted.items():
+        graph.add_edges_from((name, other) for other in imports(module, set(dotted)))
+    assert [sorted(c) for c in nx.strongly_connected_components(graph) if len(c) > 1] == []

@@ -9,9 +9,9 @@ import pytest
 
 from rfgraph.analysis import analysis, entry
 from rfgraph.cli import common
-from rfgraph.model import graph, sizes
+from rfgraph.model import functions, sizes
 from rfgraph.shapes import shapes
-from rfgraph.unroll import expansion
+from rfgraph.unroll import writer
 
 PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="utf-8")
 
@@ -22,12 +22,12 @@ PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="ut
         sizes.MAX_AXIS,
         shapes.MAX_RANK,
         shapes.MAX_STATIC,
-        expansion._MAX_UNROLLED,
-        expansion._MAX_WRITTEN,
-        expansion._MAX_ENTRIES,
-        expansion._MAX_NESTED,
-        graph._MAX_NESTED,
-        graph._MAX_INLINED,
+        writer.MAX_UNROLLED,
+        writer.MAX_WRITTEN,
+        writer.MAX_ENTRIES,
+        writer.MAX_NESTED,
+        functions._MAX_NESTED,
+        functions._MAX_INLINED,
         entry._MAX_MASK,
         analysis._MAX_ANSWER,
         analysis._MOST_RUNS,

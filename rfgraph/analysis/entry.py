@@ -29,7 +29,7 @@ from rfgraph.model.graph import Graph, read
 from rfgraph.model.sizes import Shape
 from rfgraph.shapes.shapes import MAX_STATIC, Shapes
 from rfgraph.timings import Timings
-from rfgraph.unroll.expansion import expand
+from rfgraph.unroll.expand import expand
 
 # Static values are evaluated up to this many elements where constants cut reads: large masks.
 _MAX_MASK = 1 << 27

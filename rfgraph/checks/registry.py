@@ -7,19 +7,19 @@ import json
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from rfgraph.checks.finding import Finding, Severity
 from rfgraph.checks.options import Option
 
-if TYPE_CHECKING:
-    from rfgraph.checks.subject import Subject
+# What checks look at: `rfgraph.checks.subject.Subject`, which stands above them.
+T = TypeVar("T")
 
-Run = Callable[["Subject"], Iterator[Finding]]
+Finder: TypeAlias = Callable[[T], Iterator[Finding]]
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(Generic[T]):
     """A check.
 
     Attributes
@@ -33,7 +33,7 @@ class Check:
     options : tuple of Option
         What it can be told.
     run : callable
-        Subject in, findings out.
+        What is looked at in, findings out.
     folds : bool
         Whether it looks at layer after layer, so that its findings in a model are told as one.
     """
@@ -42,7 +42,7 @@ class Check:
     name: str
     severity: Severity
     options: tuple[Option, ...]
-    run: Run
+    run: Finder[T]
     folds: bool = False
 
     @property
@@ -56,7 +56,7 @@ class Check:
         return inspect.getdoc(self.run) or ""
 
 
-CHECKS: dict[str, Check] = {}
+CHECKS: dict[str, Check[Any]] = {}
 
 
 def check(
@@ -66,17 +66,17 @@ def check(
     options: Sequence[Option] = (),
     *,
     folds: bool = False,
-) -> Callable[[Run], Run]:
+) -> Callable[[Finder[T]], Finder[T]]:
     """Register a check."""
 
-    def register(run: Run) -> Run:
+    def register(run: Finder[T]) -> Finder[T]:
         CHECKS[code] = Check(code, name, severity, tuple(options), run, folds)
         return run
 
     return register
 
 
-def options() -> dict[str, Option]:
+def check_options() -> dict[str, Option]:
     """Every option of every check, by name; those of one name are the same."""
     return {option.name: option for one in CHECKS.values() for option in one.options}
 

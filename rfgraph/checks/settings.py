@@ -17,7 +17,7 @@ import numpy as np
 from rfgraph.analysis.held import FORMS, Filling, parsed
 from rfgraph.checks import options as parse
 from rfgraph.checks.options import Option
-from rfgraph.checks.registry import CHECKS, options
+from rfgraph.checks.registry import CHECKS, check_options
 from rfgraph.errors import QueryError
 
 FILES = ("rfgraph.toml", "pyproject.toml")
@@ -76,7 +76,7 @@ _TABLES = ("models", "outputs")
 @cache
 def known_options() -> Mapping[str, Option]:
     """Every key that holds a value, by name."""
-    return {option.name: option for option in (*_GENERAL, *_RUN)} | options()
+    return {option.name: option for option in (*_GENERAL, *_RUN)} | check_options()
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,14 @@ def add(commands: Any) -> None:
     # It runs the model, which takes what it takes.
     add_outputs(command, "validation")
     add_common(command, timeout=0, memory=0)
+    _add_what(command)
+    _add_how_much(command)
+    _add_workers(command)
+    command.set_defaults(run=run)
+
+
+def _add_what(command: argparse.ArgumentParser) -> None:
+    """What is tested, and how."""
     command.add_argument(
         "--method",
         choices=("perturb", "poison"),
@@ -55,6 +63,10 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--inputs", type=Path, metavar="FILE.npz", help="what to run on (default: random numbers)"
     )
+
+
+def _add_how_much(command: argparse.ArgumentParser) -> None:
+    """How many runs are made."""
     command.add_argument(
         "--samples",
         type=int,
@@ -76,6 +88,10 @@ def add(commands: Any) -> None:
         "sees further away from its field than the field is long",
     )
     command.add_argument("--seed", type=int, default=0, metavar="N")
+
+
+def _add_workers(command: argparse.ArgumentParser) -> None:
+    """Who makes them, and what they leave behind."""
     command.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time")
     workers = command.add_mutually_exclusive_group()
     workers.add_argument(
@@ -94,7 +110,6 @@ def add(commands: Any) -> None:
         metavar="FOLDER",
         help="write what shows the first violations again: model, inputs and a script",
     )
-    command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> Answer:

@@ -8,10 +8,8 @@ among the node's inputs.
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,25 +18,25 @@ from rfgraph.errors import ModelError, QueryError, ShapeError
 from rfgraph.model import element_types, model_file
 from rfgraph.model._wire import Node as Node
 from rfgraph.model._wire import attributes, operator, producers
-from rfgraph.model.model_file import Head, OperatorSet, Tensor, Value
+from rfgraph.model.functions import (
+    FunctionKey,
+    inlined,
+    key_of_call,
+    key_of_function,
+    opsets_of,
+)
+from rfgraph.model.model_file import Head, Tensor, Value
 from rfgraph.model.signatures import signature
+from rfgraph.model.subgraphs import captures_of
 
 if TYPE_CHECKING:
     import networkx as nx
     import onnx
-    from onnx import AttributeProto
 
     from rfgraph.model._wire import Key
 
 # What an older operator set defines otherwise than this one is not read, nor run by onnxruntime.
 _OLDEST = 7
-
-# Functions are inlined into at most so many nodes, from at most so many levels.
-_MAX_INLINED = 50_000
-_MAX_NESTED = 100
-
-# Types of attributes that hold graphs, ``GRAPH`` and ``GRAPHS``; one of no type may.
-_MAYBE_GRAPHS = frozenset({5, 10, 0})
 
 # The type of attributes that are tensors.
 _TENSOR = 4
@@ -151,7 +149,7 @@ class Kind:
             self.fault = defined.fault(
                 self.inputs, self.outputs, self.left_out, self.attribute_types
             )
-        self.captures = tuple(_captures(self.proto)) if self.holds_graphs else ()
+        self.captures = tuple(captures_of(self.proto)) if self.holds_graphs else ()
 
     @property
     def proto(self) -> onnx.NodeProto:
@@ -207,7 +205,7 @@ class Kind:
             yield from attribute.graphs
 
     @property
-    def called(self) -> tuple[str, str, str]:
+    def called(self) -> FunctionKey:
         """Domain, name and overload of the function that the nodes may call."""
         return key_of_call(self.proto)
 
@@ -295,7 +293,7 @@ class Graph:
     nodes: list[Node]
     declared: dict[str, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     producer: dict[str, Node] = field(default_factory=dict)
-    functions: dict[tuple[str, str, str], onnx.FunctionProto] = field(default_factory=dict)
+    functions: dict[FunctionKey, onnx.FunctionProto] = field(default_factory=dict)
     held: list[Input] = field(default_factory=list)
     kinds: Kinds = field(default_factory=Kinds)
     _in_blocks: frozenset[str] | None = None
@@ -378,7 +376,7 @@ def read(
         taken.update(source.tensors)
         nodes = [
             make_node(node, imports, f"_{index}", file, kinds)
-            for index, (node, imports) in enumerate(_inline(protos, taken, functions, opsets, file))
+            for index, (node, imports) in enumerate(inlined(protos, taken, functions, opsets, file))
         ]
     as_defined(nodes, file)
     if values:
@@ -436,16 +434,6 @@ def as_defined(nodes: Iterable[Node], file: str | None) -> None:
             )
 
 
-def key_of_function(function: onnx.FunctionProto) -> tuple[str, str, str]:
-    """Domain, name and overload of a function."""
-    return function.domain, function.name, getattr(function, "overload", "")
-
-
-def key_of_call(node: onnx.NodeProto) -> tuple[str, str, str]:
-    """Domain, name and overload of the function that a node may call."""
-    return node.domain, node.op_type, getattr(node, "overload", "")
-
-
 def _hold(
     head: Head, weights: model_file.Weights, values: Mapping[str, Any], file: str | None
 ) -> None:
@@ -482,23 +470,6 @@ def _hold(
         weights.put(name, Tensor.of_array(array, name))
 
 
-def opsets_of(
-    imports: Iterable[OperatorSet | onnx.OperatorSetIdProto], file: str | None
-) -> dict[str, int]:
-    """Versions of the operator sets by domain.
-
-    Raises
-    ------
-    ModelError
-        ONNX's own has a version that does not exist.
-    """
-    opsets = {i.domain if i.domain != "ai.onnx" else "": i.version for i in imports}
-    version = opsets.get("")
-    if version is not None and version < 1:
-        raise ModelError(f"there is no operator set {version}", file=file)
-    return opsets
-
-
 def _is_outdated(op_type: str, version: int) -> bool:
     """Whether an operator of ONNX is defined anew between a version and the oldest that is read."""
     known = signature("", op_type, _OLDEST)
@@ -533,42 +504,6 @@ def _declared(head: Head, inputs: list[Input]) -> dict[str, tuple[int, tuple[int
         if value.dims is not None and len(sizes) == len(value.dims):
             found[value.name] = value.element_type, sizes
     return found
-
-
-def _captures(node: onnx.NodeProto) -> list[str]:
-    """Names that the subgraphs of `node` use and do not define, in order of use."""
-    found: dict[str, None] = {}
-    for attribute in node.attribute:
-        if attribute.type in _MAYBE_GRAPHS:
-            for graph in (attribute.g, *attribute.graphs):
-                found.update(dict.fromkeys(_free_names(graph)))
-    return list(found)
-
-
-def _formal_names(graph: onnx.GraphProto) -> Iterator[str]:
-    yield from (v.name for v in graph.input)
-    yield from (t.name for t in graph.initializer)
-    yield from (s.values.name for s in graph.sparse_initializer)
-
-
-def own_names(graph: onnx.GraphProto) -> Iterator[str]:
-    """The values that a graph has of its own: those of its subgraphs not."""
-    yield from _formal_names(graph)
-    yield from (name for node in graph.node for name in node.output if name)
-
-
-def _free_names(graph: onnx.GraphProto) -> list[str]:
-    own = set(_formal_names(graph))
-    free: dict[str, None] = {}
-    for node in graph.node:
-        for name in (*node.input, *_captures(node)):
-            if name and name not in own:
-                free[name] = None
-        own.update(node.output)
-    for output in graph.output:
-        if output.name not in own:
-            free[output.name] = None
-    return list(free)
 
 
 def _check(graph: Graph, tensors: list[str]) -> None:
@@ -636,132 +571,3 @@ def _digraph(nodes: list[Node], values: list[str]) -> nx.DiGraph:
         graph.add_edges_from((name, node) for name in (*node.inputs, *node.captures) if name)
         graph.add_edges_from((node, name) for name in node.outputs if name)
     return graph
-
-
-# Inlining of model-local functions
-# (https://github.com/onnx/onnx/blob/main/docs/IR.md#functions)
-
-
-def _inline(
-    given: list[onnx.NodeProto],
-    taken: set[str],
-    functions: Mapping[tuple[str, str, str], onnx.FunctionProto],
-    opsets: dict[str, int],
-    file: str | None,
-) -> list[tuple[onnx.NodeProto, dict[str, int]]]:
-    """Replace calls of model-local functions by their bodies; give each node's operator sets."""
-    for node in given:
-        taken.update((*node.input, *node.output))
-    nodes: list[tuple[onnx.NodeProto, dict[str, int]]] = []
-
-    def expand(
-        node: onnx.NodeProto, imports: dict[str, int], stack: tuple[tuple[str, str], ...]
-    ) -> None:
-        function = functions.get(key_of_call(node))
-        if function is None:
-            nodes.append((node, imports))
-            return
-        if len(nodes) > _MAX_INLINED or len(stack) > _MAX_NESTED:
-            raise ModelError(
-                f"the function '{function.name}' is called too often or too deep to be inlined",
-                file=file,
-                node=node.name,
-            )
-        if (function.domain, function.name) in stack:
-            raise ModelError(
-                f"the function '{function.name}' calls itself", file=file, node=node.name
-            )
-        call = node.name or f"{node.op_type}_{len(nodes)}"
-        if len(node.input) > len(function.input) or len(node.output) > len(function.output):
-            raise ModelError(
-                f"more arguments than the function '{function.name}' has: it takes "
-                f"{len(function.input)} inputs and gives {len(function.output)} outputs",
-                file=file,
-                node=call,
-            )
-        arguments = [*node.input, *[""] * (len(function.input) - len(node.input))]
-        renamed = dict(zip(function.input, arguments, strict=True))
-        results = zip(function.output, node.output, strict=False)
-        renamed.update((inner, outer) for inner, outer in results if outer)
-        attributes = {a.name: a for a in function.attribute_proto}
-        attributes.update((a.name, a) for a in node.attribute)
-        inner = opsets_of(function.opset_import, file) or imports
-        for body in function.node:
-            copy = type(body)()
-            copy.CopyFrom(body)
-            copy.name = f"{call}/{body.name or body.op_type}"
-            for name in body.input:
-                if name and name not in renamed:
-                    raise ModelError(
-                        f"'{name}' is made by no node of the function '{function.name}'",
-                        file=file,
-                        node=copy.name,
-                    )
-            for name in body.output:
-                if name and name not in renamed:
-                    renamed[name] = unique(name, call)
-            bind(copy, renamed, attributes)
-            expand(copy, inner, (*stack, (function.domain, function.name)))
-
-    repeats: Counter[str] = Counter()
-
-    def unique(name: str, call: str) -> str:
-        candidate = name if name not in taken else f"{call}/{name}"
-        while candidate in taken:
-            repeats[f"{call}/{name}"] += 1
-            candidate = f"{call}/{name}.{repeats[f'{call}/{name}']}"
-        taken.add(candidate)
-        return candidate
-
-    for node in given:
-        expand(node, opsets, ())
-    return nodes
-
-
-def bind(
-    node: onnx.NodeProto, renamed: Mapping[str, str], given: Mapping[str, AttributeProto]
-) -> None:
-    """Put a function's arguments into a node of its body, in place."""
-    node.input[:] = [renamed.get(name, name) for name in node.input]
-    node.output[:] = [renamed.get(name, name) for name in node.output]
-    attributes = []
-    for attribute in node.attribute:
-        if attribute.ref_attr_name:
-            if attribute.ref_attr_name not in given:
-                continue
-            bound = type(attribute)()
-            bound.CopyFrom(given[attribute.ref_attr_name])
-            bound.name = attribute.name
-        else:
-            bound = attribute
-        for graph in ([bound.g] if bound.HasField("g") else []) + list(bound.graphs):
-            own = set(own_names(graph))
-            outer = {old: new for old, new in renamed.items() if old not in own}
-            # What comes from outside must not be hidden by a value that happens to have its name.
-            hiding = own.intersection(outer.values())
-            outer.update(fresh_names(hiding, own.union(outer.values())))
-            rename(graph, outer)
-            for inner in graph.node:
-                bind(inner, outer, given)
-        attributes.append(bound)
-    copies = [type(a).FromString(a.SerializeToString()) for a in attributes]
-    del node.attribute[:]
-    node.attribute.extend(copies)
-
-
-def fresh_names(names: Iterable[str], taken: Collection[str]) -> dict[str, str]:
-    """For each of some names one that is not taken, nor given to another."""
-    found: dict[str, str] = {}
-    used = set(taken)
-    for name in sorted(names):
-        numbered = (f"{name}.{k}" for k in count(1))
-        found[name] = next(other for other in numbered if other not in used)
-        used.add(found[name])
-    return found
-
-
-def rename(graph: onnx.GraphProto, renamed: Mapping[str, str]) -> None:
-    """Give other names to what a graph takes and returns, in place: its nodes are left alone."""
-    tensors = [*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)]
-    for value in (*graph.input, *graph.output, *graph.value_info, *tensors):
-        value.name = renamed.get(value.name, value.name)

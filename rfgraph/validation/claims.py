@@ -10,7 +10,7 @@ import numpy as np
 
 from rfgraph.analysis.analysis import Analysis
 from rfgraph.reads.words import Shape
-from rfgraph.validation.probes import Change, Run
+from rfgraph.validation.plan import Region, Run
 from rfgraph.validation.report import (
     END_NOT_SEEN,
     NOT_SEEN,
@@ -62,7 +62,7 @@ class Claims:
 
     def of(self, run: Run) -> dict[str, Claim]:
         """What is claimed of a run, by value."""
-        parts = [self._of(change) for change in run.changes]
+        parts = [self._of(region) for region in run.regions]
         return {
             tensor: Claim(
                 self._analysis.extent(tensor) or (),
@@ -74,25 +74,25 @@ class Claims:
             for tensor in self._tensors
         }
 
-    def _of(self, change: Change) -> dict[str, tuple[np.ndarray, ...]]:
-        influenced = self._analysis.influenced(change.input, change.index, self._wanted)
+    def _of(self, region: Region) -> dict[str, tuple[np.ndarray, ...]]:
+        influenced = self._analysis.influenced(region.input, region.index, self._wanted)
         found: dict[str, tuple[np.ndarray, ...]] = {}
         for tensor in self._tensors:
             nowhere = np.zeros((1,) * len(self._analysis.extent(tensor) or ()), dtype=bool)
             bounds, lower, upper = ~nowhere, nowhere, nowhere
-            for axis, coordinates in enumerate(change.coordinates):
+            for axis, coordinates in enumerate(region.coordinates):
                 if coordinates is None:
                     # A unit that sees nothing of the input has no coordinate on any axis.
-                    lo, hi = self._bounds(tensor, change.input, axis)
+                    lo, hi = self._bounds(tensor, region.input, axis)
                     bounds = bounds & (lo <= hi)
                     continue
-                lo, hi = self._bounds(tensor, change.input, axis)
-                size = (self._analysis.extent(change.input) or ())[axis]
+                lo, hi = self._bounds(tensor, region.input, axis)
+                size = (self._analysis.extent(region.input) or ())[axis]
                 held = np.zeros(size + 1, dtype=bool)
                 held[list(coordinates)] = True
                 before = np.concatenate([[0], np.cumsum(held)])
                 bounds = bounds & (before[np.maximum(hi + 1, lo)] > before[lo]) & (lo <= hi)
-                if axis == change.axis:
+                if axis == region.axis:
                     lower, upper = held[lo] & (lo <= hi), held[hi] & (lo <= hi)
             found[tensor] = (
                 influenced.get(tensor, nowhere),
@@ -107,7 +107,7 @@ class Claims:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Contradiction:
     """A contradicted claim: what is said of `units` units, the first of which is `unit`."""
 
     claim: str
@@ -117,7 +117,7 @@ class Finding:
 
 def judged(
     claim: Claim, least: np.ndarray, most: np.ndarray, known: np.ndarray | None, *, equal: bool
-) -> tuple[Tally, list[Finding]]:
+) -> tuple[Tally, list[Contradiction]]:
     """Hold one value's claim against what is seen.
 
     Parameters
@@ -137,16 +137,16 @@ def judged(
     ends = [np.broadcast_to(end, most.shape) for end in (claim.lower, claim.upper)]
     if known is not None:
         ends = [end & known for end in ends]
-    findings = []
+    contradictions = []
     wrong = np.zeros(most.shape, dtype=bool)
-    for what, mask in _contradictions(claim, least, most, ends, equal=equal):
+    for what, mask in _contradicting(claim, least, most, ends, equal=equal):
         if known is not None:
             mask = mask & known
         units = int(np.count_nonzero(mask))
         if units:
             wrong |= mask
             unit = np.unravel_index(int(mask.argmax()), mask.shape) if mask.ndim else ()
-            findings.append(Finding(what, tuple(int(k) for k in unit), units))
+            contradictions.append(Contradiction(what, tuple(int(k) for k in unit), units))
     tally = Tally(
         runs=1,
         moved=int(np.count_nonzero(most)),
@@ -154,10 +154,10 @@ def judged(
         attained=sum(int(np.count_nonzero(end & most)) for end in ends),
         wrong=int(np.count_nonzero(wrong)),
     )
-    return tally, findings
+    return tally, contradictions
 
 
-def _contradictions(
+def _contradicting(
     claim: Claim, least: np.ndarray, most: np.ndarray, ends: list[np.ndarray], *, equal: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
     yield OUTSIDE_SUPPORT, least & ~claim.support

@@ -12,7 +12,7 @@ import onnx
 
 from rfgraph.errors import RFGraphError
 from rfgraph.reads.words import Shape
-from rfgraph.validation.probes import Run
+from rfgraph.validation.plan import Run
 from rfgraph.validation.protos import needed
 from rfgraph.validation.report import Violation
 from rfgraph.validation.runs import Runner
@@ -26,7 +26,7 @@ def narrowed(
     Parameters
     ----------
     runner : Runner
-        The program.
+        The workload.
     run : Run
         What was changed.
     value : str
@@ -41,11 +41,11 @@ def narrowed(
     ndarray of bool, of the input's shape, or None
         As a rule one element. None where the unit changes only with others that it may see.
     """
-    name = run.changes[0].input
+    name = run.regions[0].input
     shape = claimed.shape
     kept = np.zeros(shape, dtype=bool)
-    for change in run.changes:
-        kept[change.within(shape)] = True
+    for region in run.regions:
+        kept[region.within(shape)] = True
     kept &= ~claimed
 
     def moves(places: np.ndarray) -> bool:
@@ -118,9 +118,9 @@ def save_reproduction(
     RFGraphError
         It can't be written.
     """
-    program = runner.program
-    model = _up_to(program.models[-1], violation.value)
-    inputs = [value.name for value in model.graph.input if value.name in program.feeds]
+    workload = runner.workload
+    model = _up_to(workload.models[-1], violation.value)
+    inputs = [value.name for value in model.graph.input if value.name in workload.feeds]
     changed = runner.changed(run, None if places is None else {violation.input: places})
     document = {
         "inputs": inputs,
@@ -130,13 +130,13 @@ def save_reproduction(
         "said": str(violation),
         "box": violation.box,
         "element": violation.element,
-        "folder": program.folder,
+        "folder": workload.folder,
     }
     temporary = folder.with_name(f".{folder.name}.part")
     try:
         temporary.mkdir(parents=True)
         onnx.save(model, temporary / "model.onnx")
-        for name, feeds in (("base", program.feeds), ("changed", changed)):
+        for name, feeds in (("base", workload.feeds), ("changed", changed)):
             # By number: a name may be one that savez takes for its own.
             np.savez(temporary / f"{name}.npz", *(_plain(feeds[n]) for n in inputs))
         (temporary / "violation.json").write_text(json.dumps(document, indent=1))

@@ -9,25 +9,28 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.inliner import inline_local_functions
 
-from rfgraph.model.graph import fresh_names, key_of_call, key_of_function, own_names, read, rename
+from rfgraph.model.functions import key_of_call, key_of_function
+from rfgraph.model.graph import NCHWC as NCHWC
+from rfgraph.model.graph import read
+from rfgraph.model.subgraphs import fresh_names, own_names, rename
+from rfgraph.ops import traits_of
+from rfgraph.ops.microsoft.fused import MICROSOFT as MICROSOFT
+from rfgraph.ops.microsoft.layout import NHWC as NHWC
 
 Shape: TypeAlias = tuple[int, ...]
 Key: TypeAlias = tuple[str, str]
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
-MICROSOFT = "com.microsoft"
-NCHWC = "com.microsoft.nchwc"
-NHWC = "com.ms.internal.nhwc"
-
-
-class LostError(Exception):
-    """Nothing carries NaN for a node; the message says why."""
-
 
 def key_of(node: onnx.NodeProto) -> Key:
     """Domain and operator of a node."""
     return "" if node.domain == "ai.onnx" else node.domain, node.op_type
+
+
+def is_measured(key: Key) -> bool:
+    """Whether shapes alone tell what an operator makes."""
+    return traits_of(*key).measured is not None
 
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Running a model with onnxruntime, with and without a change: what a worker does.
 
-A worker knows no analysis: it gets a program, once, and orders, each with the masks of what is
+A worker knows no analysis: it gets a workload, once, and orders, each with the masks of what is
 claimed, and sends back sums and what contradicts the claims.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from rfgraph.errors import RFGraphError
-from rfgraph.validation.claims import Claim, Finding, judged
-from rfgraph.validation.probes import Run
+from rfgraph.validation.claims import Claim, Contradiction, judged
+from rfgraph.validation.plan import Run
 from rfgraph.validation.report import Tally
 
 # Outputs of unchanged runs are kept up to so many bytes.
@@ -29,7 +29,7 @@ _AMPLITUDES = (0.25, 4.0)
 
 
 @dataclass(frozen=True)
-class Program:
+class Workload:
     """A model that is to be run again and again.
 
     Attributes
@@ -84,7 +84,7 @@ class Result:
         The run's number.
     tallies : dict of str to Tally
         By value.
-    findings : list of (str, Finding)
+    contradictions : list of (str, Contradiction)
         Values, and what contradicts their claims.
     unstable : list of str
         Values of which two equal runs differ; nothing is said of them.
@@ -96,7 +96,7 @@ class Result:
 
     number: int
     tallies: dict[str, Tally] = field(default_factory=dict)
-    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    contradictions: list[tuple[str, Contradiction]] = field(default_factory=list)
     unstable: list[str] = field(default_factory=list)
     blank: dict[str, int] = field(default_factory=dict)
     refused: str = ""
@@ -146,13 +146,13 @@ def _said(error: Exception) -> str:
 
 
 class Runner:
-    """Runs a program; may be shared by threads."""
+    """Runs a workload; may be shared by threads."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
         self._sessions = [
-            opened(m, program.folder, program.providers, program.threads, program.file)
-            for m in program.models
+            opened(m, workload.folder, workload.providers, workload.threads, workload.file)
+            for m in workload.models
         ]
         self._lock = Lock()
         self._kept: OrderedDict[tuple[str, ...], list[dict[str, np.ndarray]]] = OrderedDict()
@@ -160,14 +160,14 @@ class Runner:
         self._ranges: dict[str, Range] = {}
 
     def run(self, names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        """The values `names` of every model of the program."""
+        """The values `names` of every model of the workload."""
         return [
             dict(zip(names, session.run(list(names), feeds), strict=True))
             for session in self._sessions
         ]
 
     def base(self, names: Sequence[str]) -> list[dict[str, np.ndarray]]:
-        """The values without any change.
+        """The values without any region.
 
         Raises
         ------
@@ -178,11 +178,11 @@ class Runner:
         with self._lock:
             if key not in self._kept:
                 try:
-                    first, again = (self.run(key, self.program.feeds) for _ in range(2))
+                    first, again = (self.run(key, self.workload.feeds) for _ in range(2))
                 except Exception as error:  # what is raised differs from kernel to kernel
                     raise RFGraphError(
                         f"onnxruntime does not run the model: {_said(error)}",
-                        file=self.program.file,
+                        file=self.workload.file,
                         remedy="give inputs that it accepts",
                     ) from None
                 for one, other in zip(first, again, strict=True):
@@ -195,34 +195,34 @@ class Runner:
 
     def changed(self, run: Run, places: Mapping[str, np.ndarray] | None = None) -> dict[str, Any]:
         """The inputs of a run; with `places` only the elements there are changed."""
-        feeds = dict(self.program.feeds)
-        rng = np.random.default_rng((self.program.seed, run.number))
-        for change in run.changes:
-            old = feeds[change.input]
+        feeds = dict(self.workload.feeds)
+        rng = np.random.default_rng((self.workload.seed, run.number))
+        for region in run.regions:
+            old = feeds[region.input]
             new = np.array(old)
-            at = change.within(old.shape)
+            at = region.within(old.shape)
             new[at] = (
                 np.nan
-                if self.program.poison
-                else other_numbers(old[at], self._range(change.input), rng)
+                if self.workload.poison
+                else other_numbers(old[at], self._range(region.input), rng)
             )
-            feeds[change.input] = new
+            feeds[region.input] = new
         for name, kept in (places or {}).items():
-            feeds[name] = np.where(kept, feeds[name], self.program.feeds[name])
+            feeds[name] = np.where(kept, feeds[name], self.workload.feeds[name])
         return feeds
 
     def _range(self, name: str) -> Range:
         if name not in self._ranges:
-            self._ranges[name] = Range.of(np.asarray(self.program.feeds[name]))
+            self._ranges[name] = Range.of(np.asarray(self.workload.feeds[name]))
         return self._ranges[name]
 
     def moved(
         self, names: Sequence[str], feeds: Mapping[str, np.ndarray]
     ) -> list[dict[str, np.ndarray]]:
-        """Which units of the values change with other inputs, by every model of the program."""
+        """Which units of the values change with other inputs, by every model of the workload."""
         base = self.base(names)
         after = self.run(names, feeds)
-        if self.program.poison:
+        if self.workload.poison:
             return [{n: _nan(made[n]) for n in names} for made in after]
         pairs = zip(base, after, strict=True)
         return [{n: differs(old[n], new[n]) for n in names} for old, new in pairs]
@@ -244,18 +244,18 @@ class Runner:
             most, least = moved[0][name], moved[-1][name]
             if base[0][name].shape != claim.shape:
                 said = f"has the shape {base[0][name].shape}, and {claim.shape} is claimed"
-                finding = Finding(said, (0,) * len(claim.shape), prod(claim.shape))
-                result.findings.append((name, finding))
+                contradiction = Contradiction(said, (0,) * len(claim.shape), prod(claim.shape))
+                result.contradictions.append((name, contradiction))
                 continue
             # What is NaN without any poison tells nothing.
             known = None
             nan = _nan(base[0][name]) | _nan(base[-1][name])
             if nan.any():
                 result.blank[name] = int(np.count_nonzero(nan))
-                known = ~nan if self.program.poison else None
-            tally, findings = judged(claim, least, most, known, equal=self.program.poison)
+                known = ~nan if self.workload.poison else None
+            tally, contradictions = judged(claim, least, most, known, equal=self.workload.poison)
             result.tallies[name] = tally
-            result.findings.extend((name, finding) for finding in findings)
+            result.contradictions.extend((name, contradiction) for contradiction in contradictions)
         return result
 
 
@@ -336,24 +336,24 @@ _RUNNERS_LOCK = Lock()
 _MOST_RUNNERS = 2
 
 
-def runner(program: Program) -> Runner:
-    """The program, opened once in this process."""
+def runner_of(workload: Workload) -> Runner:
+    """The workload, opened once in this process."""
     with _RUNNERS_LOCK:
-        if program.key not in _RUNNERS:
-            _RUNNERS[program.key] = Runner(program)
+        if workload.key not in _RUNNERS:
+            _RUNNERS[workload.key] = Runner(workload)
             while len(_RUNNERS) > _MOST_RUNNERS:
                 _RUNNERS.popitem(last=False)
-        _RUNNERS.move_to_end(program.key)
-        return _RUNNERS[program.key]
+        _RUNNERS.move_to_end(workload.key)
+        return _RUNNERS[workload.key]
 
 
-def forget(program: Program) -> None:
-    """Close what this process has opened of a program."""
+def forget(workload: Workload) -> None:
+    """Close what this process has opened of a workload."""
     with _RUNNERS_LOCK:
-        _RUNNERS.pop(program.key, None)
+        _RUNNERS.pop(workload.key, None)
 
 
-def work(program: Program, orders: Sequence[Order]) -> list[Result]:
+def work(workload: Workload, orders: Sequence[Order]) -> list[Result]:
     """Carry out some orders."""
-    found = runner(program)
+    found = runner_of(workload)
     return [found.carry_out(order) for order in orders]

@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from math import prod
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from rfgraph.analysis.inputs import Model
 from rfgraph.errors import QueryError, RFGraphError
-from rfgraph.reads.words import Shape
-from rfgraph.validation.claims import Claims, Finding
-from rfgraph.validation.narrowing import narrowed, save_reproduction
-from rfgraph.validation.probes import Run, planned
-from rfgraph.validation.program import Subject, subject
-from rfgraph.validation.report import (
-    CLAIMS,
-    OUTSIDE_BOUNDS,
-    OUTSIDE_SUPPORT,
-    Coverage,
-    Tally,
-    Validation,
-    Violation,
-)
-from rfgraph.validation.runs import Order, Result, forget, runner
+from rfgraph.validation.evidence import Evidence
+from rfgraph.validation.plan import Run, planned
+from rfgraph.validation.preparation import Prepared, prepared
+from rfgraph.validation.report import Validation
+from rfgraph.validation.runs import Workload, forget
 from rfgraph.validation.workers import carried_out, threads_of
 
 Method = Literal["perturb", "poison"]
-
-# So many violations are told; of the others there is the count.
-_TOLD = 100
-
-# So many are narrowed down to an element.
-_NARROWED = 8
 
 
 def validate(
@@ -135,7 +117,7 @@ def validate(
     _check(method, prune=prune, samples=samples, jobs=jobs, seconds=seconds, seed=seed)
     folder = _empty(reproductions)
     begin = time.monotonic()
-    tested = subject(
+    found = prepared(
         model,
         shapes=shapes or {},
         values=values or {},
@@ -148,57 +130,74 @@ def validate(
         providers=providers,
         threads=threads_of(1 if executor is not None else jobs),
     )
-    report = Validation(
-        tested.analysis,
+    report = _report(found, method, seed)
+    evidence = Evidence(report, found, _runs(found, report, samples, seed, exhaustive=exhaustive))
+    options = {"jobs": jobs, "processes": processes, "executor": executor}
+    _carry_out(found.workload, evidence, seconds, progress, options)
+    evidence.finish(folder)
+    forget(found.workload)
+    report.seconds = time.monotonic() - begin
+    return report
+
+
+def _report(found: Prepared, method: Method, seed: int) -> Validation:
+    """A report that says what is tested, and not yet what was found."""
+    return Validation(
+        found.analysis,
         method,
         seed,
-        units={t: prod(tested.analysis.extent(t) or ()) for t in tested.tensors},
-        untested=tested.untested,
-        notes=tested.notes,
+        units={t: prod(found.analysis.extent(t) or ()) for t in found.tensors},
+        untested=found.untested,
+        notes=found.notes,
     )
+
+
+def _runs(
+    found: Prepared, report: Validation, samples: int | None, seed: int, *, exhaustive: bool
+) -> list[Run]:
+    """All runs; the report says how many passes these are, and what they can hide."""
     runs = planned(
-        tested.analysis,
-        tested.tensors,
-        tested.inputs if tested.tensors else [],
-        rows=tested.rows,
+        found.analysis,
+        found.tensors,
+        found.inputs if found.tensors else [],
+        rows=found.rows,
         samples=samples,
         exhaustive=exhaustive,
         seed=seed,
     )
-    if not exhaustive and any(change.many > 1 for run in runs for change in run.changes):
+    if not exhaustive and any(region.many > 1 for run in runs for region in run.regions):
         report.notes.append(
             "planes share passes: what a unit sees further from its field than that is long can "
             "stay unnoticed (exhaustive changes each plane by itself)"
         )
-    tally = _Count(report, tested, runs)
-    report.planned = len(runs) * len(tested.groups)
+    report.planned = len(runs) * len(found.groups)
+    return runs
+
+
+def _carry_out(
+    workload: Workload,
+    evidence: Evidence,
+    seconds: float | None,
+    progress: Callable[[int, int], None] | None,
+    options: Mapping[str, Any],
+) -> None:
+    """Make the runs until the time is up; `options` say who makes them."""
     started = time.monotonic()
 
     def going_on() -> bool:
         return seconds is None or time.monotonic() - started < seconds
 
-    results = carried_out(
-        tested.program,
-        tally.orders(),
-        going_on,
-        tally.lost,
-        jobs=jobs,
-        processes=processes,
-        executor=executor,
-    )
+    report = evidence.report
+    results = carried_out(workload, evidence.orders(), going_on, evidence.lost, **options)
     try:
         for result in results:
-            tally.add(result)
+            evidence.add(result)
             if progress is not None:
                 progress(report.passes, report.planned)
     except KeyboardInterrupt:
         report.interrupted = True
     finally:
         results.close()
-    tally.finish(folder)
-    forget(tested.program)
-    report.seconds = time.monotonic() - begin
-    return report
 
 
 def _check(
@@ -237,150 +236,3 @@ def _empty(folder: str | os.PathLike[str] | None) -> Path | None:
     except OSError as error:
         raise RFGraphError(f"the folder can't be made: {error.strerror}", file=str(path)) from None
     return path
-
-
-class _Count:
-    """Adds up what the runs show."""
-
-    def __init__(self, report: Validation, tested: Subject, runs: list[Run]) -> None:
-        self._report = report
-        self._tested = tested
-        self._runs = runs
-        self._findings: list[tuple[Run, str, Finding]] = []
-        self._lost: dict[str, int] = {}
-        self._refused: dict[str, int] = {}
-        self._unstable: set[str] = set()
-        self._blank: dict[str, int] = {}
-        self._counted: set[int] = set()
-        self._narrowed: dict[tuple[str, Shape, int], np.ndarray | None] = {}
-        analysis = tested.analysis
-        report.naive = sum(prod(analysis.extent(n) or ()) for n in tested.inputs)
-        self._coverage: dict[tuple[str, int | None], Coverage] = {}
-        for change in (change for run in runs for change in run.changes):
-            shape = analysis.extent(change.input) or ()
-            there = prod(shape) if change.axis is None else shape[change.axis]
-            part = Coverage(change.input, change.axis, there)
-            self._coverage.setdefault((change.input, change.axis), part).planned += change.many
-        report.coverage = list(self._coverage.values())
-
-    def orders(self) -> Iterator[Order]:
-        """All forward passes, with what is claimed of each."""
-        claims = Claims(self._tested.analysis, self._tested.tensors)
-        for run in self._runs:
-            claimed = claims.of(run)
-            for group in self._tested.groups:
-                yield Order(run, {tensor: claimed[tensor] for tensor in group})
-
-    def lost(self, why: str) -> None:
-        """A worker was lost, and one of its orders is carried out here."""
-        self._lost[why] = self._lost.get(why, 0) + 1
-
-    def add(self, result: Result) -> None:
-        """Count a forward pass."""
-        report = self._report
-        run = self._runs[result.number]
-        report.passes += 1
-        if result.refused:
-            self._refused[result.refused] = self._refused.get(result.refused, 0) + 1
-            return
-        if result.number not in self._counted:
-            self._counted.add(result.number)
-            for change in run.changes:
-                self._coverage[change.input, change.axis].changed += change.many
-        self._unstable.update(result.unstable)
-        self._blank.update(result.blank)
-        name = run.changes[0].input
-        for value, tally in result.tallies.items():
-            report.tallies.setdefault((value, name), Tally()).add(tally)
-        self._findings.extend((run, value, finding) for value, finding in result.findings)
-
-    def finish(self, reproductions: Path | None) -> None:
-        """Tell the violations, and what else is to be known."""
-        report = self._report
-        for tensor in sorted(self._unstable):
-            report.untested[tensor] = "two equal runs differ: the model is not deterministic"
-            report.units.pop(tensor, None)
-            for key in [k for k in report.tallies if k[0] == tensor]:
-                del report.tallies[key]
-        found = self._contradictions()
-        report.contradictions = len(found)
-        report.violations = [
-            self._violation(run, value, finding, reproductions)
-            for run, value, finding in found[:_TOLD]
-        ]
-        if reproductions is not None and not any(reproductions.iterdir()):
-            reproductions.rmdir()
-        elif reproductions is not None:
-            report.notes.append(f"shown again by {reproductions / 'violation-*' / 'reproduce.py'}")
-        if len(found) > _TOLD:
-            report.notes.append(f"{len(found) - _TOLD} violations more are not listed")
-        if self._blank:
-            first, some = next(iter(self._blank.items()))
-            report.notes.append(
-                f"{sum(self._blank.values())} units are NaN without any change, which shows "
-                f"nothing of them: {some} of '{first}'"
-                + (f", and of {len(self._blank) - 1} more values" if len(self._blank) > 1 else "")
-            )
-        for why, n in self._lost.items():
-            report.notes.append(f"a worker was lost, and {n} passes were made here: {why}")
-        for why, n in self._refused.items():
-            report.notes.append(f"onnxruntime refused {n} of the changed inputs: {why}")
-
-    def _contradictions(self) -> list[tuple[Run, str, Finding]]:
-        """What was found, in an order that does not depend on who was first; a shape once."""
-        found = [f for f in self._findings if f[1] not in self._unstable]
-        place = {value: k for k, value in enumerate(self._tested.tensors)}
-        found.sort(key=lambda f: (f[0].number, place[f[1]]))
-        once: dict[object, tuple[Run, str, Finding]] = {}
-        for run, value, finding in found:
-            key = run.number if finding.claim in CLAIMS else None
-            once.setdefault((key, value, finding.claim), (run, value, finding))
-        return list(once.values())
-
-    def _violation(
-        self, run: Run, value: str, finding: Finding, reproductions: Path | None
-    ) -> Violation:
-        analysis, shown = self._tested.analysis, runner(self._tested.program)
-        name = run.changes[0].input
-        changed = " and ".join(map(str, run.changes))
-        if finding.claim not in CLAIMS:
-            changed = "whatever is changed"
-        element: tuple[int, ...] | None = None
-        places: np.ndarray | None = None
-        # The same unit may be outside of its bounds and of its support.
-        key = (value, finding.unit, run.number)
-        number = len(self._narrowed)
-        first = key not in self._narrowed and number < _NARROWED
-        if finding.claim in (OUTSIDE_SUPPORT, OUTSIDE_BOUNDS):
-            if first:
-                claimed = np.asarray(analysis.support(value, finding.unit, name))
-                self._narrowed[key] = narrowed(shown, run, value, finding.unit, claimed)
-            places = self._narrowed.get(key)
-            if places is not None:
-                at = np.argwhere(places)
-                element = tuple(map(int, at[0])) if len(at) == 1 else None
-                changed = (
-                    f"{name}[{', '.join(map(str, element))}]"
-                    if element is not None
-                    else f"{len(at)} elements together, of {changed}"
-                )
-        violation = Violation(
-            value,
-            name,
-            finding.unit,
-            finding.units,
-            finding.claim,
-            changed,
-            analysis.box(value, finding.unit, name),
-            element,
-            run.number,
-        )
-        if first:
-            self._narrowed.setdefault(key, None)
-            if reproductions is not None:
-                folder = reproductions / f"violation-{number}"
-                try:
-                    save_reproduction(folder, shown, run, violation, places)
-                except RFGraphError as error:
-                    self._report.notes.append(str(error))
-        return violation

@@ -18,17 +18,17 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from rfgraph.errors import RFGraphError
-from rfgraph.validation.runs import Order, Program, Result, runner, work
+from rfgraph.validation.runs import Order, Result, Workload, runner_of, work
 
 # So many orders for each worker are under way or wait.
 _AHEAD = 2
 
 # What a process of a pool of our own runs; it is sent once.
-_PROGRAM: list[Program] = []
+_WORKLOAD: list[Workload] = []
 
 
 def carried_out(
-    program: Program,
+    workload: Workload,
     orders: Iterator[Order],
     going_on: Callable[[], bool],
     lost: Callable[[str], None],
@@ -41,7 +41,7 @@ def carried_out(
 
     Parameters
     ----------
-    program : Program
+    workload : Workload
         What is run.
     orders : iterator of Order
         Made when they are needed.
@@ -58,25 +58,11 @@ def carried_out(
     """
     if executor is None and jobs == 1:
         for order in orders:
-            yield runner(program).carry_out(order)
+            yield runner_of(workload).carry_out(order)
             if not going_on():
                 return
         return
-    own = None if executor is not None else _pool(program, jobs, processes=processes)
-    pool = executor or own
-    assert pool is not None
-
-    def submit(order: Order) -> Future[list[Result]]:
-        try:
-            if isinstance(own, ProcessPoolExecutor):
-                return pool.submit(_work, [order])
-            return pool.submit(work, program, [order])
-        except RuntimeError as error:
-            # The pool broke.
-            failed: Future[list[Result]] = Future()
-            failed.set_exception(error)
-            return failed
-
+    own = None if executor is not None else _pool(workload, jobs, processes=processes)
     waiting: dict[Future[list[Result]], Order] = {}
     given = False
     try:
@@ -85,23 +71,12 @@ def carried_out(
                 following = next(orders, None)
                 if following is None:
                     break
-                waiting[submit(following)] = following
+                waiting[_submitted(workload, following, own, executor)] = following
                 given = True
             if not waiting:
                 return
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                order = waiting.pop(future)
-                try:
-                    results = future.result()
-                except RFGraphError:
-                    raise
-                except Exception as error:
-                    # The worker is gone, or was never reached: that says nothing of the model.
-                    lost(_why(error))
-                    if isinstance(error, BrokenProcessPool) and own is not None:
-                        _unblock(own)
-                    results = [runner(program).carry_out(order)]
-                yield from results
+                yield from _come_of(workload, future, waiting.pop(future), own, lost)
     finally:
         for future in waiting:
             future.cancel()
@@ -109,11 +84,48 @@ def carried_out(
             own.shutdown(wait=True, cancel_futures=True)
 
 
-def _pool(program: Program, jobs: int, *, processes: bool) -> Executor:
+def _submitted(
+    workload: Workload, order: Order, own: Executor | None, executor: Executor | None
+) -> Future[list[Result]]:
+    """An order, given to a pool of our own or to a foreign executor."""
+    pool = executor or own
+    assert pool is not None
+    try:
+        if isinstance(own, ProcessPoolExecutor):
+            return pool.submit(_work, [order])
+        return pool.submit(work, workload, [order])
+    except RuntimeError as error:
+        # The pool broke.
+        failed: Future[list[Result]] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _come_of(
+    workload: Workload,
+    future: Future[list[Result]],
+    order: Order,
+    own: Executor | None,
+    lost: Callable[[str], None],
+) -> list[Result]:
+    """The results of an order; if its worker was lost it is carried out here."""
+    try:
+        return future.result()
+    except RFGraphError:
+        raise
+    except Exception as error:
+        # The worker is gone, or was never reached: that says nothing of the model.
+        lost(_why(error))
+        if isinstance(error, BrokenProcessPool) and own is not None:
+            _unblock(own)
+        return [runner_of(workload).carry_out(order)]
+
+
+def _pool(workload: Workload, jobs: int, *, processes: bool) -> Executor:
     if not processes:
         return ThreadPoolExecutor(jobs)
     # A fork would copy the locks of the threads of a session that is open here.
-    return ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (program,))
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (workload,))
 
 
 def _unblock(pool: Executor) -> None:
@@ -129,14 +141,14 @@ def _why(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-def _begin(program: Program) -> None:
+def _begin(workload: Workload) -> None:
     """Of a process of a pool: remember what it runs, and leave an interruption to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _PROGRAM[:] = [program]
+    _WORKLOAD[:] = [workload]
 
 
 def _work(orders: list[Order]) -> list[Result]:
-    return work(_PROGRAM[0], orders)
+    return work(_WORKLOAD[0], orders)
 
 
 def threads_of(jobs: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 import rfgraph
 from rfgraph import checks
-from rfgraph.checks.registry import options
+from rfgraph.checks.registry import check_options
 from rfgraph.checks.settings import known_options
 from tests.graphs import model
 
@@ -165,7 +165,7 @@ def test_options_of_one_name_are_the_same() -> None:
     for one in checks.CHECKS.values():
         for option in one.options:
             assert by_name.setdefault(option.name, option) is option
-    assert set(by_name) == set(options())
+    assert set(by_name) == set(check_options())
 
 
 def test_every_check_explains_itself() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from rfgraph.validation.poison import interpolates
+from rfgraph.validation.nan.probe import interpolates
 
 from .observe import Shape, UnobservableError, Values, attributes, hull, opened
 

@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from rfgraph.validation.poison import interpolates
+from rfgraph.validation.nan.probe import interpolates
 
 from . import operators as operators
 from .builder import MAX_ELEMENTS, OPERATORS, Builder, Operator, Rejected, Value, reason

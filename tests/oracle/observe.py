@@ -6,7 +6,7 @@ is an observation of structure: a NaN passes through a weight of any value, a sa
 activation and a softmax over one element alike. `poison` does this for every element.
 
 Some of onnxruntime's kernels lose a NaN, or spread it: the model is rewritten into a *probe*, see
-`rfgraph.validation.poison`.
+`rfgraph.validation.nan.probe`.
 
 `perturb` changes values in place of poisoning them and compares bit for bit, on the model as it
 is. What it finds is certainly read; what is read can escape it (a maximum elsewhere, a dead Relu,
@@ -24,7 +24,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from rfgraph.validation.poison import Taps, poisoned
+from rfgraph.validation.nan.emitter import Taps
+from rfgraph.validation.nan.probe import poisoned
 
 Shape: TypeAlias = tuple[int, ...]
 Masks: TypeAlias = dict[str, np.ndarray]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from rfgraph.validation.poison import Probe, Taps, interpolates, poisoned
+from rfgraph.validation.nan.emitter import Taps
+from rfgraph.validation.nan.probe import Probe, interpolates, poisoned
 from rfgraph.validation.protos import Key
 from tests.oracle.observe import Shape, session
 from tests.oracle.perturbation import Case, Seen, observing, runner

@@ -24,7 +24,7 @@ import numpy as np
 import rfgraph
 from rfgraph.engine.trace import Step
 from rfgraph.ops import lookup_rule
-from rfgraph.validation import program
+from rfgraph.validation import preparation
 from rfgraph.validation.report import OUTSIDE_BOUNDS, OUTSIDE_SUPPORT
 from tests.mutation import COMMON, KILLED, Mutant, fate, mutants, of_case, supports_of, with_step
 from tests.oracle.cases import CASES
@@ -209,7 +209,7 @@ def _caught(case: Case, wrong: rfgraph.Analysis, tensors: Sequence[str]) -> str:
 def _validated(
     case: Case, analysis: rfgraph.Analysis, tensors: Sequence[str], method: str, seed: int
 ) -> rfgraph.Validation:
-    with patch.object(program, "analyze", lambda *_, **__: analysis):
+    with patch.object(preparation, "analyze", lambda *_, **__: analysis):
         return rfgraph.validate(
             case.model, method=method, seed=seed, tensors=tensors, **_options(case, seed)
         )

@@ -12,9 +12,9 @@ import pytest
 from onnx import parser
 
 import rfgraph
-from rfgraph.validation.poison import Probe, interpolates, poisoned
+from rfgraph.validation.nan.kernels import CARRIES, REPLACED
+from rfgraph.validation.nan.probe import Probe, interpolates, poisoned
 from rfgraph.validation.protos import Key
-from rfgraph.validation.stand_ins import CARRIES, RULES
 from tests.backend.harness import float_cases, listed
 from tests.oracle.cases import CASES
 from tests.oracle.control_flow import Graphs
@@ -91,7 +91,7 @@ def observed(case: Case, exact: bool, most: int) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "key", sorted({*RULES, *CARRIES} - _CONTAINERS), ids=lambda key: ".".join(key).strip(".")
+    "key", sorted({*REPLACED, *CARRIES} - _CONTAINERS), ids=lambda key: ".".join(key).strip(".")
 )
 def test_nan_shows_what_is_read(key: Key) -> None:
     found = [wrong for given in cases_of(key) for wrong in observed(*given)]

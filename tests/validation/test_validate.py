@@ -17,7 +17,7 @@ import pytest
 
 import rfgraph
 from rfgraph.reads import WHOLE, Elementwise, PerAxis, Read, same, window
-from rfgraph.validation import program, runs
+from rfgraph.validation import preparation, runs
 from rfgraph.validation.leaks import without_leaks
 from rfgraph.validation.report import END_NOT_SEEN, NOT_SEEN, OUTSIDE_BOUNDS, OUTSIDE_SUPPORT
 from tests.mutation import with_step
@@ -53,7 +53,7 @@ CONV = net(
 @pytest.fixture
 def claiming(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes `validate` test other reads than those of a node: ``claiming("a", reads)``."""
-    analyze = program.analyze
+    analyze = preparation.analyze
 
     def change(output: str, reads: list[Read]) -> None:
         def other(*arguments: Any, **options: Any) -> rfgraph.Analysis:
@@ -61,7 +61,7 @@ def claiming(monkeypatch: pytest.MonkeyPatch) -> Any:
             (step,) = [s for s in analysis._flow.steps if output in s.node.outputs]
             return with_step(analysis, replace(step, reads=[reads]))
 
-        monkeypatch.setattr(program, "analyze", other)
+        monkeypatch.setattr(preparation, "analyze", other)
 
     return change
 
@@ -221,7 +221,7 @@ def test_a_shape_that_is_not_the_one_claimed(monkeypatch: pytest.MonkeyPatch) ->
     other = rfgraph.analyze(
         net("net (float[1, 6] x) => (float[3, 2] y) { y = Reshape(x, s) }", {"s": np.int64([3, 2])})
     )
-    monkeypatch.setattr(program, "analyze", lambda *_, **__: other)
+    monkeypatch.setattr(preparation, "analyze", lambda *_, **__: other)
     for method in METHODS:
         found = rfgraph.validate(model, method=method)  # type: ignore[arg-type]
         (violation,) = found.violations
@@ -476,9 +476,9 @@ def test_what_is_tested_until_the_time_is_up_is_spread(monkeypatch: pytest.Monke
     changed = []
     run = runs.Runner.changed
 
-    def remember(self: runs.Runner, order: Any, *arguments: Any) -> Any:
-        changed.extend(order.changes)
-        return run(self, order, *arguments)
+    def remember(self: runs.Runner, planned: Any, *arguments: Any) -> Any:
+        changed.extend(planned.regions)
+        return run(self, planned, *arguments)
 
     monkeypatch.setattr(runs.Runner, "changed", remember)
     model = net("net (float[1, 1, 16, 16] x) => (float[1, 1, 16, 16] y) { y = Neg(x) }")
@@ -507,7 +507,7 @@ def test_an_interruption_tells_what_was_tested() -> None:
 
 def test_values_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = rfgraph.validate(CONV, seconds=None)
-    monkeypatch.setattr(program, "_GROUP", 4 * 3 * 12 * 12)
+    monkeypatch.setattr(preparation, "_GROUP", 4 * 3 * 12 * 12)
     grouped = rfgraph.validate(CONV, seconds=None)
     assert grouped.planned == 3 * whole.planned
     assert grouped.tallies == whole.tallies

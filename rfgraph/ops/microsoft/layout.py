@@ -28,7 +28,7 @@ NHWC = "com.ms.internal.nhwc"
 
 # ---------------------------------------------------------------- channels last
 
-_CHANNELS_LAST = """
+CHANNELS_LAST = """
     AveragePool BatchNormalization Conv ConvTranspose DepthToSpace GlobalAveragePool GlobalLpPool
     GlobalMaxPool GridSample InstanceNormalization LRN LpPool MaxPool SpaceToDepth
 """
@@ -49,7 +49,7 @@ def nhwc(op: Operation) -> Reads:
     return _as_onnx(op).reads()
 
 
-for _name in _CHANNELS_LAST.split():
+for _name in CHANNELS_LAST.split():
     _known = lookup_rule("", _name, onnx.defs.onnx_opset_version())
     transfer(
         _name,

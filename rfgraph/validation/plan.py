@@ -5,7 +5,7 @@ coordinate ``c``: as many runs as an axis is long test all units on that axis. P
 where no unit that may see one of them comes near another: these are the colour classes of an
 interval graph, for which taking the first class that is free, in order of the coordinates, needs
 the fewest (Olariu, "An optimal greedy heuristic to color interval graphs", 1991). The rows of a
-batch that does not mix hold different changes of one run.
+batch that does not mix hold different regions of one run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from rfgraph.analysis.analysis import Analysis
 from rfgraph.reads.words import Shape
 
-# So many coordinates of a change are written.
+# So many coordinates of a region are written.
 _SHOWN = 6
 
 # Elements of each input that are changed one by one, unless a number is given.
@@ -29,7 +29,7 @@ ELEMENTS = 32
 
 
 @dataclass(frozen=True)
-class Change:
+class Region:
     """A region of an input: the product of coordinates along each axis.
 
     Attributes
@@ -61,7 +61,7 @@ class Change:
         """How many planes, or elements, it is."""
         return 1 if self.axis is None else len(self.coordinates[self.axis] or ())
 
-    def in_row(self, row: int) -> Change:
+    def in_row(self, row: int) -> Region:
         """The same in one row of the batch, the first axis."""
         return replace(self, coordinates=((row,), *self.coordinates[1:]))
 
@@ -88,12 +88,12 @@ class Run:
     ----------
     number : int
         Its place among all runs; random numbers are drawn by it.
-    changes : tuple of Change
+    regions : tuple of Region
         Planes across one axis or elements; each in a row of the batch of its own, or only one.
     """
 
     number: int
-    changes: tuple[Change, ...]
+    regions: tuple[Region, ...]
 
 
 def planned(
@@ -121,12 +121,12 @@ def planned(
     samples : int, optional
         At most so many planes across each axis, and elements of each input.
     exhaustive : bool
-        One change a run.
+        One region a run.
     seed : int
         Of the choice of elements.
     """
     rng = np.random.default_rng(seed)
-    queues: list[list[tuple[Change, ...]]] = []
+    queues: list[list[tuple[Region, ...]]] = []
     for name in inputs:
         shape = analysis.extent(name) or ()
         if 0 in shape:
@@ -137,7 +137,7 @@ def planned(
             coordinates = _spread(size, samples)
             reach = np.full(size, size) if exhaustive else _reach(analysis, tensors, name, axis)
             planes = [
-                Change(name, _only(len(shape), axis, tuple(c)), axis)
+                Region(name, _only(len(shape), axis, tuple(c)), axis)
                 for c in _classes(reach, sorted(coordinates))
             ]
             planes = [planes[k] for k in _spread(len(planes))]
@@ -147,25 +147,25 @@ def planned(
             # Planes are elements.
             continue
         elements = [
-            Change(name, tuple((int(c),) for c in place))
+            Region(name, tuple((int(c),) for c in place))
             for place in _elements(shape, ELEMENTS if samples is None else samples, rng)
         ]
         queues.append(list(_packed(elements, 1 if exhaustive else rows)))
     in_turn = (made for turn in zip_longest(*queues) for made in turn if made is not None)
-    return [Run(number, changes) for number, changes in enumerate(in_turn)]
+    return [Run(number, regions) for number, regions in enumerate(in_turn)]
 
 
 def _only(rank: int, axis: int, coordinates: tuple[int, ...]) -> tuple[tuple[int, ...] | None, ...]:
     return (*(None,) * axis, coordinates, *(None,) * (rank - axis - 1))
 
 
-def _packed(changes: Sequence[Change], rows: int) -> Iterator[tuple[Change, ...]]:
-    """The changes by the run, each in a row of its own where there are several."""
+def _packed(regions: Sequence[Region], rows: int) -> Iterator[tuple[Region, ...]]:
+    """The regions by the run, each in a row of its own where there are several."""
     if rows == 1:
-        yield from ((change,) for change in changes)
+        yield from ((region,) for region in regions)
         return
-    for k in range(0, len(changes), rows):
-        yield tuple(change.in_row(row) for row, change in enumerate(changes[k : k + rows]))
+    for k in range(0, len(regions), rows):
+        yield tuple(region.in_row(row) for row, region in enumerate(regions[k : k + rows]))
 
 
 def _spread(size: int, most: int | None = None) -> list[int]:

@@ -19,9 +19,10 @@ from rfgraph.model.model_file import whole
 from rfgraph.reads.words import Shape
 from rfgraph.validation import feeds as random_feeds
 from rfgraph.validation.leaks import without_leaks
-from rfgraph.validation.poison import Taps, interpolates, poisoned
+from rfgraph.validation.nan.emitter import Taps
+from rfgraph.validation.nan.probe import interpolates, poisoned
 from rfgraph.validation.protos import NCHWC, runnable
-from rfgraph.validation.runs import Program, opened, runner
+from rfgraph.validation.runs import Workload, opened, runner_of
 
 # Values inside that are tested unless some are named.
 _INNER = 32
@@ -36,14 +37,14 @@ _BLOCKED = "its channels lie in blocks, which are not the elements that its shap
 
 
 @dataclass
-class Subject:
+class Prepared:
     """What is tested.
 
     Attributes
     ----------
     analysis : Analysis
         Who claims.
-    program : Program
+    workload : Workload
         What is run.
     tensors : list of str
         The values that are tested.
@@ -58,7 +59,7 @@ class Subject:
     """
 
     analysis: Analysis
-    program: Program
+    workload: Workload
     tensors: list[str]
     inputs: list[str]
     rows: int
@@ -84,7 +85,7 @@ def _bytes(analysis: Analysis, tensor: str) -> int:
     return 4 * prod(analysis.extent(tensor) or ())
 
 
-def subject(
+def prepared(
     model: Model,
     *,
     shapes: Mapping[str, Sequence[int]],
@@ -97,7 +98,7 @@ def subject(
     seed: int,
     providers: Sequence[str],
     threads: int,
-) -> Subject:
+) -> Prepared:
     """Make ready what `rfgraph.validate` runs; its parameters are explained there.
 
     `options` are those of `rfgraph.analyze` that concern the reads.
@@ -106,7 +107,7 @@ def subject(
     proto, folder = whole(model)
     proto = runnable(proto)
 
-    def ready(analysis: Analysis, rows: int) -> Subject:
+    def ready(analysis: Analysis, rows: int) -> Prepared:
         untested: dict[str, str] = {}
         candidates = _candidates(analysis, proto, tensors, untested)
         held = analysis.held
@@ -115,7 +116,7 @@ def subject(
             untested = {t: why for t, why in untested.items() if t in analysis.outputs}
             shown = _spread(analysis, shown)
         feeds, limit = _feeds(analysis, proto, folder, inputs, held, seed, providers)
-        program = Program(
+        workload = Workload(
             uuid.uuid4().hex,
             tuple(m.SerializeToString() for m in models),
             folder,
@@ -126,9 +127,9 @@ def subject(
             threads,
             analysis.file,
         )
-        found = Subject(analysis, program, shown, [], rows, untested)
+        found = Prepared(analysis, workload, shown, [], rows, untested)
         for name in analysis.inputs:
-            if name in program.feeds and np.asarray(program.feeds[name]).dtype.kind in "biuf":
+            if name in workload.feeds and np.asarray(workload.feeds[name]).dtype.kind in "biuf":
                 found.inputs.append(name)
             else:
                 found.notes.append(f"input '{name}' is not changed: it can't be")
@@ -140,7 +141,7 @@ def subject(
     found = ready(batched, rows)
     if rows > 1 and found.tensors:
         try:
-            runner(found.program).base(found.tensors[:1])
+            runner_of(found.workload).base(found.tensors[:1])
         except RFGraphError:
             # Sizes in the file that say nothing of a batch can hold it to one row.
             return ready(alone, 1)

@@ -10,7 +10,7 @@ import onnx.parser
 import pytest
 
 import rfgraph
-from rfgraph.validation.probes import Change, Run, planned
+from rfgraph.validation.plan import Region, Run, planned
 
 
 def chain(size: int, layers: int = 2, batch: str = "1") -> onnx.ModelProto:
@@ -28,9 +28,9 @@ def planes(runs: list[Run], axis: int) -> Counter[int]:
     return Counter(
         c
         for run in runs
-        for change in run.changes
-        if change.axis == axis
-        for c in change.coordinates[axis] or ()
+        for region in run.regions
+        if region.axis == axis
+        for c in region.coordinates[axis] or ()
     )
 
 
@@ -41,7 +41,7 @@ def test_every_plane_is_changed_once(exhaustive: bool) -> None:
     assert planes(runs, 2) == Counter(range(40))
     assert [run.number for run in runs] == list(range(len(runs)))
     if exhaustive:
-        assert all(len(c.coordinates[2] or ()) == 1 for run in runs for c in run.changes)
+        assert all(len(c.coordinates[2] or ()) == 1 for run in runs for c in run.regions)
 
 
 def test_planes_of_a_run_lie_three_fields_apart() -> None:
@@ -51,20 +51,20 @@ def test_planes_of_a_run_lie_three_fields_apart() -> None:
     # Two layers see 5: the next plane is 10 further on.
     assert len(runs) == 10
     for run in runs:
-        (change,) = run.changes
-        assert set(np.diff(change.coordinates[2] or ())) == {10}
+        (region,) = run.regions
+        assert set(np.diff(region.coordinates[2] or ())) == {10}
 
 
 def test_planes_that_a_unit_sees_together_share_no_run() -> None:
     a = rfgraph.analyze("models/deeplabv3.onnx", assume=True)
     tensors = [t for t in a.tensors if t not in a.inputs and a.depends(t)][:12]
     for run in planned(a, tensors, a.inputs):
-        for change in run.changes:
-            if change.axis is None:
+        for region in run.regions:
+            if region.axis is None:
                 continue
-            for one, other in combinations(change.coordinates[change.axis] or (), 2):
+            for one, other in combinations(region.coordinates[region.axis] or (), 2):
                 for tensor in tensors:
-                    lo, hi = a.bounds(tensor, axis=change.axis)
+                    lo, hi = a.bounds(tensor, axis=region.axis)
                     assert not ((lo <= one) & (other <= hi)).any()
 
 
@@ -80,13 +80,13 @@ def test_rows_hold_what_one_run_has_in_one_row() -> None:
     a = rfgraph.analyze(chain(40, batch="N"), shapes={"x": (4, 1, 40)})
     alone = planned(a, ["v2"], ["x"])
     packed = planned(a, ["v2"], ["x"], rows=4)
-    rows = [change.coordinates[0] for run in packed for change in run.changes if change.axis == 2]
+    rows = [region.coordinates[0] for run in packed for region in run.regions if region.axis == 2]
     assert set(rows) == {(0,), (1,), (2,), (3,)}
     assert planes(packed, 2) == Counter(range(40))
     assert len(packed) < len(alone) / 2
     # Rows are planes too, and neighbours are not changed together.
     assert planes(packed, 0) == Counter(range(4))
-    across = [c.coordinates[0] for run in packed for c in run.changes if c.axis == 0]
+    across = [c.coordinates[0] for run in packed for c in run.regions if c.axis == 0]
     assert across == [(0, 2), (1, 3)]
 
 
@@ -94,7 +94,7 @@ def test_samples_are_spread() -> None:
     a = rfgraph.analyze("models/vgg16.onnx", assume=True)
     runs = planned(a, a.outputs, a.inputs, samples=5)
     assert sorted(planes(runs, 2)) == [0, 64, 128, 192, 223]
-    elements = [c for run in runs for c in run.changes if c.axis is None]
+    elements = [c for run in runs for c in run.regions if c.axis is None]
     assert len(elements) == 5
     assert {c.coordinates for c in elements} >= {((0,),) * 4, ((0,), (2,), (223,), (223,))}
 
@@ -106,11 +106,11 @@ def test_scalars_and_single_elements() -> None:
     )
     a = rfgraph.analyze(model)
     runs = planned(a, ["y"], ["x", "z", "e"])
-    assert [str(change) for run in runs for change in run.changes] == ["x[]", "z[0, :]"]
+    assert [str(region) for run in runs for region in run.regions] == ["x[]", "z[0, :]"]
 
 
 def test_how_a_change_is_written() -> None:
-    assert str(Change("x", (None, (2, 4), (7,)), 1)) == "x[:, [2,4], 7]"
+    assert str(Region("x", (None, (2, 4), (7,)), 1)) == "x[:, [2,4], 7]"
     places = np.zeros((2, 5, 8), bool)
-    places[Change("x", (None, (2, 4), (7,)), 1).within(places.shape)] = True
+    places[Region("x", (None, (2, 4), (7,)), 1).within(places.shape)] = True
     assert np.argwhere(places).tolist() == [[i, j, 7] for i in (0, 1) for j in (2, 4)]
