@@ -297,7 +297,8 @@ class _Cut:
         word, size = self.read.axes[axis], self.source[axis]
         if isinstance(word, Fixed) and word.count is None and not word.start:
             return kept
-        kept = np.moveaxis(kept, k, -1)
+        behind = kept.ndim - 1
+        kept = kept if k == behind else np.moveaxis(kept, k, -1)
         key = axis, kept.shape
         if key not in self.made:
             starts, counts, step = progressions(word, size, self.extent)
@@ -312,7 +313,8 @@ class _Cut:
         outer, places = self.made[key]
         over = np.zeros((*outer, size + 1), dtype=bool)
         over[places] = kept
-        return np.moveaxis(over[..., :size], -1, k)
+        over = over[..., :size]
+        return over if k == behind else np.moveaxis(over, -1, k)
 
 
 def _restricted(
