@@ -18,6 +18,7 @@ import pytest
 import rfgraph
 from rfgraph.compare import compared, differences, snapshot
 from rfgraph.render import reasons, rows, text
+from rfgraph.render.documents import Reasons
 from tests.nets import Net
 from tests.oracle.observe import hull, poison
 
@@ -266,10 +267,12 @@ def test_a_u_net_says_what_units_see() -> None:
     assert shown(a, "logits") == "92-100 /1 @-46 reach 51/51"
     # A unit in the middle has no border in its way, whatever its phase.
     for place in ((0, 0, 256, 256), (0, 0, 261, 261)):
-        said = reasons.why(a, "logits", place, {"x": a.explain("logits", "x", place)}, local=False)
+        said = reasons.text(
+            Reasons(a, "logits", place, False, {"x": a.explain("logits", "x", place)})
+        )
         assert "border" not in said
     at_the_border = a.explain("logits", "x", (0, 0, 3, 3))
-    said = reasons.why(a, "logits", (0, 0, 3, 3), {"x": at_the_border}, local=False)
+    said = reasons.text(Reasons(a, "logits", (0, 0, 3, 3), False, {"x": at_the_border}))
     assert "(92-100 away from the borders)" in said
 
 
