@@ -37,8 +37,8 @@ def add(commands: Any) -> None:
         "anything moves that is claimed not to. Ends with 1 if a claim is contradicted, with 2 if "
         "nothing could be tested.",
     )
-    # It runs the model, which takes what it takes.
     add_outputs(command, "validation")
+    # It runs the model, which takes what it takes.
     add_common(command, timeout=0, memory=0)
     _add_what(command)
     _add_how_much(command)

@@ -17,7 +17,6 @@ from rfgraph.ops import traits_of
 from rfgraph.ops.microsoft.fused import MICROSOFT as MICROSOFT
 from rfgraph.ops.microsoft.layout import NHWC as NHWC
 
-Shape: TypeAlias = tuple[int, ...]
 Key: TypeAlias = tuple[str, str]
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)

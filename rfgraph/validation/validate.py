@@ -17,7 +17,7 @@ from rfgraph.validation.plan import Run, planned
 from rfgraph.validation.preparation import Prepared, prepared
 from rfgraph.validation.report import Validation
 from rfgraph.validation.runs import Workload, forget
-from rfgraph.validation.workers import carried_out, threads_of
+from rfgraph.validation.workers import results_of, threads_of
 
 Method = Literal["perturb", "poison"]
 
@@ -188,7 +188,7 @@ def _carry_out(
         return seconds is None or time.monotonic() - started < seconds
 
     report = evidence.report
-    results = carried_out(workload, evidence.orders(), going_on, evidence.lost, **options)
+    results = results_of(workload, evidence.orders(), going_on, evidence.lost, **options)
     try:
         for result in results:
             evidence.add(result)

@@ -27,7 +27,7 @@ _AHEAD = 2
 _WORKLOAD: list[Workload] = []
 
 
-def carried_out(
+def results_of(
     workload: Workload,
     orders: Iterator[Order],
     going_on: Callable[[], bool],

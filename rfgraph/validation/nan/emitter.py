@@ -13,10 +13,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from rfgraph.errors import QueryError
+from rfgraph.reads.words import Shape
 from rfgraph.validation.protos import (
     FLOATS,
     Key,
-    Shape,
     attributes_of,
     formal_of,
     input_of,

@@ -23,10 +23,10 @@ from onnx import TensorProto, helper, numpy_helper
 from rfgraph.model.graph import Node, read
 from rfgraph.model.model_file import light
 from rfgraph.ops import traits_of
+from rfgraph.reads.words import Shape
 from rfgraph.validation.nan.emitter import Emitter, KnownShapes, LostError, Taps
 from rfgraph.validation.nan.kernels import KERNELS
 from rfgraph.validation.protos import (
-    Shape,
     element_type_of,
     is_container,
     is_measured,
