@@ -177,6 +177,16 @@ def test_equal_nodes_have_one_key() -> None:
     assert [a.name, a.inputs, a.outputs] == ["F_0", ("0", "w"), ("y0",)]
 
 
+@pytest.mark.parametrize("kind", [15, 127])
+def test_a_type_of_attribute_that_there_is_not(kind: int) -> None:
+    made = onnx.ModelProto()
+    made.graph.node.append(helper.make_node("F", [], ["y"], v=3.0))
+    attribute = made.graph.node[0].attribute[0].SerializeToString()
+    assert attribute.endswith(bytes([0xA0, 1, 1]))
+    changed = attribute[:-1] + bytes([kind])
+    _same(made.SerializeToString().replace(attribute, changed))
+
+
 def test_a_name_that_is_no_text() -> None:
     made = onnx.ModelProto()
     made.graph.node.add(op_type="Relu", input=["in"], name="ab")

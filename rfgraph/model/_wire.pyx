@@ -11,7 +11,7 @@ https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
 cdef enum:
@@ -91,6 +91,7 @@ cdef enum:
     IS_FLOATS = 6
     IS_INTS = 7
     IS_STRINGS = 8
+    IS_TYPES = 14
 
     # protobuf's own limit of a message.
     LONGEST = 0x7FFFFFFF
@@ -694,7 +695,9 @@ def attributes(const unsigned char[::1] content not None):
             if part.tag == ATTRIBUTE_NAME:
                 name = text(data, &part)
             elif part.tag == ATTRIBUTE_TYPE:
-                kind = <int64_t> part.value
+                # Types that there are not are left out, as protobuf leaves them out.
+                if 0 <= <int32_t> part.value <= IS_TYPES:
+                    kind = <int32_t> part.value
             elif part.tag == ATTRIBUTE_INT:
                 number = <int64_t> part.value
             elif part.tag == ATTRIBUTE_FLOAT:
