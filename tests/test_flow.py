@@ -16,7 +16,19 @@ from rfgraph import checks
 from rfgraph.engine.trace import Flow, _Tracer, trace
 from rfgraph.errors import RFGraphError
 from rfgraph.model.graph import Graph, Kinds, read
-from rfgraph.reads import Along, PerAxis, Read, Stage, Table, same, shifted
+from rfgraph.reads import (
+    Along,
+    Coordinate,
+    Factor,
+    Fixed,
+    PerAxis,
+    Read,
+    Stage,
+    Table,
+    Tap,
+    same,
+    shifted,
+)
 from rfgraph.shapes.shapes import Shapes
 from rfgraph.unroll.expand import expand
 from tests.graphs import model
@@ -43,10 +55,10 @@ def described(what: Any) -> Hashable:
         return tuple(map(described, what))
     if isinstance(what, np.ndarray):
         return what.dtype.str, what.shape, what.tobytes()
-    if isinstance(what, Read | Stage | Table):
+    if isinstance(what, Read | Stage | Table | Factor):
         fields = [getattr(what, name) for name in type(what).__slots__]
         return (type(what).__name__, *map(described, fields))
-    assert what is None or isinstance(what, int | Along | rfgraph.reads.Fixed)
+    assert what is None or isinstance(what, int | str | Along | Fixed | Tap | Coordinate)
     return what
 
 

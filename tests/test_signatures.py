@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, defs, helper
 
-from rfgraph.model import element_types, graph, model_file
+from rfgraph.model import element_types, graph, model_file, subgraphs
 from rfgraph.model.signature_table import NEWEST, TABLE
 from rfgraph.model.signatures import Signature, schema_of, signature
 
@@ -49,7 +49,7 @@ def test_numbers_are_onnx_s() -> None:
     assert model_file._EXTERNAL == TensorProto.EXTERNAL
     kinds = onnx.AttributeProto
     assert graph._TENSOR == kinds.TENSOR
-    assert {kinds.GRAPH, kinds.GRAPHS, kinds.UNDEFINED} == graph._MAYBE_GRAPHS
+    assert {kinds.GRAPH, kinds.GRAPHS, kinds.UNDEFINED} == subgraphs._MAYBE_GRAPHS
 
 
 @pytest.mark.parametrize("name", TensorProto.DataType.keys())

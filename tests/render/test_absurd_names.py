@@ -39,6 +39,7 @@ def whole(name: str) -> str:
 @example("'")
 @example("/")
 @example("C:/a.onnx")
+@example("    a\nb")
 def test_reports(name: str) -> None:
     report = examples.named(name)
     read_all(report)

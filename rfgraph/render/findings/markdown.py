@@ -167,7 +167,10 @@ def _escaped(text: str) -> str:
     'output <code>a&#124;b</code> is &#42;off&#42;'
     """
     parts = re.split("'([^']+)'", short(text, _CELL))
-    return "".join(_code(part) if k % 2 else _entities(part) for k, part in enumerate(parts))
+    made = "".join(_code(part) if k % 2 else _entities(part) for k, part in enumerate(parts))
+    # Blanks before an item of a list would make code of it.
+    bare = made.lstrip(" ")
+    return "&#32;" * (len(made) - len(bare)) + bare
 
 
 def _code(name: str) -> str:
