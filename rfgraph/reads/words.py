@@ -441,8 +441,22 @@ def point(coordinate: int) -> Fixed:
 
 
 def aligned(rank: int, outputs: int) -> tuple[Along, ...]:
-    """The axes of an input of `rank` axes that is broadcast to an output of `outputs`.
+    """The axes of an input that is broadcast to an output.
 
+    Parameters
+    ----------
+    rank : int
+        How many axes the input has.
+    outputs : int
+        How many axes the output has.
+
+    Returns
+    -------
+    tuple of Along
+        One for each axis of the input.
+
+    Examples
+    --------
     >>> [along.axis for along in aligned(2, 4)]
     [2, 3]
     """
@@ -669,7 +683,30 @@ Source: TypeAlias = int | Stage
 
 
 def progressions(read: AxisRead, size: int, extent: Shape) -> tuple[np.ndarray, np.ndarray, int]:
-    """As `coordinates`, with what lies outside the axis."""
+    """As `coordinates`, with what lies outside the axis.
+
+    Parameters
+    ----------
+    read : Along, Fixed or Table
+        The read.
+    size : int
+        Length of the axis.
+    extent : tuple of int
+        Shape of the output.
+
+    Returns
+    -------
+    starts, counts : ndarray of int64
+        First coordinates, and how many there are, over the output axes that the read follows.
+    step : int
+        Distance between coordinates.
+
+    Examples
+    --------
+    >>> starts, counts, step = progressions(window(0, 3, 2, 1, 1), 5, (3,))
+    >>> starts.tolist(), counts.tolist(), step
+    ([-1, 1, 3], [3, 3, 3], 1)
+    """
     if isinstance(read, Fixed):
         count = size - read.start if read.count is None else read.count
         return np.asarray(read.start), np.asarray(count), 1
@@ -719,8 +756,22 @@ def coordinates(read: AxisRead, size: int, extent: Shape) -> tuple[np.ndarray, n
 
 
 def most(read: AxisRead, size: int) -> int:
-    """How many coordinates are read at most on an axis of length `size`, those outside too.
+    """How many coordinates are read at most, those outside the axis too.
 
+    Parameters
+    ----------
+    read : Along, Fixed or Table
+        The read.
+    size : int
+        Length of the axis.
+
+    Returns
+    -------
+    int
+        The number for the output element that reads most.
+
+    Examples
+    --------
     >>> most(window(0, 3, 2, 1, 1), 5), most(WHOLE, 5)
     (3, 5)
     """
