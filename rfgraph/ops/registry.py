@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -504,8 +504,7 @@ class Rule:
         return not self.place
 
 
-@dataclass(frozen=True, slots=True)
-class Traits:
+class Traits(NamedTuple):
     """What is known of an operator at every version of it, beside what it reads.
 
     Attributes
@@ -668,7 +667,7 @@ def describe(op_types: str, *, domain: str = "", **traits: Any) -> None:
     """
     for op_type in op_types.split():
         key = domain, op_type
-        _TRAITS[key] = replace(_TRAITS.get(key, _NO_TRAITS), **traits)
+        _TRAITS[key] = _TRAITS.get(key, _NO_TRAITS)._replace(**traits)
 
 
 def traits_of(domain: str, op_type: str) -> Traits:

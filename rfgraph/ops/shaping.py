@@ -11,7 +11,6 @@ Source: https://onnx.ai/onnx/operators/.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from math import inf, prod
 from typing import NamedTuple, TypeAlias
 
@@ -40,8 +39,7 @@ class Wrong(Exception):  # noqa: N818 - told by `rfgraph.shapes` as the error of
     """
 
 
-@dataclass(frozen=True, slots=True)
-class ShapeRule:
+class ShapeRule(NamedTuple):
     """How the outputs of an operator follow from its inputs.
 
     Attributes
@@ -148,8 +146,7 @@ def always(kind: Kind) -> bool:
 # ---------------------------------------------------------------- sizes that the data decide
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """Where the axes of input 0 are cut, padded or resized, as far as the data don't decide.
 
     Attributes

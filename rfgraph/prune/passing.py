@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +32,7 @@ Settling: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Moves:
+class Moves(NamedTuple):
     """Each output element is one input element, by the reads, or a number where nothing is read.
 
     Attributes
@@ -53,8 +51,7 @@ class Moves:
     steering: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
+class Sums(NamedTuple):
     """A sum, or mean, of elements of input 0 or of their products with those of input 1: 0 where
     nothing is left to sum up, or nothing but zeros.
 
@@ -70,8 +67,7 @@ class Sums:
     bias: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pointwise:
+class Pointwise(NamedTuple):
     """Each output element is made of the input elements at its position, and of them alone.
 
     Attributes
@@ -90,13 +86,11 @@ class Pointwise:
     low: Literal["", "stays", "vanishes"] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Drops:
+class Drops(NamedTuple):
     """A dropout: what is 0 stays so, dropped or scaled; input 2 says whether it is in training."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(NamedTuple):
     """A softmax of the sum of its inputs: what is masked gets a weight of 0.
 
     Attributes

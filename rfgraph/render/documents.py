@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rfgraph.analysis.analysis import Analysis
 from rfgraph.render.rows import Row
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 Box = tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """What `rfgraph show` has found.
 
     Attributes
@@ -42,8 +40,7 @@ class Table:
     hints: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(NamedTuple):
     """What ``rfgraph show --program`` has found.
 
     Attributes
@@ -58,8 +55,7 @@ class Listing:
     names: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """What one unit, or the units of a region, see.
 
     Attributes
@@ -81,8 +77,7 @@ class Seen:
     supports: Mapping[str, Support | None]
 
 
-@dataclass(frozen=True)
-class Units:
+class Units(NamedTuple):
     """What `rfgraph unit` has found.
 
     Attributes
@@ -109,8 +104,7 @@ class Units:
     blocks: bool
 
 
-@dataclass(frozen=True)
-class Reasons:
+class Reasons(NamedTuple):
     """What `rfgraph why` has found.
 
     Attributes
