@@ -604,6 +604,11 @@ NODES: dict[str, tuple[str, str, int]] = {
         PICTURE,
         17,
     ),
+    "GatherND of fewer batches than none": (
+        f"i = {ints(0)} y = GatherND<batch_dims=-9223372036854775808>(x, i)",
+        PICTURE,
+        17,
+    ),
     "GatherElements of another rank": (f"i = {ints(0)} y = GatherElements(x, i)", PICTURE, 17),
     "Einsum of too many operands": ('y = Einsum<equation="ij,jk->ik">(x)', "float[2,2] x", 17),
     "Einsum of another rank": ('y = Einsum<equation="ij->i">(x)', PICTURE, 17),

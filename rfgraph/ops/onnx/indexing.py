@@ -17,6 +17,7 @@ from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
     Values,
+    Wrong,
     always,
     axis_in,
     by_sizes,
@@ -156,6 +157,8 @@ def gather_nd(op: Operation) -> Reads:
     batch = op.attribute("batch_dims", 0)
     own = list(range(len(shape) - 1))
     depth = shape[-1]
+    if not 0 <= batch <= len(own):
+        raise ValueError(f"batch_dims is {batch}, and the indices have {len(shape)} axes")
     if batch + depth > len(data):
         raise ValueError(f"a place has {batch + depth} coordinates, and the data {len(data)} axes")
     indices = op.static(1)
@@ -352,7 +355,10 @@ def _gather_elements_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
 
 def _gather_nd_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
     data, indices = shapes[:2]
-    return indices[:-1] + data[kind.attribute("batch_dims", 0) + indices[-1] :]
+    batch = kind.attribute("batch_dims", 0)
+    if not 0 <= batch < len(indices):
+        raise Wrong(f"batch_dims is {batch}, and the indices have {len(indices)} axes")
+    return indices[:-1] + data[batch + indices[-1] :]
 
 
 def _range_shape(kind: Kind, shapes: Extents, values: Values) -> Shape:
