@@ -407,6 +407,20 @@ def test_stored_weights(opset: int) -> None:
     elements(case)
 
 
+@pytest.mark.parametrize(
+    "op", ["Asinh", "Celu", "HardSwish", "Mish", "Shrink", "Sin", "Softsign", "Tan"]
+)
+def test_zeros_pass_what_makes_zeros_of_them(op: str) -> None:
+    """What they are multiplied with is not read."""
+    text = f"""net (float[2,3] x, float[2,3] v) => (float[2,3] y) {{
+        m = Mul(x, c) s = {op}(m) y = Mul(s, v) }}"""
+    case = net(text, {"x": floats(2, 3), "v": floats(2, 3)}, {"c": np.float32([[1, 0, 1]])})
+    case.model.opset_import[0].version = 22
+    elements(case)
+    analysis = analysed(case, prune=True)
+    assert [analysis.support("y", (0, k), "v").count for k in range(3)] == [1, 0, 1]
+
+
 def test_a_mask_that_leaves_nothing_to_vary_is_passed_on() -> None:
     """Each row has one key left: its weight is 1 whatever the scores are, and the rest 0."""
     kept = np.array([[1, 0, 0], [0, 0, 1]], bool)

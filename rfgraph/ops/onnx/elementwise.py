@@ -221,6 +221,18 @@ def _truncated(a: Any, b: Any) -> Any:
     return quotient + ((a % b != 0) & ((a < 0) != (b < 0))).astype(a.dtype)
 
 
+def _gated(gate: Callable[[Any], Any]) -> Value:
+    """A number times its gate; the reference has no such operators."""
+
+    def evaluated(kind: Kind, inputs: Sequence[Any]) -> Any:
+        (value,) = inputs
+        need(value.dtype.kind == "f" and np.isfinite(value).all())
+        with np.errstate(all="ignore"):
+            return (value * gate(value)).astype(value.dtype)
+
+    return evaluated
+
+
 def _mod(kind: Kind, inputs: Sequence[Any]) -> Any:
     a, b = inputs
     need(a.dtype == b.dtype and a.dtype.kind in "iuf" and np.all(b))
@@ -277,11 +289,13 @@ for _name, _value in {
     "Equal": _ufunc(np.equal),
     "Floor": _same_type(np.floor, "f"),
     "Greater": _ufunc(np.greater),
+    "HardSwish": _gated(lambda x: np.clip(x / 6 + 0.5, 0, 1)),
     "GreaterOrEqual": _ufunc(np.greater_equal),
     "Less": _ufunc(np.less),
     "LessOrEqual": _ufunc(np.less_equal),
     "Max": _folded(np.maximum),
     "Min": _folded(np.minimum),
+    "Mish": _gated(lambda x: np.tanh(np.log1p(np.exp(x)))),
     "Mod": _mod,
     "Mul": _same_type(np.multiply),
     "Neg": _same_type(np.negative),
