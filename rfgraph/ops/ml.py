@@ -294,11 +294,15 @@ def _mixed(op: Operation, features: np.ndarray) -> Stage:
 
 def _scores(op: Operation, tested: np.ndarray) -> list[Read]:
     """The targets that test the same features read them together."""
-    kinds, kind = np.unique(tested, axis=1, return_inverse=True)
+    alike: dict[bytes, list[int]] = {}
+    for target, features in enumerate(tested.T):
+        alike.setdefault(features.tobytes(), []).append(target)
     reads: list[Read] = []
-    for k, features in enumerate(kinds.T):
+    for targets in alike.values():
+        features = tested[:, targets[0]]
         if features.any():
-            theirs = (kind.reshape(-1) == k).astype(np.int64)
+            theirs = np.zeros(tested.shape[1], np.int64)
+            theirs[targets] = 1
             among = Table((1,), np.zeros_like(theirs), theirs)
             reads.append(PerAxis(_mixed(op, features), (same(0), among)))
     return reads
