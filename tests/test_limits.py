@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rfgraph.analysis import analysis, entry
+from rfgraph.analysis import analysis, entry, fields, regions
 from rfgraph.cli import common
 from rfgraph.model import functions, sizes
 from rfgraph.shapes import shapes
@@ -30,7 +30,9 @@ PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="ut
         functions._MAX_INLINED,
         entry._MAX_MASK,
         analysis._MAX_ANSWER,
-        analysis._MOST_RUNS,
+        fields._MOST_RUNS,
+        regions._MAX_ROWS,
+        regions._MAX_ENTRIES,
     ],
 )
 def test_the_page_has_the_numbers_of_the_code(limit: int) -> None:

@@ -289,7 +289,7 @@ def test_wrong_questions() -> None:
         (lambda: analysis.support("y", (0, 0, 0)), "4 coordinates, and 3 are given"),
         (lambda: analysis.support("y", (0, 0, 8, 0)), "no coordinate 8 on axis 2"),
         (lambda: analysis.support("y", (0, 0, 0, -9)), "no coordinate -9 on axis 3"),
-        (lambda: analysis.support("y", (0, 0, 0, 1.5)), "1.5 is no coordinate"),
+        (lambda: analysis.support("y", (0, 0, 0, 1.5)), "1.5 is not a coordinate"),
         (lambda: analysis.support("y", (0, 0, 0, 0), "w"), "no input 'w'"),
         (lambda: analysis.influence("x", (0, 0, 0, 0)), "2 outputs"),
         (lambda: analysis.influence("x", (0, 0, 0, 0), "q"), "no tensor 'q'"),

@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
-from math import ceil, inf, isinf, isnan, lcm, prod
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from rfgraph.analysis.collector import uncollected
-from rfgraph.engine._lowering import AxisView, ascending
+from rfgraph.analysis.addressing import Addressing
 from rfgraph.engine.bounds import Bounds
-from rfgraph.engine.closed_form import (
-    AxisField,
-    Field,
-    Meeting,
-    Number,
-    measured,
-    own_elements,
-)
-from rfgraph.engine.trace import Flow, Note, sources
-from rfgraph.errors import QueryError, RFGraphError, ShapeError
+from rfgraph.engine.closed_form import AxisField, Field, Meeting, Number
+from rfgraph.engine.trace import Flow, Note
+from rfgraph.errors import ShapeError
 from rfgraph.model.graph import Graph, Node
-from rfgraph.model.sizes import Shape, is_unknown, nominal
+from rfgraph.model.sizes import is_unknown
 from rfgraph.reads.words import Read
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from rfgraph.engine._figures import ClosedForm
+    from rfgraph.analysis.fields import Fields
+    from rfgraph.analysis.regions import Regions
     from rfgraph.engine.paths import Paths
-    from rfgraph.engine.support import Region, Support
+    from rfgraph.engine.support import Support
     from rfgraph.engine.why import Explainer, Explanation
 
 
 # An answer with more elements than this is refused, and one axis at a time offered.
 _MAX_ANSWER = 1 << 28
-
-# The largest Jacobian whose pattern is made.
-_MAX_ROWS = 1 << 17
-_MAX_ENTRIES = 1 << 28
-
-# Runs of coordinates with fields of their own, of one value.
-_MOST_RUNS = 1 << 16
-
-
-# The views of a value that sees nothing.
-_NOTHING: dict[str, tuple[AxisView, ...]] = {}
 
 
 class Source(Protocol):
@@ -94,13 +72,8 @@ class Analysis:
         self._graph = graph
         self._flow = flow
         self._bounds = bounds
-        self._fields: dict[object, Field] = {}
-        self._seen: dict[object, AxisField] = {}
-        self._alike: dict[str, dict[str, int]] = {}
-        self._answers: dict[tuple[str, str, bool], Field] = {}
+        self._address = Addressing(graph, flow)
         self._reads_of: dict[str, list[Read]] | None = None
-        self._last: tuple[object, dict[str, Region]] | None = None
-        self._last_reached: tuple[object, dict[str, Region]] | None = None
         self.held: Mapping[str, Any] = {}
         self.inputs = list(flow.inputs)
         self.outputs = list(graph.outputs)
@@ -167,7 +140,7 @@ class Analysis:
     @cached_property
     def tensors(self) -> list[str]:
         """Names of all values in topological order."""
-        return [*self.inputs, *self._graph.values()]
+        return self._address.tensors
 
     @cached_property
     def graph(self) -> nx.DiGraph:
@@ -216,7 +189,7 @@ class Analysis:
         >>> print(analyze("models/lenet_textbook.onnx").node("y").op_type)
         AveragePool
         """
-        self._known(tensor)
+        self._address.known(tensor)
         return self._graph.producer.get(tensor)
 
     def ancestors(self, tensor: str) -> set[str]:
@@ -242,12 +215,13 @@ class Analysis:
         >>> sorted(analyze("models/siamese.onnx").ancestors("left"))
         ['left']
         """
-        self._known(tensor)
+        self._address.known(tensor)
+        names = self._address.names
         found, pending = {tensor}, [tensor]
         while pending:
             node = self._graph.producer.get(pending.pop())
             if node is not None:
-                new = {name for name in (*node.inputs, *node.captures) if name in self._names}
+                new = {name for name in (*node.inputs, *node.captures) if name in names}
                 pending.extend(new - found)
                 found |= new
         return found
@@ -275,7 +249,7 @@ class Analysis:
         >>> analyze("models/resnet50.onnx").dims("x")
         ('batch', 3, 224, 224)
         """
-        name = self._input(input)
+        name = self._address.input(input)
         return next(i.dims for i in self._graph.inputs if i.name == name) or ()
 
     def shape(self, tensor: str) -> tuple[int | None, ...] | None:
@@ -317,15 +291,10 @@ class Analysis:
         >>> lo.tolist(), hi.tolist()
         ([[[0, 0], [0, 1]]], [[[8, 0], [8, 1]]])
         """
-        shape = self._sized(tensor)
+        shape = self._address.sized(tensor)
         if shape is None:
             return None
         return tuple([None if is_unknown(size) else size for size in shape])
-
-    def _sized(self, tensor: str) -> Shape | None:
-        """Shape of `tensor` with unknown sizes."""
-        self._known(tensor)
-        return self._flow.shapes.shape(tensor)
 
     def extent(self, tensor: str) -> tuple[int, ...] | None:
         """Shape of a value, with 1 for sizes that the data decide: the units that are told apart.
@@ -346,8 +315,7 @@ class Analysis:
         QueryError
             No such tensor.
         """
-        self._known(tensor)
-        return self._flow.shape(tensor)
+        return self._address.extent(tensor)
 
     def depends(self, tensor: str, input: str | None = None) -> bool:
         """Whether any unit of a value depends on an input.
@@ -375,9 +343,9 @@ class Analysis:
         >>> a.depends("left_features", "left"), a.depends("left_features", "right")
         (True, False)
         """
-        self._known(tensor)
+        self._address.known(tensor)
         if input is not None:
-            return self._bounds.sees(tensor, self._input(input))
+            return self._bounds.sees(tensor, self._address.input(input))
         return any(self._bounds.sees(tensor, name) for name in self.inputs)
 
     def bounds(
@@ -416,11 +384,11 @@ class Analysis:
         >>> lo.shape, lo[0, 0, 4, 5].tolist(), hi[0, 0, 4, 5].tolist()
         ((1, 1, 13, 13, 4), [0, 0, 8, 10], [0, 0, 13, 15])
         """
-        name = self._input(input)
+        name = self._address.input(input)
         shape = self._flow.inputs[name] or ()
         sees = self.depends(tensor, name)
         rank = len(self.extent(tensor) or ())
-        axes = range(len(shape)) if axis is None else [self._axis(axis, name)]
+        axes = range(len(shape)) if axis is None else [self._address.axis_of_input(axis, name)]
         parts = []
         for a in axes:
             if sees:
@@ -481,9 +449,9 @@ class Analysis:
         >>> analyze("models/lenet_textbook.onnx").box("y", (0, 0, 4, 5))
         ((0, 0), (0, 0), (8, 13), (10, 15))
         """
-        name = self._input(input)
-        place = self._unit(tensor, index)
-        return self._bounds.box(tensor, name, place, local=local)
+        name = self._address.input(input)
+        unit = self._address.unit(tensor, index)
+        return self._bounds.box(tensor, name, unit, local=local)
 
     def support(
         self, tensor: str, index: Sequence[int | slice], input: str | None = None
@@ -530,16 +498,7 @@ class Analysis:
         >>> s.box, s.count, round(s.density, 2)
         (((0, 0), (0, 0), (6, 18), (6, 18)), 49, 0.29)
         """
-        from rfgraph.engine.support import Support, backward, region_of
-
-        name = self._input(input)
-        shape = self._shape_of(name)
-        places = self._places(tensor, index)
-        key = (tensor, tuple(place.tobytes() for place in places))
-        if self._last is None or self._last[0] != key:
-            region = region_of(places, tuple(map(len, places)))
-            self._last = key, backward(self._flow, {tensor: region})
-        return Support(name, shape, self._last[1].get(name, ()))
+        return self._regions.support(tensor, index, self._address.input(input))
 
     def read(self, input: str | None = None) -> Support:
         """What the outputs of the model depend on, all of their units together.
@@ -566,22 +525,7 @@ class Analysis:
         >>> analyze("models/resnet50.onnx").read("x").density
         1.0
         """
-        from rfgraph.engine.support import Support
-
-        name = self._input(input)
-        shape = self._shape_of(name)
-        for output in self.outputs:
-            if self.depends(output, name):
-                self._shape_of(output)
-        return Support(name, shape, self._read.get(name, ()))
-
-    @cached_property
-    def _read(self) -> dict[str, Region]:
-        from rfgraph.engine.support import backward
-
-        extents = {output: self.extent(output) for output in self.outputs if self.depends(output)}
-        known = [o for o, extent in extents.items() if extent is not None and 0 not in extent]
-        return backward(self._flow, dict.fromkeys(known, ((),)))
+        return self._regions.read(self._address.input(input))
 
     def paths(self, tensor: str, index: Sequence[int | slice], input: str | None = None) -> Paths:
         """How many paths lead from a unit, or a region of units, to each input element.
@@ -627,16 +571,7 @@ class Analysis:
         >>> np.asarray(analyze(model).paths("y", (0, 0, slice(None)))).astype(int).tolist()
         [[[1, 1, 2, 1, 2, 1, 2, 1, 1]]]
         """
-        from rfgraph.engine.paths import Paths, counted, paths
-
-        name = self._input(input)
-        terms = counted(self._places(tensor, index))
-        try:
-            found = paths(self._flow, {tensor: terms})
-        except RFGraphError as error:
-            error.file = error.file or self.file
-            raise
-        return Paths(name, self._flow.inputs[name] or (), found.get(name, ()))
+        return self._regions.paths(tensor, index, self._address.input(input))
 
     def unevenness(self, tensor: str, axis: int, input: str | None = None) -> float:
         """How unevenly the units along one axis of a value are reached, away from its borders.
@@ -681,23 +616,8 @@ class Analysis:
         >>> round(net(3).unevenness("y", 2), 3), net(4).unevenness("y", 2)
         (0.333, 0.0)
         """
-        from rfgraph.engine.paths import proportions, variation
-
-        shape = self._shape_of(tensor)
-        if not -len(shape) <= axis < len(shape):
-            raise QueryError(f"'{tensor}' of shape {shape} has no axis {axis}", file=self.file)
-        axis %= len(shape)
-        unit = [n // 2 for n in shape]
-        if 0 in shape:
-            return 0.0
-        period = lcm(*(max(len(side.phases), 1) for side in self.field(tensor, input)))
-        period = min(period, shape[axis])
-        first = (shape[axis] - period) // 2
-        totals = []
-        for coordinate in range(first, first + period):
-            unit[axis] = coordinate
-            totals.append(self.paths(tensor, unit, input).total)
-        return variation(proportions(totals))
+        name, axis = self._address.input(input), self._address.axis_of(axis, tensor)
+        return self._regions.unevenness(tensor, axis, name, tuple(self.field(tensor, name)))
 
     def explain(
         self,
@@ -741,14 +661,18 @@ class Analysis:
         >>> [(hop.tensor, hop.bounds, hop.added) for hop in rows.lower]
         [('y', (8, 13), 1), ('c', (8, 12), 4), ('x', (8, 8), 0)]
         """
-        name = self._input(input)
+        name = self._address.input(input)
         if index is None:
-            index = [n // 2 for n in self._shape_of(tensor)]
-        unit = self._unit(tensor, index)
+            index = [n // 2 for n in self._address.shape_of(tensor)]
+        unit = self._address.unit(tensor, index)
         box = self.box(tensor, unit, name, local)
         if box is None:
             return []
-        asked = range(len(box)) if axes is None else [self._axis(axis, name) for axis in axes]
+        asked = (
+            range(len(box))
+            if axes is None
+            else [self._address.axis_of_input(axis, name) for axis in axes]
+        )
         return [
             self._explainer.explain(tensor, unit, name, a, local=local)
             for a in asked
@@ -786,34 +710,7 @@ class Analysis:
         >>> pattern.shape, pattern.nnz
         ((169, 900), 6084)
         """
-        name = self._input(input)
-        extent, shape = self._shape_of(tensor), self._shape_of(name)
-        units, places = prod(extent), prod(shape)
-        entries = 0
-        if units <= _MAX_ROWS:
-            ends = [self.bounds(tensor, name, axis=axis) for axis in range(len(shape))]
-            sides = [np.maximum(hi - lo + 1, 0).astype(np.float64) for lo, hi in ends]
-            boxes = np.broadcast_to(prod(sides, start=np.ones(1)), extent or (1,))
-            entries = int(boxes.sum())
-        if units > _MAX_ROWS or entries > _MAX_ENTRIES:
-            said = f" and up to {entries:,} entries" if entries else ""
-            raise ShapeError(
-                f"the Jacobian of '{tensor}' has {units:,} rows{said}: too many",
-                file=self.file,
-                remedy="ask for the support of some units",
-            )
-        try:
-            from scipy import sparse
-        except ImportError:
-            raise RFGraphError(
-                "scipy is not installed, which sparse patterns are made with",
-                remedy="pip install 'rfgraph[sparse]'",
-            ) from None
-        rows = [self.support(tensor, unit, name).elements for unit in np.ndindex(*extent)]
-        starts = np.cumsum([0, *map(len, rows)])
-        columns = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
-        true = np.ones(len(columns), dtype=bool)
-        return sparse.csr_array((true, columns, starts), shape=(units, places))
+        return self._regions.sparsity(tensor, self._address.input(input))
 
     def influence(
         self, tensor: str, index: Sequence[int | slice], output: str | None = None
@@ -847,18 +744,7 @@ class Analysis:
         >>> a.influence("x", (0, 0, 13, 13), "y").box
         ((0, 0), (0, 0), (4, 6), (4, 6))
         """
-        from rfgraph.engine.support import Support
-
-        if output is None:
-            if len(self.outputs) != 1:
-                raise QueryError(
-                    f"the model has {len(self.outputs)} outputs",
-                    file=self.file,
-                    remedy=f"name one of {', '.join(self.outputs)}",
-                )
-            output = self.outputs[0]
-        extent = self._shape_of(output)
-        return Support(output, extent, self._reached(tensor, index).get(output, ()))
+        return self._regions.influence(tensor, index, self._address.output(output))
 
     def influenced(
         self,
@@ -898,36 +784,7 @@ class Analysis:
         >>> rows.shape, rows[0, 0, :, 0].nonzero()[0].tolist()
         ((1, 1, 26, 1), [0, 1])
         """
-        from rfgraph.engine.support import compressed
-
-        reached = self._reached(tensor, index)
-        return {
-            value: compressed(region, self.extent(value))
-            for value, region in reached.items()
-            if values is None or value in values
-        }
-
-    def _reached(
-        self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]
-    ) -> dict[str, Region]:
-        """What of every value depends on a region of `tensor`."""
-        from rfgraph.engine.influence import influenced
-        from rfgraph.engine.support import region_of
-
-        places = self._places(tensor, index)
-        if tensor not in self._flow.inputs and not self.depends(tensor):
-            raise QueryError(
-                f"'{tensor}' depends on no input, and what it influences is not followed",
-                file=self.file,
-            )
-        region = region_of(places, self._shape_of(tensor))
-        if not region:
-            return {}
-        key = (tensor, tuple(place.tobytes() for place in places))
-        last = self._last_reached
-        if last is None or last[0] != key:
-            last = self._last_reached = key, influenced(self._flow, tensor, region)
-        return last[1]
+        return self._regions.influenced(tensor, index, values)
 
     def field(
         self,
@@ -966,40 +823,7 @@ class Analysis:
         >>> field.size[2:], field.stride[2:], field.start[2:]
         ((427, 427), (32, 32), (-213, -213))
         """
-        name = self._input(input)
-        asked = tensor, name, local
-        if not at and asked in self._answers:
-            return self._answers[asked]
-        shape = self._sized(tensor) or ()
-        held = self._coordinates(tensor, shape, at) if at else {}
-        # Values that pass on what they see share their views, and so the answer.
-        view = self._closed_form.view(tensor, name)
-        bounds = self._bounds.views.get(tensor, _NOTHING).get(name)
-        given = self._flow.inputs[name] or ()
-        key = view, bounds, given, shape, local, tuple(held.items())
-        answer = self._fields.get(key)
-        if answer is None:
-            answer = self._fields[key] = Field(
-                tuple([self._side(tensor, name, a, local, held) for a in range(len(given))])
-            )
-        if not at:
-            self._answers[asked] = answer
-        return answer
-
-    def _coordinates(self, tensor: str, shape: Shape, at: Mapping[int, int]) -> dict[int, int]:
-        """The coordinates of `at` of axes that have several, ascending by axis."""
-        held = {}
-        for a, coordinate in sorted(at.items()):
-            if 0 <= a < len(shape) and is_unknown(shape[a]):
-                # One place stands for all there may be.
-                continue
-            if not (0 <= a < len(shape) and -shape[a] <= coordinate < shape[a]):
-                raise QueryError(
-                    f"'{tensor}' of shape {shape} has no coordinate {coordinate} on axis {a}",
-                    file=self.file,
-                )
-            held[a] = coordinate % shape[a]
-        return held
+        return self._fields.field(tensor, self._address.input(input), local, at)
 
     def field_along(
         self,
@@ -1040,10 +864,11 @@ class Analysis:
         >>> a.field_along("features", "x", 2) == a.field("features", "x")[2]
         True
         """
-        name = self._input(input)
-        shape = self._sized(tensor) or ()
-        held = self._coordinates(tensor, shape, at) if at else {}
-        return self._side(tensor, name, self._axis(axis, name), local, held)
+        name = self._address.input(input)
+        held = self._address.coordinates(tensor, at)
+        return self._fields.along(
+            tensor, name, self._address.axis_of_input(axis, name), local, held
+        )
 
     def alike(self, input: str | None = None) -> Mapping[str, int]:
         """Which values see the same of an input.
@@ -1073,17 +898,7 @@ class Analysis:
         >>> relu.op_type, numbers["features"] == numbers[relu.inputs[0]]
         ('Relu', True)
         """
-        name = self._input(input)
-        found = self._alike.get(name)
-        if found is None:
-            numbers: dict[object, int] = {}
-            found = self._alike[name] = {}
-            for tensor in self.tensors:
-                if self._bounds.sees(tensor, name):
-                    form = self._closed_form.view(tensor, name)
-                    seen = form, self._bounds.views[tensor][name], self._sized(tensor)
-                    found[tensor] = numbers.setdefault(seen, len(numbers))
-        return found
+        return self._fields.alike(self._address.input(input))
 
     def closed_form(
         self, tensor: str, input: str | None = None, axis: int = 0, local: bool = True
@@ -1117,83 +932,10 @@ class Analysis:
         >>> analyze("models/resnet50.onnx").closed_form("features", axis=2).size
         427
         """
-        name = self._input(input)
-        self._known(tensor)
-        axis = self._axis(axis, name)
-        view = self._closed_form.view(tensor, name)
-        if view is None:
-            return AxisField.nothing()
-        extent = self._flow.shape(tensor) or ()
-        found = self._closed_form.side_of(view, axis, extent, local=local, at={})
-        return None if found is None or found.branches else found
-
-    def _side(
-        self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]
-    ) -> AxisField:
-        """The field along one axis of an input."""
-        view = self._closed_form.view(tensor, name)
-        if view is None:
-            return AxisField.nothing()
-        extent = self._flow.shape(tensor) or ()
-        found = self._closed_form.side_of(view, axis, extent, local=local, at=held)
-        if found is None or found.branches:
-            return self._measured(tensor, name, axis, local, held, found)
-        return found
-
-    def _measured(
-        self,
-        tensor: str,
-        name: str,
-        axis: int,
-        local: bool,
-        held: dict[int, int],
-        known: AxisField | None,
-    ) -> AxisField:
-        """The field along an axis where there is no closed form, from the bounds."""
-        view = self._closed_form.view(tensor, name)
-        assert view is not None
-        extent = self._flow.shape(tensor) or ()
-        size = (self._flow.inputs[name] or ())[axis]
-        told, axes = self._closed_form.alike(view, axis, extent, held)
-        number, others, _, _ = self._closed_form.likeness.of(self._bounds.views[tensor][name][axis])
-        every = tuple(dict.fromkeys((*axes, *others)))
-        key = (
-            told,
-            number,
-            tuple([every.index(a) for a in others]),
-            ascending(every),
-            tuple([extent[a] for a in every]),
-            tuple([held.get(a) for a in every]),
-            size,
-            local,
-        )
-        found = self._seen.get(key)
-        if found is None:
-            found = self._seen[key] = self._seen_of(tensor, name, axis, local, held, known, view)
-        return found
-
-    def _seen_of(
-        self,
-        tensor: str,
-        name: str,
-        axis: int,
-        local: bool,
-        held: dict[int, int],
-        known: AxisField | None,
-        view: tuple[AxisView, ...],
-    ) -> AxisField:
-        size = (self._flow.inputs[name] or ())[axis]
-        near, far = self._bounds.parts(tensor, name, axis)
-        layout = None
-        if known is not None:
-            layout = self._closed_form.layout(view, axis, known.stride)
-        at = self._bounds.kinds(tensor, name, axis, (layout[0],) if layout else ())
-        at.update((a, np.array([coordinate])) for a, coordinate in held.items() if a in at)
-        lo, hi = self._bounds.sampled(tensor, name, axis, at, local=local and near)
-        if far and not (local and near) and ((lo == 0) & (hi == size - 1))[lo <= hi].all():
-            return AxisField.endless()
-        found = measured((lo, hi), known, own_elements(*layout, at, lo.ndim) if layout else None)
-        return found if near or not local else replace(found, is_global=True)
+        name = self._address.input(input)
+        self._address.known(tensor)
+        axis = self._address.axis_of_input(axis, name)
+        return self._fields.without_size(tensor, name, axis, local)
 
     def fields(
         self, tensor: str, axis: int, input: str | None = None, local: bool = True
@@ -1239,39 +981,13 @@ class Analysis:
         >>> [(run, field[2].size) for run, field in analyze(model).fields("y", axis=1)]
         [(range(0, 1), 1), (range(1, 2), 3)]
         """
-        shape = self.extent(tensor)
-        if shape is None or not -len(shape) <= axis < len(shape):
-            raise QueryError(f"'{tensor}' of shape {shape} has no axis {axis}", file=self.file)
-        axis %= len(shape)
-        edges = self._closed_form.edges(tensor, self._input(input), axis)
-        if len(edges) > _MOST_RUNS:
-            raise QueryError(
-                f"'{tensor}' may have {len(edges):,} different fields along axis {axis}: more than "
-                f"{_MOST_RUNS:,}",
-                file=self.file,
-                remedy="bounds has every unit",
-            )
-        runs: list[tuple[range, Field]] = []
-        cuts = [0, *[e for e in edges if 0 < e < shape[axis]], shape[axis]]
-        for begin, end in pairwise(cuts):
-            found = self.field(tensor, input, local, {axis: begin})
-            if runs and runs[-1][1] == found:
-                runs[-1] = (range(runs[-1][0].start, end), found)
-            else:
-                runs.append((range(begin, end), found))
-        return runs
+        axis = self._address.axis_of(axis, tensor)
+        return self._fields.runs(tensor, axis, self._address.input(input), local)
 
     @cached_property
     def meetings(self) -> list[tuple[str, str, Meeting]]:
         """Where branches with different strides or centres meet: value, input, and the branches."""
-        return [
-            (name, given, meeting)
-            for step in self._flow.steps
-            for name, reads in zip(step.node.outputs, step.reads, strict=False)
-            if name
-            for given, found in self._closed_form.meetings(name, sources(step.node), reads).items()
-            for meeting in found
-        ]
+        return self._fields.meetings
 
     @cached_property
     def unequal(self) -> list[Note]:
@@ -1310,7 +1026,7 @@ class Analysis:
         >>> [read.axes[2].counts for read in analyze("models/lenet_textbook.onnx").reads("y")]
         [(2,)]
         """
-        self._known(tensor)
+        self._address.known(tensor)
         if self._reads_of is None:
             self._reads_of = {
                 name: reads
@@ -1354,9 +1070,10 @@ class Analysis:
         >>> a.span("features", axis=2), a.shape("x")
         ((-213, 405), (1, 3, 224, 224))
         """
-        name = self._input(input)
-        self._known(tensor)
-        return self._closed_form.span(tensor, name, self._axis(axis, name), local=local)
+        name = self._address.input(input)
+        self._address.known(tensor)
+        axis = self._address.axis_of_input(axis, name)
+        return self._fields.span(tensor, name, axis, local)
 
     def halo(
         self, tensor: str, input: str | None = None, axis: int = 0, local: bool = False
@@ -1394,23 +1111,9 @@ class Analysis:
         >>> a.halo("features", axis=2), a.halo("x", axis=2)
         ((3060, 0), (0, 0))
         """
-        name = self._input(input)
-        axis = self._axis(axis, name)
-        field = self.field(tensor, name, local)[axis]
-        if field.is_global:
-            return inf, inf
-        units = self._closed_form.units_along(tensor, name, axis)
-        if units is None or isnan(field.back):
-            return None
-        stride = Fraction(field.stride)
-        over = (self._flow.inputs[name] or ())[axis] - units * stride
-        # The last unit may have fewer elements of its own, or leave some behind it.
-        shift = over / 2 if abs(over) >= stride and abs(over) >= 1 else Fraction(0)
-        before, behind = (
-            side + by if isinf(side) else ceil(side + by)
-            for side, by in ((field.back, shift), (field.ahead, -shift))
-        )
-        return before, behind
+        name = self._address.input(input)
+        axis = self._address.axis_of_input(axis, name)
+        return self._fields.halo(tensor, name, axis, local)
 
     def moving_axes(self, input: str | None = None) -> list[int]:
         """The axes of an input along which some value's field both extends and moves.
@@ -1438,19 +1141,7 @@ class Analysis:
         >>> analyze("models/resnet50.onnx").moving_axes()
         [2, 3]
         """
-        name = self._input(input)
-        rank = len(self.extent(name) or ())
-        found = [axis for axis in range(rank) if self._moves(name, axis)]
-        return found or list(range(rank))[min(1, rank - 1) :]
-
-    def _moves(self, name: str, axis: int) -> bool:
-        """Whether some value's field along an axis of an input both extends and moves."""
-        # One value for each number.
-        for tensor in {number: tensor for tensor, number in self.alike(name).items()}.values():
-            side = self._side(tensor, name, axis, True, {})
-            if side.stride and side.size > 1:
-                return True
-        return False
+        return self._fields.moving(self._address.input(input))
 
     def sees_end_to_end(self, tensor: str, input: str, axis: int, *, every: bool = False) -> bool:
         """Whether a unit of a value sees an axis of an input from its first to its last element.
@@ -1484,8 +1175,8 @@ class Analysis:
         >>> a.sees_end_to_end("features", "x", 2), a.sees_end_to_end("x", "x", 2)
         (True, False)
         """
-        name = self._input(input)
-        axis = self._axis(axis, name)
+        name = self._address.input(input)
+        axis = self._address.axis_of_input(axis, name)
         return self.depends(tensor, name) and self._bounds.end_to_end(
             tensor, name, axis, every=every
         )
@@ -1515,129 +1206,20 @@ class Analysis:
         """
         return self._bounds.reads_across(input, axis)
 
-    # helpers
+    @cached_property
+    def _fields(self) -> Fields:
+        from rfgraph.analysis.fields import Fields
+
+        return Fields(self._address, self._flow, self._bounds)
+
+    @cached_property
+    def _regions(self) -> Regions:
+        from rfgraph.analysis.regions import Regions
+
+        return Regions(self._address, self._flow, self._bounds)
 
     @cached_property
     def _explainer(self) -> Explainer:
         from rfgraph.engine.why import Explainer
 
         return Explainer(self._flow, self._bounds)
-
-    @cached_property
-    def _closed_form(self) -> ClosedForm:
-        from rfgraph.engine._figures import ClosedForm
-
-        with uncollected():
-            return ClosedForm(self._flow, self._bounds.walk)
-
-    def _shape_of(self, tensor: str) -> Shape:
-        shape = self.extent(tensor)
-        if shape is None:
-            raise ShapeError(f"the shape of '{tensor}' is not known", file=self.file)
-        return shape
-
-    def _places(
-        self, tensor: str, index: Sequence[int | slice | Sequence[int] | np.ndarray]
-    ) -> list[np.ndarray]:
-        """`index` as a mask for each axis of `tensor`."""
-        shape = self._shape_of(tensor)
-        if len(index) != len(shape):
-            raise QueryError(
-                f"'{tensor}' has the shape {self._sized(tensor)}: a unit has {len(shape)} "
-                f"coordinates, and {len(index)} are given",
-                file=self.file,
-            )
-        places = []
-        for axis, (at, size) in enumerate(zip(index, self._sized(tensor) or (), strict=True)):
-            if is_unknown(size):
-                # One place stands for all there may be.
-                at, size = slice(None), 1
-            mask = np.zeros(size, dtype=bool)
-            if not isinstance(at, slice):
-                given = np.asarray(at)
-                if given.dtype.kind not in "iu":
-                    raise QueryError(
-                        f"{at!r} is no coordinate: a whole number or a slice is wanted",
-                        file=self.file,
-                    )
-                beyond = given[(given < -size) | (given >= size)]
-                if beyond.size:
-                    raise QueryError(
-                        f"'{tensor}' of shape {self._sized(tensor)} has no coordinate {beyond[0]} "
-                        f"on axis {axis}",
-                        file=self.file,
-                    )
-            mask[at] = True
-            places.append(mask)
-        return places
-
-    def _known(self, tensor: str) -> None:
-        if tensor in self._graph.producer or tensor in self._flow.inputs:
-            return
-        if tensor not in self._names:
-            raise QueryError(
-                f"the model has no tensor '{tensor}'",
-                file=self.file,
-                remedy=_suggestion(tensor, list(self._names)),
-            )
-
-    @cached_property
-    def _names(self) -> dict[str, None]:
-        return dict.fromkeys([*self.tensors, *self._graph.weights])
-
-    def _input(self, input: str | None) -> str:
-        if input is None:
-            if len(self.inputs) != 1:
-                raise QueryError(
-                    f"the model has {len(self.inputs)} inputs: name one",
-                    file=self.file,
-                    remedy=f"its inputs are {', '.join(self.inputs)}",
-                )
-            return self.inputs[0]
-        if input not in self._flow.inputs:
-            raise QueryError(
-                f"the model has no input '{input}'",
-                file=self.file,
-                remedy=f"its inputs are {', '.join(self.inputs)}",
-            )
-        return input
-
-    def _axis(self, axis: int, name: str) -> int:
-        rank = len(self._flow.inputs[name] or ())
-        if not -rank <= axis < rank:
-            raise QueryError(f"input '{name}' has no axis {axis}", file=self.file)
-        return axis % rank
-
-    def _unit(self, tensor: str, index: Sequence[int]) -> tuple[int, ...]:
-        shape = self._sized(tensor)
-        if shape is None:
-            raise QueryError(f"the shape of '{tensor}' is not known", file=self.file)
-        try:
-            index = [operator.index(i) for i in index]
-        except TypeError:
-            raise QueryError(
-                f"{index!r} is no unit: one whole number is wanted for each axis", file=self.file
-            ) from None
-        if len(index) != len(shape):
-            raise QueryError(
-                f"'{tensor}' has {len(shape)} axes, and the unit {tuple(index)} has {len(index)}",
-                file=self.file,
-                remedy=f"its shape is {shape}",
-            )
-        # Along an axis of unknown size one place stands for all there may be.
-        index = [0 if is_unknown(n) else i for i, n in zip(index, shape, strict=True)]
-        shape = nominal(shape)
-        if not all(-n <= i < n for i, n in zip(index, shape, strict=True)):
-            raise QueryError(
-                f"'{tensor}' has no unit {tuple(index)}",
-                file=self.file,
-                remedy=f"its shape is {shape}",
-            )
-        return tuple(i % n for i, n in zip(index, shape, strict=True))
-
-
-def _suggestion(name: str, names: list[str]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, names, n=3, cutoff=0.5)
-    return "did you mean " + " or ".join(f"'{c}'" for c in close) + "?" if close else ""

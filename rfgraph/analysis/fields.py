@@ -1,0 +1,212 @@
+"""The fields of values: in closed form, or measured at the size that is analysed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from math import ceil, inf, isinf, isnan
+
+import numpy as np
+
+from rfgraph.analysis.addressing import Addressing
+from rfgraph.analysis.collector import uncollected
+from rfgraph.engine._figures import ClosedForm
+from rfgraph.engine._lowering import AxisView, ascending
+from rfgraph.engine.bounds import Bounds
+from rfgraph.engine.closed_form import AxisField, Field, Meeting, Number, measured, own_elements
+from rfgraph.engine.trace import Flow, sources
+from rfgraph.errors import QueryError
+
+# Runs of coordinates with fields of their own, of one value: each is a row of the answer.
+_MOST_RUNS = 1 << 16
+
+# The views of a value that sees nothing.
+_NOTHING: dict[str, tuple[AxisView, ...]] = {}
+
+
+class Fields:
+    """Fields of all values, each worked out when it is first asked for.
+
+    Inputs and axes are such as `Addressing` gives.
+    """
+
+    def __init__(self, address: Addressing, flow: Flow, bounds: Bounds) -> None:
+        self._address = address
+        self._flow = flow
+        self._bounds = bounds
+        with uncollected():
+            self._form = ClosedForm(flow, bounds.walk)
+        self._answers: dict[tuple[str, str, bool], Field] = {}
+        self._of_views: dict[object, Field] = {}
+        self._measured: dict[object, AxisField] = {}
+        self._alike: dict[str, dict[str, int]] = {}
+
+    def field(
+        self, tensor: str, name: str, local: bool, at: Mapping[int, int] | None = None
+    ) -> Field:
+        """The field along all axes of an input; see `Analysis.field`."""
+        asked = tensor, name, local
+        if not at and asked in self._answers:
+            return self._answers[asked]
+        held = self._address.coordinates(tensor, at)
+        # Values that pass on what they see share their views, and so the answer.
+        view = self._form.view(tensor, name)
+        bounds = self._bounds.views.get(tensor, _NOTHING).get(name)
+        given = self._address.given(name)
+        shape = self._address.sized(tensor) or ()
+        key = view, bounds, given, shape, local, tuple(held.items())
+        answer = self._of_views.get(key)
+        if answer is None:
+            answer = self._of_views[key] = Field(
+                tuple([self.along(tensor, name, a, local, held) for a in range(len(given))])
+            )
+        if not at:
+            self._answers[asked] = answer
+        return answer
+
+    def along(
+        self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]
+    ) -> AxisField:
+        """The field along one axis, some coordinates of the value held."""
+        view = self._form.view(tensor, name)
+        if view is None:
+            return AxisField.nothing()
+        extent = self._flow.shape(tensor) or ()
+        known = self._form.side_of(view, axis, extent, local=local, at=held)
+        if known is not None and not known.branches:
+            return known
+        # Without a closed form it is seen from the bounds, once for all values that look alike.
+        told, axes = self._form.alike(view, axis, extent, held)
+        number, others, _, _ = self._form.likeness.of(self._bounds.views[tensor][name][axis])
+        every = tuple(dict.fromkeys((*axes, *others)))
+        key = (
+            told,
+            number,
+            tuple([every.index(a) for a in others]),
+            ascending(every),
+            tuple([extent[a] for a in every]),
+            tuple([held.get(a) for a in every]),
+            self._address.given(name)[axis],
+            local,
+        )
+        found = self._measured.get(key)
+        if found is None:
+            found = self._seen(tensor, name, axis, local, held, known)
+            self._measured[key] = found
+        return found
+
+    def _seen(
+        self,
+        tensor: str,
+        name: str,
+        axis: int,
+        local: bool,
+        held: dict[int, int],
+        known: AxisField | None,
+    ) -> AxisField:
+        """The field along an axis as the bounds of the units have it."""
+        view = self._form.view(tensor, name)
+        assert view is not None
+        size = self._address.given(name)[axis]
+        near, far = self._bounds.parts(tensor, name, axis)
+        layout = self._form.layout(view, axis, known.stride) if known is not None else None
+        at = self._bounds.kinds(tensor, name, axis, (layout[0],) if layout else ())
+        at.update((a, np.array([coordinate])) for a, coordinate in held.items() if a in at)
+        lo, hi = self._bounds.sampled(tensor, name, axis, at, local=local and near)
+        if far and not (local and near) and ((lo == 0) & (hi == size - 1))[lo <= hi].all():
+            return AxisField.endless()
+        found = measured((lo, hi), known, own_elements(*layout, at, lo.ndim) if layout else None)
+        return found if near or not local else replace(found, is_global=True)
+
+    def without_size(self, tensor: str, name: str, axis: int, local: bool) -> AxisField | None:
+        """The field along one axis if no size enters into it; see `Analysis.closed_form`."""
+        view = self._form.view(tensor, name)
+        if view is None:
+            return AxisField.nothing()
+        extent = self._flow.shape(tensor) or ()
+        found = self._form.side_of(view, axis, extent, local=local, at={})
+        return None if found is None or found.branches else found
+
+    def runs(self, tensor: str, axis: int, name: str, local: bool) -> list[tuple[range, Field]]:
+        """The fields along one axis of the value; see `Analysis.fields`."""
+        size = self._address.shape_of(tensor)[axis]
+        edges = self._form.edges(tensor, name, axis)
+        if len(edges) > _MOST_RUNS:
+            raise QueryError(
+                f"'{tensor}' may have {len(edges):,} different fields along axis {axis}: more than "
+                f"{_MOST_RUNS:,}",
+                file=self._address.file,
+                remedy="bounds has every unit",
+            )
+        runs: list[tuple[range, Field]] = []
+        for begin, end in pairwise([0, *[e for e in edges if 0 < e < size], size]):
+            found = self.field(tensor, name, local, {axis: begin})
+            if runs and runs[-1][1] == found:
+                runs[-1] = (range(runs[-1][0].start, end), found)
+            else:
+                runs.append((range(begin, end), found))
+        return runs
+
+    def alike(self, name: str) -> dict[str, int]:
+        """The values that see an input, numbered by what they see; see `Analysis.alike`."""
+        found = self._alike.get(name)
+        if found is None:
+            numbers: dict[object, int] = {}
+            found = self._alike[name] = {}
+            for tensor in self._address.tensors:
+                if self._bounds.sees(tensor, name):
+                    form = self._form.view(tensor, name)
+                    seen = form, self._bounds.views[tensor][name], self._address.sized(tensor)
+                    found[tensor] = numbers.setdefault(seen, len(numbers))
+        return found
+
+    @cached_property
+    def meetings(self) -> list[tuple[str, str, Meeting]]:
+        """Where branches with different strides or centres meet: value, input, and the branches."""
+        return [
+            (name, given, meeting)
+            for step in self._flow.steps
+            for name, reads in zip(step.node.outputs, step.reads, strict=False)
+            if name
+            for given, found in self._form.meetings(name, sources(step.node), reads).items()
+            for meeting in found
+        ]
+
+    def span(self, tensor: str, name: str, axis: int, local: bool) -> tuple[Number, Number] | None:
+        """The first and the last coordinate seen, borders not clipped; see `Analysis.span`."""
+        return self._form.span(tensor, name, axis, local=local)
+
+    def halo(self, tensor: str, name: str, axis: int, local: bool) -> tuple[Number, Number] | None:
+        """How far units reach beyond their own elements; see `Analysis.halo`."""
+        field = self.field(tensor, name, local)[axis]
+        if field.is_global:
+            return inf, inf
+        units = self._form.units_along(tensor, name, axis)
+        if units is None or isnan(field.back):
+            return None
+        stride = Fraction(field.stride)
+        over = self._address.given(name)[axis] - units * stride
+        # The last unit may have fewer elements of its own, or leave some behind it.
+        shift = over / 2 if abs(over) >= stride and abs(over) >= 1 else Fraction(0)
+        before, behind = (
+            side + by if isinf(side) else ceil(side + by)
+            for side, by in ((field.back, shift), (field.ahead, -shift))
+        )
+        return before, behind
+
+    def moving(self, name: str) -> list[int]:
+        """The axes along which some field both extends and moves; see `Analysis.moving_axes`."""
+        # One value for each number.
+        values = {number: tensor for tensor, number in self.alike(name).items()}.values()
+
+        def moves(axis: int) -> bool:
+            sides = (self.along(tensor, name, axis, True, {}) for tensor in values)
+            return any(side.stride and side.size > 1 for side in sides)
+
+        rank = len(self._address.given(name))
+        return [axis for axis in range(rank) if moves(axis)] or list(range(rank))[
+            min(1, rank - 1) :
+        ]

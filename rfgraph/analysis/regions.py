@@ -1,0 +1,155 @@
+"""What regions of values see, and what sees them: supports, influence, Jacobian patterns, paths."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from math import lcm, prod
+from typing import Any
+
+import numpy as np
+
+from rfgraph.analysis.addressing import Addressing, Index
+from rfgraph.engine.bounds import Bounds
+from rfgraph.engine.closed_form import AxisField
+from rfgraph.engine.influence import influenced
+from rfgraph.engine.paths import Paths, counted, paths, proportions, variation
+from rfgraph.engine.support import Region, Support, backward, compressed, region_of
+from rfgraph.engine.trace import Flow
+from rfgraph.errors import QueryError, RFGraphError, ShapeError
+
+# The largest Jacobian whose pattern is made: each row is a pass of its own, and an entry takes
+# nine bytes.
+_MAX_ROWS = 1 << 17
+_MAX_ENTRIES = 1 << 28
+
+
+class Regions:
+    """Answers about regions of values; the last one stays, as one pass answers for all inputs."""
+
+    def __init__(self, address: Addressing, flow: Flow, bounds: Bounds) -> None:
+        self._address = address
+        self._flow = flow
+        self._bounds = bounds
+        self._last_seen: tuple[object, dict[str, Region]] | None = None
+        self._last_reached: tuple[object, dict[str, Region]] | None = None
+
+    def support(self, tensor: str, index: Index, name: str) -> Support:
+        """What of an input a region depends on; see `Analysis.support`."""
+        shape = self._address.shape_of(name)
+        places = self._address.places(tensor, index)
+        key = _key(tensor, places)
+        if self._last_seen is None or self._last_seen[0] != key:
+            region = region_of(places, tuple(map(len, places)))
+            self._last_seen = key, backward(self._flow, {tensor: region})
+        return Support(name, shape, self._last_seen[1].get(name, ()))
+
+    def read(self, name: str) -> Support:
+        """What of an input the model's outputs depend on; see `Analysis.read`."""
+        shape = self._address.shape_of(name)
+        for output in self._address.outputs:
+            if self._bounds.sees(output, name):
+                self._address.shape_of(output)
+        return Support(name, shape, self._read_by_outputs.get(name, ()))
+
+    @cached_property
+    def _read_by_outputs(self) -> dict[str, Region]:
+        outputs = self._address.outputs
+        seeing = [o for o in outputs if any(self._bounds.sees(o, i) for i in self._flow.inputs)]
+        extents = {output: self._address.extent(output) for output in seeing}
+        known = [o for o, extent in extents.items() if extent is not None and 0 not in extent]
+        return backward(self._flow, dict.fromkeys(known, ((),)))
+
+    def influence(self, tensor: str, index: Index, output: str) -> Support:
+        """The units of a later value that depend on a region; see `Analysis.influence`."""
+        extent = self._address.shape_of(output)
+        return Support(output, extent, self._reached(tensor, index).get(output, ()))
+
+    def influenced(
+        self, tensor: str, index: Index, values: Collection[str] | None
+    ) -> dict[str, np.ndarray]:
+        """The units of several values that depend on a region; see `Analysis.influenced`."""
+        return {
+            value: compressed(region, self._address.extent(value))
+            for value, region in self._reached(tensor, index).items()
+            if values is None or value in values
+        }
+
+    def _reached(self, tensor: str, index: Index) -> dict[str, Region]:
+        """What of every value depends on a region of `tensor`."""
+        places = self._address.places(tensor, index)
+        inputs = self._flow.inputs
+        if tensor not in inputs and not any(self._bounds.sees(tensor, name) for name in inputs):
+            raise QueryError(
+                f"'{tensor}' depends on no input, and what it influences is not followed",
+                file=self._address.file,
+            )
+        region = region_of(places, self._address.shape_of(tensor))
+        if not region:
+            return {}
+        key = _key(tensor, places)
+        if self._last_reached is None or self._last_reached[0] != key:
+            self._last_reached = key, influenced(self._flow, tensor, region)
+        return self._last_reached[1]
+
+    def paths(self, tensor: str, index: Index, name: str) -> Paths:
+        """How many paths lead from a region to an input's elements; see `Analysis.paths`."""
+        terms = counted(self._address.places(tensor, index))
+        try:
+            found = paths(self._flow, {tensor: terms})
+        except RFGraphError as error:
+            error.file = error.file or self._address.file
+            raise
+        return Paths(name, self._address.given(name), found.get(name, ()))
+
+    def unevenness(self, tensor: str, axis: int, name: str, sides: Sequence[AxisField]) -> float:
+        """How unevenly units along an axis are reached; see `Analysis.unevenness`.
+
+        `sides` is the value's field: after so many units as it has phases all is repeated.
+        """
+        shape = self._address.shape_of(tensor)
+        if 0 in shape:
+            return 0.0
+        period = min(lcm(*(max(len(side.phases), 1) for side in sides)), shape[axis])
+        first = (shape[axis] - period) // 2
+        unit = [n // 2 for n in shape]
+        totals = []
+        for coordinate in range(first, first + period):
+            unit[axis] = coordinate
+            totals.append(self.paths(tensor, unit, name).total)
+        return variation(proportions(totals))
+
+    def sparsity(self, tensor: str, name: str) -> Any:
+        """The pattern of a Jacobian; see `Analysis.sparsity`."""
+        extent, shape = self._address.shape_of(tensor), self._address.shape_of(name)
+        units, places = prod(extent), prod(shape)
+        entries = 0
+        if units <= _MAX_ROWS and self._bounds.sees(tensor, name):
+            # No more than the boxes of all units have.
+            ends = [self._bounds.interval(tensor, name, axis) for axis in range(len(shape))]
+            sides = [np.maximum(hi - lo + 1, 0).astype(np.float64) for lo, hi in ends]
+            boxes = np.broadcast_to(prod(sides, start=np.ones(1)), extent or (1,))
+            entries = int(boxes.sum())
+        if units > _MAX_ROWS or entries > _MAX_ENTRIES:
+            said = f" and up to {entries:,} entries" if entries else ""
+            raise ShapeError(
+                f"the Jacobian of '{tensor}' has {units:,} rows{said}: too many",
+                file=self._address.file,
+                remedy="ask for the support of some units",
+            )
+        try:
+            from scipy import sparse
+        except ImportError:
+            raise RFGraphError(
+                "scipy is not installed, which sparse patterns are made with",
+                remedy="pip install 'rfgraph[sparse]'",
+            ) from None
+        rows = [self.support(tensor, unit, name).elements for unit in np.ndindex(*extent)]
+        starts = np.cumsum([0, *map(len, rows)])
+        columns = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
+        true = np.ones(len(columns), dtype=bool)
+        return sparse.csr_array((true, columns, starts), shape=(units, places))
+
+
+def _key(tensor: str, places: Sequence[np.ndarray]) -> object:
+    return tensor, tuple(place.tobytes() for place in places)
