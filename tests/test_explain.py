@@ -8,11 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import onnx.parser
 import pytest
 
 import rfgraph
 from rfgraph.analysis.analysis import Analysis
-from rfgraph.engine.support import backward, region_of
+from rfgraph.engine.products import region_of
+from rfgraph.engine.support import backward
 from rfgraph.engine.why import Explanation
 
 from .oracle.control_flow import Graphs
@@ -126,3 +128,23 @@ def test_axes_that_are_asked_for() -> None:
     assert [e.axis for e in analysis.explain("y", axes=[-1, 0])] == [3]
     with pytest.raises(rfgraph.QueryError, match="no axis 4"):
         analysis.explain("y", axes=[4])
+
+
+def test_a_way_leaves_a_loop_as_soon_as_it_can() -> None:
+    """Each round reads the whole row again: a way could go through all of its units."""
+    model = onnx.parser.parse_model(
+        """
+        <ir_version: 8, opset_import: ["" : 17]>
+        net (float[4, 16384] x, int64 rounds) => (float[4, 16384] y) {
+          go = Constant <value: tensor = bool {1}> ()
+          y = Loop (rounds, go, x) <
+            body = body (int64 i, bool k, float[4, 16384] v) => (bool kk, float[4, 16384] w)
+            { kk = Identity (k)  w = Softmax (v) }>
+        }
+        """
+    )
+    (along,) = rfgraph.analyze(model).explain("y", "x", (2, 5000))
+    for end, last in ((along.lower, 0), (along.upper, 16383)):
+        assert [hop.tensor for hop in end] == ["y", "w", "v", "x"]
+        assert end[-1].unit == (2, last)
+        assert sum(hop.added for hop in end) == 16383

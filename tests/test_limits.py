@@ -10,7 +10,7 @@ import pytest
 from rfgraph.analysis import analysis, entry, fields, regions
 from rfgraph.cli import common
 from rfgraph.model import functions, sizes
-from rfgraph.shapes import shapes
+from rfgraph.shapes import static, typed
 from rfgraph.unroll import writer
 
 PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="utf-8")
@@ -20,8 +20,8 @@ PAGE = (Path(__file__).parents[1] / "docs" / "limits.md").read_text(encoding="ut
     "limit",
     [
         sizes.MAX_AXIS,
-        shapes.MAX_RANK,
-        shapes.MAX_STATIC,
+        typed.MAX_RANK,
+        static.MAX_STATIC,
         writer.MAX_UNROLLED,
         writer.MAX_WRITTEN,
         writer.MAX_ENTRIES,

@@ -12,7 +12,8 @@ import pytest
 
 import rfgraph
 from rfgraph import plot
-from rfgraph.engine.support import Support, region_of
+from rfgraph.engine.products import region_of
+from rfgraph.engine.support import Support
 from rfgraph.errors import QueryError
 from rfgraph.render.picture import picture
 

@@ -27,7 +27,7 @@ from rfgraph.engine.trace import Flow, Note, trace
 from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
 from rfgraph.model.graph import Graph, read
 from rfgraph.model.sizes import Shape
-from rfgraph.shapes.shapes import MAX_STATIC, Shapes
+from rfgraph.shapes import MAX_STATIC, Shapes
 from rfgraph.timings import Timings
 from rfgraph.unroll.expand import expand
 

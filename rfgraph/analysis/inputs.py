@@ -53,67 +53,79 @@ def sizes_of(
 ) -> tuple[dict[str, Shape], list[OpenAxis]]:
     """Sizes of the inputs with 1 for open axes, and which axes are open."""
     declared = {i.name: i.dims for i in graph.inputs}
-    tensors = {i.name for i in graph.inputs if i.element_type}
     held = {i.name: i.dims for i in graph.held}
-    shapes = {name: _whole_numbers(name, given, graph) for name, given in shapes.items()}
+    given = {name: _whole_numbers(name, sizes, graph) for name, sizes in shapes.items()}
     for name in held:
-        value = tuple(graph.weights.shape(name))
-        if shapes.setdefault(name, value) != value:
-            raise ShapeError(
-                f"shapes: input '{name}' is given the shape {shapes[name]}, and values= holds it "
-                f"with the shape {value}",
-                file=graph.file,
-                remedy="leave its shape out, or give a value of that shape",
-            )
-    for name, given in shapes.items():
-        if name in held:
-            continue
-        if name not in declared:
-            raise QueryError(
-                f"shapes: the model has no input '{name}'",
-                file=graph.file,
-                remedy=f"its inputs are {', '.join([*declared, *held])}",
-            )
-        dims = declared[name]
-        if dims is not None and len(dims) != len(given):
-            raise ShapeError(
-                f"shapes: input '{name}' has {len(dims)} axes, and {len(given)} sizes are given",
-                file=graph.file,
-                remedy=f"its axes are {template(dims)}",
-            )
-        if name not in tensors:
-            raise ShapeError(f"shapes: input '{name}' is no tensor", file=graph.file)
-        if any(int(size) < 0 for size in given):
-            raise ShapeError(f"shapes: a size of input '{name}' is negative", file=graph.file)
-        if max(map(int, given), default=0) > MAX_AXIS:
-            raise ShapeError(
-                f"shapes: input '{name}' has an axis of {max(map(int, given))}: "
-                f"more than {MAX_AXIS}",
-                file=graph.file,
-                remedy="give smaller sizes with shapes= or --shape",
-            )
+        _agrees_with_value(graph, name, given.get(name))
+    for name, sizes in given.items():
+        if name not in held:
+            _fits_input(graph, name, sizes)
+    named = _sizes_by_name(graph, given | {name: tuple(graph.weights.shape(name)) for name in held})
+    found: dict[str, Shape] = {}
+    open_axes: list[OpenAxis] = []
+    for name, dims in declared.items():
+        if name in given:
+            found[name] = given[name]
+        elif dims is not None:
+            resolved = [evaluated(dim, named) for dim in dims]
+            open_axes += [(name, axis) for axis, size in enumerate(resolved) if size is None]
+            found[name] = tuple([1 if size is None else size for size in resolved])
+    return found, open_axes
+
+
+def _agrees_with_value(graph: Graph, name: str, given: Shape | None) -> None:
+    """Refuse a shape of an input that is held, if it is not that of its value."""
+    value = tuple(graph.weights.shape(name))
+    if given is not None and given != value:
+        raise ShapeError(
+            f"shapes: input '{name}' is given the shape {given}, and values= holds it with the "
+            f"shape {value}",
+            file=graph.file,
+            remedy="leave its shape out, or give a value of that shape",
+        )
+
+
+def _fits_input(graph: Graph, name: str, given: Shape) -> None:
+    """Refuse a shape that an input can't have, or that is of no input."""
+    inputs = {i.name: i for i in graph.inputs}
+    if name not in inputs:
+        names = [*inputs, *[i.name for i in graph.held]]
+        raise QueryError(
+            f"shapes: the model has no input '{name}'",
+            file=graph.file,
+            remedy=f"its inputs are {', '.join(names)}",
+        )
+    dims = inputs[name].dims
+    if dims is not None and len(dims) != len(given):
+        raise ShapeError(
+            f"shapes: input '{name}' has {len(dims)} axes, and {len(given)} sizes are given",
+            file=graph.file,
+            remedy=f"its axes are {template(dims)}",
+        )
+    if not inputs[name].element_type:
+        raise ShapeError(f"shapes: input '{name}' is not a tensor", file=graph.file)
+    if min(given, default=0) < 0:
+        raise ShapeError(f"shapes: a size of input '{name}' is negative", file=graph.file)
+    if max(given, default=0) > MAX_AXIS:
+        raise ShapeError(
+            f"shapes: input '{name}' has an axis of {max(given)}: more than {MAX_AXIS}",
+            file=graph.file,
+            remedy="give smaller sizes with shapes= or --shape",
+        )
+
+
+def _sizes_by_name(graph: Graph, given: Mapping[str, Shape]) -> dict[str, int]:
+    """The sizes that axes with a name have by the shapes that are given."""
+    dims = {i.name: i.dims for i in (*graph.inputs, *graph.held)}
     named: dict[str, int] = {}
-    for name, given in shapes.items():
-        for dim, size in zip({**declared, **held}[name] or (), given, strict=False):
-            if isinstance(dim, str) and named.setdefault(dim, int(size)) != size:
+    for name, sizes in given.items():
+        for dim, size in zip(dims[name] or (), sizes, strict=False):
+            if isinstance(dim, str) and named.setdefault(dim, size) != size:
                 raise ShapeError(
                     f"shapes: the axis '{dim}' is given as {named[dim]} and as {size}",
                     file=graph.file,
                 )
-    sizes: dict[str, Shape] = {}
-    open_axes: list[OpenAxis] = []
-    for name, dims in declared.items():
-        if name in shapes:
-            sizes[name] = tuple(int(size) for size in shapes[name])
-        elif dims is not None:
-            resolved = []
-            for axis, dim in enumerate(dims):
-                known = evaluated(dim, named)
-                if known is None:
-                    open_axes.append((name, axis))
-                resolved.append(1 if known is None else known)
-            sizes[name] = tuple(resolved)
-    return sizes, open_axes
+    return named
 
 
 def _whole_numbers(name: str, given: Sequence[int], graph: Graph) -> Shape:

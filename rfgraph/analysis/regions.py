@@ -14,7 +14,8 @@ from rfgraph.engine.bounds import Bounds
 from rfgraph.engine.closed_form import AxisField
 from rfgraph.engine.influence import influenced
 from rfgraph.engine.paths import Paths, counted, paths, proportions, variation
-from rfgraph.engine.support import Region, Support, backward, compressed, region_of
+from rfgraph.engine.products import Region, compressed, region_of
+from rfgraph.engine.support import Support, backward
 from rfgraph.engine.trace import Flow
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
 

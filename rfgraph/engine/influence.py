@@ -1,6 +1,6 @@
 """What a region of a value influences: forward through the same reads, as `support` goes backward.
 
-Views are regions, as in `rfgraph.engine.support`: unions of products of masks.
+Views are regions, as in `rfgraph.engine.products`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rfgraph.engine.support import Factor, Product, Region, covers, reshaped, split, union
+from rfgraph.engine.products import Mask, Product, Region, covers, reshaped, split, union
 from rfgraph.engine.trace import Cycle, Flow, Step, sources
 from rfgraph.reads.compressed import NOTHING, placed, pulled
 from rfgraph.reads.words import (
@@ -147,7 +147,7 @@ def _broadcast(product: Product, source: Shape, extent: Shape) -> Product:
     for factor in product:
         kept = [k for k, a in enumerate(factor.axes) if source[a] > 1]
         mask = factor.mask.reshape([factor.mask.shape[k] for k in kept])
-        out.append(Factor(tuple(factor.axes[k] + lead for k in kept), mask))
+        out.append(Mask(tuple(factor.axes[k] + lead for k in kept), mask))
     return tuple(out)
 
 
@@ -157,7 +157,7 @@ def _rearranged(product: Product, read: Rearrange, source: Shape, extent: Shape)
     for factor in reshaped(product, source, read.view):
         axes = [place[a] for a in factor.axes]
         order = sorted(range(len(axes)), key=axes.__getitem__)
-        moved.append(Factor(tuple(axes[k] for k in order), factor.mask.transpose(order)))
+        moved.append(Mask(tuple(axes[k] for k in order), factor.mask.transpose(order)))
     between = tuple(read.view[a] for a in read.permutation)
     return reshaped(tuple(moved), between, extent)
 
@@ -172,7 +172,7 @@ def _all_of(masks: Sequence[np.ndarray]) -> Product | None:
             axes |= group[0]
             mask = mask & group[1]
         groups.append((axes, mask))
-    made: list[Factor] = []
+    made: list[Mask] = []
     for axes, mask in groups:
         if not mask.any():
             return None

@@ -56,7 +56,7 @@ _HUGE = 2.0**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Factor:
+class AxesCounts:
     """Counts over some axes of a value.
 
     Attributes
@@ -77,7 +77,7 @@ class Term:
 
     Attributes
     ----------
-    factors : tuple of Factor
+    factors : tuple of AxesCounts
         Of disjoint axes.
     scale : float
         From 0.5 to 1.
@@ -85,7 +85,7 @@ class Term:
         The product is times ``scale * 2**exponent``.
     """
 
-    factors: tuple[Factor, ...]
+    factors: tuple[AxesCounts, ...]
     scale: float = 0.5
     exponent: int = 1
 
@@ -198,7 +198,7 @@ class Paths:
         --------
         A window of 3 with a stride of 2 reads every other element twice.
 
-        >>> Paths("x", (9,), (Term((Factor((0,), np.array([1.0, 1, 2, 1, 2, 1, 2, 1, 1])),)),))
+        >>> Paths("x", (9,), (Term((AxesCounts((0,), np.array([1.0, 1, 2, 1, 2, 1, 2, 1, 1])),)),))
         Paths(12 to 'x')
         >>> round(_.unevenness(0, period=2), 3)
         0.333
@@ -258,7 +258,7 @@ def _readable(total: int) -> str:
 
 def counted(index: Sequence[np.ndarray]) -> Terms:
     """One path to each of the coordinates `index`, a mask for every axis."""
-    return _term(tuple(Factor((a,), np.array(m, dtype=float)) for a, m in enumerate(index)))
+    return _term(tuple(AxesCounts((a,), np.array(m, dtype=float)) for a, m in enumerate(index)))
 
 
 def paths(flow: Flow, wanted: Mapping[str, Terms]) -> dict[str, Terms]:
@@ -357,7 +357,7 @@ def _broadcast(term: Term, source: Shape, extent: Shape) -> Term:
         return term
     gone = [a for a in range(len(extent)) if a < lead or source[a - lead] < extent[a]]
     term = _summed(term, gone, extent)
-    factors = [Factor(tuple(a - lead for a in f.axes), f.counts) for f in term.factors]
+    factors = [AxesCounts(tuple(a - lead for a in f.axes), f.counts) for f in term.factors]
     return Term(tuple(factors), term.scale, term.exponent)
 
 
@@ -367,12 +367,14 @@ def _rearranged(term: Term, read: Rearrange, source: Shape, extent: Shape) -> Te
     for factor in _reshaped(term.factors, extent, between):
         axes = [read.permutation[a] for a in factor.axes]
         order = sorted(range(len(axes)), key=axes.__getitem__)
-        moved.append(Factor(tuple(axes[k] for k in order), factor.counts.transpose(order)))
+        moved.append(AxesCounts(tuple(axes[k] for k in order), factor.counts.transpose(order)))
     (made,) = _term(_reshaped(tuple(moved), read.view, source), term.scale, term.exponent)
     return made
 
 
-def _reshaped(factors: tuple[Factor, ...], source: Shape, target: Shape) -> tuple[Factor, ...]:
+def _reshaped(
+    factors: tuple[AxesCounts, ...], source: Shape, target: Shape
+) -> tuple[AxesCounts, ...]:
     if source == target or not factors:
         return factors
     groups = [(set(ins), set(outs)) for ins, outs in groups_of(source, target)]
@@ -382,7 +384,7 @@ def _reshaped(factors: tuple[Factor, ...], source: Shape, target: Shape) -> tupl
         tied = [g for g in groups if g[0] & axes]
         groups = [g for g in groups if not g[0] & axes]
         groups.append((set().union(*(g[0] for g in tied)), set().union(*(g[1] for g in tied))))
-    out: list[Factor] = []
+    out: list[AxesCounts] = []
     for ins, outs in groups:
         held = tuple(f for f in factors if ins.issuperset(f.axes))
         if held:
@@ -407,19 +409,19 @@ def _per_axis(term: Term, read: PerAxis, source: Shape, extent: Shape) -> Terms:
             parts.remove(part)
             outs, members = outs | part[0], members | part[1]
         parts.append((outs, members))
-    made: list[Factor] = []
+    made: list[AxesCounts] = []
     for a, r in enumerate(read.axes):
         if isinstance(r, Fixed):
             counts = np.zeros(source[a])
             counts[r.start : None if r.count is None else r.start + r.count] = 1
-            made.append(Factor((a,), counts))
+            made.append(AxesCounts((a,), counts))
     for outs, members in parts:
         held = [f for f in term.factors if outs.issuperset(f.axes)]
         if len(outs) == len(members) == 1:
             (a,) = members
             r = read.axes[a]
             if isinstance(r, Along) and is_same(r) and extent[r.axis] == source[a]:
-                made.extend(Factor((a,), factor.counts) for factor in held)
+                made.extend(AxesCounts((a,), factor.counts) for factor in held)
                 continue
         over = tuple(sorted(outs))
         counts = _over(held, over, extent)
@@ -434,7 +436,7 @@ def _read_by(
     reads: Sequence[AxisRead],
     source: Shape,
     extent: Shape,
-) -> list[Factor]:
+) -> list[AxesCounts]:
     """Counts over the output axes `over`, carried to the source axes `members` that follow them."""
     users = [out for a in members for out in followed(reads[a])]
     # Each output axis that one source axis has for itself is read by itself.
@@ -531,7 +533,7 @@ def _jointly(
 # ---------------------------------------------------------------- terms
 
 
-def _term(factors: Iterable[Factor], scale: float = 1.0, exponent: int = 0) -> Terms:
+def _term(factors: Iterable[AxesCounts], scale: float = 1.0, exponent: int = 0) -> Terms:
     """A product as a term: none if it is 0 everywhere."""
     kept = []
     for factor in factors:
@@ -551,7 +553,7 @@ def _term(factors: Iterable[Factor], scale: float = 1.0, exponent: int = 0) -> T
             scale, shift = frexp(scale * most)
             exponent += shift
         else:
-            kept.append(Factor(factor.axes, counts))
+            kept.append(AxesCounts(factor.axes, counts))
     scale, shift = frexp(scale)
     return (Term(tuple(kept), scale, exponent + shift),)
 
@@ -577,7 +579,7 @@ def _summed(term: Term, axes: Iterable[int], shape: Shape) -> Term:
     return made
 
 
-def _over(factors: Iterable[Factor], axes: tuple[int, ...], shape: Shape) -> np.ndarray:
+def _over(factors: Iterable[AxesCounts], axes: tuple[int, ...], shape: Shape) -> np.ndarray:
     """One array over `axes`, which hold those of every factor."""
     _affordable(prod(shape[a] for a in axes))
     out = np.ones([shape[a] for a in axes])
@@ -588,9 +590,9 @@ def _over(factors: Iterable[Factor], axes: tuple[int, ...], shape: Shape) -> np.
     return out
 
 
-def _split(axes: tuple[int, ...], counts: np.ndarray) -> list[Factor]:
+def _split(axes: tuple[int, ...], counts: np.ndarray) -> list[AxesCounts]:
     """An array as a product over few axes each, wherever that is exact."""
-    factors: list[Factor] = []
+    factors: list[AxesCounts] = []
     rest = list(axes)
     for axis in axes:
         if len(rest) < 2:
@@ -609,10 +611,10 @@ def _split(axes: tuple[int, ...], counts: np.ndarray) -> list[Factor]:
             down = along / along[place[k]]
             whole = np.expand_dims(across, k) * down.reshape(dims)
         if np.array_equal(whole, counts):
-            factors.append(Factor((axis,), down))
+            factors.append(AxesCounts((axis,), down))
             counts = across
             rest.remove(axis)
-    return [*factors, Factor(tuple(rest), counts)]
+    return [*factors, AxesCounts(tuple(rest), counts)]
 
 
 def _apart(p: Term, q: Term) -> tuple[int, ...]:
@@ -672,4 +674,4 @@ def _affordable(elements: int) -> None:
         )
 
 
-__all__ = ["Factor", "Paths", "Term", "Terms", "counted", "paths", "proportions", "variation"]
+__all__ = ["AxesCounts", "Paths", "Term", "Terms", "counted", "paths", "proportions", "variation"]

@@ -6,13 +6,15 @@ and again leads to the input. What the nodes on the way add to the field sums up
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rfgraph.engine.bounds import NOTHING, Bounds
-from rfgraph.engine.support import Product, Region, pulled_back, region_of
+from rfgraph.engine.products import Product, Region, region_of
+from rfgraph.engine.pullback import pulled_back
 from rfgraph.engine.trace import Flow
 from rfgraph.model.graph import Node
 from rfgraph.reads.words import Fixed, PerAxis, Read, Shape, Stage
@@ -105,6 +107,10 @@ _Place = tuple[str, tuple[int, ...]]
 # The end of the bounds that is looked for, ``lo`` or ``-hi``, then the other one, and where.
 _Found = tuple[int, int, str, tuple[int, ...]]
 
+# The units that a way has passed, by value: in a loop it may come back to a value.
+_Passed = Mapping[str, list[tuple[int, ...]]]
+_NOWHERE: _Passed = {}
+
 
 class Explainer:
     """Finds the ways.
@@ -122,6 +128,8 @@ class Explainer:
         self._found = bounds
         # For every value what it is read of, and how.
         self._made: dict[str, tuple[Node, Sequence[str], list[Read]]] = {}
+        # The values that go from round to round of a loop.
+        self._carried: set[str] = set()
         steps = list(flow.steps)
         while steps:
             step = steps.pop()
@@ -132,6 +140,7 @@ class Explainer:
                 steps += step.cycle.steps
                 for names, inner, reads in step.cycle.carried:
                     self._made[inner] = node, names, reads
+                    self._carried.add(inner)
 
     def explain(
         self, tensor: str, unit: tuple[int, ...], input: str, axis: int, *, local: bool
@@ -143,7 +152,7 @@ class Explainer:
 
     def _way(self, tensor: str, unit: tuple[int, ...], goal: _Goal) -> tuple[Hop, ...]:
         way: list[tuple[_Place, _Goal]] = [((tensor, unit), goal)]
-        passed = {(tensor, unit)}
+        passed: dict[str, list[tuple[int, ...]]] = defaultdict(list, {tensor: [unit]})
         while way and way[-1][0][0] != goal.input:
             found = self._before(*way[-1], passed)
             if found is None:
@@ -151,7 +160,8 @@ class Explainer:
                 way.pop()
             else:
                 way.append(found)
-                passed.add(found[0])
+                (name, place), _ = found
+                passed[name].append(place)
         bounds = [self._bounds(place, goal) for place, goal in way]
         hops = []
         for k, ((name, at), _) in enumerate(way):
@@ -173,9 +183,7 @@ class Explainer:
                 return lo[0], -hi[0]
         raise AssertionError(place)
 
-    def _before(
-        self, place: _Place, goal: _Goal, passed: Set[_Place]
-    ) -> tuple[_Place, _Goal] | None:
+    def _before(self, place: _Place, goal: _Goal, passed: _Passed) -> tuple[_Place, _Goal] | None:
         """An element that a unit reads and that has the unit's own bound.
 
         Where none has it by its local part, the way goes on in full.
@@ -191,9 +199,11 @@ class Explainer:
                 continue
             bound = bounds[0] if goal.end == 0 else -bounds[1]
             wanted = replace(goal, local=local, plain=plain, bound=bound)
-            found = self._next(names, reads, region, self._shape(tensor), wanted, passed)
-            if found is not None:
-                return found[2:], replace(goal, local=local)
+            # Out of a loop rather than round once more.
+            for some in [[read] for read in reads] if tensor in self._carried else [reads]:
+                found = self._next(names, some, region, self._shape(tensor), wanted, passed)
+                if found is not None:
+                    return found[2:], replace(goal, local=local)
         return None
 
     def _next(
@@ -203,7 +213,7 @@ class Explainer:
         region: Region,
         extent: Shape,
         goal: _Goal,
-        passed: Set[_Place],
+        passed: _Passed,
     ) -> _Found | None:
         """The element behind a region that reaches farthest."""
         best: _Found | None = None
@@ -237,7 +247,7 @@ class Explainer:
         return region_of([np.arange(n) == i for n, i in zip(shape, unit, strict=True)], shape)
 
     def _farthest(
-        self, tensor: str, region: Region, goal: _Goal, passed: Set[_Place] = frozenset()
+        self, tensor: str, region: Region, goal: _Goal, passed: _Passed = _NOWHERE
     ) -> _Found | None:
         """The element of a region that reaches farthest.
 
@@ -248,10 +258,10 @@ class Explainer:
         if goal.bound is not None:
             array = np.where(array[goal.end] == goal.bound, array, NOTHING)
         shape = self._shape(tensor)
-        skipped = [unit for name, unit in passed if name == tensor]
+        skipped = passed.get(tensor, ())
         best: _Found | None = None
         for product in region:
-            found = _least(array[goal.end], array[1 - goal.end], product, shape, skipped)
+            found = _least(array, goal.end, product, shape, skipped)
             if found[0] < NOTHING and (best is None or found[:2] < best[:2]):
                 best = (*found[:2], tensor, found[2])
         return best
@@ -264,13 +274,16 @@ def _is_statistic(read: Read) -> bool:
 
 
 def _least(
-    first: np.ndarray,
-    second: np.ndarray,
+    ends: np.ndarray,
+    end: int,
     product: Product,
     shape: Shape,
     skipped: Sequence[tuple[int, ...]],
 ) -> tuple[int, int, tuple[int, ...]]:
-    """The least of a compressed array over a product, by `second` among equals, and where."""
+    """The least of one of two compressed arrays over a product, by the other one among equals, and
+    where: at the first place for `end` 0, at the last one for 1, which is nearest to that end.
+    """
+    first, second = ends[end], ends[1 - end]
     # Regions are small where values are large: only what they span is looked at.
     places = [np.arange(size) for size in shape]
     for factor in product:
@@ -296,7 +309,8 @@ def _least(
     first = np.where(outside, NOTHING, first)
     least = int(first.min())
     second = np.where(first > least, NOTHING, second)
-    place = np.unravel_index(int(second.argmin()), second.shape)
+    nearest = second.argmin() if end == 0 else second.size - 1 - second.ravel()[::-1].argmin()
+    place = np.unravel_index(int(nearest), second.shape)
     unit = tuple(int(where[i]) for where, i in zip(places, place, strict=True))
     return least, int(second[place]), unit
 

@@ -5,6 +5,7 @@ The onnx package is imported when one of them is asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,65 @@ def attributes_of(op_type: str, version: int, domain: str) -> frozenset[str]:
     return frozenset(schema.attributes) if schema is not None else frozenset()
 
 
-def doubted(
+def inferred(
+    node: Node,
+    schema: Any,
+    types: dict[str, TypeProto],
+    values: Mapping[str, np.ndarray],
+    open_: bool,
+    file: str | None,
+) -> Mapping[str, TypeProto]:
+    """The types of the outputs of a node by ONNX's inference.
+
+    Parameters
+    ----------
+    node : Node
+        The node.
+    schema : onnx.defs.OpSchema
+        The definition of its operator.
+    types : dict of str to TypeProto
+        The types of its inputs.
+    values : mapping of str to ndarray
+        The static values of some.
+    open_ : bool
+        Whether a size of some input is unknown.
+    file : str or None
+        The model's path, for errors.
+
+    Raises
+    ------
+    MisfitError
+        The inputs don't fit, whatever the open sizes are.
+    """
+    import onnx
+    from onnx import numpy_helper, shape_inference
+
+    data = {name: numpy_helper.from_array(value) for name, value in values.items()}
+    proto = node.proto
+    imports = [onnx.helper.make_opsetid(node.domain, schema.since_version)]
+    found: Mapping[str, TypeProto]
+    try:
+        found = shape_inference.infer_node_outputs(
+            schema, proto, types, data, opset_imports=imports
+        )
+    except shape_inference.InferenceError as error:
+        if not open_:
+            said = re.split(r"\[\w+Error\]", str(error))[-1].strip()
+            raise misfit(node, said, file) from None
+        found = {}
+    except onnx.checker.ValidationError as error:
+        if "Unrecognized attribute" not in str(error):
+            raise misfit(node, str(error), file) from None
+        # Whole graphs are not checked so strictly: an attribute too many is let pass.
+        found = {}
+    except (RuntimeError, ValueError, TypeError):
+        found = {}
+    if not all(kind.tensor_type.HasField("shape") for kind in found.values()) or not found:
+        found = _alone(proto, types, list(data.items()), imports)
+    return _doubted(found, schema, proto, types, data, imports) if open_ else found
+
+
+def _doubted(
     found: Mapping[str, TypeProto],
     schema: Any,
     node: onnx.NodeProto,
@@ -106,7 +165,7 @@ def doubted(
     return kept
 
 
-def alone(
+def _alone(
     node: onnx.NodeProto,
     types: Mapping[str, TypeProto],
     data: Iterable[tuple[str, TensorProto]],

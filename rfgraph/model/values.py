@@ -13,7 +13,9 @@ from rfgraph.model.sizes import Shape
 class Values(Protocol):
     """Shapes and static values of one graph, as `rfgraph.shapes.Shapes` works them out."""
 
-    graph: Graph
+    @property
+    def graph(self) -> Graph:
+        """The graph."""
 
     @property
     def unsized(self) -> bool:

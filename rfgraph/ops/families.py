@@ -25,8 +25,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
     },
     "microsoft.attention": {
         "com.microsoft": """
-            Attention DecoderMaskedMultiHeadAttention DecoderMaskedSelfAttention GroupQueryAttention
-            MultiHeadAttention PackedAttention PackedMultiHeadAttention QAttention RotaryEmbedding
+            Attention DecoderMaskedMultiHeadAttention DecoderMaskedSelfAttention MultiHeadAttention
+            QAttention RotaryEmbedding
         """,
     },
     "microsoft.fused": {
@@ -37,6 +37,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
             SkipSimplifiedLayerNormalization TransposeMatMul
         """,
     },
+    "microsoft.grouped": {"com.microsoft": "GroupQueryAttention"},
     "microsoft.layout": {
         "com.microsoft": "NhwcConv NhwcFusedConv NhwcMaxPool",
         "com.microsoft.nchwc": """
@@ -49,6 +50,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
             SpaceToDepth
         """,
     },
+    "microsoft.packed": {"com.microsoft": "PackedAttention PackedMultiHeadAttention"},
     "microsoft.quantised": {
         "com.microsoft": """
             DequantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul MatMulBnb4 MatMulInteger16

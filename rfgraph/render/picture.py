@@ -37,7 +37,7 @@ def picture(support: Support, axes: Sequence[int], *, width: int = 80, blocks: b
 
     Examples
     --------
-    >>> from rfgraph.engine.support import region_of
+    >>> from rfgraph.engine.products import region_of
     >>> rows, columns = (np.arange(5) % 2 == 0, np.arange(9) % 4 == 0)
     >>> cross = Support("x", (5, 9), region_of([rows, columns], (5, 9)))
     >>> print(picture(cross, (0, 1), blocks=False))

@@ -75,7 +75,7 @@ class Writer:
         weights = graph.weights.copy()
         self.graph = replace(graph, nodes=[], producer={}, weights=weights)
         self.shapes = shapes
-        shapes.graph = self.graph
+        shapes.go_on_in(self.graph)
         self.sequences: dict[str, list[str]] = {}
         self.optionals: dict[str, str | None] = {}
         self.room = MAX_UNROLLED

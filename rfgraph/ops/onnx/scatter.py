@@ -138,39 +138,22 @@ def _placed(
     """
     inner = len(places[0].shape) if places else 0
     rest = range(len(places), len(extent))
-    own = [same(axis) for axis in range(len(extent))]
-    everywhere: list[Read] = [] if data is None else [PerAxis(data, tuple(own))]
+    everywhere = [] if data is None else [PerAxis(data, tuple(map(same, range(len(extent)))))]
     if 0 in updates[:inner]:
-        return everywhere
+        return [*everywhere]
     small = []
     for place in places:
         kept, (left,) = compressed(range(inner), place)
         small.append(left.reshape([place.shape[t] if t in kept else 1 for t in range(inner)]))
     parts = _parts(small, updates[:inner], extent)
-    reads: list[Read] = []
-    if reduced or data is None:
-        reads += everywhere
-    else:
-        for part in parts:
-            axis = part.outs[-1]
-            for missed in _missed(part):
-                reads.append(PerAxis(data, along_axis(len(extent), axis, missed)))
-    free = [t for t in range(inner) if all(t not in part.ins for part in parts)]
-    source: Source = k
-    shape = updates
-    axes = [part.ins[0] for part in parts if part.ins]
-    if any(len(part.ins) != 1 for part in parts):
-        # One axis for each part, then those that name no place, then those that are the same.
-        order = [t for part in parts for t in part.ins] + free
-        shape = (
-            *(prod(updates[t] for t in part.ins) for part in parts),
-            *(updates[t] for t in free),
-            *updates[inner:],
-        )
-        moved = Rearrange(k, updates, (*order, *range(inner, len(updates))))
-        source = Stage(shape, [moved])
-        axes = list(range(len(parts)))
-        free = list(range(len(parts), len(parts) + len(free)))
+    reads: list[Read] = [*everywhere]
+    if data is not None and not reduced:
+        reads = [
+            PerAxis(data, along_axis(len(extent), part.outs[-1], missed))
+            for part in parts
+            for missed in _missed(part)
+        ]
+    source, shape, axes, free = _by_parts(k, parts, updates, inner)
     along: list[AxisRead] = [same(axis) for axis in range(len(shape) - len(rest))]
     sorting = list(along) + [same(len(along) + a) for a in range(len(rest))]
     for part, axis in zip(parts, axes, strict=True):
@@ -188,6 +171,31 @@ def _placed(
     if any(isinstance(r, Table) for r in sorting):
         source = Stage(shape, [PerAxis(source, tuple(sorting))])
     return [*reads, PerAxis(source, (*along, *[same(axis) for axis in rest]))]
+
+
+def _by_parts(
+    k: int, parts: Sequence[_Part], updates: Shape, inner: int
+) -> tuple[Source, Shape, list[int], list[int]]:
+    """The updates with one axis for each part; their shape, these axes, and the `inner` axes that
+    name no place.
+    """
+    free = [t for t in range(inner) if all(t not in part.ins for part in parts)]
+    if all(len(part.ins) == 1 for part in parts):
+        return k, updates, [part.ins[0] for part in parts], free
+    # One axis for each part, then those that name no place, then those that are the same.
+    order = [*[t for part in parts for t in part.ins], *free, *range(inner, len(updates))]
+    shape = (
+        *(prod(updates[t] for t in part.ins) for part in parts),
+        *(updates[t] for t in free),
+        *updates[inner:],
+    )
+    first_free = len(parts)
+    return (
+        Stage(shape, [Rearrange(k, updates, tuple(order))]),
+        shape,
+        list(range(first_free)),
+        list(range(first_free, first_free + len(free))),
+    )
 
 
 def _landed(outs: list[int], starts: np.ndarray, counts: np.ndarray) -> AxisRead:
