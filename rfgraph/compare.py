@@ -202,7 +202,7 @@ def _axis(
         yield Change(kind, value, name, axis, old["global"], new["global"], text)
 
 
-# What tells where a field lies.
+# The figures that say where a field lies.
 _PLACE = ("stride", "start", "back", "ahead")
 
 

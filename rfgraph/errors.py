@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-# A word of a message is cut if it is longer: names may have any length, lines are read by people.
+# Words of a message that are longer are shortened: names may have any length, but people read the
+# message.
 _LONGEST = 200
 _LONG = re.compile(rf"\S{{{_LONGEST + 1},}}")
 

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
-# Memory is given in these.
+# Memory limits are given in this unit.
 MEBIBYTE = 1 << 20
 
 

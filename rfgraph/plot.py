@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Index = Sequence[int | slice]
 
-# Of more panels than this some are left out, evenly.
+# If there are more panels than this, some are left out, evenly.
 _PANELS = 40
 _BARS = 60
 _COLUMNS = 6

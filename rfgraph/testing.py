@@ -18,7 +18,7 @@ from rfgraph.render.documents import Reasons
 # A limit for every axis along which fields move, or by axis.
 Limit = float | Mapping[int, float]
 
-# The checks that these are, and the options of each.
+# The checks that an assertion makes, and the options of each.
 _ASKED = {
     "RF101": ("covers", "at-least"),
     "RF102": ("at-most", "halo"),

@@ -34,10 +34,11 @@ from rfgraph.unroll.expand import expand
 # Static values are evaluated up to this many elements where constants cut reads: large masks.
 _MAX_MASK = 1 << 27
 
-# So many of the sizes that were tried are told where none fits.
+# If no size fits, an error lists this many of the sizes that were tried.
 _TOLD = 12
 
-# Sizes at which an open axis is probed.
+# Sizes at which an open axis is probed: a read across the axis shows at 2, and slices far from the
+# beginning are not empty at 61.
 _PROBES = (2, 61)
 
 

@@ -29,7 +29,7 @@ _SIDE = {
     "global": (bool,),
 }
 
-# What a baseline knows by what values saw, and not by listing findings.
+# The check that compares with what values saw; a baseline lists no findings of it.
 _BY_FIELDS = "RF401"
 
 

@@ -134,7 +134,7 @@ def _one(group: list[Finding]) -> Finding:
     )
 
 
-# So many places are named in the message of a finding that stands for more.
+# A finding that stands for several names this many other places.
 _NAMED = 3
 
 

@@ -45,7 +45,7 @@ def _values(given: Any) -> dict[str, Any]:
     return dict(given)
 
 
-# What is not an option of a check: what models are analysed with, and which checks are made.
+# Options that belong to no check: how models are analysed, and which checks are made.
 _GENERAL = (
     Option("select", parse.names, ["RF"], "prefixes of the codes of checks to make", "model"),
     Option("ignore", parse.names, [], "prefixes of the codes of checks not to make"),
@@ -56,7 +56,7 @@ _GENERAL = (
     Option("ops", parse.names, [], "Python files that register transfers", "model"),
 )
 
-# What holds for all models.
+# Options of the whole run, the same for all models.
 _RUN = (
     Option("baseline", parse.name, None, "the file of a baseline", "model"),
     Option(
@@ -69,7 +69,7 @@ _RUN = (
     Option("exit-zero", parse.flag, False, "findings never fail the command", "model"),
 )
 
-# Tables of a pattern to more of the same.
+# Tables whose keys are patterns, with settings for what matches.
 _TABLES = ("models", "outputs")
 
 

@@ -16,19 +16,20 @@ from rfgraph.model.graph import read
 from rfgraph.render.text import printable
 from rfgraph.timings import Timings
 
-# Exit codes; the last is that of an interruption too.
+# Exit codes. ERROR is also that of an interruption.
 CLEAN, FINDINGS, ERROR = 0, 1, 2
 
-# Seconds and MiB that a model may take: far more than any that is meant to be run.
+# Default limits for one model, in seconds and MiB: far more than a usable model takes. With less
+# memory than _LEAST MiB not even an error can be reported.
 _TIMEOUT, _MEMORY, _LEAST = 600, 1024, 64
 
-# How a unit is given, wherever one is.
+# How a unit is given: help text that commands share.
 UNIT = (
     "the unit, by its coordinates, or by the last of them, those before it then being 0: of "
     "1x128x7x7, 3,3 is 0,0,3,3"
 )
 
-# What pictures are made of.
+# The characters that pictures are made of.
 _BLOCKS = "▀▄█▌▐─│┌┐└┘┄┆"
 
 

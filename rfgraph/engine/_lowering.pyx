@@ -38,10 +38,11 @@ from rfgraph.reads.words import (
     same,
 )
 
-# More items than this are written out over all axes along which they vary, and joined.
+# If there are more items than this, they are written out over all axes along which they vary, and
+# merged.
 cdef int MAX_ITEMS = 24
 
-# So many views are joined before more are made.
+# When a value has this many views, they are merged before more are added.
 cdef int MANY = 64
 
 

@@ -15,7 +15,7 @@ _TENSORFLOW = "tf2onnx writes one: python -m tf2onnx.convert --help"
 _WHOLE = "give the ONNX file that it was made of"
 _UNPACK = "unpack it first"
 
-# What only names its layers can't be exported by itself.
+# For files with weights but no graph: the network itself is in code elsewhere.
 _WEIGHTS = f"it has no graph: load the weights into the network they are of; {_TORCH}"
 
 # An ORT file can be written back; its graph is then the optimised one.
@@ -27,7 +27,7 @@ _ORT = (
     "onnxruntime.InferenceSession('model.ort', o)"
 )
 
-# Bytes at a place, and what begins so.
+# Where and how a format begins, what it is, and what to do.
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (4, b"ORTM", "a model in ONNX Runtime's own format (.ort)", _ORT),
     (4, b"TFL3", "a TensorFlow Lite model", "python -m tf2onnx.convert --tflite FILE --output "
@@ -50,7 +50,7 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x80\x05", "a pickle", _TORCH),
 )  # fmt: skip
 
-# Formats without such bytes, by the ends of names.
+# Formats that only the ending of the file name tells: they begin with no fixed bytes.
 _NAMES: dict[str, _Answer] = {
     ".pb": ("a graph of TensorFlow, or a single tensor", _TENSORFLOW),
     ".mlmodel": ("a Core ML model", _WHOLE),

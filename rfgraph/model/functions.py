@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rfgraph.model.model_file import OperatorSet
 
-# Functions are inlined into at most so many nodes, from at most so many levels.
+# Limits for inlining functions: the number of nodes that are written, and how deep calls may nest.
 _MAX_INLINED = 50_000
 _MAX_NESTED = 100
 

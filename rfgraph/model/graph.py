@@ -35,18 +35,19 @@ if TYPE_CHECKING:
 
     from rfgraph.model._wire import Key
 
-# What an older operator set defines otherwise than this one is not read, nor run by onnxruntime.
+# An operator that an older operator set defines differently from this one is not read; onnxruntime
+# does not run it either.
 _OLDEST = 7
 
-# The type of attributes that are tensors.
+# The attribute type of tensors: ``AttributeProto.TENSOR``.
 _TENSOR = 4
 
-# The domain of a runtime's operators on images whose channels are in blocks: each block of them is
-# behind the positions. One of them puts them back.
+# onnxruntime's domain for operators on images whose channels are split into blocks: N, blocks, H,
+# W, channels of a block. _FROM_BLOCKS puts them back into NCHW.
 NCHWC = "com.microsoft.nchwc"
 _FROM_BLOCKS = "ReorderOutput"
 
-# Attributes up to this many bytes are compared with those of other nodes.
+# Attributes of up to this many bytes are compared, to find nodes that are alike.
 _COMPARED = 4096
 
 # A size of an axis: a number, a name ("batch"), or None where the file says nothing.

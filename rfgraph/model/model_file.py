@@ -35,7 +35,7 @@ Buffer = bytes | mmap.mmap
 # Any message of ONNX.
 Message = TypeVar("Message", bound=Any)
 
-# Whole numbers up to this many bytes are checked at once: shapes, axes, indices and the like.
+# Integer tensors of up to this many bytes are checked at once: they are shapes, axes or indices.
 SMALL = 4096
 
 # A sparse tensor with more elements than this is not written out.
@@ -55,10 +55,11 @@ _NIBBLES = frozenset({element_types.INT4, element_types.UINT4, element_types.FLO
 # Where the contents of a tensor lie: ``TensorProto.EXTERNAL``.
 _EXTERNAL = 1
 
-# Files from this many bytes on are mapped: what is not looked at is not read.
+# Files from this many bytes on are mapped into memory, so that only what is used is read.
 _MAP_FROM = 1 << 20
 
-# Element types whose arrays are their raw data, on machines that store the low byte first.
+# Element types whose raw data numpy reads as they are. ONNX stores the low byte first, as most
+# machines do; on others there are none.
 _PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
 
 

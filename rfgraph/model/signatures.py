@@ -19,7 +19,7 @@ _TYPES = (
     *("TENSORS", "GRAPHS", "SPARSE_TENSOR", "SPARSE_TENSORS", "TYPE_PROTO", "TYPE_PROTOS"),
 )
 
-# An operator that takes more inputs takes any number of them.
+# If an operator takes more inputs than this, it takes any number of them.
 _MANY = 1000
 
 

@@ -38,7 +38,7 @@ ShapeFunction: TypeAlias = "Callable[[Operation], Sized | Sequence[Sized | None]
 # What an operation is asked, and about which input; None: about the node as a whole.
 Question: TypeAlias = "tuple[str, int | None]"
 
-# Static values of up to so many bytes are compared by what they contain.
+# Static values of up to this many bytes are compared by content, larger ones by name.
 _MAX_COMPARED = 1 << 12
 
 # What a note is about, see `rfgraph.engine.trace.Note`.
@@ -546,14 +546,14 @@ class Traits(NamedTuple):
     cut: Cut | None = None
 
 
-# Where rfgraph's own transfers are written.
+# The folder of rfgraph's own transfers: others are those of users.
 _PACKAGE = str(Path(__file__).parent)
 
 _RULES: dict[tuple[str, str], list[Rule]] = {}
 _TRAITS: dict[tuple[str, str], Traits] = {}
 _NO_TRAITS = Traits()
 
-# The families of operators that have not been looked up yet.
+# The family of each operator whose family has not been imported yet.
 _HOMES = {
     (domain, op_type): family
     for family, domains in FAMILIES.items()

@@ -26,10 +26,10 @@ from rfgraph.reads.words import (
 
 T = TypeVar("T")
 
-# At most so many reads take the place of one.
+# One read is replaced by at most this many.
 _MANY = 64
 
-# Elements of an output are told apart by a table of at most so many.
+# The largest table by which the elements of an output are told apart.
 _TABLE = 1 << 18
 
 _MERGED = (

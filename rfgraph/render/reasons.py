@@ -10,7 +10,7 @@ from rfgraph.engine.why import Explanation, Hop
 from rfgraph.render.documents import Reasons
 from rfgraph.render.text import aligned, plain, sizes
 
-# The longest bar.
+# The length of the longest bar, in characters.
 _BAR = 16
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rfgraph.render.text import aligned, box, plain, shape, share
 from rfgraph.validation.report import Validation, Violation
 
-# So many inputs are listed.
+# If there are more inputs than this, the rest is only counted.
 _INPUTS = 8
 
 

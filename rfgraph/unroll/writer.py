@@ -20,20 +20,20 @@ from rfgraph.shapes import Shapes
 if TYPE_CHECKING:
     import onnx
 
-# Loops are unrolled into at most so many nodes.
+# A loop is unrolled only if that makes at most this many nodes.
 MAX_UNROLLED = 1 << 13
 
-# What lies in branches and functions is written out into at most so many nodes: those that call
-# each other twice double at each level.
+# Branches and functions are written out into at most this many nodes: functions that call others
+# twice double the number at each level.
 MAX_WRITTEN = 50_000
 
-# Sequences have at most so many entries, all together.
+# All sequences of a model together have at most this many entries.
 MAX_ENTRIES = 4_000_000
 
-# Bodies may lie in each other so deep.
+# How deep subgraphs and functions may be nested.
 MAX_NESTED = 100
 
-# Operator sets of the nodes that are put in.
+# The operator set of the nodes that the writer adds.
 OWN_OPSETS = {"": 18}
 
 

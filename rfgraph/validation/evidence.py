@@ -25,10 +25,10 @@ from rfgraph.validation.report import (
 )
 from rfgraph.validation.runs import Order, Result, runner_of
 
-# So many violations are told; of the others there is the count.
+# This many violations are listed; the others are only counted.
 _TOLD = 100
 
-# So many are narrowed down to an element.
+# This many violations are narrowed down to one element.
 _NARROWED = 8
 
 

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 from rfgraph.errors import QueryError
 from rfgraph.reads.words import Shape
 
-# Whole numbers below these are tried in turn: tokens, classes, bytes, bits.
+# Random whole numbers are drawn below the first of these that the model accepts: for tokens,
+# classes, bytes, bits.
 LIMITS = (30_000, 1_000, 256, 100, 10, 2, 1)
 
 _UNFILLED = (TensorProto.UNDEFINED, TensorProto.STRING)

@@ -24,13 +24,13 @@ from rfgraph.validation.nan.probe import interpolates, poisoned
 from rfgraph.validation.protos import NCHWC, runnable
 from rfgraph.validation.runs import Workload, opened, runner_of
 
-# Values inside that are tested unless some are named.
+# How many values besides the outputs are tested, unless values are named.
 _INNER = 32
 
-# Values are looked at in one pass up to so many bytes.
+# The most bytes of values that are compared in one pass.
 _GROUP = 1 << 28
 
-# Rows of a batch of which the model leaves the size open.
+# The batch size to test with, where the model leaves it open.
 _ROWS = 4
 
 _BLOCKED = "its channels lie in blocks, which are not the elements that its shape tells of"

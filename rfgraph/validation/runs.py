@@ -20,11 +20,11 @@ from rfgraph.validation.claims import Claim, Contradiction, judged
 from rfgraph.validation.plan import Run
 from rfgraph.validation.report import Tally
 
-# Outputs of unchanged runs are kept up to so many bytes.
+# The most bytes of outputs of unchanged runs that are kept.
 _KEPT = 1 << 29
 
-# By how much of what they vary numbers are changed in a run: a little leaves what saturates as
-# it is, much tells what is rounded.
+# How far inputs are changed, relative to how much they vary: a small change does not saturate, a
+# large one is not lost in rounding.
 _AMPLITUDES = (0.25, 4.0)
 
 
@@ -330,7 +330,7 @@ def _bytes(outputs: list[dict[str, np.ndarray]]) -> int:
 
 # ---------------------------------------------------------------- in a worker
 
-# The programs that this process has opened: the last ones.
+# The sessions that this process used last.
 _RUNNERS: OrderedDict[str, Runner] = OrderedDict()
 _RUNNERS_LOCK = Lock()
 _MOST_RUNNERS = 2

@@ -30,12 +30,13 @@ from rfgraph.ops.shaping import (
 )
 from rfgraph.reads.words import WHOLE, Along, AxisRead, Everything, PerAxis, Shape, Table, same
 
-# Longer patterns than this have no closed form worth the name.
+# A resize whose pattern repeats only after more outputs than this gets no closed form: it would be
+# a long table.
 _LONGEST_PATTERN = 1024
 
 _NEXT_TO_HALF = 1e-6
 
-# With a scale of 1 they leave every element where it is.
+# The coordinate transformations that leave every element where it is if the scale is 1.
 _IN_PLACE = ("asymmetric", "half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
 
 

@@ -19,10 +19,10 @@ from rfgraph.render.findings.common import (
 )
 from rfgraph.render.text import aligned
 
-# More models than this without a finding are counted, and not named.
+# If more models than this have no finding, they are counted and not named.
 _MOST_CLEAN = 5
 
-# Longer lines are shortened, and longer cells of tables.
+# The most characters of a line, and of a table cell; the rest is left out.
 _LINE, _CELL = 1000, 100
 
 

@@ -17,8 +17,8 @@ from rfgraph.validation.protos import (
     subgraphs_of,
 )
 
-# How many inputs decide what an operator does, and which of its subgraph's is the first that is one
-# of the node's.
+# For each operator: how many of its first inputs decide what it does, and the position of the first
+# input of its subgraph that is an input of the node.
 _CALLS: Mapping[str, tuple[int, int]] = {"If": (1, 0), "Loop": (2, 2), "Scan": (0, 0)}
 
 

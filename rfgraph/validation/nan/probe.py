@@ -39,7 +39,7 @@ from rfgraph.validation.protos import (
     walk,
 )
 
-# ONNX's operator set where a model imports none.
+# The operator set of ONNX to use where the model imports none.
 _OPSET = 17
 
 
