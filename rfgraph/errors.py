@@ -21,8 +21,12 @@ def shortened(text: str) -> str:
     return _LONG.sub(lambda word: f"{word[0][:120]}…{word[0][-79:]}", text)
 
 
+# The remedy for a model that breaks the rules of ONNX.
+EXPORT_AGAIN = "no runtime runs it: export the model again"
+
+
 class RFGraphError(Exception):
-    """Root of every error that rfgraph raises on purpose.
+    """The base class of all errors that rfgraph raises on purpose.
 
     Parameters
     ----------
@@ -100,7 +104,7 @@ class UnsupportedError(RFGraphError):
 
 
 class TransferError(RFGraphError):
-    """A registered transfer fails or makes no sense, or a file of transfers can't be loaded."""
+    """A transfer fails or gives an answer that can't be used, or a file of them can't be loaded."""
 
 
 class QueryError(RFGraphError, LookupError):

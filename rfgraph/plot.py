@@ -156,7 +156,7 @@ def available() -> None:
         import_module("matplotlib")
     except ImportError:
         remedy = "pip install 'rfgraph[plot]'"
-        raise PlotError("pictures need matplotlib", remedy=remedy) from None
+        raise PlotError("pictures need matplotlib, which is not installed", remedy=remedy) from None
 
 
 class PlotError(QueryError, ImportError):

@@ -1453,7 +1453,7 @@ cdef class Walk:
                     self.views[name] = self.gather(names, recipe)
             except MemoryError as error:
                 raise ShapeError(
-                    f"there is no memory for the bounds of '{name}'"
+                    f"out of memory for the bounds of '{name}'"
                     + (f": {error}" if str(error) else ""),
                     node=str(node),
                     remedy="give smaller sizes with shapes= or --shape, or more memory with "
@@ -1461,7 +1461,7 @@ cdef class Walk:
                 ) from None
             except OverflowError:
                 raise ShapeError(
-                    "its attributes have numbers beyond all sizes",
+                    "numbers in its attributes are too large",
                     node=str(node),
                     remedy="no runtime runs it: export the model again",
                 ) from None

@@ -206,7 +206,9 @@ class Paths:
         """
         size = self.shape[axis]
         if not 1 <= period <= size:
-            raise QueryError(f"a period of {period} on an axis of {size}")
+            raise QueryError(
+                f"period={period}: axis {axis} has {size} units, and the period is from 1 to {size}"
+            )
         counts, _ = self._projected([axis])
         first = (size - period) // 2
         return variation(counts[first : first + period])

@@ -33,11 +33,10 @@ _MANY = 64
 _TABLE = 1 << 18
 
 _MERGED = (
-    f"what its zeros leave are more than {_MANY} pieces: some of what lies between is read too"
+    f"its zeros leave more than {_MANY} pieces: some of the zeros between them are assumed to be "
+    "read too"
 )
-_COARSE = (
-    "elements of its own output that are masked are claimed to read what others of their row do"
-)
+_COARSE = "masked elements of its output are assumed to read what the others of their row read"
 
 
 class Remarks(Protocol):

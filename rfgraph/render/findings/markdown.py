@@ -57,7 +57,7 @@ def report(report: Report) -> str:
     if remarks:
         blocks.append(_folded("What was assumed", _first(remarks)))
     if report.stale:
-        title = "What the baseline knows and is no longer found: write it anew"
+        title = "In the baseline, but no longer found: write a new baseline"
         blocks.append(_folded(title, _first([f"- {_escaped(entry)}" for entry in report.stale])))
     tail = f"{totals(report)}."
     tail = tail[0].upper() + tail[1:]

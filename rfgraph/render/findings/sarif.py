@@ -33,7 +33,10 @@ def report(report: Report) -> str:
         invocation["toolExecutionNotifications"] = said
     if report.stale:
         invocation["toolConfigurationNotifications"] = [
-            {"level": "note", "message": {"text": f"The baseline is stale: {entry}."}}
+            {
+                "level": "note",
+                "message": {"text": f"In the baseline, but no longer found: {entry}."},
+            }
             for entry in report.stale
         ]
     invocation["properties"] = {"seconds": round(report.seconds, 3)}

@@ -36,12 +36,12 @@ def report(report: Report) -> str:
             lines += [*_model(checked), ""]
     lines += _clean(report, " more" if lines else "")
     if report.stale:
-        lines.append("no longer found, but in the baseline (write it anew):")
+        lines.append("in the baseline, but no longer found (write a new baseline):")
         lines += [f"  {line}" for line in _first(report.stale)]
     if report.findings:
         lines.append("rfgraph explain CODE says more")
     if report.interrupted:
-        lines.append("interrupted: what is told was found until then")
+        lines.append("interrupted: these are the findings until then")
     lines.append(totals(report))
     return "\n".join(lines)
 
