@@ -24,7 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--rfgraph",
         action="store_true",
-        help="check the .onnx files among the arguments, and in the folders: a test for each check",
+        help="check the .onnx files among the arguments and in their folders, with a test for "
+        "each check",
     )
     group.addoption(
         "--rfgraph-config",
@@ -35,7 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--rfgraph-baseline",
         metavar="FILE",
-        help="findings that are known are not told (default: that of the configuration)",
+        help="a file of known findings, which are not reported (default: the baseline of the "
+        "configuration)",
     )
 
 

@@ -146,7 +146,7 @@ def _lines(known: list[Entry]) -> Iterator[str]:
     yield "  shape) is computed from the data; a note of the result then says so. *By its ONNX"
     yield "  body*: the operator is replaced by the operators that ONNX defines it by."
     yield "- *conservative*: never too small, but larger than what is read, for the reason given."
-    yield "- *not known*: every output is taken to read all of every input, with a note; an error"
+    yield "- *not known*: every output is assumed to read all of every input, with a note; an error"
     yield "  with `strict`. [Custom operators](custom-operators.md) tells how to change that."
     yield ""
     yield "| domain | " + " | ".join(STATUSES) + " |"

@@ -158,11 +158,11 @@ def _value(value: str, was: Seen, now: Seen, tolerance: int) -> Iterator[Change]
         yield Change("shape", value, "", None, was["shape"], now["shape"], text)
     for name in sorted({*was["sees"], *now["sees"]}):
         if name not in now["sees"]:
-            text = f"'{value}' does not see input '{name}' any more"
+            text = f"'{value}' no longer sees input '{name}'"
             yield Change("vanished", value, name, None, was["sees"][name], None, text)
             continue
         if name not in was["sees"]:
-            text = f"'{value}' sees input '{name}', and did not"
+            text = f"'{value}' now sees input '{name}', and did not before"
             yield Change("appeared", value, name, None, None, now["sees"][name], text)
             continue
         sides = was["sees"][name], now["sees"][name]
@@ -202,7 +202,7 @@ def _axis(
         yield Change(kind, value, name, axis, old["global"], new["global"], text)
 
 
-# What tells where a field lies.
+# The figures that say where a field lies.
 _PLACE = ("stride", "start", "back", "ahead")
 
 
@@ -310,7 +310,11 @@ def compared(
     names = matched(before, after)
     inputs = {a: names[a] for a in before.inputs if names.get(a) in after.inputs}
     if not inputs:
-        raise QueryError("the models have no input in common", file=after.file)
+        raise QueryError(
+            "the models have no input in common",
+            file=after.file,
+            remedy="give two versions of one model, whose inputs have the same names",
+        )
 
     def of(analysis: Analysis) -> list[str]:
         return [

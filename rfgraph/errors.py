@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-# A word of a message is cut if it is longer: names may have any length, lines are read by people.
+# Words of a message that are longer are shortened: names may have any length, but people read the
+# message.
 _LONGEST = 200
 _LONG = re.compile(rf"\S{{{_LONGEST + 1},}}")
 
@@ -20,8 +21,12 @@ def shortened(text: str) -> str:
     return _LONG.sub(lambda word: f"{word[0][:120]}…{word[0][-79:]}", text)
 
 
+# The remedy for a model that breaks the rules of ONNX.
+EXPORT_AGAIN = "no runtime runs it: export the model again"
+
+
 class RFGraphError(Exception):
-    """Root of every error that rfgraph raises on purpose.
+    """The base class of all errors that rfgraph raises on purpose.
 
     Parameters
     ----------
@@ -99,7 +104,7 @@ class UnsupportedError(RFGraphError):
 
 
 class TransferError(RFGraphError):
-    """A registered transfer fails or makes no sense, or a file of transfers can't be loaded."""
+    """A transfer fails or gives an answer that can't be used, or a file of them can't be loaded."""
 
 
 class QueryError(RFGraphError, LookupError):

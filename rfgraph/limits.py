@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
-# Memory is given in these.
+# Memory limits are given in this unit.
 MEBIBYTE = 1 << 20
 
 
@@ -46,15 +46,15 @@ def confine(mebibytes: int) -> None:
 def too_much(mebibytes: int) -> str:
     """Why work ended where memory did, in words."""
     if not mebibytes or sys.platform != "linux":
-        return "out of memory, which is no fault of the model: give smaller sizes, or free memory"
-    return f"it takes more than {mebibytes} MiB: give smaller sizes, or more with --memory"
+        return "out of memory (the model may be fine): give smaller sizes, or free memory"
+    return f"it takes more than {mebibytes} MiB: give smaller sizes, or allow more with --memory"
 
 
 def too_long(seconds: float) -> str:
     """Why work was given up, in words."""
     return (
-        f"it took longer than {seconds:g} seconds and was ended: give smaller sizes, or more time "
-        "with --timeout"
+        f"it took longer than {seconds:g} seconds and was stopped: give smaller sizes, or allow "
+        "more time with --timeout"
     )
 
 
@@ -63,8 +63,8 @@ def died(code: int | None) -> str:
     name = ""
     if code is not None and code < 0:
         with suppress(ValueError):
-            name = f" of {signal.Signals(-code).name}"
+            name = f" ({signal.Signals(-code).name})"
     return (
-        f"the process that looked at it has died{name}: it is malformed, too large for the memory, "
-        "or was changed meanwhile"
+        f"the process that read it died{name}: the model is malformed or too large for the "
+        "memory, or its file was changed meanwhile"
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Index = Sequence[int | slice]
 
-# Of more panels than this some are left out, evenly.
+# If there are more panels than this, some are left out, evenly.
 _PANELS = 40
 _BARS = 60
 _COLUMNS = 6
@@ -156,7 +156,7 @@ def available() -> None:
         import_module("matplotlib")
     except ImportError:
         remedy = "pip install 'rfgraph[plot]'"
-        raise PlotError("pictures need matplotlib", remedy=remedy) from None
+        raise PlotError("pictures need matplotlib, which is not installed", remedy=remedy) from None
 
 
 class PlotError(QueryError, ImportError):

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from rfgraph.limits import Limits, confine, died, too_long
 
-# They have threads of their own, which a copy of the process lacks.
+# Packages that start threads of their own: a forked copy of the process would lack them.
 _THREADED = frozenset({"jax", "onnxruntime", "tensorflow", "torch"})
 
 

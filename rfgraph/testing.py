@@ -18,7 +18,7 @@ from rfgraph.render.documents import Reasons
 # A limit for every axis along which fields move, or by axis.
 Limit = float | Mapping[int, float]
 
-# The checks that these are, and the options of each.
+# The checks that an assertion makes, and the options of each.
 _ASKED = {
     "RF101": ("covers", "at-least"),
     "RF102": ("at-most", "halo"),
@@ -81,7 +81,7 @@ def assert_receptive_field(
     Raises
     ------
     AssertionError
-        The field is not as it is asked to be; the message says by how much, what to do, and which
+        The field is not as required; the message says by how much, what to do, and which
         nodes make it what it is.
     QueryError
         The model has no such value, input or axis, nothing is asked for, or a limit makes no
@@ -96,7 +96,7 @@ def assert_receptive_field(
     >>> assert_receptive_field("models/lenet_textbook.onnx", "y", at_least={2: 9})
     Traceback (most recent call last):
         ...
-    AssertionError: models/lenet_textbook.onnx: the receptive field is not as it is asked to be
+    AssertionError: models/lenet_textbook.onnx: the receptive field is not as required
     <BLANKLINE>
     output 'y' sees 6 elements along axis 2 of input 'x', and has to see at least 9
     what to do: widen it (larger kernels, strides or dilations, more layers), or lower 'at-least'
@@ -118,7 +118,7 @@ def assert_receptive_field(
     asked = {name: value for name, value in asked.items() if value is not None}
     if not asked:
         raise QueryError(
-            "assert_receptive_field: nothing is asked for",
+            "assert_receptive_field: no limit is given",
             remedy="give covers=, at_least=, at_most=, halo= or causal=",
         )
     more = {
@@ -144,7 +144,7 @@ def assert_receptive_field(
             subject.check = CHECKS[code]
             failed += [f for f in subject.check.run(subject) if not input or f.input in ("", input)]
     if failed:
-        head = f"{name}: the receptive field is not as it is asked to be"
+        head = f"{name}: the receptive field is not as required"
         raise AssertionError("\n\n".join([head, *(_told(subject, found) for found in failed)]))
 
 

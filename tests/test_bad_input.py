@@ -352,18 +352,24 @@ RULES: dict[str, tuple[onnx.ModelProto, tuple[str, ...]]] = {
         ),
         ("If 'If_0'", "'z'"),
     ),
-    "a value made twice": (model("y = Relu(x) y = Neg(x)"), ("Neg 'Neg_1'", "'y'", "twice")),
+    "a value made twice": (
+        model("y = Relu(x) y = Neg(x)"),
+        ("Neg 'Neg_1'", "'y'", "another value"),
+    ),
     "two outputs of one name": (
         changed(
             model("y, z = Split<axis = 2>(x)", opset=13),
             lambda m: m.graph.node[0].output.__setitem__(1, "y"),
         ),
-        ("Split 'Split_0'", "'y'", "twice"),
+        ("Split 'Split_0'", "'y'", "another value"),
     ),
-    "an input made again": (model("x = Relu(x) y = Neg(x)"), ("Relu 'Relu_0'", "'x'", "twice")),
+    "an input made again": (
+        model("x = Relu(x) y = Neg(x)"),
+        ("Relu 'Relu_0'", "'x'", "another value"),
+    ),
     "an initializer made again": (
         model("w = Relu(x) y = Add(x, w)", initializers={"w": floats(1)}),
-        ("Relu 'Relu_0'", "'w'", "twice"),
+        ("Relu 'Relu_0'", "'w'", "another value"),
     ),
     "two inputs of one name": (
         changed(model("y = Relu(x)"), lambda m: twice(m.graph.input)),
@@ -417,7 +423,7 @@ RULES: dict[str, tuple[onnx.ModelProto, tuple[str, ...]]] = {
     ),
     "a function with too many arguments": (
         model("y = custom.f(x, x)", functions=function("b = Relu(a)")),
-        ("f_0", "argument"),
+        ("f_0", "more inputs or outputs"),
     ),
     "a function with too many arguments in a branch": (
         model(
@@ -426,7 +432,7 @@ RULES: dict[str, tuple[onnx.ModelProto, tuple[str, ...]]] = {
             "float[1] x, bool[1] c",
             functions=function("b = Relu(a)"),
         ),
-        ("more arguments", "'f'"),
+        ("more inputs or outputs", "'f'"),
     ),
     "a function without an argument that it needs": (
         model("y = custom.f(x)", functions=function("b = Add(a, c)", arguments="a, c")),
@@ -479,7 +485,7 @@ def test_an_operator_set_that_does_not_exist(run: Run, version: int) -> None:
 def test_an_operator_that_is_defined_anew_since(run: Run, version: int, text: str) -> None:
     made = model(text)
     made.opset_import[0].version = version
-    words = f"operator set {version} defines it otherwise than operator set 7"
+    words = f"operator set {version} defines it differently from operator set 7"
     run.refused(run.save(made), words, "version_converter")
 
 
@@ -512,7 +518,7 @@ def test_an_unknown_operator_sees_everything(operator: str, shape: str) -> None:
 @pytest.mark.parametrize("operator", ["Wibble", "custom.Wibble"])
 def test_an_unknown_operator_is_an_error_with_strict(run: Run, operator: str) -> None:
     path = run.save(model(f"y = {operator}(x)"))
-    run.refused(path, f"{operator} 'Wibble_0'", "(analyse without", arguments=("--strict",))
+    run.refused(path, f"{operator} 'Wibble_0'", "(analyse it without", arguments=("--strict",))
 
 
 # ---------------------------------------------------------------- nodes that make no sense

@@ -124,7 +124,7 @@ def test_density_that_is_too_much_work(rf: Rfgraph, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(rendered, "_MOST_NODES", 3)
     _, out, _ = rf("show", LENET, "--density")
     assert [line.split()[-1] for line in out.splitlines()[1:4]] == ["100%", "100%", "-"]
-    assert "note: no density of 1 value: choose fewer with --select" in out
+    assert "note: the density of 1 value is left out: choose fewer values with --select" in out
     _, out, _ = rf("show", LENET, "--density", "--select", "y")
     assert "100%" in out
 
@@ -547,7 +547,7 @@ def test_what_is_not_saved(
 
 def test_a_picture_of_one_of_two_inputs(rf: Rfgraph, tmp_path: Path) -> None:
     unit = ("unit", SIAMESE, "distance", "0,0", "--save", tmp_path / "out.npy")
-    assert_refused(rf(*unit), "2 inputs", "--input left or right")
+    assert_refused(rf(*unit), "2 are seen", "--input left or right")
     assert rf(*unit, "--input", "right")[0] == 0
     assert np.load(tmp_path / "out.npy").shape == (1, 1, 105, 105)
     assert_refused(rf(*unit, "--input", "wibble"), "wibble")
@@ -566,8 +566,8 @@ UNITS = {
     "a region outside": (("y", "0,0,0,13:"), ("lenet", "'y' of shape", "13: on axis 3")),
     "a step of nothing": (("y", "0,0,0,::0"), ("'0,0,0,::0'", "slices")),
     "a local region": (("y", "0,0,0,:", "--local"), ("--local",)),
-    "no number": (("y", "a,b"), ("'a,b'", "(whole numbers")),
-    "a fraction": (("y", "0,0,1.5,0"), ("'0,0,1.5,0'", "(whole numbers")),
+    "no number": (("y", "a,b"), ("'a,b'", "(give whole numbers")),
+    "a fraction": (("y", "0,0,1.5,0"), ("'0,0,1.5,0'", "(give whole numbers")),
     "no unit": (("y",), ("unit is missing", "lenet_textbook.onnx y 0,0,6,6)")),
     "an empty unit": (("y", ""), ("unit is missing",)),
     "nothing": ((), ("TENSOR", "--every")),
@@ -576,7 +576,7 @@ UNITS = {
     "both": (("y", "0,0,0,0", "--every", "Conv", "--at", "0"), ("TENSOR", "--every")),
     "every of nothing": (("--every", "Wibble", "--at", "0"), ("lenet", "Wibble")),
     "every without such a unit": (("--every", "Conv", "--at", "99,99"), ("lenet", "Conv", "99,99")),
-    "every with no number": (("--every", "Conv", "--at", "a"), ("'a'", "(whole numbers")),
+    "every with no number": (("--every", "Conv", "--at", "a"), ("'a'", "(give whole numbers")),
 }
 
 
@@ -618,15 +618,15 @@ def test_a_unit_is_given_by_its_last_coordinates(rf: Rfgraph, arguments: tuple[s
 USAGE = {
     "a command": (("shwo", "a.onnx"), "usage: rfgraph [-h]", "did you mean 'rfgraph show'?"),
     "no command": ((str(LENET),), "usage: rfgraph [-h]", f"'rfgraph show {LENET}'?"),
-    "a command like none": (("wibble",), "usage: rfgraph [-h]", "there are show, unit, why"),
+    "a command like none": (("wibble",), "usage: rfgraph [-h]", "the commands are show, unit, why"),
     "an option": (("show", LENET, "--shpae", "1"), "usage: rfgraph show", "did you mean --shape?"),
     "an option with a value": (("why", LENET, "--inptu=x"), "usage: rfgraph why", "--input?"),
     "an option of another command": (
         ("show", LENET, "--every", "Conv"),
         "usage: rfgraph show",
-        "'rfgraph unit' has it",
+        "which is one of 'rfgraph unit'",
     ),
-    "one too many": (("show", LENET, "y"), "usage: rfgraph show", "'y' is one argument too many"),
+    "one too many": (("show", LENET, "y"), "usage: rfgraph show", "unexpected argument 'y'"),
 }
 
 
@@ -659,12 +659,10 @@ def test_no_memory_is_no_fault_of_the_model(
             changed = [dataclasses.replace(rule, transfer=fail) for rule in rules]
             monkeypatch.setitem(registry._RULES, key, changed)
     answer = rf("show", tmp_path / "relu.onnx")
-    assert_refused(
-        answer, "relu.onnx: Relu 'Relu_0': there is no memory for what it reads", "--shape"
-    )
+    assert_refused(answer, "relu.onnx: Relu 'Relu_0': out of memory for what it reads", "--shape")
     code, out, _ = rf("check", tmp_path / "relu.onnx")
     assert code == 2
-    assert "there is no memory" in out
+    assert "out of memory" in out
     assert "checker" not in out
 
 

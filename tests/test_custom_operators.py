@@ -106,14 +106,14 @@ def test_a_factor_cuts_what_it_makes_0(path: Path, file: Callable[[str], Path]) 
 @pytest.mark.parametrize(
     ("times", "words"),
     [
-        ("[Factor(1, (same(0), Tap(1)))]", "no tuple of Factor"),
-        ("(1,)", "1 is no Factor"),
+        ("[Factor(1, (same(0), Tap(1)))]", "not a tuple of Factor"),
+        ("(1,)", "1 is not a Factor"),
         ("(Factor('k', (same(0), Tap(1))),)", "neither the number of an input"),
-        ("(Factor(1, (Tap(1),)),)", "1 axes, and its elements shape (2, 3)"),
+        ("(Factor(1, (Tap(1),)),)", "1 axes, and its elements have the shape (2, 3)"),
         ("(Factor(1, (same(0), Tap(2))),)", "counts along an axis that"),
         ("(Factor(1, (same(0), Coordinate(1))),)", "has 5 elements, and"),
         ("(Factor(1, (same(7), Tap(1))),)", "follows an axis that"),
-        ("(Factor(1, (0, Tap(1))),)", "0 is no axis of a factor"),
+        ("(Factor(1, (0, Tap(1))),)", "0 is not an axis of a factor"),
     ],
 )
 def test_a_factor_that_makes_no_sense(
@@ -219,7 +219,7 @@ def nothing(op: rfgraph.Operation) -> Any:
 @pytest.mark.parametrize("domain", ["", "ai.onnx"])
 def test_an_operator_of_rfgraph_itself_is_replaced_only_on_purpose(since: int, domain: str) -> None:
     before = registered()
-    with pytest.raises(ValueError, match=r"Softmax has a transfer already.*replace=True"):
+    with pytest.raises(ValueError, match=r"Softmax already has a transfer.*replace=True"):
         rfgraph.transfer("Softmax", since=since, domain=domain)(nothing)
     assert registered() == before
     rfgraph.transfer("Softmax", since=since, domain=domain, replace=True)(nothing)
@@ -231,7 +231,7 @@ def test_an_operator_of_rfgraph_itself_is_replaced_only_on_purpose(since: int, d
 
 def test_another_function_of_the_same_version_is_refused() -> None:
     rfgraph.transfer("Op", domain="own")(nothing)
-    with pytest.raises(ValueError, match=r"own.Op has a transfer already, nothing \(test_custom"):
+    with pytest.raises(ValueError, match=r"own.Op already has a transfer, nothing \(test_custom"):
         rfgraph.transfer("Op", domain="own")(everything)
     rfgraph.transfer("Op", domain="own", since=2)(everything)
     rfgraph.transfer("Op", domain="own", replace=True)(everything)
@@ -261,7 +261,7 @@ def test_all_is_assumed_of_an_unknown_operator(path: Path) -> None:
     a = rfgraph.analyze(path)
     assert windows(a, "z") == [[0], [8]]
     assert [str(note) for note in a.notes] == [
-        "Op 'Op_0': not known: every output is taken to read all of every input"
+        "Op 'Op_0': this operator is not known: every output is assumed to read all of every input"
     ]
 
 
@@ -316,7 +316,7 @@ def test_ops_are_run_in_order(path: Path, file: Write, refused: Callable[..., st
     later = file(f"{OP}def smooth(op):\n    return []\n", "b.py")
     refused(
         *("show", path, "--ops", first, "--ops", later),
-        words=("b.py: line 2: ValueError: own.Op has a transfer already, smooth (a.py, line 2)",),
+        words=("b.py: line 2: ValueError: own.Op already has a transfer, smooth (a.py, line 2)",),
     )
     later.write_text(later.read_text().replace("shape=", "replace=True, shape="))
     assert cli.main(["show", str(path), "--ops", str(first), "--ops", str(later)]) == 0
@@ -368,30 +368,31 @@ def fails(
 
 
 NONSENSE = {
-    "None": "None is no list of reads",
-    "5": "5 is no list of reads",
-    "[5]": "5 is no read",
+    "None": "None is not a list of reads",
+    "5": "5 is not a list of reads",
+    "[5]": "5 is not a read",
     "([], [])": "2 lists of reads for 1 outputs",
     "()": "0 lists of reads for 1 outputs",
     "[R.PerAxis(-1, (R.same(0),))]": "-1 is neither the number of an input nor a Stage",
     "[R.PerAxis('x', (R.same(0),))]": "'x' is neither the number of an input nor a Stage",
-    "[R.PerAxis(0, ())]": "0 reads along the axes of an input of shape (9,)",
-    "[R.PerAxis(0, (R.same(1),))]": "follows an axis that an output of shape (9,) lacks",
-    "[R.PerAxis(0, (R.same(-1),))]": "follows an axis that an output of shape (9,) lacks",
-    "[R.PerAxis(0, (3,))]": "3 is no read along an axis",
-    "[R.PerAxis(0, (R.point(9),))]": "does not fit axis 0 of (9,)",
-    "[R.PerAxis(0, (R.Fixed(-1),))]": "does not fit axis 0 of (9,)",
-    "[R.PerAxis(0, (R.window(0, 3, 1, 0, 0),))]": "does not fit axis 0 of (9,)",
-    "[R.PerAxis(0, (R.running(0, 5),))]": "does not fit axis 0 of (9,)",
-    "[R.PerAxis(R.Stage((2,), [5]), (R.same(0),))]": "5 is no read",
-    "[R.Elementwise(R.Stage((2,), [R.Everything(0)]))]": "an input of (2,) by an output of (9,)",
+    "[R.PerAxis(0, ())]": "0 reads along axes, for an input of shape (9,)",
+    "[R.PerAxis(0, (R.same(1),))]": "follows an axis that an output of shape (9,) does not have",
+    "[R.PerAxis(0, (R.same(-1),))]": "follows an axis that an output of shape (9,) does not have",
+    "[R.PerAxis(0, (3,))]": "3 is not a read along an axis",
+    "[R.PerAxis(0, (R.point(9),))]": "does not fit axis 0 of an input of shape (9,)",
+    "[R.PerAxis(0, (R.Fixed(-1),))]": "does not fit axis 0 of an input of shape (9,)",
+    "[R.PerAxis(0, (R.window(0, 3, 1, 0, 0),))]": "does not fit axis 0 of an input of shape (9,)",
+    "[R.PerAxis(0, (R.running(0, 5),))]": "does not fit axis 0 of an input of shape (9,)",
+    "[R.PerAxis(R.Stage((2,), [5]), (R.same(0),))]": "5 is not a read",
+    "[R.Elementwise(R.Stage((2,), [R.Everything(0)]))]": "an input of shape (2,) can't be "
+    "broadcast to an output of shape (9,)",
 }
 
 
 @pytest.mark.parametrize("answer", NONSENSE)
 def test_a_transfer_that_answers_with_nonsense(answer: str, fails: Callable[[str], str]) -> None:
     said = fails(f"from rfgraph import reads as R\n{OP}def smooth(op):\n    return {answer}\n")
-    assert "m.onnx: own.Op 'Op_0': its transfer smooth (my_ops.py, line 3) answers with" in said
+    assert "m.onnx: own.Op 'Op_0': its transfer smooth (my_ops.py, line 3) gives an answer" in said
     assert NONSENSE[answer] in said
     assert "docs/custom-operators.md" in said
 
@@ -402,7 +403,7 @@ def test_a_transfer_that_answers_with_nonsense(answer: str, fails: Callable[[str
         ("{}['x']", "fails at line 4: KeyError: 'x'"),
         ("op.attribute('kernel')[0]", "fails at line 4: TypeError"),
         ("[rfgraph.reads.Rearrange(0, (3, 4), (0, 1))]", "can't become"),
-        ("[rfgraph.reads.Rearrange(0, (3, 3), (0, 0))]", "is no permutation"),
+        ("[rfgraph.reads.Rearrange(0, (3, 3), (0, 0))]", "is not a permutation"),
     ],
 )
 def test_a_transfer_that_fails(answer: str, error: str, fails: Callable[[str], str]) -> None:
@@ -414,9 +415,9 @@ def test_a_transfer_that_fails(answer: str, error: str, fails: Callable[[str], s
 @pytest.mark.parametrize(
     ("shape", "error"),
     [
-        ("5", "answers with nonsense: 5 is neither"),
-        ("[9]", "answers with nonsense: [9] is neither"),
-        ("[(9,), (9,)]", "answers with nonsense: 2 shapes for 1 outputs"),
+        ("5", "gives an answer that can't be used: 5 is neither"),
+        ("[9]", "gives an answer that can't be used: [9] is neither"),
+        ("[(9,), (9,)]", "gives an answer that can't be used: 2 shapes for 1 outputs"),
         ("(1.5,)", "fails: TypeError"),
         ("1 / 0", "fails at line 2: ZeroDivisionError"),
     ],

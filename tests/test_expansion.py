@@ -295,8 +295,11 @@ def test_a_function_of_the_specification_is_replaced_by_its_body() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("y = SequenceAt(s, k) s = SequenceConstruct(x)", "element 3 of 1"),
-        ("t = SequenceErase(s, k) s = SequenceConstruct(x) y = SequenceAt(t, k)", "element 3 of 1"),
+        ("y = SequenceAt(s, k) s = SequenceConstruct(x)", "element 3 of a sequence of 1"),
+        (
+            "t = SequenceErase(s, k) s = SequenceConstruct(x) y = SequenceAt(t, k)",
+            "element 3 of a sequence of 1",
+        ),
         ("s = SplitToSequence<axis = 7>(x) y = SequenceAt(s, k)", "no axis 7"),
         ('y = Loop(k, "", x)', "body"),
         ("y = If(b)", "then_branch"),

@@ -62,10 +62,10 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "a.xml": (b'<?xml version="1.0"?>\n<net name="a" version="11">', "OpenVINO", "ONNX file"),
     "lfs.onnx": (
         b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
-        "pointer of Git LFS",
+        "Git LFS pointer",
         "git lfs pull",
     ),
-    "page.onnx": (b"\n<!DOCTYPE html><html>", "web page", "fetch the raw file"),
+    "page.onnx": (b"\n<!DOCTYPE html><html>", "web page", "download the raw file"),
     "a.onnx.gz": (gzip.compress(LENET.read_bytes()), "gzip", "gunzip"),
     "a.zip": (archive("deep/model.onnx"), "deep/model.onnx", "unpack"),
     "a.tar": (tar(), "tar archive", "unpack"),
@@ -125,4 +125,4 @@ def test_what_a_folder_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     (tmp_path / "b.onnx").write_bytes(LENET.read_bytes())
     assert f"such as {tmp_path / 'b.onnx'}; rfgraph check takes folders" in said()
     (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
-    assert "SavedModel of TensorFlow" in said()
+    assert "TensorFlow SavedModel" in said()

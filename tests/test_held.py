@@ -110,10 +110,10 @@ def test_what_fills_an_open_shape() -> None:
 REFUSED: dict[str, tuple[Any, str]] = {
     "another shape": ({"values": {"z": "2x3:1"}, "shapes": {"z": (3, 2)}}, "the shape (3, 2)"),
     "another name": ({"values": {"w": "ones"}}, "no input 'w'"),
-    "a word": ({"values": {"z": "twos"}}, "none of numbers"),
+    "a word": ({"values": {"z": "twos"}}, "expected numbers"),
     "too few": ({"values": {"z": "2x3:1,2"}}, "2 numbers for 6 elements"),
-    "a ragged literal": ({"values": {"z": "[[1], [1, 2]]"}}, "no literal"),
-    "half a literal": ({"values": {"z": "[[1"}}, "no literal"),
+    "a ragged literal": ({"values": {"z": "[[1], [1, 2]]"}}, "expected nested lists"),
+    "half a literal": ({"values": {"z": "[[1"}}, "expected nested lists"),
     "no file": ({"values": {"z": "none.npy"}}, "none.npy"),
     "two lengths": ({"values": {"z": "2x3:1"}, "shapes": {"x": (2, 4)}}, "given as 4 and as 3"),
 }
@@ -130,7 +130,7 @@ def test_what_makes_no_sense(given: dict[str, Any], said: str) -> None:
 def test_what_fills_an_input_of_any_rank() -> None:
     made = model("y = Add(x, z)", "float[4] x, float[4] z")
     made.graph.input[1].type.tensor_type.ClearField("shape")
-    with pytest.raises(ShapeError, match="give it with them: '2x3:ones'"):
+    with pytest.raises(ShapeError, match="give the shape with them: '2x3:ones'"):
         rfgraph.analyze(made, values={"z": "ones"})
     assert rfgraph.analyze(made, values={"z": "4:ones"}).held["z"].shape == (4,)
 
@@ -147,7 +147,9 @@ HOLD = ("--prune", "--value", "attention_mask=ones", "--shape", "ids=1,6")
 def test_commands(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["show", file, "--prune", "--shape", "ids=1,6"]) == 0
     said = capsys.readouterr().out
-    assert "hold input 'attention_mask' if all of it is ones: --value attention_mask=ones" in said
+    assert (
+        "if input 'attention_mask' is all ones, hold it fixed: --value attention_mask=ones" in said
+    )
     assert cli.main(["show", file, *HOLD]) == 0
     assert "attention_mask" not in capsys.readouterr().out
     assert cli.main(["unit", file, "y", "0,2,0", *HOLD]) == 0
@@ -181,7 +183,7 @@ def test_the_check_names_the_mask(file: str, shapes: dict[str, Any]) -> None:
     (found,) = rfgraph.check(file, **CAUSAL, shapes=shapes).findings
     assert found.message.endswith(", as input 'attention_mask' may mask whole rows")
     assert found.remedy == (
-        "hold input 'attention_mask' if all of it is ones: --value attention_mask=ones"
+        "if input 'attention_mask' is all ones, hold it fixed: --value attention_mask=ones"
     )
     assert rfgraph.check(file, **CAUSAL, shapes=shapes, values={"attention_mask": "ones"}).ok
 
@@ -208,6 +210,6 @@ def test_the_configuration(
     capsys.readouterr()
     Path("pyproject.toml").write_text(causal + 'values = { attention_mask = "twos" }\n')
     assert cli.main(["check", "m.onnx"]) == 2
-    assert "values is not what is expected (give for 'attention_mask' numbers" in (
+    assert "values: this value is not allowed (give for 'attention_mask' one of these: numbers" in (
         capsys.readouterr().err
     )

@@ -144,7 +144,7 @@ def test_transfers_of_one_s_own_come_before_the_family_s() -> None:
         "          ('my', 'Mine') in rules, len(rules)]"
     )
     refused, pools, mine, number = answer
-    assert "MaxPool has a transfer already" in refused
+    assert "MaxPool already has a transfer" in refused
     assert [own for _, own in pools] == [since < 7 for since, _ in pools]
     assert pools[-1] == [7, False]
     assert mine

@@ -37,14 +37,14 @@ def test_a_pipe_is_not_waited_for(run: Run, command: str) -> None:
     os.mkfifo(run.folder / "m.onnx")
     code, out, err = run(command, run.folder / "m.onnx")
     assert code == 2
-    assert "it is no file, but a pipe or a device" in out + err
+    assert "it is a pipe or a device, not a file" in out + err
 
 
 @POSIX
 def test_a_device_is_not_read(run: Run) -> None:
     code, _, err = run("show", "/dev/zero")
     assert code == 2
-    check_line(err, "/dev/zero", "it is no file, but a pipe or a device")
+    check_line(err, "/dev/zero", "it is a pipe or a device, not a file")
 
 
 @POSIX
@@ -54,7 +54,7 @@ def test_a_folder_is_looked_at_whole(run: Run) -> None:
     os.mkfifo(run.folder / "models" / "b.onnx")
     code, out, _ = run("check", run.folder / "models")
     assert code == 2
-    assert "b.onnx: not checked\n  error: it is no file" in out
+    assert "b.onnx: not checked\n  error: it is a pipe or a device" in out
 
 
 def test_a_folder_that_is_closed_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -504,5 +504,5 @@ def test_what_strides_skip_shows() -> None:
     skipping = net("Conv <strides = [2]> ({}, w1)").paths("y", everything)
     assert skipping.unevenness(2, period=2) == 1
     assert net("Conv <strides = [2]> ({}, w4)").paths("y", everything).unevenness(2, 2) == 0
-    with pytest.raises(rfgraph.QueryError, match="period of 97"):
+    with pytest.raises(rfgraph.QueryError, match="period=97"):
         skipping.unevenness(2, 97)

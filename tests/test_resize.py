@@ -59,7 +59,7 @@ def test_a_note_says_where_what_runs_is_not_what_the_specification_says() -> Non
     assert "counted from the end" in _notes(kept)[0]
     short = _resize(", s", shape="7", s=scale([11 / 7]))
     assert _notes(short) == [
-        "its axis 0 is 11 long and not 10: runtimes multiply by the scale in single precision"
+        "its axis 0 has 11 elements, not 10: runtimes multiply by the scale in single precision"
     ]
 
 

@@ -41,15 +41,13 @@ def test_both_sides_of_a_limit(passes: dict[str, Any], fails: dict[str, Any]) ->
     made = conv(times=3)
     assert_receptive_field(made, "y", **passes)
     assert_receptive_field(made, **passes)
-    assert failure(made, "y", **fails).startswith(
-        "model: the receptive field is not as it is asked"
-    )
+    assert failure(made, "y", **fails).startswith("model: the receptive field is not as required")
 
 
 def test_what_a_failure_says() -> None:
     path = MODELS / "lenet_textbook.onnx"
     said = failure(path, at_least=100).split("\n\n")
-    assert said[0] == f"{path}: the receptive field is not as it is asked to be"
+    assert said[0] == f"{path}: the receptive field is not as required"
     assert said[1].startswith(
         "output 'y' sees 6 elements along axis 2 of input 'x', and has to see at least 100\n"
         "what to do: "
@@ -104,16 +102,16 @@ def test_shapes_values_and_pruning() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({}, "nothing is asked for"),
-        ({"at_least": -1}, "at-least is not what is expected"),
-        ({"covers": 2}, "covers is not what is expected"),
+        ({}, "no limit is given"),
+        ({"at_least": -1}, "at-least: this value is not allowed"),
+        ({"covers": 2}, "covers: this value is not allowed"),
         ({"output": "none", "at_least": 1}, "none"),
         ({"input": "none", "at_least": 1}, "none"),
         ({"input": "y", "at_least": 1}, "the model has no input 'y'"),
-        ({"at_least": {7: 1}}, "no input has an axis 7"),
-        ({"causal": 3}, "no input has an axis 3"),
+        ({"at_least": {7: 1}}, "no input has axis 7"),
+        ({"causal": 3}, "no input has axis 3"),
         ({"causal": -1}, "causal"),
-        ({"at_least": "x"}, "at-least is not what is expected"),
+        ({"at_least": "x"}, "at-least: this value is not allowed"),
     ],
 )
 def test_what_makes_no_sense(asked: dict[str, Any], said: str) -> None:

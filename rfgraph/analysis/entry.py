@@ -34,10 +34,11 @@ from rfgraph.unroll.expand import expand
 # Static values are evaluated up to this many elements where constants cut reads: large masks.
 _MAX_MASK = 1 << 27
 
-# So many of the sizes that were tried are told where none fits.
+# If no size fits, an error lists this many of the sizes that were tried.
 _TOLD = 12
 
-# Sizes at which an open axis is probed.
+# Sizes at which an open axis is probed: a read across the axis shows at 2, and slices far from the
+# beginning are not empty at 61.
 _PROBES = (2, 61)
 
 
@@ -134,7 +135,7 @@ def _held_inputs(
         try:
             given[name] = parsed(value)
         except ValueError as error:
-            raise QueryError(f"values: {value!r} for '{name}' is {error}") from None
+            raise QueryError(f"values: input '{name}': {value!r}: {error}") from None
     filling = {name: value for name, value in given.items() if isinstance(value, Filling)}
     arrays = {name: value for name, value in given.items() if name not in filling}
     if not filling:
@@ -151,9 +152,9 @@ def _held_inputs(
     for name, how in filling.items():
         if name not in fitting and any(i.name == name for i in graph.inputs):
             raise ShapeError(
-                f"values: the shape of input '{name}' is not known, which {how.kind} are to fill",
+                f"values: {how.kind} can't fill input '{name}', whose shape is not known",
                 file=graph.file,
-                remedy=f"give it with them: '2x3:{how.kind}'",
+                remedy=f"give the shape with them: '2x3:{how.kind}'",
             )
         # One that the model does not have is told with all others.
         arrays[name] = how.array(fitting.get(name, ()))
@@ -315,7 +316,7 @@ def _near(graph: Graph, sizes: Mapping[str, Shape], given: Iterable[str]) -> str
     changed = [name for name in near if near[name] != sizes[name]]
     said = " ".join(f"--shape {name}={sizes_text(near[name])}" for name in changed)
     if multiple == 1:
-        return f"what fits: {said}"
+        return f"sizes that fit: {said}"
     axes = [
         f"axis {axis} of input '{name}'"
         for name in changed
@@ -358,7 +359,7 @@ def _independent(
         if rigid:
             if beyond:
                 raise depends_on_size(graph, beyond[0])
-            said += "the graph allows for no other size"
+            said += "the graph allows no other size"
         elif where in crossed:
             raise depends_on_size(graph, where)
         else:
@@ -414,9 +415,9 @@ def _guessed(
     names = dict.fromkeys(name for name, _ in chosen)
     shown = [" ".join(f"{n}={sizes_text(g[n])}" for n in names) for g, _ in tried]
     raise ShapeError(
-        f"the sizes of {len(chosen)} axes are open, and none of the {len(tried)} that were tried "
-        f"fits: {'; '.join(list(dict.fromkeys(shown))[:_TOLD])}, ...: with the first of them, "
-        f"{reason.node}: {reason.message}",
+        f"the sizes of {len(chosen)} axes are open, and none of the {len(tried)} combinations "
+        f"that were tried fits: {'; '.join(list(dict.fromkeys(shown))[:_TOLD])}, ...; with the "
+        f"first one, {reason.node}: {reason.message}",
         file=graph.file,
         remedy="give sizes that fit: "
         + " ".join(f"--shape {n}={template(dims_of(graph, n))}" for n in names),

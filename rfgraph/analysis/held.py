@@ -15,8 +15,8 @@ Kind: TypeAlias = Literal["zeros", "ones", "arange"]
 
 # What may be written, for messages.
 FORMS = (
-    "numbers (1,3,64,64), a literal ([[1, 1, 0]]), a shape and what fills it (1x20:1), ones, zeros "
-    "or arange of the input's shape, or a .npy file"
+    "numbers (1,3,64,64), a nested list ([[1, 1, 0]]), a shape and what fills it (1x20:1), ones, "
+    "zeros or arange of the input's shape, or a .npy file"
 )
 
 _SHAPED = re.compile(r"(\d+(?:x\d+)*):(.*)", re.DOTALL)
@@ -80,8 +80,10 @@ def parsed(given: Any, folder: str | os.PathLike[str] = "") -> Any:
 
         try:
             return np.array(json.loads(text))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"no literal: {error}") from None
+        except (ValueError, RecursionError):
+            raise ValueError(
+                "expected nested lists of numbers, of equal length, such as [[1, 1, 0]]"
+            ) from None
     shaped = _SHAPED.fullmatch(text)
     if shaped is None:
         return np.array(_numbers(text))
@@ -95,14 +97,14 @@ def parsed(given: Any, folder: str | os.PathLike[str] = "") -> Any:
             raise ValueError(f"{numbers.size} numbers for {prod(shape)} elements")
         return np.full(shape, numbers[0]) if numbers.size == 1 else numbers.reshape(shape)
     except MemoryError:
-        raise ValueError("too large for the memory") from None
+        raise ValueError("it does not fit into memory") from None
 
 
 def _numbers(text: str) -> list[int | float]:
     try:
         return [_number(part) for part in text.split(",")]
     except ValueError:
-        raise ValueError(f"none of {FORMS}") from None
+        raise ValueError(f"expected {FORMS}") from None
 
 
 def _number(text: str) -> int | float:

@@ -53,8 +53,8 @@ def hint(names: list[str]) -> str:
     """How to hold them, for people.
 
     >>> hint(["attention_mask"])
-    "hold input 'attention_mask' if all of it is ones: --value attention_mask=ones"
+    "if input 'attention_mask' is all ones, hold it fixed: --value attention_mask=ones"
     """
-    several = f"inputs {', '.join(map(repr, names))} if all of them are" if names[1:] else ""
-    which = several or f"input '{names[0]}' if all of it is"
-    return f"hold {which} ones: {' '.join(f'--value {name}=ones' for name in names)}"
+    several = f"inputs {', '.join(map(repr, names))} are all ones, hold them" if names[1:] else ""
+    which = several or f"input '{names[0]}' is all ones, hold it"
+    return f"if {which} fixed: {' '.join(f'--value {name}=ones' for name in names)}"

@@ -24,7 +24,8 @@ from rfgraph.shapes.shapes import Shapes
 # An input's name, and one of its axes.
 Axis = tuple[str, int]
 
-# Sizes that are tried in turn: many divide often, as U-Nets ask for, and some are odd.
+# Sizes to try for an open axis, in turn. The first ones can be halved often, as U-Nets need; later
+# ones are the sizes of well-known models.
 _PICTURE: tuple[int, ...] = (224, 256, 64, 128, 512, 1024, 32, 16, 8, 4)
 _PICTURE += (384, 640, 192, 96, 112, 160, 28, 48, 299, 227, 518, 320, 225, 513, 572, 2, 1)
 _VOLUME = (64, 32, 128, 96, 16, 112, 224, 8, 256, 4, 2, 1)
@@ -32,19 +33,20 @@ _SAMPLES = (16384, 16000, 65536, 4096, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2,
 _VECTORS = (256, 128, 64, 512, 1024, 3000, 32, 16, 8, 100, 4, 2, 1)
 _TOKENS = (64, 32, 128, 16, 256, 512, 8, 77, 4, 2, 1)
 
-# An input of no more than so many channels is a recording; one of more is a row of vectors.
+# An input with at most this many channels is a recording; one with more is a row of vectors.
 _MAX_RECORDED = 2
 
-# So many weights behind an input are looked at for how many channels it has.
+# How many channels an input has is looked up in at most this many weights of the nodes after it.
 _NEAR = 3
 
-# Models are tried at no more sizes than this, large ones at fewer.
+# A model is tried at _MOST sizes or fewer: _MOST_NODES divided by its number of nodes, but at least
+# _LEAST.
 _MOST, _MOST_NODES, _LEAST = 160, 100_000, 12
 
-# What a size is looked for to be a multiple of.
+# What a fitting size may have to be a multiple of.
 _MULTIPLES = (*range(2, 17), 20, 24, 28, 32, 40, 48, 56, 64, 96, 112, 128, 224, 256)
 
-# So far from the size given others are tried, where no multiple fits.
+# If no multiple fits, sizes up to this far from the given one are tried.
 _AROUND = 40
 
 

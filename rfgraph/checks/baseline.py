@@ -29,7 +29,7 @@ _SIDE = {
     "global": (bool,),
 }
 
-# What a baseline knows by what values saw, and not by listing findings.
+# The check that compares with what values saw; a baseline lists no findings of it.
 _BY_FIELDS = "RF401"
 
 
@@ -91,13 +91,13 @@ def read(path: str | os.PathLike[str]) -> Baseline:
         raise QueryError(
             f"the baseline can't be read: {said}",
             file=str(path),
-            remedy="rfgraph check MODEL --write-baseline FILE writes one",
+            remedy="write one with rfgraph check MODEL --write-baseline FILE",
         ) from None
     if not _is_baseline(content):
         raise QueryError(
-            f"it is no baseline of version {VERSION}",
+            f"not a baseline of version {VERSION}",
             file=str(path),
-            remedy="write it anew with rfgraph check MODEL --write-baseline FILE",
+            remedy="write a new one with rfgraph check MODEL --write-baseline FILE",
         )
     return Baseline(content["models"], str(path))
 

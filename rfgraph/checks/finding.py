@@ -62,7 +62,7 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """Where it is, for people.
+        """Where the finding is, as text.
 
         Examples
         --------
@@ -82,7 +82,7 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """Tells the finding from others, and stays while only its figures change.
+        """An identifier of the finding, which stays the same while only its figures change.
 
         A value tells where it is, and a node without a value does: nodes may have no names of
         their own. One that stands for several is told by its kind: they have their own.
@@ -134,7 +134,7 @@ def _one(group: list[Finding]) -> Finding:
     )
 
 
-# So many places are named in the message of a finding that stands for more.
+# A finding that stands for several names this many other places.
 _NAMED = 3
 
 
@@ -191,7 +191,7 @@ class Report:
     models : list of Checked
         In the order in which they were named.
     stale : list of str
-        Entries of the baseline that nothing matches any more.
+        Entries of the baseline that no finding matches any more.
     seconds : float
         How long it took.
     fail_on : str
@@ -209,7 +209,7 @@ class Report:
 
     @property
     def findings(self) -> list[Finding]:
-        """Those of all models."""
+        """The findings of all models."""
         return [finding for checked in self.models for finding in checked.findings]
 
     @property
@@ -223,7 +223,7 @@ class Report:
         return not self.errors and not self.findings
 
     def fails(self, finding: Finding) -> bool:
-        """Whether a finding is as grave as `fail_on`, or graver.
+        """Whether a finding is at least as severe as `fail_on`.
 
         Parameters
         ----------

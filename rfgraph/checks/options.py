@@ -68,14 +68,14 @@ def number(given: Any) -> float:
 def share(given: Any) -> float:
     """A share, from 0 to 1."""
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given <= 1:
-        raise ValueError("a share from 0 to 1")
+        raise ValueError("a number from 0 to 1")
     return given
 
 
 def name(given: Any) -> str:
     """A name."""
     if not isinstance(given, str):
-        raise ValueError("a text")
+        raise ValueError("a string")
     return given
 
 
@@ -90,7 +90,7 @@ def names(given: Any) -> list[str]:
     """Names or patterns, or one of them."""
     given = [given] if isinstance(given, str) else given
     if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
-        raise ValueError("a list of texts")
+        raise ValueError("a list of strings")
     return given
 
 
@@ -105,7 +105,7 @@ def by_axis(one: Callable[[Any], Any]) -> Callable[[Any], Limits]:
         if not isinstance(given, dict):
             return {None: one(given)}
         if not all(str(axis).isdecimal() for axis in given):
-            raise ValueError("a table of axis to limit, such as { 2 = 32, 3 = 16 }")
+            raise ValueError("a table with a limit for each axis, such as { 2 = 32, 3 = 16 }")
         return {int(axis): one(limit) for axis, limit in given.items()}
 
     return parse

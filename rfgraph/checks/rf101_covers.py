@@ -11,19 +11,20 @@ from rfgraph.checks.options import Option, by_axis, flag, share, whole
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject, elements
 
-TOLERANCE = Option("tolerance", whole, 0, "so many elements more or less are no finding")
+TOLERANCE = Option("tolerance", whole, 0, "differences of up to so many elements are no finding")
 LOCAL = Option(
     "local",
     flag,
     False,
-    "leave out what passes a statistic over a whole axis (a squeeze-and-excite gate, attention)",
+    "only the local part: leave out what is seen through a statistic over a whole axis (a "
+    "squeeze-and-excite gate, attention)",
 )
 COVERS = Option(
     "covers",
     by_axis(share),
     None,
-    "the share of the axis that the widest unit has to see, for every axis along which fields "
-    "move or in a table by axis: covers = 1.0, covers = { 2 = 0.5 }",
+    "the share of the axis that the widest unit has to see: one number for every axis along which "
+    "fields move, or a table by axis: covers = 1.0, covers = { 2 = 0.5 }",
 )
 AT_LEAST = Option(
     "at-least",
@@ -65,7 +66,7 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
         if asked and not analysis.depends(output):
             yield subject.finding(
                 f"output '{output}' depends on no input",
-                "look at where it is cut off; rfgraph show MODEL has all values",
+                "find where it is cut off: rfgraph show MODEL lists all values",
                 value=output,
             )
         for name in analysis.inputs:

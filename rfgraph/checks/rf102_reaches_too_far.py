@@ -15,8 +15,9 @@ AT_MOST = Option(
     "at-most",
     by_axis(whole),
     None,
-    "the size that a field may have, as rfgraph show prints it, borders not clipped, for every "
-    "axis along which fields move or in a table by axis: at-most = 512, at-most = { 2 = 512 }",
+    "the size that a field may have, as rfgraph show prints it, borders not clipped: one number "
+    "for every axis along which fields move, or a table by axis: at-most = 512, at-most = { 2 = "
+    "512 }",
 )
 HALO = Option(
     "halo",
@@ -30,15 +31,15 @@ HALO = Option(
 def reaches_too_far(subject: Subject) -> Iterator[Finding]:
     """An output sees more of an input than it may.
 
-    Who runs a model over tiles of a large image, or over chunks of a stream, has to give each tile
-    a margin as wide as the field reaches beyond the unit's own elements: the halo. A field that
-    grows makes every tile more expensive, and results wrong at the seams where the margin stays as
-    it was. A layer that reads the whole axis (a global pooling, an instance normalisation,
+    To run a model over tiles of a large image, or over chunks of a stream, each tile needs a margin
+    as wide as the field reaches beyond the unit's own elements: the halo. If the field grows, every
+    tile becomes more expensive, and where the margin stays as it was, results are wrong at the
+    seams. A layer that reads the whole axis (a global pooling, an instance normalisation,
     attention) makes exact tiles impossible.
 
-    Unit o has the elements o * stride to (o + 1) * stride - 1 for its own; the halo is what the
-    field of any unit reaches beyond them, on the side where that is more. An output that is shorter
-    than the input, as nothing is padded, is laid over the input's middle.
+    The own elements of unit o are o * stride to (o + 1) * stride - 1; the halo is what the field of
+    any unit reaches beyond them, on the side where that is more. An output that is shorter than the
+    input, because nothing is padded, is laid over the input's middle.
 
     Example: a convolution with kernel 5 and padding 2 has a halo of 2. With `halo = 1` that is
 
@@ -60,7 +61,7 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
                 yield subject.finding(
                     f"output '{output}' sees {seen} along axis {axis} of input "
                     f"'{name}', and may see at most {most}",
-                    "narrow it, or raise 'at-most'",
+                    "narrow it (smaller kernels or dilations, fewer layers), or raise 'at-most'",
                     value=output,
                     input=name,
                     axis=axis,
@@ -76,7 +77,8 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
                 yield subject.finding(
                     f"output '{output}' reaches {far} beyond its own along axis {axis} of input "
                     f"'{name}', and {most} {'is' if most == 1 else 'are'} allowed",
-                    "narrow it, or raise 'halo', and the margin of tiles with it",
+                    "narrow it (smaller kernels or dilations, fewer layers), or raise 'halo' and "
+                    "the margin of tiles with it",
                     value=output,
                     input=name,
                     axis=axis,

@@ -24,21 +24,21 @@ UNREAD = Option(
 def unread_input(subject: Subject) -> Iterator[Finding]:
     """Elements of an input are read by no output.
 
-    A window that moves by more than one element at a time stops where it no longer fits: with an
-    input of an unlucky size the last rows and columns are dropped, silently. A kernel shorter than
-    its stride skips what lies between, everywhere. What is dropped can't be learnt from, and where
-    it is at one side only, the model sees an off-centre part of its input. (Closed forms, as those
-    of Araujo, Norris and Sim 2019, leave borders out; the figures here don't.)
+    A window that moves by more than one element at a time stops where it no longer fits: at some
+    sizes of the input the last rows and columns are silently dropped. A kernel shorter than its
+    stride skips what lies between, everywhere. Nothing can be learnt from what is dropped, and
+    where it is on one side only, the model sees an off-centre part of its input. (Closed forms, as
+    those of Araujo, Norris and Sim 2019, leave borders out; the figures here don't.)
 
     Example: a 3x3 convolution with stride 2 and no padding, on 8 rows, reads rows 0 to 6:
 
-        RF103 8 of the 64 elements of input 'x' are read by no output: 7 along axis 2
+        RF103 8 of the 64 elements of input 'x' are read by no output: those at 7 along axis 2
 
     Along an axis whose size the model leaves open, what lies behind the last element that is read
     is no finding, unless `shapes` gives the size.
 
-    What to do: give an input of a size that fits, or pad; if it is meant, allow for it by `unread`.
-    An input that nothing reads can be removed from the model.
+    What to do: give an input of a size that fits, or pad; if it is intended, allow for it with
+    `unread`. An input that nothing reads can be removed from the model.
     """
     analysis = subject.analysis
     for name in analysis.inputs:
@@ -51,12 +51,12 @@ def unread_input(subject: Subject) -> Iterator[Finding]:
             continue
         if not readers:
             if subject.assumed(name):
-                subject.remark(f"input '{name}': nothing of it is read at the size assumed")
+                subject.remark(f"input '{name}': none of it is read at the assumed size")
                 continue
             used = any(name in (*node.inputs, *node.captures) for node in _nodes(analysis))
             yield subject.finding(
                 f"no output depends on the elements of input '{name}'",
-                "look at where it is cut off, or whether only its shape is meant to be used"
+                "find where it is cut off, or make sure that only its shape is meant to be used"
                 if used
                 else "no node takes it: remove the input from the model",
                 input=name,
@@ -78,7 +78,7 @@ def unread_input(subject: Subject) -> Iterator[Finding]:
             yield subject.finding(
                 f"{unread} of the {size} elements of input '{name}' are read by no output"
                 + _where(read, shape),
-                "give an input of a size that fits, or pad; or allow for it by 'unread'",
+                "give an input of a size that fits, pad it, or allow for it with 'unread'",
                 input=name,
                 unread=unread,
                 of=size,
@@ -99,7 +99,7 @@ def _where(read: Support, shape: tuple[int, ...]) -> str:
         missing = np.flatnonzero(~read.along(axis)[:size])
         if missing.size:
             said.append(f"{_runs(missing.tolist())} along axis {axis}")
-    return ": " + ", ".join(said) if said else ""
+    return ": those at " + ", ".join(said) if said else ""
 
 
 def _runs(coordinates: list[int], most: int = 4) -> str:
@@ -116,5 +116,5 @@ def _runs(coordinates: list[int], most: int = 4) -> str:
             runs.append([c])
     said = ["-".join(map(str, run)) for run in runs]
     if len(said) > most:
-        return f"{', '.join(said[:most])} and {len(said) - most} runs more"
+        return f"{', '.join(said[:most])} and {len(said) - most} more runs"
     return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)

@@ -33,21 +33,21 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
     """A layer can add no context, as its input already sees everything.
 
     Where units see the whole input, a layer with a larger kernel brings in nothing that they have
-    not seen. Such layers do not improve the accuracy of the networks that Richter, Schöning,
+    not seen. Such layers did not improve the accuracy of the networks studied by Richter, Schöning,
     Wiedenroth and Krumnack 2021 (Should You Go Deeper? Optimizing Convolutional Neural Network
-    Architectures without Training by Receptive Field Analysis) have looked at, and can be left out
-    before any training. The same network on a larger input may well need them.
+    Architectures without Training by Receptive Field Analysis), and can be left out before any
+    training. The same network on a larger input may well need them.
 
     Where several paths lead to a layer the shortest one counts: what skips layers, by a residual
     sum or a concatenation, has not seen as much, and the layer adds context to that. So the layers
-    of a deep residual network are not told, and those of a plain one are.
+    of a deep residual network are not reported, and those of a plain one are.
 
     A layer is one whose field is larger than that of its input: convolutions and poolings with a
     kernel. Statistics over whole axes (a global pooling, gates, attention) do not count, neither as
     layers nor as seeing everything, nor does a pooling that leaves a single unit.
 
     Example: 3x3 convolutions with padding on an input of 8x8. The fourth sees 9x9 and the middle of
-    it everything, so that of the fifth it is said:
+    it everything, so the fifth adds nothing:
 
         RF104 Conv 'conv5' adds no context: its input 'a4' already sees all of axes 2, 3 of input
         'x' (8x8)

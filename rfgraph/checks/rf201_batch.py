@@ -27,9 +27,9 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
 
     What a model says of one sample then changes with what happens to be beside it: results are not
     reproducible, differ between training, testing and serving, and information leaks from one
-    user's request to another's. It comes about by a batch normalisation that was exported in
-    training mode (Ioffe and Szegedy 2015, Batch Normalization: in training the statistics are those
-    of the batch), and by a reshape or transposition that takes batch and tokens for each other.
+    user's request to another's. It comes from a batch normalisation that was exported in training
+    mode (Ioffe and Szegedy 2015, Batch Normalization: in training the statistics are those of the
+    batch), or from a reshape or transposition that mistakes tokens for the batch.
 
     An open batch axis is given a size that no other axis has. One of a fixed size larger than 1 is
     taken as it is, if all outputs have it, if a layer whose windows move along other axes (or a
@@ -70,7 +70,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
             yield subject.finding(
                 f"output '{output}'{unit_text(unit)} sees samples {ends} of input "
                 f"'{given}'" + (f", first at {node}" if (node := analysis.node(where)) else ""),
-                "export in evaluation mode, and permute axes by transpositions, not by reshapes",
+                "export in evaluation mode, and permute axes with Transpose, not with Reshape",
                 value=output,
                 made_by=where,
                 input=given,
@@ -87,7 +87,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
                 yield subject.finding(
                     f"output '{output}'{unit_text(unit)} sees sample {int(lo[unit])} of input "
                     f"'{given}' in place of its own",
-                    "permute axes by transpositions, not by reshapes",
+                    "permute axes with Transpose, not with Reshape",
                     value=output,
                     made_by=output,
                     input=given,
@@ -96,10 +96,10 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
         elif not _in_turn(lo, hi, shape, size):
             where = first(analysis, output, partial(_folded, analysis, given, axis))
             yield subject.finding(
-                f"output '{output}' of shape {shape} puts together samples {int(lo.min())} to "
+                f"output '{output}' of shape {shape} combines samples {int(lo.min())} to "
                 f"{int(hi.max())} of input '{given}', and none of its axes goes through them in "
-                f"turn" + (f", first at {node}" if (node := analysis.node(where)) else ""),
-                "let reshapes keep the batch, and permute axes by transpositions",
+                "turn" + (f", first at {node}" if (node := analysis.node(where)) else ""),
+                "let every Reshape keep the batch, and permute axes with Transpose",
                 value=output,
                 made_by=where,
                 input=given,
@@ -182,14 +182,17 @@ def _batched(subject: Subject, axis: int) -> tuple[Analysis, list[str]] | Findin
     inputs = [name for name, shape in sizes.items() if axis < len(shape)]
     chosen = subject.settings.has(BATCH_AXIS.name)
     if chosen and not inputs:
-        raise QueryError(f"batch-axis: no input has an axis {axis}")
+        raise QueryError(f"batch-axis: no input has axis {axis}")
     open_axes = _open_batch(subject, inputs, axis)
     if not open_axes:
         # Channels or tokens come first too.
         several = [name for name in inputs if sizes[name][axis] > 1]
         found = {sizes[name][axis] for name in several if is_batch(subject, name, axis)}
         if len(found) > 1:
-            subject.remark(f"batch-axis: inputs have {sorted(found)} samples: RF201 was not made")
+            subject.remark(
+                "batch-axis: inputs have different numbers of samples "
+                f"({', '.join(map(str, sorted(found)))}), so RF201 was skipped"
+            )
         if len(found) != 1:
             return None
         return analysis, [name for name in inputs if sizes[name][axis] in found]

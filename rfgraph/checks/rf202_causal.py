@@ -55,15 +55,15 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
 
     A model that runs on a stream can't wait for what has not been said yet, and one that generates
     may not see what it is to generate: trained with a leak it is useless, and the loss looks better
-    than ever. It takes one symmetrical padding in a stack of causal convolutions (van den Oord et
-    al. 2016, WaveNet), or one mask of attention that got lost in an export (Vaswani et al. 2017,
+    than ever. One symmetrical padding is enough in a stack of causal convolutions (van den Oord et
+    al. 2016, WaveNet), or one attention mask that was lost in an export (Vaswani et al. 2017,
     Attention Is All You Need, section 3.2.3).
 
     Constants cut reads here, whatever `prune` says: a mask of attention is a constant, and so are
-    the taps of a masked convolution. Unit o has the steps o * stride to (o + 1) * stride - 1 of the
-    input for its own, rounded down; of them and of all before it may depend, whatever the length.
-    `aligned` says it where the output does not begin with the input, as after a convolution that is
-    not padded.
+    the taps of a masked convolution. The own steps of unit o are the steps o * stride to (o + 1) *
+    stride - 1 of the input, rounded down; it may depend on them and on all before them, whatever
+    the length. `aligned` is for outputs that do not begin where the input does, as after a
+    convolution that is not padded.
 
     Example: a convolution with kernel 3, padded by 1 on either side instead of by 2 before, along a
     declared axis (`causal = 2`):
@@ -75,15 +75,15 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
     The finding names that input; where no token is padding it can be held at ones, by
     `values = { attention_mask = "ones" }` or `--value attention_mask=ones`.
 
-    It is the structure that counts. A convolution by FFT reads all steps at once; padded to twice
-    the length it is causal by its values only, as what is later cancels out. The finding says 'by
-    structure' then. `rfgraph validate` sees any change, and that of rounding too, which a FFT
-    spreads over all steps: what tells is how far a step moves if a later one is changed, by 1e-6
-    or by as much as by its own.
+    The structure counts, not the values. A convolution by FFT reads all steps at once; padded to
+    twice the length it is causal by its values only, as what is later cancels out. The finding says
+    'by structure' then. `rfgraph validate` reports any change, and so rounding too, which an FFT
+    spreads over all steps. To tell them apart, change a later step: rounding changes a step by
+    about 1e-6, a leak by as much as its own input does.
 
     What to do: pad before and not after; mask what is later; export with the mask. `rfgraph why`
-    shows the way by which the future gets in. If a look-ahead is wanted, allow for it by
-    `look-ahead`, in steps of the input.
+    shows how the future gets in. If a look-ahead is intended, allow for it with `look-ahead`, in
+    steps of the input.
     """
     for output in subject.outputs():
         declared = subject.settings.get("causal", output)
@@ -102,9 +102,10 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
             if shape is None or None in shape:
                 what = "the shape" if shape is None else "a size"
                 raise ShapeError(
-                    f"{what} of output '{output}' is not known, so that it can't be told what "
-                    "its steps see",
-                    remedy="name a value before it, by a table of outputs, and ignore RF202 here",
+                    f"{what} of output '{output}' is not known, so RF202 can't tell what its "
+                    "steps see",
+                    remedy="name a value before it in a table 'outputs', and ignore RF202 for "
+                    "this output",
                 )
             if declared.output_axis is not None and declared.output_axis >= len(shape):
                 raise QueryError(
@@ -137,11 +138,11 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
 
 
 _STRUCTURE = (
-    "if the values cancel out what is later, as in a convolution by FFT, allow for it by "
-    "'look-ahead'; rfgraph validate counts rounding as seen: change a later step, and look whether "
-    "the output moves by more than that"
+    "if the values cancel out what is later, as in a convolution by FFT, allow for it with "
+    "'look-ahead'; rfgraph validate counts rounding as a change: change a later step, and see "
+    "whether the output changes by more than rounding"
 )
-_REMEDY = "pad before and not after, mask what is later, or allow for it by 'look-ahead'"
+_REMEDY = "pad before and not after, mask later steps, or allow for it with 'look-ahead'"
 
 
 def _contracted(analysis: Analysis, output: str, way: Steps) -> bool:

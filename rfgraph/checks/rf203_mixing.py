@@ -61,7 +61,7 @@ def mixes_independent(subject: Subject) -> Iterator[Finding]:
                 together = _listed([f"'{name}'" for name in seen])
                 yield subject.finding(
                     f"output '{output}' sees inputs {together}, first at {analysis.node(where)}",
-                    "keep them apart at the node that is named",
+                    "keep them apart at that node",
                     value=output,
                     made_by=where,
                 )
@@ -84,7 +84,7 @@ def _mixed(subject: Subject, output: str, given: str, group: Groups) -> Iterator
         raise QueryError(
             f"independent-groups: axis {group.axis} of input '{given}' has {size} coordinates, and "
             f"the groups have {sum(group.sizes)}",
-            remedy="the sizes of the groups add up to the length of the axis",
+            remedy="give groups whose sizes add up to the length of the axis",
         )
     of = np.repeat(np.arange(len(group.sizes)), group.sizes)
     mixed = _mixes(analysis, output, given, group.axis, of)
@@ -97,7 +97,7 @@ def _mixed(subject: Subject, output: str, given: str, group: Groups) -> Iterator
         yield subject.finding(
             f"output '{output}'{unit_text(unit)} sees groups {of[lo[unit]]} and {of[hi[unit]]} "
             f"along axis {group.axis} of input '{given}', first at {analysis.node(where)}",
-            "keep them apart at the node that is named",
+            "keep them apart at that node",
             value=output,
             made_by=where,
             input=given,

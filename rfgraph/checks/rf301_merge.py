@@ -13,8 +13,8 @@ MISALIGNMENT = Option(
     "misalignment",
     number,
     0.5,
-    "how far the centres of branches may lie apart, in units of the longest stride (after an "
-    "upsampling: of what it was before) of the branches",
+    "how far apart the centres of branches may lie, in units of the longest stride of the "
+    "branches (after an upsampling: of the stride before it)",
     "model",
 )
 

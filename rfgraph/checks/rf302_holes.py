@@ -55,8 +55,8 @@ def holes(subject: Subject) -> Iterator[Finding]:
                     f"output '{output}'{unit_text(unit)} sees {seen} of {length} coordinates "
                     f"from end to end along axis {axis} of input '{given}'"
                     + (f": {1 - seen / length:.1%} are holes" if allowed else ""),
-                    "give dilations no common factor, such as 1, 2, 5, or follow them by a "
-                    "convolution of dilation 1",
+                    "use dilations without a common factor, such as 1, 2, 5, or add a convolution "
+                    "of dilation 1 after them",
                     value=output,
                     input=given,
                     axis=axis,

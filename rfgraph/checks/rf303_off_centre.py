@@ -16,7 +16,7 @@ OFF_CENTRE = Option(
     number,
     0.5,
     "how far off the middle of the input the fields may lie, in strides (after an upsampling: in "
-    "those of what it was before)",
+    "strides before it)",
 )
 
 
@@ -37,7 +37,8 @@ def off_centre(subject: Subject) -> Iterator[Finding]:
 
         RF303 output 'y' lies 6 elements before the middle of axis 2 of input 'x'
 
-    What to do: pad both sides alike. An axis on which that is meant is declared `causal`.
+    What to do: pad both sides alike. If it is intended, as on a causal axis, declare the axis with
+    `causal`.
     """
     analysis = subject.analysis
     for output, given in subject.pairs():

@@ -36,7 +36,7 @@ def uneven_coverage(subject: Subject) -> Iterator[Finding]:
         RF304 ConvTranspose 'up' adds up 1 to 2 elements along axis 2, in turn
 
     What to do: a kernel that is a multiple of the stride (4 and 2), or resize first and convolve
-    then.
+    afterwards.
     """
     analysis = subject.analysis
     allowed = subject.settings.get("uneven")
@@ -50,7 +50,8 @@ def uneven_coverage(subject: Subject) -> Iterator[Finding]:
                 yield subject.finding(
                     f"{analysis.node(tensor)} adds up {min(counts)} to {max(counts)} elements "
                     f"along axis {axis}, in turn",
-                    "make the kernel a multiple of the stride, or resize first and convolve then",
+                    "make the kernel a multiple of the stride, or resize first and convolve "
+                    "afterwards",
                     value=tensor,
                     made_by=tensor,
                     least=min(counts),

@@ -33,7 +33,7 @@ def changed(subject: Subject) -> Iterator[Finding]:
 
         RF401 output 'y' sees 15 elements along axis 2 of input 'x', and saw 23
 
-    What to do: if the change is meant, write the baseline anew and commit it; else look at what has
+    What to do: if the change is intended, write a new baseline and commit it; else look at what has
     changed with `rfgraph diff OLD NEW`. `tolerance` is for sizes and starts.
     """
     if subject.before is None:
@@ -47,7 +47,8 @@ def changed(subject: Subject) -> Iterator[Finding]:
             continue
         yield subject.finding(
             change.text,
-            "write the baseline anew if that is meant; else see what has changed with rfgraph diff",
+            "if that is intended, write a new baseline; else see what has changed with rfgraph "
+            "diff OLD NEW",
             value=change.value,
             input=change.input,
             axis=change.axis,

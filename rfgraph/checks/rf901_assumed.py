@@ -11,15 +11,16 @@ from rfgraph.checks.subject import Subject
 
 @check("RF901", "assumed-operator", "warning", folds=True)
 def assumed_operator(subject: Subject) -> Iterator[Finding]:
-    """An operator is not known: all of its inputs are taken to be read.
+    """An operator is not known: it is assumed to read all of its inputs.
 
-    What is told of values behind it is then too much, and never too little: every other check
-    still holds, but a field that is everything says nothing. It is an operator of one's own domain,
-    or a mode that the ONNX specification does not define.
+    Values after it are then said to see too much, never too little: every other check still holds,
+    but a field that is everything says nothing. It is a custom operator, or a mode that the ONNX
+    specification does not define.
 
     Example:
 
-        RF901 FancyPool 'pool': not known: every output is taken to read all of every input
+        RF901 FancyPool 'pool': this operator is not known: every output is assumed to read all of
+        every input
 
     What to do: say what it reads, in five lines of Python (docs/custom-operators.md), and name the
     file by `ops = ["my_ops.py"]`.
@@ -28,7 +29,7 @@ def assumed_operator(subject: Subject) -> Iterator[Finding]:
         if note.kind == "unknown":
             yield subject.finding(
                 str(note),
-                "say what it reads, in a file that 'ops' names (docs/custom-operators.md)",
+                "say what it reads, in a Python file that 'ops' names (docs/custom-operators.md)",
                 node=note.node,
                 operator=note.operator,
             )

@@ -21,14 +21,15 @@ def data_dependent_reads(subject: Subject) -> Iterator[Finding]:
 
         RF902 GridSample 'warp': its grid is computed: any place of the input is assumed
 
-    What to do: nothing, if it is meant. Inputs that are the same in every run can be held fixed
+    What to do: nothing, if it is intended. Inputs that are the same in every run can be held fixed
     (`values`), so that indices computed from them are known.
     """
     for note in subject.analysis.notes:
         if note.kind == "computed":
             yield subject.finding(
                 str(note),
-                "hold inputs fixed that are the same in every run ('values'), or ignore RF902",
+                "if some inputs are the same in every run, hold them fixed ('values'); else "
+                "ignore RF902",
                 node=note.node,
                 operator=note.operator,
             )

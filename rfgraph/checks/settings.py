@@ -27,49 +27,55 @@ def _shapes(given: Any) -> dict[str, tuple[int, ...]]:
     try:
         return {name: tuple(parse.whole(size) for size in sizes) for name, sizes in given.items()}
     except (AttributeError, TypeError, ValueError):
-        raise ValueError("a table of input to sizes, such as { x = [1, 3, 224, 224] }") from None
+        raise ValueError(
+            "a table with the sizes of each input, such as { x = [1, 3, 224, 224] }"
+        ) from None
 
 
 def _values(given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
-        raise ValueError('a table of input to value, such as { mask = "ones", sizes = [1, 3] }')
+        raise ValueError(
+            'a table with the value of each input, such as { mask = "ones", sizes = [1, 3] }'
+        )
     for name, value in given.items():
         if not isinstance(value, (int, float, str, list, np.ndarray, Filling)):
-            raise ValueError(f"for '{name}' {FORMS}")
+            raise ValueError(f"for '{name}' one of these: {FORMS}")
         # Where files are is known only later.
         if isinstance(value, str) and not value.endswith(".npy"):
             try:
                 parsed(value)
             except ValueError as error:
-                raise ValueError(f"for '{name}' {FORMS}: {value!r} is {error}") from None
+                raise ValueError(f"another value for '{name}': {value!r}: {error}") from None
     return dict(given)
 
 
-# What is not an option of a check: what models are analysed with, and which checks are made.
+# Options that belong to no check: how models are analysed, and which checks are made.
 _GENERAL = (
-    Option("select", parse.names, ["RF"], "prefixes of the codes of checks to make", "model"),
-    Option("ignore", parse.names, [], "prefixes of the codes of checks not to make"),
+    Option(
+        "select", parse.names, ["RF"], "checks to make, by the beginnings of their codes", "model"
+    ),
+    Option("ignore", parse.names, [], "checks not to make, by the beginnings of their codes"),
     Option("prune", parse.flag, False, "let constants cut reads", "model"),
-    Option("strict", parse.flag, False, "an operator that is not known is an error", "model"),
+    Option("strict", parse.flag, False, "fail if an operator is not known", "model"),
     Option("shapes", _shapes, {}, "shapes of inputs whose axes the model leaves open", "model"),
     Option("values", _values, {}, "inputs to hold fixed", "model"),
     Option("ops", parse.names, [], "Python files that register transfers", "model"),
 )
 
-# What holds for all models.
+# Options of the whole run, the same for all models.
 _RUN = (
-    Option("baseline", parse.name, None, "the file of a baseline", "model"),
+    Option("baseline", parse.name, None, "the baseline: a file of known findings", "model"),
     Option(
         "fail-on",
         parse.severity,
         "warning",
-        "the least severity with which findings fail: error, warning or note",
+        "the least severity of findings that make the command fail: error, warning or note",
         "model",
     ),
-    Option("exit-zero", parse.flag, False, "findings never fail the command", "model"),
+    Option("exit-zero", parse.flag, False, "findings never make the command fail", "model"),
 )
 
-# Tables of a pattern to more of the same.
+# Tables whose keys are patterns, with settings for what matches.
 _TABLES = ("models", "outputs")
 
 
@@ -225,7 +231,7 @@ def _table(path: Path, *, asked: bool) -> dict[str, Any] | None:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except RecursionError:
         raise QueryError(
-            "the configuration can't be read: it is nested too deep", file=str(path)
+            "the configuration can't be read: it is nested too deeply", file=str(path)
         ) from None
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
@@ -236,7 +242,7 @@ def _table(path: Path, *, asked: bool) -> dict[str, Any] | None:
         if found is None and asked:
             raise QueryError("it has no table [tool.rfgraph]", file=str(path))
         if found is not None and not isinstance(found, dict):
-            raise QueryError("'tool.rfgraph' is no table", file=str(path))
+            raise QueryError("'tool.rfgraph' is not a table", file=str(path))
         return found
     return content
 
@@ -264,7 +270,7 @@ def _layers(
     for name in reversed(tables):
         inner = table.get(name, {})
         if not isinstance(inner, dict) or not all(isinstance(t, dict) for t in inner.values()):
-            raise _wrong(file, (*key, name), "a table of pattern to settings")
+            raise _wrong(file, (*key, name), "a table with settings for each pattern")
         for pattern, more in inner.items():
             place = (*key, name, pattern)
             if name == "models":
@@ -302,7 +308,7 @@ def _parsed(
                 raise QueryError(
                     f"{_dotted((*key, name))}: there is no check '{prefix}'",
                     file=file,
-                    remedy=f"there are {', '.join(CHECKS)}",
+                    remedy=f"the checks are {', '.join(CHECKS)}",
                 )
     return found
 
@@ -314,16 +320,18 @@ def _unknown(file: str, key: tuple[str, ...], known: Sequence[str]) -> QueryErro
     )
     everywhere = known_options()
     if name in everywhere:
-        remedy = f"it holds for {'all' if everywhere[name] in _RUN else 'whole'} models"
+        remedy = f"move it up: it holds for {'all' if everywhere[name] in _RUN else 'whole'} models"
     elif near:
         remedy = f"did you mean '{near[0]}'?"
     else:
-        remedy = f"there are {', '.join(sorted(known))}"
+        remedy = f"the options are {', '.join(sorted(known))}"
     return QueryError(f"{_dotted(key)}: there is no option '{name}'", file=file, remedy=remedy)
 
 
 def _wrong(file: str, key: tuple[str, ...], wanted: str) -> QueryError:
-    return QueryError(f"{_dotted(key)} is not what is expected", file=file, remedy=f"give {wanted}")
+    return QueryError(
+        f"{_dotted(key)}: this value is not allowed", file=file, remedy=f"give {wanted}"
+    )
 
 
 def _dotted(key: tuple[str, ...]) -> str:

@@ -230,8 +230,8 @@ class Subject:
         if axis is not None and not any(axis < len(analysis.extent(i) or ()) for i in inputs):
             shapes = ", ".join(f"'{i}' of shape {analysis.extent(i)}" for i in inputs)
             raise QueryError(
-                f"{option}: no input has an axis {axis}",
-                remedy=f"axes are counted from 0; there is {shapes}",
+                f"{option}: no input has axis {axis}",
+                remedy=f"axes are counted from 0; the inputs: {shapes}",
             )
 
     def limits(self, option: str, output: str, name: str) -> dict[int, float]:

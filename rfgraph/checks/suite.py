@@ -40,7 +40,7 @@ def check(
     progress: Callable[[int, int], None] | None = None,
     **settings: Any,
 ) -> Report:
-    """Check models against what is asked of them.
+    """Check the receptive fields of models, by rules and by limits that are given.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def check(
         named = general.get("baseline")
         baseline = config.root / named if named else Baseline()
     if not isinstance(baseline, (str, os.PathLike, Baseline)):
-        raise QueryError(f"baseline: {baseline!r} is no path")
+        raise QueryError(f"baseline: {baseline!r} is not a path")
     known = baseline if isinstance(baseline, Baseline) else read_baseline(baseline)
     work = list(_work(models, config, known))
     found: dict[int, Checked] = {}
@@ -147,10 +147,10 @@ def _files(given: str) -> Sequence[tuple[str, str]]:
     """The files that a path or a pattern means, and why one can't be checked."""
     path = Path(given)
     if given and path.is_dir():
-        return _below(given) or [(given, "the folder holds no .onnx file")]
+        return _below(given) or [(given, "the folder has no .onnx file in it")]
     if not path.exists() and glob.has_magic(given):
         found = sorted(p for p in glob.glob(given, recursive=True) if os.path.isfile(p))
-        return [(p, "") for p in found] or [(given, "nothing matches the pattern")]
+        return [(p, "") for p in found] or [(given, "no file matches the pattern")]
     return [(given, "")]
 
 
@@ -206,7 +206,7 @@ def _check(model: Model, found: Checked, before: Mapping[str, Any] | None, confi
     settings = config.settings(path)
     for file in settings.get("ops"):
         if "\0" in file:
-            raise QueryError(f"ops: {file!r} is no path")
+            raise QueryError(f"ops: {file!r} is not a path")
         ops.load(config.root / file)
     subject = Subject(model, found.model, settings, config.root, before)
     analysis = subject.analysis

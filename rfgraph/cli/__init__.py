@@ -116,8 +116,8 @@ def _unknown_command(name: str) -> str:
     if near:
         return f"there is no command '{name}': did you mean 'rfgraph {near[0]}'?"
     if Path(name).exists() or name.endswith(".onnx"):
-        return f"'{name}' is no command: did you mean 'rfgraph show {name}'?"
-    return f"there is no command '{name}': there are {', '.join(_COMMANDS)}"
+        return f"there is no command '{name}': did you mean 'rfgraph show {name}'?"
+    return f"there is no command '{name}': the commands are {', '.join(_COMMANDS)}"
 
 
 def _unknown_argument(argument: str, name: str) -> str:
@@ -125,11 +125,13 @@ def _unknown_argument(argument: str, name: str) -> str:
 
     option = argument.partition("=")[0]
     if not option.startswith("-"):
-        return f"'{option.strip()}' is one argument too many"
+        return f"unexpected argument '{option.strip()}'"
     known = {other: _options(command) for other, command in _parser()[1].items()}
     elsewhere = [f"'rfgraph {other}'" for other, options in known.items() if option in options]
     if elsewhere:
-        return f"there is no option '{option}' here: {' and '.join(elsewhere)} has it"
+        return (
+            f"'rfgraph {name}' has no option '{option}', which is one of {' and '.join(elsewhere)}"
+        )
     near = get_close_matches(option, known[name], 1)
     return f"there is no option '{option}'" + (f": did you mean {near[0]}?" if near else "")
 

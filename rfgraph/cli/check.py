@@ -35,11 +35,12 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "check",
-        help="findings: what is wrong with the receptive fields of models",
-        description="Hold models against what is asked of them, by the options and by "
-        "[tool.rfgraph] of pyproject.toml or rfgraph.toml. Ends with 0 if nothing is found but "
-        "notes, with 1 if errors or warnings are, and with 2 if a model can't be checked. 'rfgraph "
-        "explain' lists the checks and their options.",
+        help="find what is wrong with the receptive fields of models",
+        description="Check the receptive fields of models against what the options and the "
+        "configuration ([tool.rfgraph] of pyproject.toml, or rfgraph.toml) ask for. "
+        "Ends with 0 if nothing but notes is found, with 1 if there are errors or "
+        "warnings, and with 2 if a model can't be checked. 'rfgraph explain' lists "
+        "the checks and their options.",
     )
     command.add_argument(
         "models", metavar="MODEL", nargs="+", help="ONNX files, folders of them, or patterns"
@@ -49,7 +50,7 @@ def add(commands: Any) -> None:
         "--select",
         action="append",
         metavar="CODE,...",
-        help="checks to make, by their codes or the beginnings of them (default: all)",
+        help="checks to make, by their codes or the beginnings of codes (default: all)",
     )
     command.add_argument("--ignore", action="append", metavar="CODE,...", help="checks not to make")
     command.add_argument(
@@ -67,28 +68,36 @@ def add(commands: Any) -> None:
         "this folder or above)",
     )
     command.add_argument(
-        "--baseline", type=Path, metavar="FILE", help="findings that are known are not told"
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="a file of known findings, which are not reported",
     )
     command.add_argument(
         "--write-baseline",
         nargs="?",
         const="",
         metavar="FILE",
-        help="write what is found now as the baseline, and end with 0; without FILE to that of "
+        help="write a baseline of the findings, and end with 0; without FILE: to the baseline of "
         "the configuration",
     )
     command.add_argument(
         "--fail-on",
         choices=GRAVITY,
-        help="the least severity with which findings end with 1 (default: warning)",
+        help="the least severity of findings that end with 1 (default: warning)",
     )
     command.add_argument(
         "--exit-zero",
         action="store_true",
-        help="end with 0 whatever is found; a model that can't be checked still ends with 2",
+        help="end with 0 even if there are findings; a model that can't be checked still ends "
+        "with 2",
     )
     command.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="models at a time, in processes"
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many models are checked at a time, in processes (default: 1)",
     )
     add_outputs(command, "report")
     command.set_defaults(run=run)
@@ -97,7 +106,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> str:
     """The answer."""
     if options.jobs < 1:
-        raise QueryError("--jobs: at least 1")
+        raise QueryError(f"--jobs {options.jobs}: has to be at least 1")
     config = checks.load(options.config).with_values(_given(options), "the command line")
     named = options.baseline or config.settings(None).get("baseline")
     known = Baseline()
@@ -105,7 +114,10 @@ def run(options: argparse.Namespace) -> str:
     if options.write_baseline is not None:
         target = Path(options.write_baseline) if options.write_baseline else file
         if target is None:
-            raise QueryError("--write-baseline: name a file", remedy="--write-baseline FILE")
+            raise QueryError(
+                "--write-baseline: no file is given, and the configuration names no baseline",
+                remedy="give one: --write-baseline FILE",
+            )
         # One that can't be read is told before the work, not behind it.
         _known(target)
         options.output_file = None
@@ -143,7 +155,7 @@ def _report(options: argparse.Namespace, config: Config, known: Baseline) -> Rep
 
 def _left(report: Report) -> str:
     left = sum(checked.error == INTERRUPTED for checked in report.models)
-    return f"{left:,} of {counted(len(report.models), 'model')} not checked"
+    return f"{left:,} of {counted(len(report.models), 'model')} were not checked"
 
 
 def _known(target: Path) -> Baseline:
@@ -161,8 +173,7 @@ def _written(report: Report, target: Path) -> Answer:
     lines = [f"error: {checked.error}" for checked in report.errors]
     models = len(report.models) - len(report.errors)
     lines.append(
-        f"{target} knows from now on what was found: {counted(len(report.findings), 'finding')} in "
-        f"{counted(models, 'model')}"
+        f"wrote {target}: {counted(len(report.findings), 'finding')} in {counted(models, 'model')}"
     )
     return Answer("\n".join(lines), ERROR if report.errors else CLEAN)
 
@@ -173,7 +184,9 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     for item in options.set:
         name, equals, value = item.partition("=")
         if not equals:
-            raise QueryError(f"--set {item}: no value", remedy="--set at-least=128")
+            raise QueryError(
+                f"--set {item}: the value is missing", remedy="write it as --set at-least=128"
+            )
         given[name.strip()] = _toml(value)
     for name in ("select", "ignore"):
         codes = getattr(options, name)

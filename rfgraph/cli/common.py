@@ -16,19 +16,20 @@ from rfgraph.model.graph import read
 from rfgraph.render.text import printable
 from rfgraph.timings import Timings
 
-# Exit codes; the last is that of an interruption too.
+# Exit codes. ERROR is also that of an interruption.
 CLEAN, FINDINGS, ERROR = 0, 1, 2
 
-# Seconds and MiB that a model may take: far more than any that is meant to be run.
+# Default limits for one model, in seconds and MiB: far more than a usable model takes. With less
+# memory than _LEAST MiB not even an error can be reported.
 _TIMEOUT, _MEMORY, _LEAST = 600, 1024, 64
 
-# How a unit is given, wherever one is.
+# How a unit is given: help text that commands share.
 UNIT = (
-    "the unit, by its coordinates, or by the last of them, those before it then being 0: of "
-    "1x128x7x7, 3,3 is 0,0,3,3"
+    "the coordinates of the unit; the first ones may be left out if they are 0: of 1x128x7x7, 3,3 "
+    "is 0,0,3,3"
 )
 
-# What pictures are made of.
+# The characters that pictures are made of.
 _BLOCKS = "▀▄█▌▐─│┌┐└┘┄┆"
 
 
@@ -63,9 +64,7 @@ def add_analysis(
         action="store_true",
         help="let constants cut reads: kernel taps that are zero, masks of attention",
     )
-    command.add_argument(
-        "--strict", action="store_true", help="fail on an operator that is not known"
-    )
+    command.add_argument("--strict", action="store_true", help="fail if an operator is not known")
     command.add_argument(
         "--ops",
         action="append",
@@ -78,32 +77,35 @@ def add_analysis(
         type=_limit,
         default=timeout,
         metavar="SECONDS",
-        help=f"give a model up that takes longer (default: {timeout or 'never'}; 0: never)",
+        help=f"give up a model that takes longer (default: {timeout or 'never'}; 0: never)",
     )
     command.add_argument(
         "--memory",
         type=_memory,
         default=memory,
         metavar="MIB",
-        help="give a model up that takes more memory, on Linux "
-        f"(default: {memory or 'never'}; 0: never)",
+        help=f"give up a model that takes more memory, on Linux (default: {memory or 'never'}; 0: "
+        "never)",
     )
-    command.add_argument("--debug", action="store_true", help="a traceback on an internal error")
+    command.add_argument(
+        "--debug", action="store_true", help="show a traceback on an internal error"
+    )
 
 
 def _limit(given: str) -> int:
     """A whole number from 0 on."""
-    number = int(given)
-    if number < 0:
-        raise ValueError(given)
-    return number
+    if not given.strip().isdecimal():
+        raise argparse.ArgumentTypeError(f"'{given}' is not a whole number from 0 on")
+    return int(given)
 
 
 def _memory(given: str) -> int:
     """As `_limit`; with less nothing can be told any more."""
     number = _limit(given)
     if 0 < number < _LEAST:
-        raise argparse.ArgumentTypeError(f"at least {_LEAST}, or 0")
+        raise argparse.ArgumentTypeError(
+            f"{number} is too little: give at least {_LEAST}, or 0 for no limit"
+        )
     return number
 
 
@@ -179,7 +181,8 @@ def shapes(
             shapes[name] = tuple(int(size) for size in sizes.split(",") if size)
         except ValueError:
             raise QueryError(
-                f"--shape {item}: not a list of whole numbers", remedy="--shape x=1,3,224,224"
+                f"--shape {item}: not a list of whole numbers",
+                remedy="write it as --shape x=1,3,224,224",
             ) from None
     return shapes
 
@@ -187,7 +190,8 @@ def shapes(
 def _only_input(model: str | None, held: Collection[str]) -> str:
     if model is None:
         raise QueryError(
-            "--shape: there are several models", remedy="name the input: --shape x=1,3,224,224"
+            "--shape: with several models, the input has to be named",
+            remedy="write it as --shape x=1,3,224,224",
         )
     names = [i.name for i in read(model).inputs if i.name not in held]
     if len(names) != 1:
@@ -204,7 +208,9 @@ def _value(item: str) -> tuple[str, Any]:
         return name, held.parsed(value)
     except ValueError as error:
         raise QueryError(
-            f"--value {item}: {error}", remedy=f"--value {name or 'mask'}=1,3,64,64, or =ones"
+            f"--value {item}: {error}",
+            remedy=f"write it as --value {name or 'mask'}=1,3,64,64 or --value "
+            f"{name or 'mask'}=ones",
         ) from None
 
 
@@ -214,7 +220,8 @@ def index_of(given: str) -> tuple[int | slice, ...]:
         return tuple(_coordinate(part) for part in given.strip("()[] ").split(",") if part.strip())
     except ValueError:
         raise QueryError(
-            f"'{given}' is no unit", remedy="whole numbers or slices, as 0,0,4,5 or 0,0,:,3:5"
+            f"'{given}' is not a unit",
+            remedy="give whole numbers or slices, such as 0,0,4,5 or 0,0,:,3:5",
         ) from None
 
 
@@ -298,7 +305,7 @@ def write(answer: str, path: Path | None) -> None:
 
 def _unwritten(error: Exception, path: Path | None) -> RFGraphError:
     reason = getattr(error, "strerror", None) or str(error)
-    return RFGraphError(f"can't be written: {reason}", file=str(path or "output"))
+    return RFGraphError(f"can't be written: {reason}", file=str(path or "standard output"))
 
 
 def save(path: Path, fill: Callable[[IO[bytes]], object]) -> None:

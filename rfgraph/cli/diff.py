@@ -24,10 +24,10 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "diff",
-        help="how the receptive fields of two models differ",
-        description="Tell which values see more, less or something else in NEW than in OLD, and "
-        "which are new or gone. Values are the same if they have the same name and operator, else "
-        "by structure. Ends with 1 if anything differs.",
+        help="show how the receptive fields of two models differ",
+        description="Show which values see more, less or something else in NEW than in OLD, and "
+        "which are new or gone. Values are matched by name and operator, else by "
+        "structure. Ends with 1 if anything differs.",
     )
     command.add_argument("old", metavar="OLD", help="an ONNX file")
     command.add_argument("new", metavar="NEW", help="an ONNX file")
@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="GLOB",
-        help="only values whose names match (may be repeated); the outputs by --outputs",
+        help="only values whose names match (may be repeated); for the outputs: --outputs",
     )
     command.add_argument("--outputs", action="store_true", help="only the outputs of the models")
     command.add_argument(
@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="sizes and starts that differ by up to N elements are the same",
+        help="take sizes and starts that differ by up to N elements as equal",
     )
     add_outputs(command, "comparison")
     command.set_defaults(run=run)
@@ -54,14 +54,18 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> str:
     """The answer."""
     if options.tolerance < 0:
-        raise QueryError("--tolerance: at least 0")
+        raise QueryError(f"--tolerance {options.tolerance}: has to be at least 0")
     register(options.ops)
     old, new = _analysis(options, options.old), _analysis(options, options.new)
     found = compared(
         old, new, options.select, tolerance=options.tolerance, only_outputs=options.outputs
     )
     if options.select and not found.matched and not found.changes:
-        raise QueryError(f"nothing matches {' or '.join(options.select)}", file=options.new)
+        raise QueryError(
+            f"--select: no value matches {' or '.join(options.select)}",
+            file=options.new,
+            remedy="rfgraph show MODEL lists the values",
+        )
     code = FINDINGS if found.changes else CLEAN
     return answered(options, found, code)
 

@@ -15,12 +15,16 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "explain",
-        help="what a check of 'rfgraph check' finds, why it matters, and what to do",
+        help="explain what a check of 'rfgraph check' finds, why it matters, and what to do",
         description="Print the explanation of a check, with its options; without a code, list "
         "the checks.",
     )
-    command.add_argument("code", metavar="CODE", nargs="?", help="such as RF101")
-    command.add_argument("--debug", action="store_true", help="a traceback on an internal error")
+    command.add_argument(
+        "code", metavar="CODE", nargs="?", help="the code of a check, such as RF101"
+    )
+    command.add_argument(
+        "--debug", action="store_true", help="show a traceback on an internal error"
+    )
     command.set_defaults(run=run, output_file=None)
 
 
@@ -35,6 +39,6 @@ def run(options: argparse.Namespace) -> str:
         near = get_close_matches(code, CHECKS, 1, 0.5)
         raise QueryError(
             f"there is no check '{options.code}'",
-            remedy=f"did you mean {near[0]}?" if near else f"there are {', '.join(CHECKS)}",
+            remedy=f"did you mean {near[0]}?" if near else f"the checks are {', '.join(CHECKS)}",
         )
     return explained(CHECKS[code])

@@ -21,10 +21,10 @@ from rfgraph.limits import Limits, confine, died, too_long
 if TYPE_CHECKING:
     import subprocess
 
-# Told to the process that is begun anew: it is guarded already.
+# This environment variable tells a new process that it is guarded already.
 _GUARDED = "RFGRAPH_GUARDED"
 
-# So long may an interrupted process take to say so.
+# Seconds that an interrupted process gets to report it.
 _GRACE = 2.0
 
 

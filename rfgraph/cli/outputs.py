@@ -18,15 +18,15 @@ def add_outputs(command: argparse.ArgumentParser, kind: str) -> None:
         "--output-format",
         choices=formats(kind),
         default="text",
-        help="what is printed (default: text)",
+        help="the format of what is printed (default: text)",
     )
     command.add_argument(
         "--output-file",
         action="append",
         default=[],
         metavar="[FORMAT=]FILE",
-        help="write a file in a format too (may be repeated); without a format, what would be "
-        "printed goes there",
+        help="write a file in this format as well (may be repeated); without a format, write to "
+        "FILE instead of printing",
     )
 
 
@@ -41,20 +41,20 @@ def answered(options: argparse.Namespace, document: Any, code: int = CLEAN) -> A
             if equals and "/" not in name and not Path(item).exists() and name.isalpha():
                 raise QueryError(
                     f"--output-file {item}: there is no format '{name}'",
-                    remedy=f"there are {', '.join(known)}",
+                    remedy=f"the formats are {', '.join(known)}",
                 )
             if instead is not None:
                 raise QueryError(
-                    "--output-file: two files without a format",
-                    remedy="--output-file sarif=FILE writes one in another format too",
+                    "--output-file: two files have no format",
+                    remedy=f"give the format of one: --output-file {known[-1]}=FILE",
                 )
             instead = Path(item)
             continue
         if not path or Path(path) in files:
-            raise QueryError(f"--output-file {item}: name a file of its own for each format")
+            raise QueryError(f"--output-file {item}: each format needs a file of its own")
         files[Path(path)] = rendered(options.document, name, document)
     if instead in files:
-        raise QueryError(f"--output-file {instead}: name a file of its own for each format")
+        raise QueryError(f"--output-file {instead}: each format needs a file of its own")
     options.output_file = instead
     printed = rendered(options.document, options.output_format, document)
     return Answer(printed, code, files)

@@ -22,11 +22,11 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     show = commands.add_parser(
         "show",
-        help="a table: how far every value sees into the inputs",
+        help="print a table: how far every value sees into the inputs",
         description="Print, for every value, how far it sees into the inputs: size, /stride and "
-        "@start along the axes on which something moves. '+global' marks a value that "
-        "sees the whole input through a statistic as well, '~' one whose figures "
-        "hold for this size only or join branches of different strides, '*' an output.",
+        "@start along the axes on which fields move. '+global' marks a value that "
+        "sees the whole input through a statistic as well, '~' one whose figures hold "
+        "for this size only or join branches of different strides, '*' an output.",
     )
     add_common(show)
     add_outputs(show, "table")
@@ -45,13 +45,14 @@ def add(commands: Any) -> None:
         "--along",
         type=int,
         metavar="AXIS",
-        help="a line for each run of coordinates along this axis of the values: 1 tells channels "
-        "apart",
+        help="a line for each run of coordinates along this axis of the values that see the same: "
+        "1 shows channels one by one",
     )
     show.add_argument(
         "--density",
         action="store_true",
-        help="the share of its box that the middle unit of each value sees: below 100%% are holes",
+        help="the share of its box that the middle unit of each value sees: less than 100%% means "
+        "holes",
     )
     show.add_argument(
         "--program",
@@ -61,7 +62,7 @@ def add(commands: Any) -> None:
     show.add_argument(
         "--timings",
         action="store_true",
-        help="CPU time of each phase, on standard error",
+        help="print the CPU time of each phase to standard error",
     )
     show.set_defaults(run=run)
 
@@ -69,7 +70,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> str:
     """The answer."""
     if options.along is not None and options.along < 0:
-        raise QueryError("--along: axes are counted from 0")
+        raise QueryError(f"--along {options.along}: axes are counted from 0")
     if options.program and (
         options.output_format != "text"
         or options.all_axes
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> str:
         or options.along is not None
     ):
         raise QueryError(
-            "--program: it is printed as text, for values as they are",
+            "--program can't be combined with --all-axes, --along, --density or --output-format",
             remedy="choose values with --select and --constants",
         )
     timings = Timings()
@@ -100,7 +101,11 @@ def _program(options: argparse.Namespace, timings: Timings) -> str:
 def _something(options: argparse.Namespace, analysis: Analysis, chosen: Sequence[Any]) -> None:
     """Some values are chosen, or else an error says so."""
     if options.select and not chosen:
-        raise QueryError(f"nothing matches {' or '.join(options.select)}", file=analysis.file)
+        raise QueryError(
+            f"--select: nothing matches {' or '.join(options.select)}",
+            file=analysis.file,
+            remedy="without --select all values are listed",
+        )
 
 
 def _table(options: argparse.Namespace, timings: Timings) -> str:

@@ -42,9 +42,9 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     unit = commands.add_parser(
         "unit",
-        help="what one unit sees: its box, its density and a picture",
-        description="Print the box of input elements that a unit sees, how many of them, the share "
-        "of the box that they are, and a picture.",
+        help="show what one unit sees: its box, its density and a picture",
+        description="Print the box of input elements that a unit sees, how many it sees, their "
+        "share of the box, and a picture.",
     )
     add_common(unit)
     add_outputs(unit, "units")
@@ -60,13 +60,14 @@ def add(commands: Any) -> None:
     unit.add_argument(
         "--local",
         action="store_true",
-        help="without what came by a statistic: the box alone, no picture",
+        help="only the local part: leave out what is seen through a statistic; prints the box "
+        "alone, no picture",
     )
     unit.add_argument(
         "--save",
         type=Path,
         metavar="FILE",
-        help="a picture (.png, .svg, .pdf), or the mask over the whole input (.npy)",
+        help="write a picture (.png, .svg, .pdf), or the mask over the whole input (.npy)",
     )
     unit.set_defaults(run=run)
 
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> str:
     if bool(options.every) == bool(options.tensor) or (options.every and not options.at):
         raise QueryError("give TENSOR and INDEX, or --every and --at")
     if options.index and options.at:
-        raise QueryError("INDEX and --at are the same: give one of them")
+        raise QueryError("INDEX and --at mean the same: give one of them")
     given = options.at or options.index
     if given:
         index_of(given)
@@ -86,7 +87,8 @@ def run(options: argparse.Namespace) -> str:
     if not given:
         unit = [options.model, options.tensor, written(middle(analysis, options.tensor))]
         raise QueryError(
-            "the unit is missing", remedy=f"that in the middle: rfgraph unit {shlex.join(unit)}"
+            "the unit is missing",
+            remedy=f"for the one in the middle: rfgraph unit {shlex.join(unit)}",
         )
     inputs = analysis.inputs if options.input is None else [options.input]
     units = _units(analysis, options, given)
@@ -110,7 +112,9 @@ def _units(analysis: Analysis, options: argparse.Namespace, given: str) -> list[
         if place is not None:
             units.append((row.name, row.operator, place))
     if not units:
-        raise QueryError(f"no value of {options.every} has a unit {options.at}", file=analysis.file)
+        raise QueryError(
+            f"no value that {options.every} makes has a unit {options.at}", file=analysis.file
+        )
     return units
 
 
@@ -122,7 +126,7 @@ def _check(analysis: Analysis, tensor: str, index: Index) -> None:
             if isinstance(at, slice) and size is not None and not range(size)[at]:
                 dims = text.shape(shape)
                 raise QueryError(
-                    f"'{tensor}' of shape {dims} has nothing at {coordinate(at)} on axis {axis}",
+                    f"'{tensor}' of shape {dims} has no unit at {coordinate(at)} on axis {axis}",
                     file=analysis.file,
                 )
 
@@ -131,7 +135,7 @@ def _found(analysis: Analysis, unit: _Unit, inputs: Sequence[str], *, local: boo
     tensor, operator, index = unit
     single = whole_units(index)
     if single is None and local:
-        raise QueryError("--local: one unit is wanted, not a region")
+        raise QueryError("--local needs one unit, not a region")
     boxes = {}
     if single is not None:
         boxes = {i: analysis.box(tensor, single, i, local) for i in inputs}
@@ -148,7 +152,7 @@ def _check_save(options: argparse.Namespace) -> None:
     if options.save.suffix.lower() not in kinds:
         raise QueryError(f"--save {options.save}: its name has to end in one of {', '.join(kinds)}")
     if options.local:
-        raise QueryError("--save: not with --local, of which there is the box alone")
+        raise QueryError("--save can't be combined with --local, which gives the box alone")
     if options.save.suffix.lower() != ".npy":
         plot.available()
 
@@ -159,7 +163,8 @@ def _save(
     seen = [i for i in inputs if any(analysis.depends(tensor, i) for tensor, _, _ in units)]
     if len(seen) > 1:
         raise QueryError(
-            f"--save: {len(seen)} inputs are seen", remedy=f"name one: --input {' or '.join(seen)}"
+            f"--save needs one input, and {len(seen)} are seen",
+            remedy=f"name one: --input {' or '.join(seen)}",
         )
     name = seen[0] if seen else inputs[0]
     path: Path = options.save

@@ -32,10 +32,10 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "validate",
-        help="test what is claimed on the model itself, with onnxruntime",
-        description="Change planes and elements of the inputs, run the model, and tell whether "
-        "anything moves that is claimed not to. Ends with 1 if a claim is contradicted, with 2 if "
-        "nothing could be tested.",
+        help="test the receptive fields on the model itself, with onnxruntime",
+        description="Change planes and elements of the inputs, run the model, and report units "
+        "that change although they are claimed not to see the change. Ends with 1 if "
+        "a claim is contradicted, with 2 if nothing could be tested.",
     )
     add_outputs(command, "validation")
     # It runs the model, which takes what it takes.
@@ -52,8 +52,9 @@ def _add_what(command: argparse.ArgumentParser) -> None:
         "--method",
         choices=("perturb", "poison"),
         default="perturb",
-        help="perturb (the default): other numbers, on the model as it is; poison: NaN, on a copy "
-        "in which every operator carries it, where what is seen must equal what is claimed",
+        help="perturb (the default): change inputs to other numbers, and run the model as it is; "
+        "poison: change inputs to NaN, and run a copy of the model in which every operator "
+        "carries NaN: what is seen has to equal what is claimed",
     )
     command.add_argument(
         "--tensors",
@@ -61,7 +62,10 @@ def _add_what(command: argparse.ArgumentParser) -> None:
         help="the values to test; '*' for all (default: the outputs and some of the others)",
     )
     command.add_argument(
-        "--inputs", type=Path, metavar="FILE.npz", help="what to run on (default: random numbers)"
+        "--inputs",
+        type=Path,
+        metavar="FILE.npz",
+        help="the inputs to run the model on (default: random numbers)",
     )
 
 
@@ -71,44 +75,57 @@ def _add_how_much(command: argparse.ArgumentParser) -> None:
         "--samples",
         type=int,
         metavar="N",
-        help="at most so many planes across each axis, and single elements of each input",
+        help="change at most N planes across each axis, and N single elements of each input",
     )
     command.add_argument(
         "--seconds",
         type=float,
         default=20.0,
         metavar="N",
-        help="begin no run after so many seconds: until then an even sample of all of them is "
-        "made (20; inf: all)",
+        help="begin no run after N seconds; the runs until then are an even sample of all "
+        "(default: 20; inf: make all runs)",
     )
     command.add_argument(
         "--exhaustive",
         action="store_true",
-        help="change every plane in a run of its own: planes that share one can hide what a unit "
-        "sees further away from its field than the field is long",
+        help="change every plane in a run of its own: when planes share a run, what a unit sees "
+        "farther from its field than the field is long can go unnoticed",
     )
-    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the seed of random numbers (default: 0)"
+    )
 
 
 def _add_workers(command: argparse.ArgumentParser) -> None:
     """Who makes them, and what they leave behind."""
-    command.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time")
+    command.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many runs are made at a time (default: 1)",
+    )
     workers = command.add_mutually_exclusive_group()
     workers.add_argument(
-        "--processes", action="store_true", help="with --jobs: processes in place of threads"
+        "--processes", action="store_true", help="with --jobs: use processes instead of threads"
     )
-    workers.add_argument("--dask", metavar="ADDRESS", help="the scheduler of a dask cluster to use")
+    workers.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="make the runs on a dask cluster, given by the address of its scheduler",
+    )
     command.add_argument(
         "--provider",
         action="append",
         metavar="NAME",
-        help="execution provider of onnxruntime (CPUExecutionProvider; may be repeated)",
+        help="an execution provider of onnxruntime (default: CPUExecutionProvider; may be "
+        "repeated)",
     )
     command.add_argument(
         "--reproduce",
         type=Path,
         metavar="FOLDER",
-        help="write what shows the first violations again: model, inputs and a script",
+        help="write what reproduces the first violations: model, inputs and a script",
     )
 
 
@@ -147,7 +164,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error) as error:
         raise QueryError(
             f"--inputs {path}: {error}",
-            remedy="numpy.savez(FILE, x=...) writes one, with an array for each input",
+            remedy="write it with numpy.savez(FILE, x=...), one array for each input",
         ) from None
 
 
@@ -161,15 +178,19 @@ def _executor(address: str | None) -> Iterator[tuple[Executor | None, int]]:
         from dask.distributed import Client
     except ImportError:
         raise RFGraphError(
-            "dask is not installed, which --dask needs", remedy="pip install 'rfgraph[dask]'"
+            "--dask needs dask, which is not installed", remedy="pip install 'rfgraph[dask]'"
         ) from None
     connect: Any = Client
     try:
         client = connect(address, timeout="10s")
     except (OSError, ValueError) as error:
-        raise RFGraphError(f"--dask {address}: no scheduler is reached: {error}") from None
+        raise RFGraphError(
+            f"--dask {address}: the scheduler can't be reached: {error}", remedy="check the address"
+        ) from None
     with client:
         workers = sum(client.ncores().values())
         if not workers:
-            raise RFGraphError(f"--dask {address}: the cluster has no worker")
+            raise RFGraphError(
+                f"--dask {address}: the cluster has no workers", remedy="start one: dask worker"
+            )
         yield client.get_executor(), workers

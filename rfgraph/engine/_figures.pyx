@@ -23,10 +23,10 @@ from rfgraph.engine._waves cimport Digit, Wave, Waves
 from rfgraph.engine.closed_form import AxisField, Meeting, Pace, centre
 from rfgraph.reads.words import Along, PerAxis, Stage, is_same, is_shift
 
-# More runs of units than this, along all axes together, are not told apart.
+# The most runs of units, along all axes together, that are told apart.
 cdef int64_t MAX_CELLS = 1 << 14
 
-# So many units are looked at one by one.
+# The most units that are looked at one by one.
 cdef int64_t MOST_UNITS = 1 << 22
 
 cdef int64_t NO_WAVE = IRREGULAR

@@ -38,10 +38,11 @@ from rfgraph.reads.words import (
     same,
 )
 
-# More items than this are written out over all axes along which they vary, and joined.
+# If there are more items than this, they are written out over all axes along which they vary, and
+# merged.
 cdef int MAX_ITEMS = 24
 
-# So many views are joined before more are made.
+# When a value has this many views, they are merged before more are added.
 cdef int MANY = 64
 
 
@@ -1452,7 +1453,7 @@ cdef class Walk:
                     self.views[name] = self.gather(names, recipe)
             except MemoryError as error:
                 raise ShapeError(
-                    f"there is no memory for the bounds of '{name}'"
+                    f"out of memory for the bounds of '{name}'"
                     + (f": {error}" if str(error) else ""),
                     node=str(node),
                     remedy="give smaller sizes with shapes= or --shape, or more memory with "
@@ -1460,7 +1461,7 @@ cdef class Walk:
                 ) from None
             except OverflowError:
                 raise ShapeError(
-                    "its attributes have numbers beyond all sizes",
+                    "numbers in its attributes are too large",
                     node=str(node),
                     remedy="no runtime runs it: export the model again",
                 ) from None

@@ -30,7 +30,7 @@ ENDLESS = -NOTHING
 # The number of what has no closed form.
 IRREGULAR = -1
 
-# What repeats later than this has no closed form worth the name.
+# A pattern with a longer period gets no closed form: it would be a long table.
 MAX_PERIOD = 1 << 16
 
 # Numbers from here on are not told apart.

@@ -28,7 +28,7 @@ Number = int | Fraction | float
 
 @dataclass(frozen=True, slots=True)
 class AxisField:
-    """A receptive field along one axis of the input: what units see whose borders are not clipped.
+    """A receptive field along one axis of the input, of units away from its borders.
 
     A unit's own elements are those under it when the value is laid over the input: of unit o
     ``floor(o * stride)`` to ``ceil((o + 1) * stride) - 1``.
@@ -154,22 +154,22 @@ class Field(Sequence[AxisField]):
 
     @property
     def size(self) -> tuple[Number, ...]:
-        """Sizes, one an axis."""
+        """The size along each axis."""
         return tuple(a.size for a in self.axes)
 
     @property
     def stride(self) -> tuple[Number, ...]:
-        """Strides, one an axis."""
+        """The stride along each axis."""
         return tuple(a.stride for a in self.axes)
 
     @property
     def start(self) -> tuple[Number, ...]:
-        """Starts, one an axis."""
+        """The start along each axis."""
         return tuple(a.start for a in self.axes)
 
     @property
     def centre(self) -> tuple[Number, ...]:
-        """Centres, one an axis."""
+        """The centre along each axis."""
         return tuple(a.centre for a in self.axes)
 
     @property

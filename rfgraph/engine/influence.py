@@ -27,7 +27,7 @@ from rfgraph.reads.words import (
 
 _ALL: Region = ((),)
 
-# So many products are joined before more are made.
+# When a region has more products than this, they are merged before more are added.
 _MANY = 64
 
 

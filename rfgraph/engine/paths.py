@@ -43,15 +43,16 @@ from rfgraph.reads.words import (
     is_same,
 )
 
-# Terms are joined where that makes an array of at most so many elements; and, however large it
-# is, where there are more of them than this.
+# Terms are merged where the merged array has at most _SMALL elements. If more than _MAX_TERMS are
+# left, they are merged whatever the size.
 _SMALL = 1 << 14
 _MAX_TERMS = 8
 
 # An array with more elements than this is refused rather than made.
 _MAX_ELEMENTS = 1 << 27
 
-# Arrays are kept below this by a power of two of their own: products of 48 of them are floats.
+# Arrays are scaled by powers of two so that they stay below this: a product of 48 of them still
+# fits into a float.
 _HUGE = 2.0**20
 
 
@@ -205,7 +206,9 @@ class Paths:
         """
         size = self.shape[axis]
         if not 1 <= period <= size:
-            raise QueryError(f"a period of {period} on an axis of {size}")
+            raise QueryError(
+                f"period={period}: axis {axis} has {size} units, and the period is from 1 to {size}"
+            )
         counts, _ = self._projected([axis])
         first = (size - period) // 2
         return variation(counts[first : first + period])

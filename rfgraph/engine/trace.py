@@ -343,13 +343,16 @@ class _Tracer:
         if rule is None:
             if self._strict:
                 raise UnsupportedError(
-                    "what it reads is not known",
+                    "this operator is not known",
                     file=self._file,
                     node=str(node),
-                    remedy="analyse without strict, or say what it reads: rfgraph.transfer in "
+                    remedy="analyse it without strict, or say what it reads: rfgraph.transfer in "
                     "Python, --ops FILE on the command line (docs/custom-operators.md)",
                 )
-            operation.note("not known: every output is taken to read all of every input", "unknown")
+            operation.note(
+                "this operator is not known: every output is assumed to read all of every input",
+                "unknown",
+            )
             return self._per_output(node, operation, _everything(operation))
         try:
             answer = rule.transfer(operation)
@@ -357,8 +360,8 @@ class _Tracer:
                 check_answer(answer, operation)
                 if any(n and self._shapes.shape(n) is None for n in node.outputs):
                     operation.note(
-                        "the shape of its output is not known, which shape= in its transfer "
-                        "gives: the output is taken to read all of what its transfer names",
+                        "the shape of its output is not known (shape= in its transfer gives it): "
+                        "the output is assumed to read all of every input that its transfer names",
                         "unknown",
                     )
             return self._per_output(node, operation, answer)
@@ -370,7 +373,7 @@ class _Tracer:
             raise
         except MemoryError:
             raise ShapeError(
-                "there is no memory for what it reads",
+                "out of memory for what it reads",
                 file=self._file,
                 node=str(node),
                 remedy="give smaller sizes with shapes= or --shape, or more memory with --memory",
@@ -387,7 +390,7 @@ class _Tracer:
     def _whole(
         self, node: Node, operation: Operation, reason: str, kind: NoteKind
     ) -> list[list[Read]]:
-        operation.note(f"{reason}: every output is taken to read all of every input", kind)
+        operation.note(f"{reason}: every output is assumed to read all of every input", kind)
         return self._per_output(node, operation, _everything(operation))
 
     def _per_output(self, node: Node, operation: Operation, answer: Reads) -> list[list[Read]]:
@@ -541,11 +544,13 @@ def _check(read: Elementwise | PerAxis | Rearrange, source: Shape, extent: Shape
         if prod(read.view) != elements or prod(extent) != elements:
             raise ValueError(f"{source} can't become {extent}")
         if sorted(read.permutation) != list(range(len(read.view))):
-            raise ValueError(f"{list(read.permutation)} is no permutation of {len(read.view)} axes")
+            raise ValueError(
+                f"{list(read.permutation)} is not a permutation of {len(read.view)} axes"
+            )
     elif len(read.axes) != len(source) or any(
         a >= len(extent) for r in read.axes for a in followed(r)
     ):
-        raise ValueError(f"an input of shape {source} and an output of shape {extent}")
+        raise ValueError(f"an input of shape {source} does not give an output of shape {extent}")
     else:
         for r in read.axes:
             if not isinstance(r, Fixed) and r.step < 1:
@@ -558,4 +563,6 @@ def _check(read: Elementwise | PerAxis | Rearrange, source: Shape, extent: Shape
                     or any(n not in (1, m) for n, m in zip(dims, sizes, strict=True))
                     for dims in table
                 ):
-                    raise ValueError(f"what is read for {table[0]} elements, and there are {sizes}")
+                    raise ValueError(
+                        f"it says what {table[0]} elements read, and there are {sizes}"
+                    )

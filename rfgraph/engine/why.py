@@ -98,7 +98,7 @@ class _Goal:
     bound: int | None = None
 
 
-# `local` and `plain` of a goal, in turn.
+# The values of `local` and `plain` for which a goal is tried, in this order.
 _ATTEMPTS = ((True, True), (True, False), (False, True), (False, False))
 
 # A value and one of its units.

@@ -9,39 +9,42 @@ from pathlib import Path
 # What is wrong, and what to do.
 _Answer = tuple[str, str]
 
-_TORCH = "torch.onnx.export(model, inputs, 'model.onnx') writes one, from Python"
-_KERAS = "model.export('model.onnx', format='onnx') writes one, from Keras"
-_TENSORFLOW = "tf2onnx writes one: python -m tf2onnx.convert --help"
-_WHOLE = "give the ONNX file that it was made of"
+_TORCH = "export it from Python: torch.onnx.export(model, inputs, 'model.onnx')"
+_KERAS = "export it with Keras: model.export('model.onnx', format='onnx')"
+_TENSORFLOW = "convert it with the package tf2onnx: python -m tf2onnx.convert --help"
+_WHOLE = "give the ONNX file that it was made from"
 _UNPACK = "unpack it first"
 
-# What only names its layers can't be exported by itself.
-_WEIGHTS = f"it has no graph: load the weights into the network they are of; {_TORCH}"
+# For files with weights but no graph: the network itself is in code elsewhere.
+_WEIGHTS = (
+    "load the weights into their network, and export that from Python: torch.onnx.export(model, "
+    "inputs, 'model.onnx')"
+)
 
 # An ORT file can be written back; its graph is then the optimised one.
 _ORT = (
-    f"{_WHOLE}; or let onnxruntime write one, from Python: o = onnxruntime.SessionOptions(); "
+    f"{_WHOLE}; or let onnxruntime write one from Python: o = onnxruntime.SessionOptions(); "
     "o.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL; "
     "o.optimized_model_filepath = 'model.onnx'; "
     "o.add_session_config_entry('session.save_model_format', 'ONNX'); "
     "onnxruntime.InferenceSession('model.ort', o)"
 )
 
-# Bytes at a place, and what begins so.
+# Where and how a format begins, what it is, and what to do.
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (4, b"ORTM", "a model in ONNX Runtime's own format (.ort)", _ORT),
-    (4, b"TFL3", "a TensorFlow Lite model", "python -m tf2onnx.convert --tflite FILE --output "
-     "model.onnx, of the package tf2onnx, makes an ONNX file of it"),
-    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras keeps models and weights in", _KERAS),
+    (4, b"TFL3", "a TensorFlow Lite model", "convert it with the package tf2onnx: python -m "
+                                            "tf2onnx.convert --tflite FILE --output model.onnx"),
+    (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file, in which Keras keeps models and weights", _KERAS),
     (0, b"GGUF", "a GGUF file, which has weights and no graph", _WEIGHTS),
-    (0, b"version https://git-lfs", "a pointer of Git LFS to the file", "git lfs pull"),
-    (0, b"\x1f\x8b", "a file compressed by gzip", "unpack it with gunzip first"),
-    (0, b"BZh", "a file compressed by bzip2", _UNPACK),
-    (0, b"\xfd7zXZ\x00", "a file compressed by xz", _UNPACK),
-    (0, b"\x28\xb5\x2f\xfd", "a file compressed by zstd", _UNPACK),
+    (0, b"version https://git-lfs", "a Git LFS pointer to the file", "run git lfs pull"),
+    (0, b"\x1f\x8b", "a file compressed with gzip", "unpack it with gunzip first"),
+    (0, b"BZh", "a file compressed with bzip2", _UNPACK),
+    (0, b"\xfd7zXZ\x00", "a file compressed with xz", _UNPACK),
+    (0, b"\x28\xb5\x2f\xfd", "a file compressed with zstd", _UNPACK),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
     (257, b"ustar", "a tar archive", _UNPACK),
-    (0, b"\x93NUMPY", "an array of numpy", "give the model that it belongs to"),
+    (0, b"\x93NUMPY", "a numpy array", "give the model that it belongs to"),
     (0, b"ptrt", "a TensorRT engine", _WHOLE),
     (0, b"ftrt", "a TensorRT engine", _WHOLE),
     (0, b"\x80\x02", "a pickle, as PyTorch's older checkpoints are", _TORCH),
@@ -50,18 +53,18 @@ _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x80\x05", "a pickle", _TORCH),
 )  # fmt: skip
 
-# Formats without such bytes, by the ends of names.
+# Formats that only the ending of the file name tells: they begin with no fixed bytes.
 _NAMES: dict[str, _Answer] = {
-    ".pb": ("a graph of TensorFlow, or a single tensor", _TENSORFLOW),
+    ".pb": ("a TensorFlow graph, or a single tensor", _TENSORFLOW),
     ".mlmodel": ("a Core ML model", _WHOLE),
     ".engine": ("a TensorRT engine", _WHOLE),
     ".plan": ("a TensorRT engine", _WHOLE),
     ".trt": ("a TensorRT engine", _WHOLE),
     ".data": (
-        "the weights that an ONNX file keeps beside itself",
+        "a file of weights that belongs to an ONNX file",
         "give that ONNX file",
     ),
-    ".bin": ("what are likely to be weights", "give the ONNX file"),
+    ".bin": ("most likely a file of weights", "give the ONNX file"),
 }
 
 
@@ -84,19 +87,22 @@ def recognised(path: Path | None, head: bytes) -> _Answer | None:
         return "a safetensors file, which has weights and no graph", _WEIGHTS
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
-        return "a web page", "the download failed: fetch the raw file"
+        return "a web page", "the download went wrong: download the raw file"
     if text.startswith(b"<?xml") and b"<net" in text:
-        return "a model of OpenVINO", _WHOLE
+        return "an OpenVINO model", _WHOLE
     if re.match(rb"<\s*ir_version", text):
         return (
             "a model in ONNX's text form",
-            "onnx.save(onnx.parser.parse_model(open(FILE).read()), 'model.onnx') makes one of it",
+            (
+                "convert it from Python: onnx.save(onnx.parser.parse_model(open(FILE).read()), "
+                "'model.onnx')"
+            ),
         )
     known = _NAMES.get(path.suffix.lower()) if path is not None else None
     if known is not None:
         return known
     if _is_text(head):
-        return "a text", "give the ONNX file"
+        return "a text file", "give the ONNX file"
     return None
 
 
@@ -114,10 +120,10 @@ def _archive(path: Path | None) -> _Answer:
         return f"a zip archive with {inner[0]} in it", _UNPACK
     if any(name.endswith(("data.pkl", "archive_format")) for name in names):
         script = any("/code/" in name for name in names)
-        what = "TorchScript model" if script else "checkpoint or exported program"
-        return f"a {what} of PyTorch", _TORCH
+        what = "model (TorchScript)" if script else "checkpoint or exported program"
+        return f"a PyTorch {what}", _TORCH
     if "config.json" in names:
-        return "a model of Keras", _KERAS
+        return "a Keras model", _KERAS
     if names and all(name.endswith(".npy") for name in names):
         return "an archive of numpy arrays", "give the model that they belong to"
     return "a zip archive", _UNPACK
@@ -127,9 +133,11 @@ def folder(path: Path) -> _Answer:
     """What a folder is, and what to do."""
     if (path / "saved_model.pb").exists():
         return (
-            "is a folder: a SavedModel of TensorFlow",
-            "python -m tf2onnx.convert --saved-model FOLDER --output model.onnx, of the package "
-            "tf2onnx, makes an ONNX file of it",
+            "is a folder: a TensorFlow SavedModel",
+            (
+                "convert it with the package tf2onnx: python -m tf2onnx.convert --saved-model "
+                "FOLDER --output model.onnx"
+            ),
         )
     inner = sorted(entry.name for entry in path.glob("*.onnx"))
     if inner:

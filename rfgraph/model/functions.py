@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from rfgraph.errors import ModelError
+from rfgraph.errors import EXPORT_AGAIN, ModelError
 from rfgraph.model.subgraphs import fresh_names, own_names, rename
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rfgraph.model.model_file import OperatorSet
 
-# Functions are inlined into at most so many nodes, from at most so many levels.
+# Limits for inlining functions: the number of nodes that are written, and how deep calls may nest.
 _MAX_INLINED = 50_000
 _MAX_NESTED = 100
 
@@ -49,7 +49,7 @@ def opsets_of(
     opsets = {i.domain if i.domain != "ai.onnx" else "": i.version for i in imports}
     version = opsets.get("")
     if version is not None and version < 1:
-        raise ModelError(f"there is no operator set {version}", file=file)
+        raise ModelError(f"there is no operator set {version}", file=file, remedy=EXPORT_AGAIN)
     return opsets
 
 
@@ -78,10 +78,11 @@ def arguments_of(
     """
     if len(inputs) > len(function.input) or len(outputs) > len(function.output):
         raise ModelError(
-            f"more arguments than the function '{function.name}' has: it takes "
-            f"{len(function.input)} inputs and gives {len(function.output)} outputs",
+            f"it has more inputs or outputs than the function '{function.name}' (inputs: "
+            f"{len(function.input)}, outputs: {len(function.output)})",
             file=file,
             node=node,
+            remedy=EXPORT_AGAIN,
         )
     given = [*inputs, *[""] * (len(function.input) - len(inputs))]
     return dict(zip(function.input, given, strict=True))
@@ -218,14 +219,19 @@ class _Inliner:
             return
         if len(self.nodes) > _MAX_INLINED or len(callers) > _MAX_NESTED:
             raise ModelError(
-                f"the function '{function.name}' is called too often or too deep to be inlined",
+                f"the function '{function.name}' is called too often or nested too deeply to be "
+                "inlined",
                 file=self._file,
                 node=node.name,
+                remedy="export the model with fewer or smaller functions",
             )
         # Another overload of one name counts too.
         if key[:2] in callers:
             raise ModelError(
-                f"the function '{function.name}' calls itself", file=self._file, node=node.name
+                f"the function '{function.name}' calls itself",
+                file=self._file,
+                node=node.name,
+                remedy=EXPORT_AGAIN,
             )
         call = node.name or f"{node.op_type}_{len(self.nodes)}"
         renamed = arguments_of(function, node.input, node.output, self._file, call)
@@ -238,9 +244,10 @@ class _Inliner:
             for value in body.input:
                 if value and value not in renamed:
                     raise ModelError(
-                        f"'{value}' is made by no node of the function '{function.name}'",
+                        f"no node of the function '{function.name}' makes '{value}'",
                         file=self._file,
                         node=name,
+                        remedy=EXPORT_AGAIN,
                     )
             for value in body.output:
                 if value and value not in renamed:

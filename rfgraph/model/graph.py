@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfgraph.errors import ModelError, QueryError, ShapeError
+from rfgraph.errors import EXPORT_AGAIN, ModelError, QueryError, ShapeError
 from rfgraph.model import element_types, model_file
 from rfgraph.model._wire import Node as Node
 from rfgraph.model._wire import attributes, operator, producers
@@ -35,18 +35,19 @@ if TYPE_CHECKING:
 
     from rfgraph.model._wire import Key
 
-# What an older operator set defines otherwise than this one is not read, nor run by onnxruntime.
+# An operator that an older operator set defines differently from this one is not read; onnxruntime
+# does not run it either.
 _OLDEST = 7
 
-# The type of attributes that are tensors.
+# The attribute type of tensors: ``AttributeProto.TENSOR``.
 _TENSOR = 4
 
-# The domain of a runtime's operators on images whose channels are in blocks: each block of them is
-# behind the positions. One of them puts them back.
+# onnxruntime's domain for operators on images whose channels are split into blocks: N, blocks, H,
+# W, channels of a block. _FROM_BLOCKS puts them back into NCHW.
 NCHWC = "com.microsoft.nchwc"
 _FROM_BLOCKS = "ReorderOutput"
 
-# Attributes up to this many bytes are compared with those of other nodes.
+# Attributes of up to this many bytes are compared, to find nodes that are alike.
 _COMPARED = 4096
 
 # A size of an axis: a number, a name ("batch"), or None where the file says nothing.
@@ -117,7 +118,9 @@ class Kind:
         if domain == "ai.onnx":
             domain = ""
         if not isinstance(op_type, str):
-            raise ModelError(f"{op_type!r} is no name of an operator", file=file)
+            raise ModelError(
+                f"{op_type!r} is not the name of an operator", file=file, remedy=EXPORT_AGAIN
+            )
         if domain not in opsets:
             raise ModelError(
                 f"the model imports no operator set of the domain '{domain or 'ai.onnx'}'",
@@ -127,11 +130,11 @@ class Kind:
             )
         if not domain and opsets[""] < _OLDEST and _is_outdated(op_type, opsets[""]):
             raise ModelError(
-                f"operator set {opsets['']} defines it otherwise than operator set {_OLDEST}, "
-                "from which on it is read",
+                f"operator set {opsets['']} defines it differently from operator set {_OLDEST}, "
+                "the oldest one that is read",
                 file=file,
                 node=f"{op_type} '{name}'",
-                remedy="convert the model with onnx.version_converter",
+                remedy="convert the model to a newer one with onnx.version_converter",
             )
         self.op_type = op_type
         self.domain = domain
@@ -430,7 +433,7 @@ def as_defined(nodes: Iterable[Node], file: str | None) -> None:
                 node.kind.fault,
                 file=file,
                 node=str(node),
-                remedy="no runtime takes it: export the model again",
+                remedy=EXPORT_AGAIN,
             )
 
 
@@ -448,23 +451,25 @@ def _hold(
             )
         element_type, dims = types[name].element_type, types[name].dims
         if not element_type:
-            raise ShapeError(f"values: input '{name}' is no tensor", file=file)
+            raise ShapeError(f"values: input '{name}' is not a tensor", file=file)
         declared = element_types.dtype_of(element_type)
         try:
             exact = np.asarray(value)
             with np.errstate(invalid="ignore"):
                 array = exact.astype(declared)
             if declared.kind in "iub" and not (array == exact).all():
-                raise ValueError("it would be rounded")
+                raise ValueError("numbers would be rounded")
         except (TypeError, ValueError) as error:
             raise QueryError(
-                f"values: what is given for '{name}' is no array of {declared}: {error}", file=file
+                f"values: what is given for input '{name}' is not an array of {declared}: {error}",
+                file=file,
             ) from None
         if not dims and array.size == 1:
             array = array.reshape(())
         if dims is not None and array.ndim != len(dims):
             raise ShapeError(
-                f"values: '{name}' has {len(dims)} axes, and the array given has {array.ndim}",
+                f"values: input '{name}' has {len(dims)} axes, and the array that is given has "
+                f"{array.ndim}",
                 file=file,
             )
         weights.put(name, Tensor.of_array(array, name))
@@ -484,7 +489,11 @@ def _input(value: Value, file: str | None) -> Input:
     for dim in value.dims:
         if isinstance(dim, int):
             if dim < -1:
-                raise ModelError(f"an axis of input '{value.name}' has the size {dim}", file=file)
+                raise ModelError(
+                    f"an axis of input '{value.name}' has the size {dim}",
+                    file=file,
+                    remedy=EXPORT_AGAIN,
+                )
             # Some exporters write an open axis as -1.
             dims.append(None if dim == -1 else dim)
         else:
@@ -514,31 +523,46 @@ def _check(graph: Graph, tensors: list[str]) -> None:
             raise ModelError(
                 "an input or an initializer has no name",
                 file=graph.file,
-                remedy="no runtime takes it: export the model again",
+                remedy=EXPORT_AGAIN,
             )
         if name in given:
             kind = "initializers" if name in tensors else "inputs"
-            raise ModelError(f"two {kind} are called '{name}'", file=graph.file)
+            raise ModelError(
+                f"two {kind} have the name '{name}'", file=graph.file, remedy=EXPORT_AGAIN
+            )
         given.add(name)
     producer, in_order, wrong = producers(graph.nodes, given)
     if wrong is not None:
         node, name = wrong
         if not isinstance(name, str):
-            raise ModelError(f"{name!r} is no name", file=graph.file, node=repr(node.name))
-        raise ModelError(f"'{name}' is made twice", file=graph.file, node=str(node))
+            raise ModelError(
+                f"{name!r} is not a name of an output",
+                file=graph.file,
+                node=repr(node.name),
+                remedy=EXPORT_AGAIN,
+            )
+        raise ModelError(
+            f"its output '{name}' has the name of another value",
+            file=graph.file,
+            node=str(node),
+            remedy=EXPORT_AGAIN,
+        )
     graph.producer = producer
     known = given | producer.keys()
     for node in graph.nodes if not in_order else ():
         for name in (*node.inputs, *node.captures):
             if name and name not in known:
                 raise ModelError(
-                    f"its input '{name}' is made by no node and is no input of the model",
+                    f"its input '{name}' is neither made by a node nor an input of the model",
                     file=graph.file,
                     node=str(node),
+                    remedy=EXPORT_AGAIN,
                 )
     for name in graph.outputs:
         if name not in known:
-            raise ModelError(f"the output '{name}' is made by no node", file=graph.file)
+            raise ModelError(
+                f"no node makes the output '{name}'", file=graph.file, remedy=EXPORT_AGAIN
+            )
     if not in_order:
         graph.nodes = _in_order(graph)
 
@@ -557,7 +581,9 @@ def _in_order(graph: Graph) -> list[Node]:
         cycle = [str(edge[0]) for edge in nx.find_cycle(digraph) if isinstance(edge[0], Node)]
         shown = [*cycle[:6], f"... {len(cycle) - 6} more"] if len(cycle) > 7 else cycle
         raise ModelError(
-            "the graph has a cycle: " + " -> ".join([*shown, cycle[0]]), file=graph.file
+            "the graph has a cycle: " + " -> ".join([*shown, cycle[0]]),
+            file=graph.file,
+            remedy=EXPORT_AGAIN,
         ) from None
 
 

@@ -26,11 +26,11 @@ _NUMBERS = (24, 48)
 
 def misfit(node: Node, reason: str | Exception, file: str | None) -> MisfitError:
     """The error of a node that the sizes of its inputs don't suit."""
-    if isinstance(reason, Exception) and not (isinstance(reason, ValueError) and str(reason)):
-        # The message of most others says nothing without its type.
-        reason = f"{type(reason).__name__}: {reason}"
+    # What others than a ValueError say is for maintainers, and goes with the traceback.
+    said = not isinstance(reason, Exception) or isinstance(reason, ValueError)
+    why = f": {reason}" if said and str(reason) else ""
     return MisfitError(
-        f"its inputs and attributes don't fit ({reason})",
+        f"its inputs and attributes don't fit together{why}",
         file=file,
         node=str(node),
         remedy="no runtime runs it: give other shapes if you gave any, else export the model again",

@@ -35,7 +35,7 @@ Buffer = bytes | mmap.mmap
 # Any message of ONNX.
 Message = TypeVar("Message", bound=Any)
 
-# Whole numbers up to this many bytes are checked at once: shapes, axes, indices and the like.
+# Integer tensors of up to this many bytes are checked at once: they are shapes, axes or indices.
 SMALL = 4096
 
 # A sparse tensor with more elements than this is not written out.
@@ -55,10 +55,11 @@ _NIBBLES = frozenset({element_types.INT4, element_types.UINT4, element_types.FLO
 # Where the contents of a tensor lie: ``TensorProto.EXTERNAL``.
 _EXTERNAL = 1
 
-# Files from this many bytes on are mapped: what is not looked at is not read.
+# Files from this many bytes on are mapped into memory, so that only what is used is read.
 _MAP_FROM = 1 << 20
 
-# Element types whose arrays are their raw data, on machines that store the low byte first.
+# Element types whose raw data numpy reads as they are. ONNX stores the low byte first, as most
+# machines do; on others there are none.
 _PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
 
 
@@ -180,7 +181,7 @@ class Tensor(NamedTuple):
                 return found
             size = _bytes(proto)
             if len(proto.raw_data) != size:
-                raise ValueError(f"{len(proto.raw_data)} bytes for {size}")
+                raise ValueError(f"it has {len(proto.raw_data)} bytes, and needs {size}")
         from onnx import numpy_helper
 
         made: np.ndarray = numpy_helper.to_array(proto)
@@ -288,7 +289,7 @@ class Weights:
                 out.reshape(-1)[indices] = values
         except (ValueError, IndexError) as error:
             raise ModelError(
-                f"it can't be written out: {error}",
+                f"it can't be made a dense tensor: {error}",
                 file=str(self._path) if self._path else None,
                 node=f"sparse tensor '{sparse.values.name}'",
             ) from None
@@ -301,10 +302,10 @@ class Weights:
             size = _bytes(tensor)
             target = _target(tensor, self._path, where)
             if not target.is_file():
-                raise ValueError("it is no file")
+                raise ValueError("it is not a file")
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
             if length != size or offset < 0 or offset + size > target.stat().st_size:
-                raise ValueError(f"{size} bytes at {offset} are wanted")
+                raise ValueError(f"there are no {size} bytes at offset {offset}")
             with target.open("rb") as stream:
                 stream.seek(offset)
                 contents = stream.read(size)
@@ -354,6 +355,7 @@ def _target(tensor: TensorProto, path: Path | None, where: str) -> Path:
             f"its data lies in '{location}', outside the model's folder",
             file=str(path),
             node=where,
+            remedy="save the model again, with its data in the same folder",
         )
     if not target.exists():
         raise missing(
@@ -611,7 +613,7 @@ def _contents(path: Path) -> Buffer:
     try:
         # Others are not even opened: a pipe would wait for somebody to write.
         if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
-            raise ValueError("it is no file, but a pipe or a device")
+            raise ValueError("it is a pipe or a device, not a file")
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             if size < _MAP_FROM:

@@ -19,7 +19,7 @@ _TYPES = (
     *("TENSORS", "GRAPHS", "SPARSE_TENSOR", "SPARSE_TENSORS", "TYPE_PROTO", "TYPE_PROTOS"),
 )
 
-# An operator that takes more inputs takes any number of them.
+# If an operator takes more inputs than this, it takes any number of them.
 _MANY = 1000
 
 
@@ -149,16 +149,16 @@ class Signature(NamedTuple):
             return f"it has {_counted(outputs, 'output')}, and makes at most {self.outputs}"
         missing = sorted(self.needed.intersection(left_out))
         if missing:
-            return f"its input {missing[0]} is left out, which it can't do without"
+            return f"its input {missing[0]} is left out, and is required"
         lacking = sorted(self.required - given.keys())
         if lacking:
             names = " and ".join(f"'{name}'" for name in lacking)
-            return f"it lacks the attribute{'s' if len(lacking) > 1 else ''} {names}"
+            return f"it lacks the required attribute{'s' if len(lacking) > 1 else ''} {names}"
         for name, kind in given.items():
             wanted = self.attributes.get(name, kind)
             # In old files attributes are of no type.
             if kind and kind != wanted:
-                return f"its attribute '{name}' is of type {_named(kind)}, and not {_named(wanted)}"
+                return f"its attribute '{name}' has the type {_named(kind)}, not {_named(wanted)}"
         return ""
 
     def _inputs(self) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, cast
 
 Shape = tuple[int, ...]
-# What stands for a size that the data decide among the others of a rule's answer is None.
+# A shape that a rule answers; None stands for a size that the data decide.
 Sized = tuple[int | None, ...]
 
-# The longest axis that is worked with; beyond it a bound's array alone would fill the memory.
+# Longer axes are refused: one array of bounds for such an axis would fill the memory.
 MAX_AXIS = 1 << 24
 
 

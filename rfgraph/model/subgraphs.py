@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx
 
-# Types of attributes that hold graphs, ``GRAPH`` and ``GRAPHS``; one of no type may.
+# Attribute types that may hold graphs: ``GRAPH``, ``GRAPHS``, and 0, a type that is not given.
 _MAYBE_GRAPHS = frozenset({5, 10, 0})
 
 

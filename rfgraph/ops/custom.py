@@ -51,7 +51,9 @@ def load(path: str | os.PathLike[str]) -> None:
         source = file.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise TransferError(f"can't be read: {reason}", file=str(path)) from None
+        raise TransferError(
+            f"can't be read: {reason}", file=str(path), remedy="check the path given to --ops"
+        ) from None
     # Under the name of the file, so that the same file run again replaces what it registered.
     module = ModuleType(name)
     module.__file__ = name
@@ -98,17 +100,20 @@ def check_answer(answer: object, operation: Operation) -> None:
 
 def _check_reads(reads: object, operation: Operation, extent: Shape | None) -> None:
     if not isinstance(reads, list):
-        raise Nonsense(f"{reads!r} is no list of reads")
+        raise Nonsense(f"{reads!r} is not a list of reads")
     for read in reads:
         if not isinstance(read, Read):
-            raise Nonsense(f"{read!r} is no read, such as Elementwise or PerAxis")
+            raise Nonsense(f"{read!r} is not a read, such as Elementwise or PerAxis")
         size = _source(read, operation)
         if size is None or extent is None:
             continue
         if isinstance(read, PerAxis):
             _check_axes(read, size, extent)
         elif isinstance(read, Elementwise) and not _broadcasts(size, extent):
-            raise Nonsense(f"{read}, of an input of {size} by an output of {extent}")
+            raise Nonsense(
+                f"{read}: an input of shape {size} can't be broadcast to an output of shape "
+                f"{extent}"
+            )
         if isinstance(read, PerAxis | Elementwise):
             _check_factors(read, operation, size, extent)
 
@@ -134,46 +139,57 @@ def _broadcasts(size: Shape, extent: Shape) -> bool:
 
 def _check_axes(read: PerAxis, source: Shape, extent: Shape) -> None:
     if len(read.axes) != len(source):
-        raise Nonsense(f"{len(read.axes)} reads along the axes of an input of shape {source}")
+        raise Nonsense(f"{len(read.axes)} reads along axes, for an input of shape {source}")
     for axis, (along, size) in enumerate(zip(read.axes, source, strict=True)):
         if not isinstance(along, AxisRead):
-            raise Nonsense(f"{along!r} is no read along an axis, such as same or window")
+            raise Nonsense(f"{along!r} is not a read along an axis, such as same or window")
         if any(not 0 <= a < len(extent) for a in followed(along)):
-            raise Nonsense(f"{along} follows an axis that an output of shape {extent} lacks")
+            raise Nonsense(
+                f"{along} follows an axis that an output of shape {extent} does not have"
+            )
         if not _inside(along, size, extent):
-            raise Nonsense(f"{along} does not fit axis {axis} of {source} by an output of {extent}")
+            raise Nonsense(
+                f"{along} does not fit axis {axis} of an input of shape {source} and an output of "
+                f"shape {extent}"
+            )
 
 
 def _check_factors(
     read: PerAxis | Elementwise, op: Operation, source: Shape, extent: Shape
 ) -> None:
     if not isinstance(read.times, tuple):
-        raise Nonsense(f"{read}: its times={read.times!r} is no tuple of Factor")
+        raise Nonsense(f"{read}: its times={read.times!r} is not a tuple of Factor")
     axes = read.axes if isinstance(read, PerAxis) else ()
     for factor in read.times:
         if not isinstance(factor, Factor):
-            raise Nonsense(f"{read}: {factor!r} is no Factor")
+            raise Nonsense(f"{read}: {factor!r} is not a Factor")
         shape = _factor_shape(factor, op)
         if shape is None:
             continue
         if len(factor.axes) != len(shape):
-            raise Nonsense(f"{factor} has {len(factor.axes)} axes, and its elements shape {shape}")
+            raise Nonsense(
+                f"{factor} has {len(factor.axes)} axes, and its elements have the shape {shape}"
+            )
         for word, n in zip(factor.axes, shape, strict=True):
             if isinstance(word, Tap | Coordinate):
                 if not 0 <= word.axis < len(axes):
-                    raise Nonsense(f"{word} counts along an axis that {read} lacks")
+                    raise Nonsense(f"{word} counts along an axis that {read} does not have")
                 along, size = axes[word.axis], source[word.axis]
                 length = size if isinstance(word, Coordinate) else most(along, size)
                 if isinstance(word, Tap) and word.adjoint:
                     length = word.adjoint[0]
                 if n not in (1, length):
-                    raise Nonsense(f"{word} has {length} elements, and {factor} {n} of them")
+                    raise Nonsense(
+                        f"{word} has {length} elements, and that axis of {factor} has {n}"
+                    )
             elif not isinstance(word, str | AxisRead):
-                raise Nonsense(f"{word!r} is no axis of a factor, such as same, Tap or a name")
+                raise Nonsense(f"{word!r} is not an axis of a factor, such as same, Tap or a name")
             elif not isinstance(word, str) and any(
                 not 0 <= a < len(extent) for a in followed(word)
             ):
-                raise Nonsense(f"{word} follows an axis that an output of shape {extent} lacks")
+                raise Nonsense(
+                    f"{word} follows an axis that an output of shape {extent} does not have"
+                )
 
 
 def _factor_shape(factor: Factor, op: Operation) -> Shape | None:
@@ -181,7 +197,9 @@ def _factor_shape(factor: Factor, op: Operation) -> Shape | None:
     if isinstance(factor.source, np.ndarray) and factor.source.dtype == bool:
         return factor.source.shape
     if not isinstance(factor.source, int) or factor.source < 0:
-        raise Nonsense(f"{factor}: it is neither the number of an input nor an array of bool")
+        raise Nonsense(
+            f"{factor}: its source is neither the number of an input nor an array of bool"
+        )
     try:
         return op.shape(factor.source) if op.has(factor.source) else None
     except Undetermined:

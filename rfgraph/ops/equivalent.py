@@ -45,7 +45,7 @@ from rfgraph.reads.words import (
 # parameters (scale, zero point) that make its value of what is stored; None if it is left out.
 Given = int | tuple[int, ...] | None
 
-# Types of quantised values.
+# Element types of quantised values.
 _NARROW = (
     onnx.TensorProto.INT8,
     onnx.TensorProto.UINT8,
@@ -53,7 +53,7 @@ _NARROW = (
     onnx.TensorProto.UINT16,
 )
 
-# Inputs of at most so many elements may be what a shape depends on.
+# A shape may depend on the values of an input with at most this many elements.
 _MAX_STEERING = 64
 
 

@@ -319,8 +319,15 @@ def _mapped(op: Operation) -> Shape | None:
     return 1, len(op.attribute("string_vocabulary") or op.attribute("int64_vocabulary"))
 
 
-@transfer("CastMap", domain=_ML, shape=_mapped, conservative="a map has no places")
-@transfer("DictVectorizer", domain=_ML, shape=_mapped, conservative="a map has no places")
+@transfer(
+    "CastMap", domain=_ML, shape=_mapped, conservative="the entries of a map are not told apart"
+)
+@transfer(
+    "DictVectorizer",
+    domain=_ML,
+    shape=_mapped,
+    conservative="the entries of a map are not told apart",
+)
 def from_map(op: Operation) -> Reads:
     """A map is read as a whole.
 

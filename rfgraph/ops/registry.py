@@ -38,7 +38,7 @@ ShapeFunction: TypeAlias = "Callable[[Operation], Sized | Sequence[Sized | None]
 # What an operation is asked, and about which input; None: about the node as a whole.
 Question: TypeAlias = "tuple[str, int | None]"
 
-# Static values of up to so many bytes are compared by what they contain.
+# Static values of up to this many bytes are compared by content, larger ones by name.
 _MAX_COMPARED = 1 << 12
 
 # What a note is about, see `rfgraph.engine.trace.Note`.
@@ -48,7 +48,7 @@ NoteKind: TypeAlias = Literal[
 
 
 class Undetermined(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph
-    """Raised by a transfer whose reads can't be told; the message says why.
+    """Raised by a transfer that can't tell what it reads; the message says why.
 
     Raised for the shape of an output, the shape is not known.
     """
@@ -63,7 +63,7 @@ class Unsized(Undetermined):
 
 
 class Nonsense(ValueError):  # noqa: N818 - what a transfer answers, told by `blamed`
-    """An answer of a transfer that can't be meant."""
+    """An answer of a transfer that can't be used."""
 
 
 class Operation:
@@ -326,8 +326,8 @@ class Operation:
         return kind
 
     def in_blocks(self, k: int) -> bool:
-        """Whether a runtime has put the channels of input `k` into blocks, or made something of
-        one such: see `rfgraph.model.graph.Graph`.
+        """Whether a runtime has put the channels of input `k`, or of what it is made from, into
+        blocks: see `rfgraph.model.graph.Graph`.
         """
         if NCHWC not in self._node.opsets:
             return False
@@ -408,7 +408,7 @@ class Operation:
         return not all(shape is None or all_known(shape) for shape in shapes)
 
     def once(self, what: Hashable, make: Callable[[], T]) -> T:
-        """`make`, unless another node of the model asked for the same."""
+        """What `make` returns; it is called once for all nodes that ask for the same."""
         return make() if self._knowledge is None else self._knowledge.once(what, (), make)
 
     def has_sizes_of_its_own(self, k: int) -> bool:
@@ -429,8 +429,8 @@ class Operation:
         self.notes.setdefault(reason, kind)
 
     def tell(self, question: Question) -> Hashable:
-        """What it tells to a question that was asked of another node of the same kind, shapes and
-        live values: of those that are told the same all along, the reads are the same.
+        """The answer to a question that was asked of another node of the same kind, shapes and
+        live values: if all answers are the same, so are the reads.
         """
         asked, k = question
         assert self._told is not None
@@ -464,7 +464,7 @@ def axis_of(axis: int, rank: int) -> int:
     3
     """
     if not -rank <= axis < rank:
-        raise ValueError(f"there is no axis {axis} of {rank}")
+        raise ValueError(f"there is no axis {axis} among {rank} axes")
     return int(axis) % rank
 
 
@@ -546,14 +546,14 @@ class Traits(NamedTuple):
     cut: Cut | None = None
 
 
-# Where rfgraph's own transfers are written.
+# The folder of rfgraph's own transfers: others are those of users.
 _PACKAGE = str(Path(__file__).parent)
 
 _RULES: dict[tuple[str, str], list[Rule]] = {}
 _TRAITS: dict[tuple[str, str], Traits] = {}
 _NO_TRAITS = Traits()
 
-# The families of operators that have not been looked up yet.
+# The family of each operator whose family has not been imported yet.
 _HOMES = {
     (domain, op_type): family
     for family, domains in FAMILIES.items()
@@ -643,8 +643,8 @@ def transfer(
                 continue
             if not replace and (other.since == since or (other.own and not rule.own)):
                 raise ValueError(
-                    f"{'.'.join(filter(None, (domain, op_type)))} has a transfer already, "
-                    f"{other.place or 'one of rfgraph itself'}: replace=True replaces it"
+                    f"{'.'.join(filter(None, (domain, op_type)))} already has a transfer, "
+                    f"{other.place or 'one of rfgraph itself'}: replace it with replace=True"
                 )
             kept.append(other)
         _RULES[domain, op_type] = sorted([*kept, rule], key=lambda entry: entry.since)
@@ -770,7 +770,9 @@ def output_shapes(node: Node, shapes: Values) -> list[tuple[int, Sized | None]] 
         kind = operation.element_type(rule.like) if operation.has(rule.like) else 0
         several = by_output(made, len(node.outputs))
         if not rule.own and not all(isinstance(shape, tuple | None) for shape in several):
-            raise Nonsense(f"{made!r} is neither a tuple of sizes nor a list of one an output")
+            raise Nonsense(
+                f"{made!r} is neither a tuple of sizes nor a list with one tuple for each output"
+            )
         if not rule.own and len(several) != len(node.outputs):
             raise Nonsense(f"{len(several)} shapes for {len(node.outputs)} outputs")
         return [(kind, None if shape is None else tuple(map(_size, shape))) for shape in several]
@@ -800,14 +802,14 @@ def blamed(rule: Rule, error: Exception, operation: Operation, what: str = "") -
     file = getattr(getattr(rule.transfer, "__code__", None), "co_filename", None)
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
     where = f" at line {lines[-1]}" if lines else ""
-    reason = f"answers with nonsense: {error}"
+    reason = f"gives an answer that can't be used: {error}"
     if not isinstance(error, Nonsense):
         reason = f"fails{where}: {type(error).__name__}: {error}"
     return TransferError(
         f"{what}its transfer {rule.place} {reason}",
         file=operation.file,
         node=str(operation._node),
-        remedy="correct it; docs/custom-operators.md has what it may answer with",
+        remedy="correct it: docs/custom-operators.md says what it may return",
     )
 
 

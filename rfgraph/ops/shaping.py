@@ -182,7 +182,7 @@ def by_last(inputs: Sequence[np.ndarray]) -> float:
     return _grown(inputs, [value for value in inputs[-1:] if value.dtype.kind in "iu"])
 
 
-# More numbers than these are no sizes.
+# Inputs with more whole numbers than this are not sizes.
 _MAX_SIZES = 1024
 
 

@@ -28,11 +28,11 @@ T = TypeVar("T")
 # The outputs of a node of a kind whose inputs are known.
 Evaluate: TypeAlias = "Callable[[Kind, Sequence[Any]], Sequence[Any]]"
 
-# What is added to a score to mask it is at most this: with scores of a size below 2,000 the
-# softmax of what is masked is 0 in every type, double precision too.
+# An element masks a score if it adds at most this: while scores stay below SCORE, the softmax of a
+# masked one is exactly 0 in every type, double precision too.
 LOW = -5000.0
 
-# Scores are taken to be below this, whatever is added to them.
+# Scores are assumed to stay below this before a mask is added.
 SCORE = 2000.0
 
 # From here on a number swallows what is added to it, in every type that reaches as far. What is of
@@ -40,10 +40,10 @@ SCORE = 2000.0
 SWALLOWS = np.float64(-1e30)
 SWALLOWED = 1e20
 
-# A fact about more elements than this is not kept.
+# Facts about more elements than this are dropped.
 MAX_ELEMENTS = 1 << 26
 
-# So many elements are worked on at once, so that what is made on the way stays small.
+# This many elements are worked on at a time, to keep temporary arrays small.
 _BLOCK = 1 << 18
 
 

@@ -42,7 +42,8 @@ from rfgraph.reads.words import (
     reads_everywhere,
 )
 
-# A fact about more elements is not summed up, nor one of steps of more than so many.
+# Facts are summed up only over at most _MAX_SUMMED elements, and with steps above 1 only over _MANY
+# at a time.
 _MAX_SUMMED = 1 << 22
 _MANY = 64
 

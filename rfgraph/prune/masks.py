@@ -14,18 +14,18 @@ from rfgraph.prune.pieces import Remarks, kept_along, own_place
 from rfgraph.reads.words import STATISTIC, Along, AxisRead, Fixed, Table, same
 
 _SPARED = (
-    "the data may mask all that a constant mask leaves of a row, so that the constant cuts nothing "
-    "of it"
+    "the data may mask all that a constant mask leaves of a row, so the constant mask cuts "
+    "nothing of that row"
 )
 
 _WEAK = (
-    "what a finite number masks is taken to get a weight of exactly 0: no score is larger "
-    "than 2,000"
+    "what is masked by a finite number is assumed to get a weight of exactly 0, as if no score "
+    "were larger than 2,000"
 )
 
 _LEAK = (
-    "the mask excludes all positions up to that of a query: by its kernels the weights of the "
-    "later ones are then not 0"
+    "the mask excludes all positions up to that of a query: onnxruntime then gives later "
+    "positions weights that are not 0"
 )
 
 

@@ -26,18 +26,17 @@ from rfgraph.reads.words import (
 
 T = TypeVar("T")
 
-# At most so many reads take the place of one.
+# One read is replaced by at most this many.
 _MANY = 64
 
-# Elements of an output are told apart by a table of at most so many.
+# The largest table by which the elements of an output are told apart.
 _TABLE = 1 << 18
 
 _MERGED = (
-    f"what its zeros leave are more than {_MANY} pieces: some of what lies between is read too"
+    f"its zeros leave more than {_MANY} pieces: some of the zeros between them are assumed to be "
+    "read too"
 )
-_COARSE = (
-    "elements of its own output that are masked are claimed to read what others of their row do"
-)
+_COARSE = "masked elements of its output are assumed to read what the others of their row read"
 
 
 class Remarks(Protocol):

@@ -31,7 +31,7 @@ from rfgraph.reads.words import (
 # Stands for "no coordinate": the neutral element of the minimum.
 NOTHING = 1 << 60
 
-# From this many coordinates on, a window's minimum comes from a table of doubled windows.
+# The minimum over longer windows is taken from a table of windows of doubled lengths.
 _WIDE = 64
 
 # An array with more elements than this is refused rather than made.

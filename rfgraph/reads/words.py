@@ -124,7 +124,7 @@ class Table:
 AxisRead: TypeAlias = Along | Fixed | Table
 
 
-# The words are immutable and models repeat them: each is made once.
+# Words are immutable and repeat within a model: equal ones are one object.
 _once = lru_cache(maxsize=4096)
 
 

@@ -14,7 +14,7 @@ from rfgraph.render import text
 _BLOCKS = (" ▄▀█", "┌┐└┘", "┄─", "┆│")
 _ASCII = (" .'#", "++++", ".-", ":|")
 
-# A picture has at most this many lines.
+# The most lines of a picture.
 _LINES = 32
 
 

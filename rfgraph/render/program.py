@@ -13,7 +13,7 @@ from rfgraph.engine._lowering import AxisView, Chain, Factor, Item, Piece
 from rfgraph.render.documents import Listing
 from rfgraph.render.text import aligned, plain, shape
 
-# Of longer lists this many are printed.
+# Of longer lists only this many entries are printed.
 _MOST = 8
 
 

@@ -10,7 +10,7 @@ from rfgraph.engine.why import Explanation, Hop
 from rfgraph.render.documents import Reasons
 from rfgraph.render.text import aligned, plain, sizes
 
-# The longest bar.
+# The length of the longest bar, in characters.
 _BAR = 16
 
 
@@ -117,7 +117,7 @@ def _table(found: Explanation, way: Sequence[tuple[Hop, ...]]) -> list[str]:
         )
     lines = [f"  {line}" for line in aligned(table)]
     if silent:
-        lines.append(f"  {silent} more on the way add{'s' if silent == 1 else ''} nothing")
+        lines.append(f"  {silent} more node{' adds' if silent == 1 else 's add'} nothing")
     return lines
 
 

@@ -11,7 +11,8 @@ from rfgraph.analysis.analysis import Analysis
 from rfgraph.engine.closed_form import Field
 from rfgraph.errors import ShapeError
 
-# A unit's support goes through all nodes before it; so many are gone through for one table.
+# The most nodes that are visited for the densities of one table: the support of a unit visits all
+# nodes before it.
 _MOST_NODES = 1_000_000
 
 

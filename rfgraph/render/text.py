@@ -21,7 +21,10 @@ def table(document: Table) -> str:
     left_out = list(densities).count(None) if densities else 0
     if left_out:
         values = "value" if left_out == 1 else "values"
-        parts.append(f"note: no density of {left_out} {values}: choose fewer with --select")
+        parts.append(
+            f"note: the density of {left_out} {values} is left out: choose fewer values with "
+            "--select"
+        )
     notes = [*_summed([*analysis.notes, *analysis.unequal]), *document.hints]
     return "\n".join([*parts, *(f"note: {plain(note)}" for note in notes)])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rfgraph.render.text import aligned, box, plain, shape, share
 from rfgraph.validation.report import Validation, Violation
 
-# So many inputs are listed.
+# If there are more inputs than this, the rest is only counted.
 _INPUTS = 8
 
 
@@ -44,7 +44,7 @@ def _summary(found: Validation) -> list[str]:
         *_changed(found),
     ]
     if not found.complete:
-        why = "interrupted" if found.interrupted else "a sample, as long as --seconds allows"
+        why = "interrupted" if found.interrupted else "a sample within the time of --seconds"
         lines.append(
             f"{why}: {found.passes:,} of {found.planned:,} passes, spread evenly over the inputs"
             + (f"; all take {_duration(found)} (--seconds inf)" if found.passes else "")
@@ -56,7 +56,7 @@ def _summary(found: Validation) -> list[str]:
         lines.append(f"no claim is contradicted; {seen}")
     else:
         values = len({v.value for v in found.violations})
-        lines.append(f"claims are contradicted {found.contradictions:,} times, of {values} values")
+        lines.append(f"claims are contradicted {found.contradictions:,} times, in {values} values")
     return lines
 
 
@@ -73,9 +73,9 @@ def _changed(found: Validation) -> list[str]:
             else:
                 planes.append(f"{part.axis} ({many} {part.there:,})")
         across = f"planes across axis {', '.join(planes)}" if planes else ""
-        lines.append(f"changed of '{plain(name)}': {'; '.join(filter(None, (across, elements)))}")
+        lines.append(f"changed in '{plain(name)}': {'; '.join(filter(None, (across, elements)))}")
     if len(inputs) > _INPUTS:
-        lines.append(f"and of {len(inputs) - _INPUTS:,} more inputs")
+        lines.append(f"and in {len(inputs) - _INPUTS:,} more inputs")
     return lines
 
 

@@ -45,7 +45,7 @@ def _place(writer: Writer, node: Node, k: int, length: int, end: int = 0) -> int
         return None
     place = int(writer.single(node, given, "position"))
     if length and not -length <= place < length + end:
-        raise writer.error(node, f"it asks for element {place} of {length}")
+        raise writer.error(node, f"it asks for element {place} of a sequence of {length}")
     return place + length if place < 0 else place
 
 
@@ -105,7 +105,7 @@ def _parts(writer: Writer, node: Node) -> list[int] | None:
         return None
     axis = node.attribute("axis", 0)
     if not -len(shape) <= axis < len(shape):
-        raise writer.error(node, f"there is no axis {axis} of {len(shape)}")
+        raise writer.error(node, f"there is no axis {axis} among {len(shape)} axes")
     size = shape[axis]
     if given is None:
         return None if is_unknown(size) or size > MAX_UNROLLED else [1] * size

@@ -21,7 +21,7 @@ from rfgraph.shapes import MAX_STATIC, Shapes
 from rfgraph.unroll import containers, control_flow, functions, scan
 from rfgraph.unroll.writer import Writer
 
-# What writes nodes of an operator out.
+# The functions that write out nodes of an operator.
 _HANDLERS: Mapping[tuple[str, str], Callable[[Writer, Node], None]] = {
     ("", "ConcatFromSequence"): containers.concat_from_sequence,
     ("", "If"): control_flow.if_,
@@ -40,7 +40,7 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[Writer, Node], None]] = {
     ("", "SplitToSequence"): containers.split_to_sequence,
 }
 
-# An Identity is of interest where one of the others is.
+# An Identity has to be written out only in a graph with one of the others.
 _WITH_IDENTITY = {**_HANDLERS, ("", "Identity"): containers.identity}
 
 

@@ -84,7 +84,7 @@ def _parsed(writer: Writer, node: Node, *, batched: bool) -> _Scan:
     if graph is None or len(graph.input) != len(names):
         raise writer.error(node, f"it has no 'body' that takes {len(names)} inputs")
     if not 0 < number <= len(names):
-        raise writer.error(node, f"it scans {number} of {len(names)} inputs")
+        raise writer.error(node, f"num_scan_inputs is {number}, and it has {len(names)} inputs")
     first, scanned = names[:-number], names[-number:]
     axes = node.attribute("scan_input_axes") or [int(batched)] * number
     lengths = {

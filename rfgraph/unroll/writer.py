@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rfgraph.errors import ModelError
+from rfgraph.errors import EXPORT_AGAIN, ModelError
 from rfgraph.model.functions import instance
 from rfgraph.model.graph import Graph, Node, as_defined, make_node
 from rfgraph.model.model_file import Tensor
@@ -20,20 +20,20 @@ from rfgraph.shapes import Shapes
 if TYPE_CHECKING:
     import onnx
 
-# Loops are unrolled into at most so many nodes.
+# A loop is unrolled only if that makes at most this many nodes.
 MAX_UNROLLED = 1 << 13
 
-# What lies in branches and functions is written out into at most so many nodes: those that call
-# each other twice double at each level.
+# Branches and functions are written out into at most this many nodes: functions that call others
+# twice double the number at each level.
 MAX_WRITTEN = 50_000
 
-# Sequences have at most so many entries, all together.
+# All sequences of a model together have at most this many entries.
 MAX_ENTRIES = 4_000_000
 
-# Bodies may lie in each other so deep.
+# How deep subgraphs and functions may be nested.
 MAX_NESTED = 100
 
-# Operator sets of the nodes that are put in.
+# The operator set of the nodes that the writer adds.
 OWN_OPSETS = {"": 18}
 
 
@@ -100,7 +100,9 @@ class Writer:
         self._depth += 1
         if self._depth > MAX_NESTED:
             raise self.error(
-                node, f"its subgraphs and functions lie in each other more than {MAX_NESTED} deep"
+                node,
+                f"its subgraphs and functions are nested more than {MAX_NESTED} deep",
+                remedy="export the model with less nesting",
             )
         handler(self, node, *arguments)
         self._depth -= 1
@@ -125,6 +127,7 @@ class Writer:
                     node,
                     "its subgraphs and functions, written out, have more than "
                     f"{MAX_WRITTEN:,} nodes",
+                    remedy="export the model with fewer or smaller functions and loops",
                 )
         self.shapes.walk([node])
 
@@ -167,7 +170,9 @@ class Writer:
         self._entries += len(elements)
         if self._entries > MAX_ENTRIES:
             raise self.error(
-                node, f"its sequences, written out, have more than {MAX_ENTRIES:,} entries"
+                node,
+                f"its sequences, written out, have more than {MAX_ENTRIES:,} entries",
+                remedy="give smaller sizes with shapes= or --shape",
             )
         self.sequences[node.outputs[0]] = elements
         self.emit(node)
@@ -211,7 +216,6 @@ class Writer:
             raise self.error(
                 node,
                 f"its {what} is an array of {value.dtype} of shape {value.shape}, not one number",
-                remedy="no runtime runs it: export the model again",
             )
         return value.item()
 
@@ -290,7 +294,7 @@ class Writer:
             as_defined([node], self.graph.file)
             for name in (*node.inputs, *node.captures):
                 if name and name not in self._taken:
-                    raise self.error(node, f"its input '{name}' is made by no node before it")
+                    raise self.error(node, f"no node before it makes its input '{name}'")
             self._write(self, node)
 
     def subgraph(
@@ -329,7 +333,7 @@ class Writer:
         self.inline(graph.node, bound, node.opsets, prefix, keep=keep)
         return [bound.get(v.name, v.name) for v in graph.output]
 
-    def error(self, node: Node, message: str, remedy: str | None = None) -> ModelError:
+    def error(self, node: Node, message: str, remedy: str = EXPORT_AGAIN) -> ModelError:
         """An error about a node, to be raised."""
         return ModelError(message, file=self.graph.file, node=str(node), remedy=remedy)
 

@@ -25,10 +25,10 @@ from rfgraph.validation.report import (
 )
 from rfgraph.validation.runs import Order, Result, runner_of
 
-# So many violations are told; of the others there is the count.
+# This many violations are listed; the others are only counted.
 _TOLD = 100
 
-# So many are narrowed down to an element.
+# This many violations are narrowed down to one element.
 _NARROWED = 8
 
 
@@ -114,18 +114,18 @@ class Evidence:
         if reproductions is not None and not any(reproductions.iterdir()):
             reproductions.rmdir()
         elif reproductions is not None:
-            report.notes.append(f"shown again by {reproductions / 'violation-*' / 'reproduce.py'}")
+            report.notes.append(f"to reproduce: {reproductions / 'violation-*' / 'reproduce.py'}")
         if len(found) > _TOLD:
-            report.notes.append(f"{len(found) - _TOLD} violations more are not listed")
+            report.notes.append(f"{len(found) - _TOLD} more violations are not listed")
         if self._blank:
             first, some = next(iter(self._blank.items()))
             report.notes.append(
-                f"{sum(self._blank.values())} units are NaN without any change, which shows "
-                f"nothing of them: {some} of '{first}'"
+                f"{sum(self._blank.values())} units are NaN before anything is changed, and can't "
+                f"be tested: {some} of '{first}'"
                 + (f", and of {len(self._blank) - 1} more values" if len(self._blank) > 1 else "")
             )
         for why, n in self._lost.items():
-            report.notes.append(f"a worker was lost, and {n} passes were made here: {why}")
+            report.notes.append(f"a worker was lost, and {n} passes were made without it: {why}")
         for why, n in self._refused.items():
             report.notes.append(f"onnxruntime refused {n} of the changed inputs: {why}")
 

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 from rfgraph.errors import QueryError
 from rfgraph.reads.words import Shape
 
-# Whole numbers below these are tried in turn: tokens, classes, bytes, bits.
+# Random whole numbers are drawn below the first of these that the model accepts: for tokens,
+# classes, bytes, bits.
 LIMITS = (30_000, 1_000, 256, 100, 10, 2, 1)
 
 _UNFILLED = (TensorProto.UNDEFINED, TensorProto.STRING)
@@ -101,18 +102,19 @@ def _fitted(
             array = array.astype(_dtype(value))
         except (TypeError, ValueError) as error:
             raise QueryError(
-                f"inputs: what is given for '{value.name}' is no array of {_dtype(value)}: {error}",
+                f"inputs: what is given for '{value.name}' is not an array of {_dtype(value)}: "
+                f"{error}",
                 file=file,
             ) from None
     if shape is not None and array.shape != shape:
         if not shape or array.shape != (1, *shape[1:]):
             sizes = ",".join(map(str, array.shape))
             raise QueryError(
-                f"inputs: '{value.name}' is given with the shape {array.shape}, and analysed with "
-                f"{shape}",
+                f"inputs: '{value.name}' is given with the shape {array.shape}, and is analysed "
+                f"with the shape {shape}",
                 file=file,
-                remedy=f"--shape {value.name}={sizes}, in Python shapes={{'{value.name}': "
-                f"{array.shape}}}",
+                remedy=f"analyse it with --shape {value.name}={sizes}, in Python "
+                f"shapes={{'{value.name}': {array.shape}}}",
             )
         array = np.repeat(array, shape[0], axis=0)
     return array

@@ -21,10 +21,10 @@ import numpy as np
 from rfgraph.analysis.analysis import Analysis
 from rfgraph.reads.words import Shape
 
-# So many coordinates of a region are written.
+# The most coordinates of a region that are printed.
 _SHOWN = 6
 
-# Elements of each input that are changed one by one, unless a number is given.
+# How many elements of each input are changed one by one, unless `samples` says it.
 ELEMENTS = 32
 
 

@@ -24,16 +24,16 @@ from rfgraph.validation.nan.probe import interpolates, poisoned
 from rfgraph.validation.protos import NCHWC, runnable
 from rfgraph.validation.runs import Workload, opened, runner_of
 
-# Values inside that are tested unless some are named.
+# How many values besides the outputs are tested, unless values are named.
 _INNER = 32
 
-# Values are looked at in one pass up to so many bytes.
+# The most bytes of values that are compared in one pass.
 _GROUP = 1 << 28
 
-# Rows of a batch of which the model leaves the size open.
+# The batch size to test with, where the model leaves it open.
 _ROWS = 4
 
-_BLOCKED = "its channels lie in blocks, which are not the elements that its shape tells of"
+_BLOCKED = "its channels lie in blocks, so its elements are not in the order that its shape says"
 
 
 @dataclass
@@ -132,9 +132,9 @@ def prepared(
             if name in workload.feeds and np.asarray(workload.feeds[name]).dtype.kind in "biuf":
                 found.inputs.append(name)
             else:
-                found.notes.append(f"input '{name}' is not changed: it can't be")
+                found.notes.append(f"input '{name}' is not changed: it is not a tensor of numbers")
         if limit is not None:
-            found.notes.append(f"whole numbers of the inputs are drawn below {limit}")
+            found.notes.append(f"random whole numbers for the inputs are below {limit}")
         return found
 
     batched, rows = _batched(alone, proto, model, shapes, {"values": values, **options})
@@ -198,9 +198,9 @@ def _candidates(
             named = {t for t in asked if t == p or fnmatchcase(t, p)}
             if not named:
                 raise QueryError(
-                    f"no value is called {p}",
+                    f"no value has the name '{p}'",
                     file=analysis.file,
-                    remedy="rfgraph show MODEL lists them",
+                    remedy="rfgraph show MODEL lists the values",
                 )
             wanted |= named
         asked = [t for t in asked if t in wanted]
@@ -210,13 +210,13 @@ def _candidates(
         if tensor in analysis.inputs:
             untested[tensor] = "it is an input"
         elif tensor not in made:
-            untested[tensor] = "it is inside of a subgraph, which is not looked into"
+            untested[tensor] = "it is inside a subgraph, whose values are not tested"
         elif shape is None or None in shape:
             untested[tensor] = "its shape depends on the data"
         elif 0 in shape:
             untested[tensor] = "it is empty"
         elif _bytes(analysis, tensor) > _GROUP:
-            untested[tensor] = f"it has more than {_GROUP >> 20} MB"
+            untested[tensor] = f"it has more than {_GROUP >> 20} MiB"
         else:
             found.append(tensor)
     return found

@@ -160,7 +160,7 @@ def node_interpolates(node: onnx.NodeProto) -> bool:
     return bool(mode != b"nearest")
 
 
-# Operators that interpolate in some modes, and the mode that is theirs by default.
+# Operators that interpolate in some modes, with their default mode.
 _INTERPOLATIONS: Mapping[Key, str] = {
     ("", "Resize"): "nearest",
     ("", "Upsample"): "nearest",

@@ -20,11 +20,11 @@ from rfgraph.validation.claims import Claim, Contradiction, judged
 from rfgraph.validation.plan import Run
 from rfgraph.validation.report import Tally
 
-# Outputs of unchanged runs are kept up to so many bytes.
+# The most bytes of outputs of unchanged runs that are kept.
 _KEPT = 1 << 29
 
-# By how much of what they vary numbers are changed in a run: a little leaves what saturates as
-# it is, much tells what is rounded.
+# How far inputs are changed, relative to how much they vary: a small change does not saturate, a
+# large one is not lost in rounding.
 _AMPLITUDES = (0.25, 4.0)
 
 
@@ -116,14 +116,14 @@ def opened(
         import onnxruntime
     except ImportError:
         raise RFGraphError(
-            "onnxruntime is not installed, which models are run with",
+            "onnxruntime, which runs the models, is not installed",
             remedy="pip install 'rfgraph[validate]'",
         ) from None
     missing = [p for p in providers if p not in onnxruntime.get_available_providers()]
     if missing:
         raise RFGraphError(
-            f"onnxruntime has no {missing[0]} here",
-            remedy=f"it has {', '.join(onnxruntime.get_available_providers())}",
+            f"this onnxruntime has no execution provider {missing[0]}",
+            remedy=f"its providers are {', '.join(onnxruntime.get_available_providers())}",
         )
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -136,9 +136,7 @@ def opened(
     try:
         return onnxruntime.InferenceSession(model, options, providers=list(providers))
     except Exception as error:  # what is raised differs from fault to fault
-        raise RFGraphError(
-            f"onnxruntime does not open the model: {_said(error)}", file=file
-        ) from None
+        raise RFGraphError(f"onnxruntime can't open the model: {_said(error)}", file=file) from None
 
 
 def _said(error: Exception) -> str:
@@ -181,7 +179,7 @@ class Runner:
                     first, again = (self.run(key, self.workload.feeds) for _ in range(2))
                 except Exception as error:  # what is raised differs from kernel to kernel
                     raise RFGraphError(
-                        f"onnxruntime does not run the model: {_said(error)}",
+                        f"onnxruntime can't run the model: {_said(error)}",
                         file=self.workload.file,
                         remedy="give inputs that it accepts",
                     ) from None
@@ -330,7 +328,7 @@ def _bytes(outputs: list[dict[str, np.ndarray]]) -> int:
 
 # ---------------------------------------------------------------- in a worker
 
-# The programs that this process has opened: the last ones.
+# The sessions that this process used last.
 _RUNNERS: OrderedDict[str, Runner] = OrderedDict()
 _RUNNERS_LOCK = Lock()
 _MOST_RUNNERS = 2

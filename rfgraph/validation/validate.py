@@ -167,8 +167,8 @@ def _runs(
     )
     if not exhaustive and any(region.many > 1 for run in runs for region in run.regions):
         report.notes.append(
-            "planes share passes: what a unit sees further from its field than that is long can "
-            "stay unnoticed (exhaustive changes each plane by itself)"
+            "planes share passes: what a unit sees farther from its field than the field is long "
+            "can go unnoticed (exhaustive changes each plane in a pass of its own)"
         )
     report.planned = len(runs) * len(found.groups)
     return runs
@@ -210,18 +210,20 @@ def _check(
     seed: int,
 ) -> None:
     if method not in get_args(Method):
-        raise QueryError(f"'{method}' is no method", remedy="perturb or poison")
+        raise QueryError(
+            f"there is no method '{method}'", remedy="the methods are perturb and poison"
+        )
     if prune and method == "poison":
         raise QueryError(
-            "poison shows the structure, which prune cuts: 0 times NaN is NaN",
-            remedy="use the method perturb with prune",
+            "poison can't be used with prune: 0 times NaN is NaN, so what prune cuts is still seen",
+            remedy="use the method perturb",
         )
     if jobs < 1 or (samples is not None and samples < 1):
-        raise QueryError("jobs and samples are at least 1")
+        raise QueryError("jobs and samples have to be at least 1")
     if seed < 0:
-        raise QueryError("the seed is at least 0")
+        raise QueryError("the seed has to be at least 0")
     if seconds is not None and not seconds > 0:
-        raise QueryError("seconds: some time is needed")
+        raise QueryError("seconds has to be greater than 0")
 
 
 def _empty(folder: str | os.PathLike[str] | None) -> Path | None:
@@ -230,9 +232,13 @@ def _empty(folder: str | os.PathLike[str] | None) -> Path | None:
         return None
     path = Path(folder)
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise QueryError(f"{path} is there already", remedy="name a new folder")
+        raise QueryError(
+            f"{path} exists already, and is not an empty folder", remedy="name a new folder"
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RFGraphError(f"the folder can't be made: {error.strerror}", file=str(path)) from None
+        raise RFGraphError(
+            f"the folder can't be created: {error.strerror}", file=str(path)
+        ) from None
     return path

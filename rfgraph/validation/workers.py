@@ -20,10 +20,10 @@ from multiprocessing import get_context
 from rfgraph.errors import RFGraphError
 from rfgraph.validation.runs import Order, Result, Workload, runner_of, work
 
-# So many orders for each worker are under way or wait.
+# This many orders for each worker are sent ahead.
 _AHEAD = 2
 
-# What a process of a pool of our own runs; it is sent once.
+# The workload of a process in our own pool; it is sent once.
 _WORKLOAD: list[Workload] = []
 
 

@@ -124,15 +124,15 @@ def test_local_leaves_gates_out() -> None:
 def test_unread() -> None:
     made = conv(3, (0, 0), stride=2, inputs="float[1,1,8] x")
     assert found("RF103", made) == [
-        "1 of the 8 elements of input 'x' are read by no output: 7 along axis 2"
+        "1 of the 8 elements of input 'x' are read by no output: those at 7 along axis 2"
     ]
     assert found("RF103", made, unread=0.125) == []
     assert len(found("RF103", made, unread=0.124)) == 1
     assert found("RF103", conv(3, (0, 0), stride=2, inputs="float[1,1,9] x")) == []
     skipping = conv(1, (0, 0), stride=3, inputs="float[1,1,13] x")
     assert found("RF103", skipping) == [
-        "8 of the 13 elements of input 'x' are read by no output: 1-2, 4-5, 7-8 and 10-11 along "
-        "axis 2"
+        "8 of the 13 elements of input 'x' are read by no output: those at 1-2, 4-5, 7-8 and "
+        "10-11 along axis 2"
     ]
 
 
@@ -468,7 +468,7 @@ def test_a_convolution_by_fft() -> None:
         "output 'y' sees 15 steps ahead along axis 1 of input 'x': at step 0 it sees step 15, by "
         "structure"
     )
-    assert "look whether the output moves by more than" in one.remedy
+    assert "see whether the output changes by more than" in one.remedy
     session = ort.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
     x = rng.uniform(1, 2, (1, steps, 1)).astype(np.float32)
     later = x.copy()
@@ -647,7 +647,8 @@ def test_published_models_are_as_they_should_be(name: str) -> None:
 def test_an_operator_that_is_not_known() -> None:
     made = model("a = Relu(x) y = custom.Fancy(a)")
     assert found("RF901", made) == [
-        "Fancy 'Fancy_1': not known: every output is taken to read all of every input"
+        "Fancy 'Fancy_1': this operator is not known: every output is assumed to read all of "
+        "every input"
     ]
     assert found("RF902", made) == []
     assert found("RF901", model("y = Relu(x)")) == []
@@ -696,7 +697,7 @@ def test_changed(tmp_path: Path) -> None:
     joined = model("y = Add(x, b)", "float[1,1,32] x, float[1,1,32] b")
     apart = model("y = Relu(x)", "float[1,1,32] x, float[1,1,32] b")
     assert found("RF401", joined, baseline=baseline_of(apart)) == [
-        "'y' sees input 'b', and did not"
+        "'y' now sees input 'b', and did not before"
     ]
     gone = model("z = Relu(x)", SIGNAL, "z")
     assert found("RF401", gone, baseline=before) == ["'y' is gone"]
@@ -728,15 +729,15 @@ def test_axes_of_one_name_have_one_size() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"causal": 3}, "RF202: causal: no input has an axis 3"),
+        ({"causal": 3}, "RF202: causal: no input has axis 3"),
         ({"causal": True}, "RF202: causal: fields move along axes"),
         ({"causal": {"input": "z", "axis": 2}}, "RF202: causal: the model has no input 'z'"),
-        ({"at_least": {"3": 1}}, "RF101: at-least: no input has an axis 3"),
-        ({"halo": {"9": 1}}, "RF102: halo: no input has an axis 9"),
+        ({"at_least": {"3": 1}}, "RF101: at-least: no input has axis 3"),
+        ({"halo": {"9": 1}}, "RF102: halo: no input has axis 9"),
         ({"independent_inputs": ["x", "z"]}, "RF203: independent-inputs: the model has no input"),
         (
             {"independent_groups": [{"axis": 3, "sizes": [1]}]},
-            "RF203: independent-groups: no input has an axis 3",
+            "RF203: independent-groups: no input has axis 3",
         ),
     ],
 )

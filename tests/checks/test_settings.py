@@ -99,28 +99,29 @@ def test_settings_by_model_and_output(tmp_path: Path) -> None:
 MISTAKES = {
     "at_least = 3": "at_least: there is no option 'at_least' (did you mean 'at-least'?)",
     "selct = []": "selct: there is no option 'selct' (did you mean 'select'?)",
-    "at-least = -1": "at-least is not what is expected (give a whole number from 0 on)",
-    'at-least = "x"': "at-least is not what is expected (give a whole number from 0 on)",
-    "at-least = { x = 3 }": "at-least is not what is expected (give a table of axis to limit, "
-    "such as { 2 = 32, 3 = 16 })",
-    "covers = 2": "covers is not what is expected (give a share from 0 to 1)",
-    "covers = nan": "covers is not what is expected (give a share from 0 to 1)",
-    "prune = 1": "prune is not what is expected (give true or false)",
-    'select = ["RF7"]': f"select: there is no check 'RF7' (there are {', '.join(checks.CHECKS)})",
-    "shapes = { x = 3 }": "shapes is not what is expected (give a table of input to sizes, such "
-    "as { x = [1, 3, 224, 224] })",
-    'causal = "time"': "causal is not what is expected (give an axis, true, or a table such as "
+    "at-least = -1": "at-least: this value is not allowed (give a whole number from 0 on)",
+    'at-least = "x"': "at-least: this value is not allowed (give a whole number from 0 on)",
+    "at-least = { x = 3 }": "at-least: this value is not allowed (give a table with a limit for "
+    "each axis, such as { 2 = 32, 3 = 16 })",
+    "covers = 2": "covers: this value is not allowed (give a number from 0 to 1)",
+    "covers = nan": "covers: this value is not allowed (give a number from 0 to 1)",
+    "prune = 1": "prune: this value is not allowed (give true or false)",
+    'select = ["RF7"]': "select: there is no check 'RF7' (the checks are "
+    f"{', '.join(checks.CHECKS)})",
+    "shapes = { x = 3 }": "shapes: this value is not allowed (give a table with the sizes of each "
+    "input, such as { x = [1, 3, 224, 224] })",
+    'causal = "time"': "causal: this value is not allowed (give an axis, true, or a table such as "
     '{ input = "x", axis = 2, output-axis = 1 })',
-    "[outputs.y]\nprune = true": "outputs.y.prune: there is no option 'prune' (it holds for whole "
-    "models)",
+    "[outputs.y]\nprune = true": "outputs.y.prune: there is no option 'prune' (move it up: it "
+    "holds for whole models)",
     '[models."a*"]\nhallo = 3': "models.\"a*\".hallo: there is no option 'hallo' (did you mean "
     "'halo'?)",
-    '[models."a*"]\nbaseline = "b"': "models.\"a*\".baseline: there is no option 'baseline' "
-    "(it holds for all models)",
-    "models = 3": "models is not what is expected (give a table of pattern to settings)",
-    "independent-groups = [3]": "independent-groups is not what is expected (give a list of "
+    '[models."a*"]\nbaseline = "b"': "models.\"a*\".baseline: there is no option 'baseline' (move "
+    "it up: it holds for all models)",
+    "models = 3": "models: this value is not allowed (give a table with settings for each pattern)",
+    "independent-groups = [3]": "independent-groups: this value is not allowed (give a list of "
     'tables such as { input = "x", axis = 1, sizes = [3, 1] })',
-    "saturated = 3": 'saturated is not what is expected (give "some" or "every")',
+    "saturated = 3": 'saturated: this value is not allowed (give "some" or "every")',
 }
 
 
@@ -142,7 +143,7 @@ def test_mistakes_in_pyproject_name_the_whole_key(tmp_path: Path) -> None:
     [
         ("select = [", "the configuration can't be read: "),
         ("[tool.other]", "it has no table [tool.rfgraph]"),
-        ("[tool]\nrfgraph = 3", "'tool.rfgraph' is no table"),
+        ("[tool]\nrfgraph = 3", "'tool.rfgraph' is not a table"),
     ],
 )
 def test_files_that_are_none(text: str, said: str, tmp_path: Path) -> None:
@@ -221,5 +222,5 @@ def test_no_setting_is_an_internal_error(settings: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("baseline", [5, {}, b"x"])
 def test_a_baseline_that_is_no_path(baseline: object) -> None:
-    with pytest.raises(rfgraph.QueryError, match="is no path"):
+    with pytest.raises(rfgraph.QueryError, match="is not a path"):
         rfgraph.check(model("y = Relu(x)"), baseline=baseline)  # type: ignore[arg-type]

@@ -79,7 +79,7 @@ def test_files_globs_and_folders(folder: Path) -> None:
     assert [bool(c.error) for c in report.models] == [False, False, True, True]
     (folder / "none").mkdir()
     (only,) = rfgraph.check("none").models
-    assert only.error == "the folder holds no .onnx file"
+    assert only.error == "the folder has no .onnx file in it"
     assert rfgraph.check("").models[0].error
 
 
@@ -102,7 +102,7 @@ def test_a_process_that_dies_takes_no_other_model_along(
     report = rfgraph.check(".", jobs=2)
     errors = {c.model: c.error for c in report.errors}
     assert len(report.models) == 6
-    assert "has died" in errors["good.onnx"]
+    assert "that read it died" in errors["good.onnx"]
     assert [f.code for f in report.findings] == ["RF303"]
 
 
@@ -336,9 +336,11 @@ def test_control_c_at_the_command_line(jobs: int, tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "a.onnx: 1 finding" in out
     assert "RF303" in out
-    assert "interrupted: what is told was found until then" in out
+    assert "interrupted: these are the findings until then" in out
     assert re.fullmatch(
-        r"rfgraph: error: interrupted: [12] of 3 models not checked, and no file was written\n", err
+        r"rfgraph: error: interrupted: [12] of 3 models were not checked, "
+        r"and no file was written\n",
+        err,
     )
     assert not (tmp_path / "out.xml").exists()
 

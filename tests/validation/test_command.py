@@ -41,7 +41,7 @@ def test_a_clean_model(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[4].startswith("poison, seed 0: all 972 units of 3 of 3 values, by ")
     assert "one for each input element would be 288" in lines[4]
     assert lines[5] == (
-        "changed of 'x': planes across axis 1 (all 2), 2 (all 12), 3 (all 12); 32 of 288 elements"
+        "changed in 'x': planes across axis 1 (all 2), 2 (all 12), 3 (all 12); 32 of 288 elements"
     )
     assert lines[6].startswith("no claim is contradicted")
 
@@ -105,9 +105,9 @@ def test_a_sample_says_of_what(model: Path, capsys: pytest.CaptureFixture[str]) 
     code, out, _ = run(capsys, model, "--seconds", "1e-6", "--exhaustive")
     assert code == 0
     (said,) = [line for line in out.splitlines() if line.startswith("a sample")]
-    assert said.startswith("a sample, as long as --seconds allows: 1 of 58 passes, spread evenly")
+    assert said.startswith("a sample within the time of --seconds: 1 of 58 passes, spread evenly")
     assert said.endswith("(--seconds inf)")
-    assert "changed of 'x': planes across axis 1 (1 of 2), 2 (0 of 12)" in out
+    assert "changed in 'x': planes across axis 1 (1 of 2), 2 (0 of 12)" in out
     assert "no claim is contradicted" in out
 
 
@@ -161,7 +161,7 @@ def test_a_file_of_inputs_that_is_none(
         (["--inputs", "nothing.npz"], "nothing.npz"),
         (["--inputs", "models/lenet_textbook.onnx"], "numpy.savez"),
         (["--samples", "0"], "at least 1"),
-        (["--seconds", "0"], "some time"),
+        (["--seconds", "0"], "greater than 0"),
         (["--tensors", "zz"], "zz"),
         (["--method", "poison", "--prune"], "perturb"),
         (["--provider", "Abacus"], "Abacus"),
@@ -184,7 +184,7 @@ def test_a_reproduction_is_not_written_over(
     code, out, _ = run(capsys, *options)
     assert code == 1
     assert (tmp_path / "again" / "violation-0" / "reproduce.py").is_file()
-    assert f"shown again by {tmp_path / 'again'}" in out
+    assert f"to reproduce: {tmp_path / 'again'}" in out
     code, out, err = run(capsys, *options)
     assert (code, out) == (2, "")
     assert "again" in err

@@ -90,7 +90,7 @@ def test_orders_that_are_lost_are_carried_out_here(alone: rfgraph.Validation) ->
     assert flaky.given == found.passes
     assert_same(found, alone)
     lost = flaky.given // 3
-    assert f"a worker was lost, and {lost} passes were made here: ConnectionError: gone" in (
+    assert f"a worker was lost, and {lost} passes were made without it: ConnectionError: gone" in (
         found.notes
     )
 

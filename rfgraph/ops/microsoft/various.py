@@ -114,7 +114,7 @@ def rfft(op: Operation) -> Reads:
     rank = len(op.shape(0))
     signal = op.attribute("signal_ndim", 1) + (op.op_type == "Irfft")
     if not 0 < signal <= rank:
-        raise ValueError(f"signal_ndim is {op.attribute('signal_ndim')} and X has {rank} axes")
+        raise ValueError(f"signal_ndim is {op.attribute('signal_ndim')}, and X has {rank} axes")
     return [PerAxis(0, (*map(same, range(rank - signal)), *[STATISTIC] * signal))]
 
 
@@ -227,7 +227,7 @@ def embed_layer_normalization(op: Operation) -> Reads:
     "Unique",
     domain=MICROSOFT,
     shape=lambda op: None,
-    conservative="which elements differ is known from the data",
+    conservative="which elements differ depends on the data",
 )
 def unique(op: Operation) -> Reads:
     """Which elements there are depends on all.

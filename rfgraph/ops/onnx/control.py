@@ -62,7 +62,8 @@ def chosen(op: Operation) -> Reads:
 
 
 _UNROLLED_UP_TO = (
-    "a number of rounds that the data decide, or a large one: a row is taken to see what any does"
+    "the data decide how many rounds there are, or there are many: each row is assumed to see "
+    "what any row sees"
 )
 
 
@@ -82,7 +83,7 @@ def repeated(op: Operation) -> Reads:
     """
     body = op.node.body
     if body is None:
-        raise Undetermined("this version has lengths that may differ along the batch")
+        raise Undetermined("in this version lengths may differ along the batch")
     states, given = len(body.carried), len(op.inputs)
     condition = given + states
     steering: list[Read] = [Everything(k) for k in (*range(given - states), condition)]
@@ -96,7 +97,10 @@ def repeated(op: Operation) -> Reads:
         if not op.made(output):
             outputs.append([])
             continue
-        op.note("rows of rounds that are not told apart: each is taken to see what any does")
+        op.note(
+            "the rows that its rounds make are not told apart: each is assumed to see what any "
+            "row sees"
+        )
         rank = len(op.shape(row))
         own = [a for a in range(rank + 1) if a != axis_of(axes[k], rank + 1)]
         outputs.append([*steering, PerAxis(row, tuple(map(same, own)))])

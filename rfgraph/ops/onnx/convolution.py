@@ -53,9 +53,9 @@ def convolved(
     X, W, Y = op.shape(0), op.shape(kernel), op.out()
     group = op.attribute("group", 1)
     if op.attribute("kernel_shape", list(W[2:])) != list(W[2:]):
-        raise ValueError(f"kernel_shape is {op.attribute('kernel_shape')} and W {W}")
+        raise ValueError(f"kernel_shape is {op.attribute('kernel_shape')}, and W has the shape {W}")
     if group < 1 or X[1] != W[1] * group or W[0] % group:
-        raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
+        raise ValueError(f"X has {X[1]} channels, W has {W[0]} by {W[1]}, and group is {group}")
     channels = _channels(W[0], X[1], group)
     windows = spatial_windows(op, W[2:])
     along = [window(axis, *w) for axis, w in enumerate(windows, 2)]
@@ -107,7 +107,7 @@ def conv_transpose(op: Operation) -> Reads:
     rank = len(X) - 2
     group = op.attribute("group", 1)
     if group < 1 or X[1] != W[0] or X[1] % group:
-        raise ValueError(f"X has {X[1]} channels, W {W[:2]} and group is {group}")
+        raise ValueError(f"X has {X[1]} channels, W has {W[0]} by {W[1]}, and group is {group}")
     strides = op.attribute("strides") or [1] * rank
     dilations = op.attribute("dilations") or [1] * rank
     if min((*W[2:], *strides, *dilations), default=1) < 1:

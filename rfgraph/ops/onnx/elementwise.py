@@ -43,7 +43,7 @@ for _name in ELEMENTWISE.split():
     transfer(_name)(elementwise)
 
 
-_COMPUTED_SHAPE = "its shape is computed: all along the axes of unknown size is assumed"
+_COMPUTED_SHAPE = "its shape is computed: everything along the axes of unknown size is assumed"
 
 
 @transfer("Expand", since=8, computed=_COMPUTED_SHAPE)

@@ -42,9 +42,9 @@ from rfgraph.reads.words import (
 )
 
 _COMPUTED = "its 'indices' are computed: the whole axis of 'data' is assumed"
-_COMPUTED_CROP = "its 'shape' is computed: all along the axes of unknown size is assumed"
+_COMPUTED_CROP = "its 'shape' is computed: everything along the axes of unknown size is assumed"
 _COMPUTED_CONDITION = "its 'condition' is computed: the whole axis is assumed"
-_COMPUTED_K = "its 'k' is computed: no element is taken to be cut off"
+_COMPUTED_K = "its 'k' is computed: no element is assumed to be cut off"
 _COMPUTED_LENGTHS = "its 'sequence_lens' are computed: any length is assumed"
 
 
@@ -96,7 +96,10 @@ def _indices(op: Operation, size: int) -> np.ndarray | None:
 def within(indices: np.ndarray, size: int) -> np.ndarray:
     """Indices, which may count from the end, as coordinates of an axis of length `size`."""
     if indices.size and not (-size <= indices.min() and indices.max() < size):
-        raise ValueError(f"'indices' from {indices.min()} to {indices.max()} on an axis of {size}")
+        raise ValueError(
+            f"'indices' are from {indices.min()} to {indices.max()}, and the axis has {size} "
+            "elements"
+        )
     return np.where(indices < 0, indices + size, indices)
 
 
@@ -160,7 +163,9 @@ def gather_nd(op: Operation) -> Reads:
     if not 0 <= batch <= len(own):
         raise ValueError(f"batch_dims is {batch}, and the indices have {len(shape)} axes")
     if batch + depth > len(data):
-        raise ValueError(f"a place has {batch + depth} coordinates, and the data {len(data)} axes")
+        raise ValueError(
+            f"an index has {batch + depth} coordinates, and the data have {len(data)} axes"
+        )
     indices = op.static(1)
     along: list[AxisRead] = [same(a) for a in range(batch)]
     if indices is None:

@@ -52,10 +52,14 @@ from rfgraph.reads.words import (
     tiled,
 )
 
-_COMPUTED_SHAPE = "its new shape is computed: all along the axes of unknown size is assumed"
-_COMPUTED_PLACES = "where it cuts is computed: all along the axes that are cut is assumed"
-_COMPUTED_REPEATS = "its 'repeats' are computed: all along the axes of unknown size is assumed"
-_COMPUTED_PADS = "its 'pads' or 'axes' are computed: all along the axes that are padded is assumed"
+_COMPUTED_SHAPE = "its new shape is computed: everything along the axes of unknown size is assumed"
+_COMPUTED_PLACES = "where it cuts is computed: everything along the axes that are cut is assumed"
+_COMPUTED_REPEATS = (
+    "its 'repeats' are computed: everything along the axes of unknown size is assumed"
+)
+_COMPUTED_PADS = (
+    "its 'pads' or 'axes' are computed: everything along the axes that are padded is assumed"
+)
 
 
 @transfer("Flatten", since=1)

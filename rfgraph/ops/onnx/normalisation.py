@@ -105,7 +105,7 @@ def group_normalization(op: Operation) -> Reads:
     shape = op.shape(0)
     groups = op.attribute("num_groups")
     if groups < 1 or shape[1] % groups:
-        raise ValueError(f"{shape[1]} channels can't be put into {groups} groups")
+        raise ValueError(f"{shape[1]} channels can't be divided into {groups} groups")
     size = shape[1] // groups
     spatial: list[AxisRead] = [STATISTIC] * (len(shape) - 2)
     parameter = same(1) if op.version >= 21 else block(1, size, 1)

@@ -118,7 +118,10 @@ def _reads(op: Operation, cell: Cell) -> Reads:
             op.note(_COMPUTED)
             reading.append(PerAxis(_SEQUENCE_LENS, (same(2),)))
         elif given.shape != (layer.batch,) or given.dtype.kind not in "iu":
-            raise ValueError(f"sequence_lens has the shape {given.shape}, and X {layer.batch} rows")
+            raise ValueError(
+                f"sequence_lens has the shape {given.shape}, and the batch of X has {layer.batch} "
+                "rows"
+            )
         elif (given != layer.length).any():
             lengths = given.astype(np.int64)
     Y = _over_directions(op, layer, lengths, reading, last=False, rows=layer.hidden)

@@ -30,24 +30,25 @@ from rfgraph.ops.shaping import (
 )
 from rfgraph.reads.words import WHOLE, Along, AxisRead, Everything, PerAxis, Shape, Table, same
 
-# Longer patterns than this have no closed form worth the name.
+# A resize whose pattern repeats only after more outputs than this gets no closed form: it would be
+# a long table.
 _LONGEST_PATTERN = 1024
 
 _NEXT_TO_HALF = 1e-6
 
-# With a scale of 1 they leave every element where it is.
+# The coordinate transformations that leave every element where it is if the scale is 1.
 _IN_PLACE = ("asymmetric", "half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
 
 
-_COMPUTED = "its scales, sizes or region are computed: all along the axes resized is assumed"
+_COMPUTED = "its scales, sizes or region are computed: everything along the resized axes is assumed"
 
 _COPIED = (
     "onnxruntime copies axes that keep their size, whatever the scales and the region say: each "
-    "element is taken to read the one at its own place"
+    "element is assumed to read the one at its own place"
 )
 _KEPT = (
-    "onnxruntime leaves axes that are counted from the end as they are where "
-    "keep_aspect_ratio_policy is given, and so they are taken"
+    "with keep_aspect_ratio_policy, onnxruntime does not resize axes that are counted from the "
+    "end: they are assumed to stay as they are"
 )
 
 
@@ -123,8 +124,8 @@ def resize(op: Operation) -> Reads:
     for axis, how in _resamplings(op).items():
         if not op.has(3) and (exact := _exact_product(how.scale, how.size)) != how.outputs:
             op.note(
-                f"its axis {axis} is {how.outputs} long and not {exact}: runtimes multiply by the "
-                "scale in single precision",
+                f"its axis {axis} has {how.outputs} elements, not {exact}: runtimes multiply by "
+                "the scale in single precision",
                 "runtime",
             )
         copied = shape == Y or how.copied

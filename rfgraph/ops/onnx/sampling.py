@@ -255,7 +255,10 @@ def deform_conv(op: Operation) -> Reads:
     kernel, spatial = W[2:], range(2, rank + 2)
     positions = prod(kernel)
     if X[1] != W[1] * group or W[0] % group or X[1] % groups:
-        raise ValueError(f"X has {X[1]} channels, W {W[:2]}, group {group}, offset_group {groups}")
+        raise ValueError(
+            f"X has {X[1]} channels, W has {W[0]} by {W[1]}, group is {group}, and offset_group "
+            f"is {groups}"
+        )
     channels = block(1, W[0] // group, W[1]) if group > 1 else WHOLE
     # The offset groups of the channels that an output channel reads.
     share = X[1] // groups

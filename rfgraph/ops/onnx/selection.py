@@ -101,7 +101,7 @@ def unique(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Unique.html
     """
-    op.note(f"{_SIZE}: all of it is taken to read all of the input, except 'inverse_indices'")
+    op.note(f"{_SIZE}: every output but 'inverse_indices' is assumed to read all of the input")
     shape, axis = op.shape(0), op.attribute("axis")
     source: Source = 0
     if axis is None:

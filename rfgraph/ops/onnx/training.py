@@ -87,7 +87,7 @@ def momentum(op: Operation) -> Reads:
     "Gradient",
     domain=_TRAINING,
     shape=lambda op: [op.shape(k) for k in op.outputs],
-    conservative="it differentiates the graph that leads to its inputs, which is not looked at",
+    conservative="it differentiates the graph that leads to its inputs, which is not followed",
 )
 def gradient(op: Operation) -> Reads:
     """Any derivative may depend on every element of every input.
@@ -96,5 +96,7 @@ def gradient(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx_aionnxpreviewtraining_Gradient.html
     """
-    op.note("what it differentiates is not looked at: all of every input is assumed", "unknown")
+    op.note(
+        "the graph that it differentiates is not followed: all of every input is assumed", "unknown"
+    )
     return [Everything(k) for k in op.inputs]

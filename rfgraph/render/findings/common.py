@@ -16,10 +16,10 @@ from rfgraph.checks.finding import GRAVITY
 from rfgraph.compare import Change, Comparison
 from rfgraph.render.text import plain, shape
 
-# So many findings of one code in one model are told one by one.
+# This many findings of one code in one model are listed one by one.
 MOST = 3
 
-# What a change of a field is a finding of.
+# The code under which a change of a field is reported.
 CHANGED = "RF401"
 
 

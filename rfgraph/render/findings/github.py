@@ -35,7 +35,10 @@ def report(report: Report) -> str:
         for checked in report.models
         for remark in checked.remarks
     ]
-    lines += [_command("notice", "", "stale entry of the baseline", plain(e)) for e in report.stale]
+    lines += [
+        _command("notice", "", "in the baseline, but no longer found", plain(e))
+        for e in report.stale
+    ]
     # No name is written outside of a command: a runner takes ##[...] anywhere in a line for one.
     return "\n".join([*lines, f"rfgraph: {totals(report)}"])
 

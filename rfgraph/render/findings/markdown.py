@@ -19,19 +19,19 @@ from rfgraph.render.findings.common import (
 )
 from rfgraph.render.findings.text import compared
 
-# More findings than this are folded.
+# More findings than this are put into a folded section.
 _MOST_OPEN = 20
 
-# GitHub refuses a comment of more than 65,536 characters.
+# The longest report. GitHub refuses a comment of more than 65,536 characters.
 _ROOM = 60_000
 
-# Longer cells are shortened.
+# Table cells with more characters than this are shortened.
 _CELL = 300
 
 # What means something in Markdown or HTML. Entities hold in tables, headings and HTML alike.
 _SPECIAL = re.compile(r"[\\`*\[\]<>&|~$@#]|(?<![^\W_])_|_(?![^\W_])")
 
-# A name mentions nobody, and no issue: nothing that can be seen, which parts it.
+# An invisible comment after @ and #, so that names in a report mention nobody and link to no issue.
 _SPARED = {"@": "@<!-- -->", "#": "#<!-- -->"}
 
 
@@ -57,7 +57,7 @@ def report(report: Report) -> str:
     if remarks:
         blocks.append(_folded("What was assumed", _first(remarks)))
     if report.stale:
-        title = "What the baseline knows and is no longer found: write it anew"
+        title = "In the baseline, but no longer found: write a new baseline"
         blocks.append(_folded(title, _first([f"- {_escaped(entry)}" for entry in report.stale])))
     tail = f"{totals(report)}."
     tail = tail[0].upper() + tail[1:]

@@ -13,10 +13,10 @@ from rfgraph.version import VERSION
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
-# The folder that paths of models are relative to; whoever reads the file knows where it is.
+# The folder that paths of models are relative to; the reader of the file knows where it is.
 _ROOT = "%SRCROOT%"
 
-# GitHub shows so many characters of a description.
+# GitHub shows this many characters of a description.
 _LONGEST = 1024
 
 _RULES = {code: k for k, code in enumerate(CHECKS)}
@@ -33,7 +33,10 @@ def report(report: Report) -> str:
         invocation["toolExecutionNotifications"] = said
     if report.stale:
         invocation["toolConfigurationNotifications"] = [
-            {"level": "note", "message": {"text": f"The baseline is stale: {entry}."}}
+            {
+                "level": "note",
+                "message": {"text": f"In the baseline, but no longer found: {entry}."},
+            }
             for entry in report.stale
         ]
     invocation["properties"] = {"seconds": round(report.seconds, 3)}

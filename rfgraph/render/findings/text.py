@@ -19,10 +19,10 @@ from rfgraph.render.findings.common import (
 )
 from rfgraph.render.text import aligned
 
-# More models than this without a finding are counted, and not named.
+# If more models than this have no finding, they are counted and not named.
 _MOST_CLEAN = 5
 
-# Longer lines are shortened, and longer cells of tables.
+# The most characters of a line, and of a table cell; the rest is left out.
 _LINE, _CELL = 1000, 100
 
 
@@ -36,12 +36,12 @@ def report(report: Report) -> str:
             lines += [*_model(checked), ""]
     lines += _clean(report, " more" if lines else "")
     if report.stale:
-        lines.append("no longer found, but in the baseline (write it anew):")
+        lines.append("in the baseline, but no longer found (write a new baseline):")
         lines += [f"  {line}" for line in _first(report.stale)]
     if report.findings:
         lines.append("rfgraph explain CODE says more")
     if report.interrupted:
-        lines.append("interrupted: what is told was found until then")
+        lines.append("interrupted: these are the findings until then")
     lines.append(totals(report))
     return "\n".join(lines)
 

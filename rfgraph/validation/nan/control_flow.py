@@ -17,8 +17,8 @@ from rfgraph.validation.protos import (
     subgraphs_of,
 )
 
-# How many inputs decide what an operator does, and which of its subgraph's is the first that is one
-# of the node's.
+# For each operator: how many of its first inputs decide what it does, and the position of the first
+# input of its subgraph that is an input of the node.
 _CALLS: Mapping[str, tuple[int, int]] = {"If": (1, 0), "Loop": (2, 2), "Scan": (0, 0)}
 
 
@@ -45,7 +45,7 @@ def _living(to: Emitter, node: onnx.NodeProto) -> list[bool]:
     """
     steering, first = _CALLS[node.op_type]
     if any(name in to.live for name in node.input[:steering]):
-        raise LostError("what it does is decided by the data")
+        raise LostError("the data decide what it does")
     outputs = [False] * len(node.output)
     for graph in subgraphs_of(node):
         made = _living_inside(to, node, graph, first)
@@ -69,7 +69,7 @@ def _living_inside(
             _follow(to, inner)
         made = [output.name in to.live for output in graph.output]
         if node.op_type == "Loop" and made.pop(0):
-            raise LostError("how often it does it is decided by the data")
+            raise LostError("the data decide how often its body runs")
         loops = zip(graph.input[first : first + carried], made, strict=False)
         grown = inside | {formal.name for formal, alive in loops if alive}
         if node.op_type == "If" or grown == inside:
@@ -89,17 +89,17 @@ def _follow(to: Emitter, node: onnx.NodeProto) -> None:
     elif key in to.kernels.carries and to.replacement(node) is None:
         for k, name in enumerate(node.input):
             if name in to.live and not to.is_data(node, k):
-                raise LostError(f"inside, input {k} of {node.op_type} says where it reads")
+                raise LostError(f"in its body, input {k} of {node.op_type} says where it reads")
         living = [(key, k) not in to.kernels.fixed for k in range(len(node.output))]
     else:
-        raise LostError(f"{node.op_type} inside does not carry NaN as it is")
+        raise LostError(f"in its body, {node.op_type} does not carry NaN")
     to.live.update(name for name, alive in zip(node.output, living, strict=True) if alive)
 
 
 def branches(to: Emitter, node: onnx.NodeProto) -> None:
     """An If, its branches rewritten; its condition does not live."""
     if node.input[0] in to.live:
-        raise LostError("which branch is taken is decided by the data")
+        raise LostError("the data decide which branch is taken")
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
     written = [(graph, _rewritten(to, graph)) for graph in subgraphs_of(copy)]
@@ -131,5 +131,5 @@ def _rewritten(to: Emitter, graph: onnx.GraphProto) -> list[onnx.NodeProto]:
             try:
                 to.rewrite(inner)
             except LostError as error:
-                raise LostError(f"inside, {inner.op_type} '{inner.name}': {error}") from None
+                raise LostError(f"in its body, {inner.op_type} '{inner.name}': {error}") from None
     return nodes

@@ -40,7 +40,8 @@ _RECURRENT = "with a bias some sizes of it clip, and lose NaN; activations may"
 _MASKED = "what is masked is multiplied by zero, and 0 * NaN is NaN"
 _ITSELF = "itself without masks, on data of its own, compared"
 
-# Of these each element reads its own, and Identity stands in.
+# Each output element reads the input element at its position: Identity stands in. With the reason
+# why the operator itself does not carry NaN.
 _IDENTITY: Mapping[str, str] = {
     "ThresholdedRelu": "NaN is not above alpha: 0",
     "Shrink": "NaN is neither below nor above: 0",
@@ -56,7 +57,7 @@ _IDENTITY: Mapping[str, str] = {
     "Sqrt": _UNDEFINED,
 }
 
-# Of these each element reads one of every operand, and Sum stands in.
+# Each output element reads one element of every operand: Sum stands in. With the reason why.
 _SUM: Mapping[str, str] = {
     "Greater": _NOT_FLOAT,
     "GreaterOrEqual": _NOT_FLOAT,
@@ -270,7 +271,7 @@ REPLACED: Mapping[Key, Replacement] = {
     **_SEQUENCES,
 }
 
-# Operators of ONNX's own that carry NaN, and a runtime's.
+# Operators of ONNX that carry NaN as they are; below, those of onnxruntime.
 _CARRY = """
     Abs Acos Acosh Add Asin Asinh Atan Atanh Attention AveragePool BatchNormalization Ceil Celu
     CenterCropPad Clip Col2Im Compress Concat ConcatFromSequence Conv ConvTranspose Cos Cosh CumProd
@@ -298,7 +299,7 @@ CARRIES: frozenset[Key] = frozenset(("", name) for name in _CARRY.split()) | fro
     (MICROSOFT, name) for name in _CARRY_FUSED.split()
 )
 
-# Inputs that hold no data, though their type is one of data, or there is no schema to tell.
+# Inputs that say where to read, though their type, or a missing schema, does not show it.
 STEERING: Mapping[Key, Collection[int]] = {
     ("", "CastLike"): (1,),
     ("", "GridSample"): (1,),
@@ -310,7 +311,7 @@ STEERING: Mapping[Key, Collection[int]] = {
     (MICROSOFT, "Trilu"): (1,),
 }
 
-# Operators that nothing can stand in for, and why.
+# Operators that nothing can stand in for, with the reason.
 LOST: Mapping[Key, str] = {
     **{
         ("", name): "the size of its output depends on the data"

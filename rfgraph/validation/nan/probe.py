@@ -39,7 +39,7 @@ from rfgraph.validation.protos import (
     walk,
 )
 
-# ONNX's operator set where a model imports none.
+# The operator set of ONNX to use where the model imports none.
 _OPSET = 17
 
 
@@ -126,14 +126,14 @@ def poisoned(
         kind = element_type_of(types[name])
         if kind == TensorProto.STRING or (is_container(types[name]) and kind != TensorProto.FLOAT):
             live.discard(name)
-            told[name] = f"input '{name}': its type holds no NaN"
+            told[name] = f"input '{name}': its type can't hold NaN"
     for node in graph.nodes:
         _follow(emitter, node, told)
     values = tuple(dict.fromkeys(values))
     lost = {name: told[name] for name in values if name in told}
     for name in values:
         if name in types and is_container(types[name]):
-            lost.setdefault(name, "it is no tensor, and has no units")
+            lost.setdefault(name, "it is not a tensor, and has no units")
     returned = tuple(name for name in values if name not in lost)
     return Probe(_assembled(model, emitter, returned), returned, lost)
 

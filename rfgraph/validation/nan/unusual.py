@@ -10,7 +10,7 @@ from rfgraph.validation.protos import attributes_of
 
 def depart(to: Emitter, node: onnx.NodeProto) -> None:
     """Nothing."""
-    raise LostError("its kernel departs from the specification here")
+    raise LostError("the kernel of onnxruntime departs from the specification here")
 
 
 def split(to: Emitter, node: onnx.NodeProto) -> None:

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from rfgraph.validation.nan.emitter import Emitter
 from rfgraph.validation.protos import attributes_of, node_interpolates
 
-# An interpolation weight below this is rounding of one that is zero.
+# A smaller interpolation weight is a zero with rounding.
 _WEIGHT = 1e-4
 
 _ONE = numpy_helper.from_array(np.ones(1, np.float32))
