@@ -287,7 +287,7 @@ def test_wrong_questions() -> None:
     analysis = rfgraph.analyze(net)
     for ask, said in (
         (lambda: analysis.support("q", (0, 0, 0, 0)), "no tensor 'q'"),
-        (lambda: analysis.support("y", (0, 0, 0)), "4 coordinates, and 3 are given"),
+        (lambda: analysis.support("y", (0, 0, 0)), "and 3 coordinates are given"),
         (lambda: analysis.support("y", (0, 0, 8, 0)), "no coordinate 8 on axis 2"),
         (lambda: analysis.support("y", (0, 0, 0, -9)), "no coordinate -9 on axis 3"),
         (lambda: analysis.support("y", (0, 0, 0, 1.5)), "1.5 is not a coordinate"),
@@ -305,7 +305,7 @@ def test_wrong_questions() -> None:
 
 def test_several_inputs() -> None:
     analysis = rfgraph.analyze(model("y = Add (a, b)", "float[4,1] a, float[3] b, float[2] c"))
-    with pytest.raises(rfgraph.QueryError, match="3 inputs: name one"):
+    with pytest.raises(rfgraph.QueryError, match=r"3 inputs \(name one of"):
         analysis.support("y", (0, 0))
     assert np.asarray(analysis.support("y", (2, 1), "a")).ravel().tolist() == [0, 0, 1, 0]
     assert np.asarray(analysis.support("y", (2, 1), "b")).tolist() == [0, 1, 0]
@@ -413,14 +413,14 @@ def test_a_pattern_that_is_too_large_is_refused_at_once() -> None:
     w = tall.op("GlobalAveragePool", "x")
     tall_y = tall.op("Add", "x", w)
     for analysis, tensor in ((net.analysis(y, z), y), (tall.analysis(tall_y), tall_y)):
-        with pytest.raises(rfgraph.ShapeError, match=r"too many .*the support of some units"):
+        with pytest.raises(rfgraph.ShapeError, match=r"too large.*the support of some units"):
             analysis.sparsity(tensor)
     assert time.perf_counter() - begun < 5
 
 
 def test_without_scipy_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(rfgraph.RFGraphError, match=r"scipy is not .*pip install 'rfgraph\[sparse"):
+    with pytest.raises(rfgraph.RFGraphError, match=r"need scipy.*pip install 'rfgraph\[sparse"):
         rfgraph.analyze(model("y = Relu (x)")).sparsity("y")
 
 

@@ -46,13 +46,16 @@ class Addressing:
     def input(self, name: str | None) -> str:
         """An input that is followed: the only one if none is named."""
         inputs = self._flow.inputs
-        theirs = f"its inputs are {', '.join(inputs)}"
         if name is None:
             if len(inputs) != 1:
-                raise self._wrong(f"the model has {len(inputs)} inputs: name one", theirs)
+                raise self._wrong(
+                    f"the model has {len(inputs)} inputs", f"name one of {', '.join(inputs)}"
+                )
             return next(iter(inputs))
         if name not in inputs:
-            raise self._wrong(f"the model has no input '{name}'", theirs)
+            raise self._wrong(
+                f"the model has no input '{name}'", f"its inputs are {', '.join(inputs)}"
+            )
         return name
 
     def output(self, name: str | None) -> str:
@@ -130,8 +133,8 @@ class Addressing:
         sized = self.sized(tensor) or ()
         if len(index) != len(sized):
             raise self._wrong(
-                f"'{tensor}' has the shape {sized}: a unit has {len(sized)} coordinates, and "
-                f"{len(index)} are given"
+                f"'{tensor}' has the shape {sized}, and {len(index)} coordinates are given",
+                f"give {len(sized)}",
             )
         places = []
         for axis, (at, size) in enumerate(zip(index, sized, strict=True)):

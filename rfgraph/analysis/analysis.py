@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rfgraph.engine.why import Explainer, Explanation
 
 
-# An answer with more elements than this is refused, and one axis at a time offered.
+# Larger answers are refused; the error offers one axis at a time.
 _MAX_ANSWER = 1 << 28
 
 

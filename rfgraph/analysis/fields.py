@@ -139,7 +139,7 @@ class Fields:
                 f"'{tensor}' may have {len(edges):,} different fields along axis {axis}: more than "
                 f"{_MOST_RUNS:,}",
                 file=self._address.file,
-                remedy="bounds has every unit",
+                remedy="ask for the bounds of every unit: bounds()",
             )
         runs: list[tuple[range, Field]] = []
         for begin, end in pairwise([0, *[e for e in edges if 0 < e < size], size]):

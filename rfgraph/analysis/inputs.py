@@ -133,7 +133,8 @@ def _whole_numbers(name: str, given: Sequence[int], graph: Graph) -> Shape:
         return tuple(operator.index(size) for size in given)
     except TypeError:
         raise ShapeError(
-            f"shapes: {given!r} for input '{name}' is no sequence of whole numbers", file=graph.file
+            f"shapes: {given!r} for input '{name}' is not a sequence of whole numbers",
+            file=graph.file,
         ) from None
 
 

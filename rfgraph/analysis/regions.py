@@ -82,7 +82,7 @@ class Regions:
         inputs = self._flow.inputs
         if tensor not in inputs and not any(self._bounds.sees(tensor, name) for name in inputs):
             raise QueryError(
-                f"'{tensor}' depends on no input, and what it influences is not followed",
+                f"'{tensor}' depends on no input: what it influences can't be told",
                 file=self._address.file,
             )
         region = region_of(places, self._address.shape_of(tensor))
@@ -134,7 +134,7 @@ class Regions:
         if units > _MAX_ROWS or entries > _MAX_ENTRIES:
             said = f" and up to {entries:,} entries" if entries else ""
             raise ShapeError(
-                f"the Jacobian of '{tensor}' has {units:,} rows{said}: too many",
+                f"the Jacobian of '{tensor}' is too large: {units:,} rows{said}",
                 file=self._address.file,
                 remedy="ask for the support of some units",
             )
@@ -142,7 +142,7 @@ class Regions:
             from scipy import sparse
         except ImportError:
             raise RFGraphError(
-                "scipy is not installed, which sparse patterns are made with",
+                "sparse patterns need scipy, which is not installed",
                 remedy="pip install 'rfgraph[sparse]'",
             ) from None
         rows = [self.support(tensor, unit, name).elements for unit in np.ndindex(*extent)]

@@ -313,7 +313,7 @@ class StaticValues:
         return found
 
     def _read_constant(self, node: Node) -> np.ndarray | None:
-        reason = "no attribute that is one"
+        reason = "it has no attribute that gives one"
         for name, value in node.attributes.items():
             try:
                 if name == "value":

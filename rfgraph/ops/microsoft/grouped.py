@@ -145,7 +145,7 @@ def group_query_attention(op: Operation) -> Reads:
     if op.attribute("sliding_window_cache", 0):
         raise Undetermined("what its cache has dropped is not followed")
     if op.attribute("kv_cache_bit_width", 0) == 4:
-        raise Undetermined("its cache holds two numbers in one")
+        raise Undetermined("its cache packs two numbers into one element")
     queries, keys, values = _grouped(op)
     positions = queries.shape[2]
     cache = _grouped_cache(op, keys.shape[2])

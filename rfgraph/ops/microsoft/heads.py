@@ -36,10 +36,10 @@ from rfgraph.reads.words import (
     window,
 )
 
-# No operator has so many inputs.
+# The position of an input that is absent: no operator has so many.
 ABSENT = 99
 
-LENGTHS = "every key is taken to be seen by every query"
+LENGTHS = "every query is assumed to see every key"
 
 # ---------------------------------------------------------------- heads
 
