@@ -292,10 +292,11 @@ def observing(
     for name in case.followed:
         given = np.asarray(case.feeds[name])
         observation.pending[name] = np.full(given.shape or (1,), given.size <= small)
+        extent = given.shape or (1,)
         observation.seen[name] = {
             output: Seen(
-                [np.zeros((*shape, n), bool) for n in given.shape or (1,)],
-                np.zeros(shape + (given.shape or (1,)), bool) if given.size <= small else None,
+                [_unseen(shape, (n,)) for n in extent],
+                _unseen(shape, extent) if given.size <= small else None,
             )
             for output, shape in shapes.items()
         }
@@ -311,7 +312,8 @@ def observing(
             if base is None:
                 continue
             given, pending = np.asarray(feeds[name]), observation.pending[name]
-            changes = _changes(given, change, case.domain, rng, pending)
+            told = [_told_by_all(seen) for seen in found.values()]
+            changes = _changes(given, change, case.domain, rng, pending, told)
             while batch := list(islice(changes, _BATCH)):
                 runs = [(place, _attempt(run, {**feeds, name: other})) for place, other in batch]
                 runs = [(place, after) for place, after in runs if after is not None]
@@ -321,6 +323,21 @@ def observing(
                 for output, old, *new in zip(names, base, *afters, strict=True):
                     _note(found[output], places, _moved(old, new, shapes[output]))
         yield observation
+
+
+def _unseen(units: Shape, places: Shape) -> np.ndarray:
+    """An array of shape ``units + places`` in which all units of a place lie side by side."""
+    return np.moveaxis(np.zeros(places + units, bool), range(len(places)), range(-len(places), 0))
+
+
+# The coordinates of each axis of an input, and the elements, that every unit has been seen to see.
+Told: TypeAlias = "list[np.ndarray | np.bool]"
+
+
+def _told_by_all(seen: Seen) -> Told:
+    units = tuple(range(seen.axes[0].ndim - 1))
+    axes = [along.all(axis=units) for along in seen.axes]
+    return [*axes, np.False_ if seen.elements is None else seen.elements.all(axis=units)]
 
 
 def _attempt(run: Run, feeds: Feeds) -> Sequence[Any] | None:
@@ -352,17 +369,27 @@ def _changes(
     domain: tuple[float, float],
     rng: np.random.Generator,
     pending: np.ndarray,
+    told: Sequence[Told],
 ) -> Iterator[tuple[Place, np.ndarray]]:
-    """`array` with a hyperplane, or an element that is `pending`, changed."""
+    """`array` with a hyperplane, or an element that is `pending`, changed.
+
+    Those of which all units of all outputs have `told` that they see them are left out: there is
+    nothing more to see.
+    """
     grid = array if array.ndim else array.reshape(1)
+    *axes, elements = (np.logical_and.reduce(parts) for parts in zip(*told, strict=True))
     for axis in range(grid.ndim):
         values = _replacements(np.moveaxis(grid, axis, 0), grid, change, domain, rng)
         for coordinate, value in enumerate(values):
+            if axes[axis][coordinate]:
+                continue
             changed = grid.copy()
             changed[(slice(None),) * axis + (coordinate,)] = value
             yield ("axis", (axis, coordinate)), changed.reshape(array.shape)
     values = _replacements(grid[pending], grid, change, domain, rng)
     for place, value in zip(np.argwhere(pending).tolist(), values, strict=True):
+        if elements[tuple(place)]:
+            continue
         changed = grid.copy()
         changed[tuple(place)] = value
         yield ("element", tuple(place)), changed.reshape(array.shape)
