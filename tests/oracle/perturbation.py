@@ -19,7 +19,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-from onnx import TensorProto
 
 import rfgraph
 
@@ -771,71 +770,3 @@ def assert_holds(case: Case, *, trials: int | None = None, seed: int = 0) -> Non
         assert wrong.pop("hidden", ""), f"{case.name}: all is seen, and '{case.hidden}' is said"
     for kind, message in wrong.items():
         raise AssertionError(f"{kind}: {message}")
-
-
-def single(
-    op_type: str,
-    inputs: Mapping[str, Any],
-    outputs: int | Sequence[str] = 1,
-    *,
-    domain: str = "",
-    opset: int = 21,
-    versions: Mapping[str, int] | None = None,
-    constants: Sequence[str] = (),
-    kinds: Mapping[str, int] | None = None,
-    **attributes: Any,
-) -> tuple[onnx.ModelProto, Feeds]:
-    """A model of one node, and its feeds.
-
-    Parameters
-    ----------
-    op_type : str
-        The operator.
-    inputs : mapping of str to array
-        Its inputs by name, in order; None for one that is left out.
-    outputs : int or sequence of str
-        How many outputs, or their names (``""`` for one that is left out).
-    domain, opset, versions
-        The operator's domain, the operator set of ONNX, and those of other domains.
-    constants : sequence of str
-        Inputs that become initializers.
-    kinds : mapping of str to int, optional
-        Element types of the outputs, 32-bit floats unless given.
-    """
-    names = [f"y{k}" for k in range(outputs)] if isinstance(outputs, int) else list(outputs)
-    node = onnx.helper.make_node(
-        op_type,
-        [name if value is not None else "" for name, value in inputs.items()],
-        names,
-        domain=domain,
-        **attributes,
-    )
-    arrays = {n: np.asarray(v) for n, v in inputs.items() if v is not None}
-    feeds = {n: v for n, v in arrays.items() if n not in constants}
-
-    def info(name: str, array: np.ndarray) -> onnx.ValueInfoProto:
-        kind = (
-            TensorProto.STRING
-            if array.dtype.kind in "OU"
-            else onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-        )
-        return onnx.helper.make_tensor_value_info(name, kind, array.shape)
-
-    graph = onnx.helper.make_graph(
-        [node],
-        op_type,
-        [info(n, v) for n, v in feeds.items()],
-        [
-            onnx.helper.make_tensor_value_info(n, (kinds or {}).get(n, TensorProto.FLOAT), None)
-            for n in names
-            if n
-        ],
-        [onnx.numpy_helper.from_array(arrays[n], n) for n in constants],
-    )
-    imports = {"": opset, **({domain: 1} if domain else {}), **(versions or {})}
-    model = onnx.helper.make_model(
-        graph,
-        ir_version=10,
-        opset_imports=[onnx.helper.make_opsetid(d, v) for d, v in imports.items()],
-    )
-    return model, feeds

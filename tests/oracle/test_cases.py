@@ -10,27 +10,27 @@ from itertools import islice
 
 import pytest
 
-from .cases import CASES, Builder
+from .cases import CASES, Generator
 from .perturbation import assert_holds
 
 # One in so many is tested by default.
 STEP = 3
 
-BUILDERS = [
-    pytest.param(builder, id=f"{domain}.{op}-{builder.__name__}".strip("."))
-    for (domain, op), builders in sorted(CASES.items())
-    for builder in builders
+GENERATORS = [
+    pytest.param(generator, id=f"{domain}.{op}-{generator.__name__}".strip("."))
+    for (domain, op), generators in sorted(CASES.items())
+    for generator in generators
 ]
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
-def test_claims_are_what_is_seen(builder: Builder) -> None:
-    for case in islice(builder(), 0, None, STEP):
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_claims_are_what_is_seen(generator: Generator) -> None:
+    for case in islice(generator(), 0, None, STEP):
         assert_holds(case)
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
-def test_claims_of_the_others(builder: Builder) -> None:
-    for k, case in enumerate(builder()):
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_claims_of_the_others(generator: Generator) -> None:
+    for k, case in enumerate(generator()):
         if k % STEP:
             assert_holds(case)

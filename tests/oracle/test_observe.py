@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
-from onnx import parser
 
 from rfgraph.validation.nan import probe
 from rfgraph.validation.nan.kernels import CARRIES, KERNELS, REPLACED
 from tests.chunks import chunks
+from tests.graphs import model
 
 from . import observe
 from .generate import random_graph
@@ -22,18 +21,9 @@ from .observe import UnobservableError, hull, perturb, poison
 ESTABLISHED = "1.32."
 
 
-def model(body: str, inputs: str, opset: int = 17) -> onnx.ModelProto:
-    """A model that makes ``y``, of any type and shape, in ONNX's text form."""
-    made = parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": {opset}]> g ({inputs}) => (float[] y) {{ {body} }}'
-    )
-    made.graph.output[0].CopyFrom(onnx.helper.make_empty_tensor_value_info("y"))
-    return made
-
-
 def sees(body: str, shape: str, opset: int = 17) -> list[str]:
     """What each unit of ``y`` sees of the input ``x`` with the given sizes."""
-    made = poison(model(body, f"float[{shape}] x", opset), "x")["y"]
+    made = poison(model(body, f"float[{shape}] x", opset=opset), "x")["y"]
     size = int(np.prod([int(n) for n in shape.split(",")]))
     return ["".join(map(str, row)) for row in made.astype(int).reshape(-1, size)]
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 
-from tests.single import RefusedError, node_of, ruled
+from tests.node_oracles import RefusedError, node_of, ruled
 
 Shape: TypeAlias = tuple[int, ...]
 
