@@ -11,12 +11,17 @@ pytest_plugins = ["pytester"]
 
 
 # What takes long, by the beginning of its name: `pytest` alone leaves it out (see `markers` in
-# pyproject.toml), and what it looks at is looked at by others too, in less breadth.
+# pyproject.toml), and what it looks at is looked at by others too, in less breadth. Of what is
+# tested in parts by default (`tests.chunks`) the marks stand beside it.
 SLOW = (
-    # Thousands of random graphs, and all of ONNX's own cases.
+    # Thousands of random graphs, and all of ONNX's own cases, which take long to be made.
     "tests/backend/test_backend.py",
+    "tests/test_prune_attention.py::test_half_precision_is_compared_without_a_warning",
+    "tests/test_shape_rules.py::test_backend_cases",
     "tests/fuzz/",
+    "tests/oracle/test_cases.py::test_claims_of_the_others",
     "tests/oracle/test_generate.py::test_everything_occurs",
+    "tests/oracle/test_generate.py::test_quirks_are_drawn_only_when_asked_for",
     "tests/oracle/test_pruned_graphs.py",
     "tests/oracle/test_random_graphs.py",
     # Errors planted in every operator.

@@ -158,8 +158,8 @@ class _Seen:
 
 def by_hand(key: Key) -> Iterator[Trial]:
     """The cases of `tests.oracle.cases`."""
-    for builder in CASES.get(key, ()):
-        for case in builder():
+    for generator in CASES.get(key, ()):
+        for case in generator():
             yield of_case(case)
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import onnx
 from hypothesis import assume, reject
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 import rfgraph
 from rfgraph import AxisField
+from tests.graphs import Nodes
 from tests.oracle.observe import session
 
 END = 2**31 - 1
@@ -24,37 +24,17 @@ END = 2**31 - 1
 # ---------------------------------------------------------------- nets
 
 
-class Net:
-    """Writes a graph with one input ``x`` of shape (batch, channels, sizes...)."""
+class Net(Nodes):
+    """A net on signals or pictures, with one input ``x`` of shape (batch, channels, sizes...)."""
 
     def __init__(self, *shape: int) -> None:
+        super().__init__()
         self.input = shape
         self.axes = len(shape) - 1
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
         self._shapes: dict[str, tuple[int, ...]] = {}
 
-    def op(self, kind: str, *inputs: str | np.ndarray, **attributes: Any) -> str:
-        """Append a node; arrays become constants."""
-        names = [i if isinstance(i, str) else self._constant(i) for i in inputs]
-        self._nodes.append(helper.make_node(kind, names, [f"v{len(self._nodes)}"], **attributes))
-        return f"v{len(self._nodes) - 1}"
-
-    def _constant(self, array: np.ndarray) -> str:
-        name = f"c{len(self._constants)}"
-        dtype = np.int64 if array.dtype.kind == "i" else np.float32
-        self._constants.append(numpy_helper.from_array(array.astype(dtype), name))
-        return name
-
     def model(self, value: str, batch: int = 1) -> onnx.ModelProto:
-        graph = helper.make_graph(
-            self._nodes,
-            "net",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, (batch, *self.input))],
-            [helper.make_empty_tensor_value_info(value)],
-            self._constants,
-        )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+        return self.written({"x": (batch, *self.input)}, value, opset=20)
 
     def run(self, value: str, x: np.ndarray) -> np.ndarray:
         outputs = session(self.model(value, len(x))).run(None, {"x": x})

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from rfgraph.ops import evaluate, traits_of
-from tests.single import OPSETS, RefusedError, kind_of, node_of, run
+from tests.node_oracles import OPSETS, RefusedError, kind_of, node_of, run
 
 # Operator, inputs, how many outputs, and attributes.
 Made: TypeAlias = tuple[str, list[np.ndarray | None], int, dict[str, Any]]

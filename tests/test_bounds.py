@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
-import onnx.parser
 import pytest
 
 import rfgraph
-
-
-def model(text: str) -> onnx.ModelProto:
-    return onnx.parser.parse_model('<ir_version: 8, opset_import: ["" : 17]>\n' + text)
+from tests.graphs import parsed
 
 
 def rows(analysis: rfgraph.Analysis, tensor: str, axis: int = 2) -> list[tuple[int, int]]:
@@ -22,7 +17,7 @@ def rows(analysis: rfgraph.Analysis, tensor: str, axis: int = 2) -> list[tuple[i
 
 def test_all_padding_windows_are_empty_and_stay_empty() -> None:
     analysis = rfgraph.analyze(
-        model("""net (float[1, 1, 3] x) => (float[1, 1, 7] z)
+        parsed("""net (float[1, 1, 3] x) => (float[1, 1, 7] z)
               <float[1, 1, 1] W = {1}>
               { y = Conv <pads = [2, 2]> (x, W)  z = Relu (y) }""")
     )
@@ -37,7 +32,7 @@ def test_all_padding_windows_are_empty_and_stay_empty() -> None:
 def test_empty_rows_do_not_lend_their_columns() -> None:
     """Rows and columns meet in tokens: what is empty in one must not widen the other."""
     analysis = rfgraph.analyze(
-        model("""net (float[1, 1, 2, 4] x) => (float[1, 1, 12] z)
+        parsed("""net (float[1, 1, 2, 4] x) => (float[1, 1, 12] z)
               <float[1, 1, 1, 1] W = {1}, int64[3] s = {1, 1, 16},
                float[1, 1, 5] V = {1, 1, 1, 1, 1}>
               { y = Conv <pads = [1, 0, 1, 0]> (x, W)  t = Reshape (y, s)  z = Conv (t, V) }""")
@@ -51,7 +46,7 @@ def test_empty_rows_do_not_lend_their_columns() -> None:
 
 def test_branches_join_without_loss() -> None:
     analysis = rfgraph.analyze(
-        model("""net (float[1, 1, 9] x) => (float[1, 1, 9] z)
+        parsed("""net (float[1, 1, 9] x) => (float[1, 1, 9] z)
               <float[1, 1, 3] W = {1, 1, 1}>
               { a = Conv <pads = [4, 0], dilations = [2]> (x, W)
                 b = Conv <pads = [1, 1]> (x, W)
@@ -72,7 +67,7 @@ def test_bounds_are_compressed() -> None:
 
 def test_huge_sides_cost_no_area() -> None:
     analysis = rfgraph.analyze(
-        model("""net (float[1, 3, 100000, 100000] x) => (float[1, 4, N, M] z)
+        parsed("""net (float[1, 3, 100000, 100000] x) => (float[1, 4, N, M] z)
               <int64[4] w = {4, 3, 3, 3}, int64[4] v = {4, 4, 3, 3}>
               { W = ConstantOfShape (w)  V = ConstantOfShape (v)
                 y = Conv <strides = [2, 2], pads = [1, 1, 1, 1]> (x, W)
@@ -85,7 +80,7 @@ def test_huge_sides_cost_no_area() -> None:
 
 def test_several_inputs_and_a_scalar() -> None:
     analysis = rfgraph.analyze(
-        model("""net (float[2, 3] x, float[3] b, float s, float[4] unused) => (float[2, 3] z)
+        parsed("""net (float[2, 3] x, float[3] b, float s, float[4] unused) => (float[2, 3] z)
               { y = Add (x, b)  z = Mul (y, s) }""")
     )
     assert analysis.box("z", (1, 2), "x") == ((1, 1), (2, 2))
@@ -108,7 +103,7 @@ def test_the_box_is_the_bounds_at_a_unit() -> None:
 
 def test_what_varies_along_different_axes_is_joined() -> None:
     analysis = rfgraph.analyze(
-        model("""net (float[4] x) => (float[4, 4] z)
+        parsed("""net (float[4] x) => (float[4, 4] z)
               <int64[1] rows = {1}>
               { y = Unsqueeze (x, rows)  z = Add (y, x) }""")
     )
@@ -120,7 +115,7 @@ def test_what_varies_along_different_axes_is_joined() -> None:
 def test_parts_of_a_concatenation_keep_their_own_bounds() -> None:
     """Along the axis of the concatenation, along another one, and through a second one."""
     analysis = rfgraph.analyze(
-        model("""net (float[1, 2, 6] x) => (float[1, 6, 6] z, float[1, 4, 12] t)
+        parsed("""net (float[1, 2, 6] x) => (float[1, 6, 6] z, float[1, 4, 12] t)
               <float[2, 2, 3] W = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}>
               { a = Conv <pads = [1, 1]> (x, W)  b = Conv <pads = [1, 1]> (a, W)
                 y = Concat <axis = 1> (x, a)  z = Concat <axis = 1> (y, b)
@@ -140,7 +135,7 @@ def test_parts_of_a_concatenation_keep_their_own_bounds() -> None:
 def test_what_masks_leave_nothing_of_is_not_seen() -> None:
     """Rows that see something, and a triangle that takes others: together they leave nothing."""
     analysis = rfgraph.analyze(
-        model("""net (float[1, 1, 1, 1] x) => (float[1, 1, 5, 2] z)
+        parsed("""net (float[1, 1, 1, 1] x) => (float[1, 1, 5, 2] z)
               <float[1, 1, 1, 1] W = {1}, int64 k = {0}>
               { y = Conv <pads = [4, 0, 0, 1]> (x, W)  z = Trilu <upper = 1> (y, k) }""")
     )

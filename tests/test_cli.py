@@ -22,6 +22,7 @@ from onnx import parser
 import rfgraph
 from rfgraph import cli
 from rfgraph.render import rows as rendered
+from tests.graphs import parsed
 
 MODELS = Path(__file__).parents[1] / "models"
 LENET = MODELS / "lenet_textbook.onnx"
@@ -226,7 +227,7 @@ def test_an_empty_axis(rf: Rfgraph) -> None:
 def save(text: str, folder: Path) -> Path:
     """A model of operator set 17, in ONNX's text form."""
     path = folder / "m.onnx"
-    onnx.save(parser.parse_model(f'<ir_version: 8, opset_import: ["": 17, "own": 1]> {text}'), path)
+    onnx.save(parsed(text), path)
     return path
 
 

@@ -10,16 +10,14 @@ import pytest
 from onnx import TensorProto, helper, parser
 
 import rfgraph
+from tests.graphs import parsed
 
 
 def model(
     body: str, inputs: str = "float[1, 1, 9] x", given: str = "", opset: int = 17
 ) -> onnx.ModelProto:
     """A model of one output `y`; `given` are initializers."""
-    return parser.parse_model(
-        f'<ir_version: 8, opset_import: ["" : {opset}]>'
-        f"g ({inputs}) => (float y) <{given}> {{ {body} }}"
-    )
+    return parsed(f"g ({inputs}) => (float y) <{given}> {{ {body} }}", opset=opset)
 
 
 def last(analysis: rfgraph.Analysis, tensor: str = "y") -> tuple[list[int], list[int]]:

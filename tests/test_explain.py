@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from itertools import pairwise
 from pathlib import Path
@@ -17,11 +16,13 @@ from rfgraph.engine.products import region_of
 from rfgraph.engine.support import backward
 from rfgraph.engine.why import Explanation
 
+from .chunks import chunks
 from .oracle.control_flow import Graphs
 from .oracle.generate import random_graph
 
 MODELS = Path(__file__).parents[1] / "models"
-GRAPHS = int(os.environ.get("RFGRAPH_GRAPHS", "4000")) // 10
+LARGE = ("resnet50", "inception_v3", "efficientnet_b0")
+GRAPHS = 400
 
 
 def check(analysis: Analysis, tensor: str, unit: tuple[int, ...], *, local: bool) -> int:
@@ -74,7 +75,7 @@ def _check_whole(why: Explanation) -> None:
     assert whole is None or whole in everything
 
 
-@pytest.mark.parametrize("start", range(0, GRAPHS, 50))
+@pytest.mark.parametrize("start", chunks(GRAPHS, 50, quick=2))
 def test_explanations_of_random_graphs(start: int) -> None:
     for seed in range(start, min(start + 50, GRAPHS)):
         made = random_graph(seed)
@@ -101,7 +102,11 @@ def test_explanations_of_control_flow(start: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet50", "inception_v3", "efficientnet_b0", "unet_bilinear", "vit", "wavenet"]
+    "name",
+    [
+        *("unet_bilinear", "vit", "wavenet"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE),
+    ],
 )
 def test_explanations_of_models(name: str) -> None:
     analysis = rfgraph.analyze(MODELS / f"{name}.onnx")

@@ -11,7 +11,7 @@ from onnx import ModelProto, helper, numpy_helper
 import rfgraph
 from rfgraph.model.graph import read
 from rfgraph.shapes.shapes import Shapes
-from tests.graphs import model
+from tests.graphs import around, model
 from tests.oracle.observe import session
 
 
@@ -59,14 +59,7 @@ def _model(
         op, [f"in{k}" if value is not None else "" for k, value in enumerate(inputs)], names
     )
     node.attribute.extend(helper.make_attribute(*pair) for pair in attributes.items())
-    graph = helper.make_graph(
-        [node],
-        op,
-        [],
-        [helper.make_empty_tensor_value_info(name) for name in names if name],
-        [numpy_helper.from_array(value, name) for name, value in given.items()],
-    )
-    return helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 24)])
+    return around(node, given, given, {"": 24})
 
 
 @pytest.mark.parametrize("node", _NODES, ids=lambda node: f"{node[0]} {node[2]}")

@@ -9,14 +9,14 @@ import numpy as np
 import onnx
 import onnx.parser
 import pytest
-from onnx import TensorProto, helper
 
 import rfgraph
+from tests.graphs import Nodes
 
 SHAPES = [(6, 4, 10), (3, 8, 5), (12, 7), (2, 3, 4, 5), (16, 9), (4, 6, 6), (24,)]
 
 
-class Moves:
+class Moves(Nodes):
     """Nodes in a row, and for each value which elements of the input its own ones see.
 
     Attributes
@@ -26,26 +26,19 @@ class Moves:
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
         self.shape = shape
         self.last = "x"
         self.seen = {"x": np.eye(prod(shape), dtype=bool).reshape(*shape, -1)}
-        self._nodes: list[onnx.NodeProto] = []
-        self._tensors: list[onnx.TensorProto] = []
 
     @property
     def now(self) -> np.ndarray:
         return self.seen[self.last]
 
     def _put(self, op_type: str, seen: np.ndarray, *lists: list[int], **attributes: object) -> None:
-        name = f"v{len(self._nodes)}"
-        inputs = [self.last, *[self.last] * (op_type == "Concat")]
-        for k, values in enumerate(lists):
-            inputs.append(f"{name}_{k}")
-            tensor = helper.make_tensor(inputs[-1], TensorProto.INT64, [len(values)], values)
-            self._tensors.append(tensor)
-        self._nodes.append(helper.make_node(op_type, inputs, [name], **attributes))
-        self.seen[name] = seen
-        self.last = name
+        inputs = [self.last, *[self.last] * (op_type == "Concat"), *map(self.constant, lists)]
+        self.last = self.op(op_type, *inputs, **attributes)
+        self.seen[self.last] = seen
 
     def reshape(self, *target: int) -> None:
         self._put("Reshape", self.now.reshape(*target, -1), list(target))
@@ -82,13 +75,7 @@ class Moves:
         self.reshape(*shape)
 
     def analysis(self) -> rfgraph.Analysis:
-        ends = [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-            for name, shape in (("x", self.shape), (self.last, self.now.shape[:-1]))
-        ]
-        graph = helper.make_graph(self._nodes, "moves", ends[:1], ends[1:], self._tensors)
-        opsets = [helper.make_opsetid("", 17)]
-        return rfgraph.analyze(helper.make_model(graph, opset_imports=opsets, ir_version=8))
+        return rfgraph.analyze(self.written({"x": self.shape}, self.last, opset=17))
 
     def check(self) -> None:
         """Bounds are the hulls of what is seen."""

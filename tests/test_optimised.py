@@ -56,7 +56,11 @@ def assert_equal(
                         assert np.array_equal(*np.broadcast_arrays(a, b)), (output, name, axis)
 
 
-@pytest.mark.parametrize("level", [Level.ORT_ENABLE_EXTENDED, Level.ORT_ENABLE_ALL], ids=str)
+@pytest.mark.parametrize(
+    "level",
+    [Level.ORT_ENABLE_ALL, pytest.param(Level.ORT_ENABLE_EXTENDED, marks=pytest.mark.slow)],
+    ids=str,
+)
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 def test_optimised_models_see_the_same(path: Path, level: Level, tmp_path: Path) -> None:
     assert_equal(rfgraph.analyze(path, assume=True), optimised(path, level, tmp_path))

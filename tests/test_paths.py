@@ -10,11 +10,12 @@ from math import prod
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 import rfgraph
 from rfgraph.engine import paths
-from tests.graphs import model
+from tests.chunks import chunks
+from tests.graphs import Nodes, model
 from tests.oracle.generate import random_graph
 from tests.oracle.observe import session
 
@@ -27,13 +28,12 @@ class Refused(Exception):  # noqa: N818 - drawn again
     """What was drawn does not fit."""
 
 
-class Linear:
+class Linear(Nodes):
     """A random net of sums with weights of 1: its Jacobian counts paths."""
 
     def __init__(self, seed: int) -> None:
+        super().__init__()
         self.rng = random.Random(seed)
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
         self.shapes: dict[str, tuple[int, ...]] = {}
         rank = self.rng.randint(1, 3)
         self.input = (self.rng.randint(1, 2), self.rng.randint(1, 4))
@@ -47,7 +47,7 @@ class Linear:
                 x = names[-1] if self.rng.random() < 0.7 else self.rng.choice(names)
                 try:
                     y = self.rng.choice(OPERATORS)(self, x)
-                    found = self.run(y, np.zeros(self.input, dtype=np.float32)).shape
+                    found = self.made(y, since=kept[0])
                     if not 0 < prod(found) <= MOST or len(found) > 6:
                         raise Refused
                 except Refused:
@@ -60,35 +60,19 @@ class Linear:
                     self.shapes[y] = found
                     break
 
-    def op(self, kind: str, *inputs: str | np.ndarray, **attributes: object) -> str:
-        names = []
-        for given in inputs:
-            if isinstance(given, np.ndarray):
-                dtype = np.int64 if given.dtype.kind in "iu" else np.float32
-                name = f"c{len(self.constants)}"
-                self.constants.append(numpy_helper.from_array(given.astype(dtype), name))
-                names.append(name)
-            else:
-                names.append(given)
-        made = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, names, [made], **attributes))
-        return made
+    def made(self, value: str, since: int) -> tuple[int, ...]:
+        """The shape that the nodes from `since` on make of what was there before."""
+        read = {name for node in self.nodes[since:] for name in node.input}
+        given = {name: shape for name, shape in self.shapes.items() if name in read}
+        run = session(self.written(given, value, since=since)).run
+        zeros = {name: np.zeros(shape, np.float32) for name, shape in given.items()}
+        return np.shape(run([value], zeros)[0])
 
     def ints(self, count: int, least: int, most: int) -> list[int]:
         return [self.rng.randint(least, most) for _ in range(count)]
 
     def model(self, value: str) -> onnx.ModelProto:
-        graph = helper.make_graph(
-            self.nodes,
-            "linear",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.input)],
-            [helper.make_empty_tensor_value_info(value)],
-            self.constants,
-        )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-
-    def run(self, value: str, x: np.ndarray) -> np.ndarray:
-        return np.asarray(session(self.model(value)).run([value], {"x": x})[0])
+        return self.written({"x": self.input}, value)
 
     def jacobian(self, value: str) -> np.ndarray:
         """Of shape (units..., input...)."""
@@ -337,7 +321,7 @@ OPERATORS: list[Callable[[Linear, str], str]] = [
 
 
 @pytest.mark.parametrize("sums", ["dense", "products"])
-@pytest.mark.parametrize("start", range(0, GRAPHS, CHUNK))
+@pytest.mark.parametrize("start", chunks(GRAPHS, CHUNK, quick=2))
 def test_equal_to_the_jacobian(start: int, sums: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if sums == "products":
         monkeypatch.setattr(paths, "_SMALL", 1)
@@ -360,7 +344,7 @@ def test_equal_to_the_jacobian(start: int, sums: str, monkeypatch: pytest.Monkey
             assert np.array_equal(found.along(axis), jacobian.sum(axis=others)), seed
 
 
-@pytest.mark.parametrize("start", range(0, GRAPHS, CHUNK))
+@pytest.mark.parametrize("start", chunks(GRAPHS, CHUNK, quick=2))
 def test_a_path_to_all_of_the_support(start: int) -> None:
     for seed in range(start, start + CHUNK):
         analysis = rfgraph.analyze(random_graph(seed))

@@ -15,9 +15,10 @@ from onnx.reference import ReferenceEvaluator
 
 import rfgraph
 from tests.backend.harness import backend_cases
+from tests.graphs import single
 from tests.oracle.cases.contrib_fused import ms
 from tests.oracle.observe import session
-from tests.oracle.perturbation import Case, analysed, differences, observe, single
+from tests.oracle.perturbation import Case, analysed, differences, observe
 from tests.test_prune import INF, LEAST, band, elements
 from tests.test_prune import attention as masked_chain
 

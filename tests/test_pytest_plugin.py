@@ -24,17 +24,18 @@ def models(pytester: pytest.Pytester) -> Path:
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """In a process of its own, as users have it: without the plugins of this run."""
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    """In this process: what a process of its own shows besides is tested once."""
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
 
 
 def test_without_the_option_nothing_is_collected(pytester: pytest.Pytester, models: Path) -> None:
-    done = run(pytester, ".")
+    """In a process of its own, as users have it: without the plugins of this run."""
+    done = pytester.runpytest_subprocess(".")
     done.assert_outcomes(passed=1)
     pytester.makepyfile(
         test_it="import sys\ndef test_it():\n    assert 'rfgraph' not in sys.modules\n"
     )
-    run(pytester, ".").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(".").assert_outcomes(passed=1)
 
 
 def test_every_check_is_a_test(pytester: pytest.Pytester, models: Path) -> None:

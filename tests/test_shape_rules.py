@@ -16,7 +16,7 @@ from onnx.backend.test.case.node import collect_testcases
 
 from rfgraph.model.graph import Kinds, make_node
 from rfgraph.ops import registered, shape_rule_of, traits_of
-from tests.single import OPSETS, RefusedError, inferred, node_of, ruled, run
+from tests.node_oracles import OPSETS, RefusedError, inferred, node_of, ruled, run
 
 # Operator, inputs, how many outputs, and attributes.
 Made: TypeAlias = tuple[str, list[np.ndarray | None], int, dict[str, Any]]

@@ -6,55 +6,43 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 import rfgraph
 from rfgraph.engine.products import Mask, region_of
 from rfgraph.engine.support import Support
 
-from .graphs import model
+from .graphs import Nodes, model
 from .oracle.observe import poison
 
 
-class Net:
-    """A chain of layers with weights of ones."""
+class Net(Nodes):
+    """Convolutions with weights of ones, padded to the same size unless told otherwise."""
 
     def __init__(self, *shape: int) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-        self.input = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+        super().__init__()
+        self.input = shape
         self.channels = {"x": shape[1]}
 
-    def op(self, kind: str, *inputs: str, **given: object) -> str:
-        name = f"v{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [name], **given))
-        self.channels[name] = self.channels.get(inputs[0], 1)
-        return name
+    def op(self, kind: str, *inputs: str | np.ndarray, **attributes: Any) -> str:
+        y = super().op(kind, *inputs, **attributes)
+        self.channels[y] = self.channels.get(str(inputs[0]), 1)
+        return y
 
-    def constant(self, value: object) -> str:
-        name = f"w{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def conv(self, x: str, kernel: Sequence[int], channels: int = 1, **given: object) -> str:
-        """Padded to the same size unless `pads` are given."""
-        steps = list(given.get("dilations", [1] * len(kernel)))  # type: ignore[call-overload]
+    def conv(self, x: str, kernel: Sequence[int], channels: int = 1, **given: Any) -> str:
+        steps = list(given.get("dilations", [1] * len(kernel)))
         half = [(k - 1) * d // 2 for k, d in zip(kernel, steps, strict=True)]
         given = {"pads": half * 2, "dilations": steps, **given}
-        shape = (channels, self.channels[x] // int(given.get("group", 1)), *kernel)  # type: ignore[call-overload]
-        y = self.op("Conv", x, self.constant(np.ones(shape, np.float32)), **given)
+        shape = (channels, self.channels[x] // given.get("group", 1), *kernel)
+        y = self.op("Conv", x, np.ones(shape), **given)
         self.channels[y] = channels
         return y
 
     def analysis(self, *outputs: str) -> rfgraph.Analysis:
-        infos = [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for o in outputs]
-        graph = helper.make_graph(self.nodes, "net", [self.input], infos, self.weights)
-        imports = [helper.make_opsetid("", 18)]
-        return rfgraph.analyze(helper.make_model(graph, ir_version=9, opset_imports=imports))
+        return rfgraph.analyze(self.written({"x": self.input}, *outputs))
 
 
 # ---------------------------------------------------------------- textbook

@@ -13,6 +13,7 @@ import onnx.parser
 import pytest
 
 import rfgraph
+from tests.graphs import parsed
 
 from .oracle.observe import session
 
@@ -20,10 +21,7 @@ PICK = "int64 n = {2}, int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {
 
 
 def model(body: str, inputs: str, given: str = PICK) -> onnx.ModelProto:
-    return onnx.parser.parse_model(
-        '<ir_version: 8, opset_import: ["" : 18]> '
-        f"g ({inputs}) => (float[N] y) <{given}> {{ {body} }}"
-    )
+    return parsed(f"g ({inputs}) => (float[N] y) <{given}> {{ {body} }}", opset=18)
 
 
 def seen(made: onnx.ModelProto, feeds: dict[str, np.ndarray], input: str) -> Iterator[np.ndarray]:

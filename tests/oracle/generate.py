@@ -24,7 +24,7 @@ from onnx import numpy_helper
 
 from rfgraph.validation.nan.probe import interpolates
 
-from . import operators as operators
+from . import drawn as drawn
 from .builder import MAX_ELEMENTS, OPERATORS, Builder, Operator, Rejected, Value, reason
 from .observe import UnobservableError, attributes, opened, session
 

@@ -19,7 +19,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-from onnx import TensorProto
 
 import rfgraph
 
@@ -292,10 +291,11 @@ def observing(
     for name in case.followed:
         given = np.asarray(case.feeds[name])
         observation.pending[name] = np.full(given.shape or (1,), given.size <= small)
+        extent = given.shape or (1,)
         observation.seen[name] = {
             output: Seen(
-                [np.zeros((*shape, n), bool) for n in given.shape or (1,)],
-                np.zeros(shape + (given.shape or (1,)), bool) if given.size <= small else None,
+                [_unseen(shape, (n,)) for n in extent],
+                _unseen(shape, extent) if given.size <= small else None,
             )
             for output, shape in shapes.items()
         }
@@ -311,7 +311,8 @@ def observing(
             if base is None:
                 continue
             given, pending = np.asarray(feeds[name]), observation.pending[name]
-            changes = _changes(given, change, case.domain, rng, pending)
+            told = [_told_by_all(seen) for seen in found.values()]
+            changes = _changes(given, change, case.domain, rng, pending, told)
             while batch := list(islice(changes, _BATCH)):
                 runs = [(place, _attempt(run, {**feeds, name: other})) for place, other in batch]
                 runs = [(place, after) for place, after in runs if after is not None]
@@ -321,6 +322,21 @@ def observing(
                 for output, old, *new in zip(names, base, *afters, strict=True):
                     _note(found[output], places, _moved(old, new, shapes[output]))
         yield observation
+
+
+def _unseen(units: Shape, places: Shape) -> np.ndarray:
+    """An array of shape ``units + places`` in which all units of a place lie side by side."""
+    return np.moveaxis(np.zeros(places + units, bool), range(len(places)), range(-len(places), 0))
+
+
+# The coordinates of each axis of an input, and the elements, that every unit has been seen to see.
+Told: TypeAlias = "list[np.ndarray | np.bool]"
+
+
+def _told_by_all(seen: Seen) -> Told:
+    units = tuple(range(seen.axes[0].ndim - 1))
+    axes = [along.all(axis=units) for along in seen.axes]
+    return [*axes, np.False_ if seen.elements is None else seen.elements.all(axis=units)]
 
 
 def _attempt(run: Run, feeds: Feeds) -> Sequence[Any] | None:
@@ -352,17 +368,27 @@ def _changes(
     domain: tuple[float, float],
     rng: np.random.Generator,
     pending: np.ndarray,
+    told: Sequence[Told],
 ) -> Iterator[tuple[Place, np.ndarray]]:
-    """`array` with a hyperplane, or an element that is `pending`, changed."""
+    """`array` with a hyperplane, or an element that is `pending`, changed.
+
+    Those of which all units of all outputs have `told` that they see them are left out: there is
+    nothing more to see.
+    """
     grid = array if array.ndim else array.reshape(1)
+    *axes, elements = (np.logical_and.reduce(parts) for parts in zip(*told, strict=True))
     for axis in range(grid.ndim):
         values = _replacements(np.moveaxis(grid, axis, 0), grid, change, domain, rng)
         for coordinate, value in enumerate(values):
+            if axes[axis][coordinate]:
+                continue
             changed = grid.copy()
             changed[(slice(None),) * axis + (coordinate,)] = value
             yield ("axis", (axis, coordinate)), changed.reshape(array.shape)
     values = _replacements(grid[pending], grid, change, domain, rng)
     for place, value in zip(np.argwhere(pending).tolist(), values, strict=True):
+        if elements[tuple(place)]:
+            continue
         changed = grid.copy()
         changed[tuple(place)] = value
         yield ("element", tuple(place)), changed.reshape(array.shape)
@@ -744,71 +770,3 @@ def assert_holds(case: Case, *, trials: int | None = None, seed: int = 0) -> Non
         assert wrong.pop("hidden", ""), f"{case.name}: all is seen, and '{case.hidden}' is said"
     for kind, message in wrong.items():
         raise AssertionError(f"{kind}: {message}")
-
-
-def single(
-    op_type: str,
-    inputs: Mapping[str, Any],
-    outputs: int | Sequence[str] = 1,
-    *,
-    domain: str = "",
-    opset: int = 21,
-    versions: Mapping[str, int] | None = None,
-    constants: Sequence[str] = (),
-    kinds: Mapping[str, int] | None = None,
-    **attributes: Any,
-) -> tuple[onnx.ModelProto, Feeds]:
-    """A model of one node, and its feeds.
-
-    Parameters
-    ----------
-    op_type : str
-        The operator.
-    inputs : mapping of str to array
-        Its inputs by name, in order; None for one that is left out.
-    outputs : int or sequence of str
-        How many outputs, or their names (``""`` for one that is left out).
-    domain, opset, versions
-        The operator's domain, the operator set of ONNX, and those of other domains.
-    constants : sequence of str
-        Inputs that become initializers.
-    kinds : mapping of str to int, optional
-        Element types of the outputs, 32-bit floats unless given.
-    """
-    names = [f"y{k}" for k in range(outputs)] if isinstance(outputs, int) else list(outputs)
-    node = onnx.helper.make_node(
-        op_type,
-        [name if value is not None else "" for name, value in inputs.items()],
-        names,
-        domain=domain,
-        **attributes,
-    )
-    arrays = {n: np.asarray(v) for n, v in inputs.items() if v is not None}
-    feeds = {n: v for n, v in arrays.items() if n not in constants}
-
-    def info(name: str, array: np.ndarray) -> onnx.ValueInfoProto:
-        kind = (
-            TensorProto.STRING
-            if array.dtype.kind in "OU"
-            else onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-        )
-        return onnx.helper.make_tensor_value_info(name, kind, array.shape)
-
-    graph = onnx.helper.make_graph(
-        [node],
-        op_type,
-        [info(n, v) for n, v in feeds.items()],
-        [
-            onnx.helper.make_tensor_value_info(n, (kinds or {}).get(n, TensorProto.FLOAT), None)
-            for n in names
-            if n
-        ],
-        [onnx.numpy_helper.from_array(arrays[n], n) for n in constants],
-    )
-    imports = {"": opset, **({domain: 1} if domain else {}), **(versions or {})}
-    model = onnx.helper.make_model(
-        graph,
-        ir_version=10,
-        opset_imports=[onnx.helper.make_opsetid(d, v) for d, v in imports.items()],
-    )
-    return model, feeds

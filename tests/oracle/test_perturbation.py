@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.graphs import single
+
 from .perturbation import (
     Case,
     Claim,
@@ -16,7 +18,6 @@ from .perturbation import (
     observe,
     set_claims,
     set_differences,
-    single,
     spread,
 )
 

@@ -13,6 +13,7 @@ import pytest
 import rfgraph
 from rfgraph import cli
 from rfgraph.reads import WHOLE, PerAxis, same, window
+from tests.graphs import parsed
 from tests.validation.test_validate import CONV, claiming
 
 __all__ = ["claiming"]
@@ -114,9 +115,8 @@ def test_a_sample_says_of_what(model: Path, capsys: pytest.CaptureFixture[str]) 
 def test_what_can_not_be_tested_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "m.onnx"
     onnx.save(
-        onnx.parser.parse_model(
-            '<ir_version: 8, opset_import: ["": 17]> net (float[1, 6] x) '
-            "=> (int64[2, n] z, float[1, 6] y) { z = NonZero(x) y = Neg(x) }"
+        parsed(
+            "net (float[1, 6] x) => (int64[2, n] z, float[1, 6] y) { z = NonZero(x) y = Neg(x) }"
         ),
         path,
     )
@@ -138,7 +138,7 @@ def test_nothing_that_is_tested_is_no_proof(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "m.onnx"
-    onnx.save(onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> {text}'), path)
+    onnx.save(parsed(text), path)
     code, out, _ = run(capsys, path)
     assert code == 2
     assert "nothing was tested" in out

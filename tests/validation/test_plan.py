@@ -11,15 +11,16 @@ import pytest
 
 import rfgraph
 from rfgraph.validation.plan import Region, Run, planned
+from tests.graphs import parsed
 
 
 def chain(size: int, layers: int = 2, batch: str = "1") -> onnx.ModelProto:
     nodes = " ".join(
         f"v{k + 1} = Conv <pads = [1, 1]> ({'x' if not k else f'v{k}'}, W)" for k in range(layers)
     )
-    return onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": 17]> net (float[{batch}, 1, {size}] x) '
-        f"=> (float[{batch}, 1, {size}] v{layers}) <float[1, 1, 3] W = {{1, 1, 1}}> {{ {nodes} }}"
+    return parsed(
+        f"net (float[{batch}, 1, {size}] x) => (float[{batch}, 1, {size}] v{layers}) "
+        f"<float[1, 1, 3] W = {{1, 1, 1}}> {{ {nodes} }}"
     )
 
 

@@ -16,6 +16,7 @@ from rfgraph.validation.nan.kernels import CARRIES, REPLACED
 from rfgraph.validation.nan.probe import Probe, interpolates, poisoned
 from rfgraph.validation.protos import Key
 from tests.backend.harness import float_cases, listed
+from tests.graphs import parsed
 from tests.oracle.cases import CASES
 from tests.oracle.control_flow import Graphs
 from tests.oracle.observe import Shape, session
@@ -123,10 +124,8 @@ def test_control_flow_and_sequences_are_kept_as_they_are(first: int) -> None:
 # ---------------------------------------------------------------- the probe as a whole
 
 
-def parsed(body: str, inputs: str, outputs: str, opset: int = 17) -> onnx.ModelProto:
-    return parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": {opset}]> g ({inputs}) => ({outputs}) {{ {body} }}'
-    )
+def written(body: str, inputs: str, outputs: str, opset: int = 17) -> onnx.ModelProto:
+    return parsed(f"g ({inputs}) => ({outputs}) {{ {body} }}", opset=opset)
 
 
 def shapes_in(model: onnx.ModelProto) -> Callable[[str], Shape | None]:
@@ -153,7 +152,7 @@ def nan_of(probe: Probe, input: str, place: tuple[int, ...]) -> dict[str, list[i
 
 
 def test_token_inputs_become_floats() -> None:
-    made = parsed(
+    made = written(
         "w = Constant<value = float[3, 2] {1, 2, 3, 4, 5, 6}> () e = Gather(w, ids) "
         "m = Cast<to = 1>(mask) y = Mul(e, m)",
         "int64[1, 2] ids, bool[1, 2, 1] mask",
@@ -170,7 +169,7 @@ def test_token_inputs_become_floats() -> None:
 
 
 def test_held_inputs_keep_their_type() -> None:
-    made = parsed("y = Gather(x, i)", "float[3] x, int64[1] i", "float[1] y")
+    made = written("y = Gather(x, i)", "float[3] x, int64[1] i", "float[1] y")
     assert "its 'indices' say where it reads" in poisoned(made, ["y"], shapes_in(made)).lost["y"]
     probe = poisoned(made, ["y"], shapes_in(made), held={"i"})
     assert probe.values == ("y",)
@@ -178,7 +177,7 @@ def test_held_inputs_keep_their_type() -> None:
 
 
 def test_what_is_lost_says_where_and_why() -> None:
-    made = parsed(
+    made = written(
         "a = Relu(x) n = NonZero(a) b = Cast<to = 1>(n) c = Exp(b) s = Shape(c) "
         "t = Shape(a) z = Cast<to = 1>(t) y = Add(a, z)",
         "float[1] x",
@@ -193,7 +192,7 @@ def test_what_is_lost_says_where_and_why() -> None:
 
 
 def test_the_shape_of_what_is_lost_is_a_constant() -> None:
-    made = parsed(
+    made = written(
         "u, i, j, c = Unique(x) r = Reshape(u, k) s = Shape<start = 1>(r) f = Cast<to = 1>(s) "
         "y = Add(x, f)",
         "float[4] x, int64[2] k",
@@ -208,7 +207,7 @@ def test_the_shape_of_what_is_lost_is_a_constant() -> None:
 
 
 def test_an_unknown_operator_is_not_trusted() -> None:
-    made = parsed("a = Neg(x) y = Neg(a)", "float[2] x", "float[2] y")
+    made = written("a = Neg(x) y = Neg(a)", "float[2] x", "float[2] y")
     made.graph.node[1].domain = "example"
     made.opset_import.append(onnx.helper.make_opsetid("example", 1))
     probe = poisoned(made, ["a", "y"], shapes_in(made))
@@ -218,7 +217,7 @@ def test_an_unknown_operator_is_not_trusted() -> None:
 
 
 def test_branches_are_rewritten() -> None:
-    made = parsed(
+    made = written(
         """y = If(c) <
             then_branch = t () => (float[1, 1, 3] u) {
                 p = MaxPool<kernel_shape = [2]>(x) n = Shape(x) u = Add(p, k) },
@@ -245,7 +244,7 @@ def test_branches_are_rewritten() -> None:
 
 def test_branches_with_values_of_one_name() -> None:
     branch = "() => (float[2] {0}) {{ {0} = Flatten(x) }}"
-    made = parsed(
+    made = written(
         f"y = If(c) <then_branch = t {branch.format('u')}, else_branch = e {branch.format('u')}>",
         "float[2, 1] x, bool c",
         "float[2, 1] y",
@@ -270,7 +269,7 @@ def test_functions_are_inlined_with_the_names_of_the_analysis() -> None:
 
 
 def test_external_weights_stay_where_they_are() -> None:
-    made = parsed("y = Conv(x, w)", "float[1, 1, 5] x, float[1, 1, 2] w", "float[1, 1, 4] y")
+    made = written("y = Conv(x, w)", "float[1, 1, 5] x, float[1, 1, 2] w", "float[1, 1, 4] y")
     del made.graph.input[1]
     weight = made.graph.initializer.add(name="w", data_type=1, dims=[1, 1, 2], data_location=1)
     weight.external_data.add(key="location", value="elsewhere.bin")
@@ -279,7 +278,7 @@ def test_external_weights_stay_where_they_are() -> None:
 
 
 def test_texts_hold_no_nan() -> None:
-    made = parsed(
+    made = written(
         "e = StringConcat(s, s) y = Neg(x)",
         "string[2] s, float[2] x",
         "string[2] e, float[2] y",
@@ -292,7 +291,7 @@ def test_texts_hold_no_nan() -> None:
 
 @pytest.mark.parametrize("opset", [7, 9, 13, 17, 18, 21])
 def test_whatever_the_operator_set(opset: int) -> None:
-    made = parsed(
+    made = written(
         "p = MaxPool<kernel_shape = [2]>(x) q = PRelu(p, s) g = GlobalMaxPool(q) y = Sub(q, g)",
         "float[1, 1, 3] x, float[1] s",
         "float[1, 1, 2] y",
@@ -304,9 +303,9 @@ def test_whatever_the_operator_set(opset: int) -> None:
 
 
 def test_what_interpolates() -> None:
-    nearest = parsed("y = Resize(x, , s)", "float[1, 1, 2] x, float[3] s", "float[1, 1, 4] y")
+    nearest = written("y = Resize(x, , s)", "float[1, 1, 2] x, float[3] s", "float[1, 1, 4] y")
     assert not interpolates(nearest)
-    inside = parsed(
+    inside = written(
         'y = If(c)<then_branch = t () => (float[1] a) { a = Resize<mode = "linear">(x, , s) }, '
         "else_branch = e () => (float[1] b) { b = Neg(x) }>",
         "float[1] x, bool c, float[1] s",

@@ -20,9 +20,9 @@ from rfgraph.reads import WHOLE, Elementwise, PerAxis, Read, same, window
 from rfgraph.validation import preparation, runs
 from rfgraph.validation.leaks import without_leaks
 from rfgraph.validation.report import END_NOT_SEEN, NOT_SEEN, OUTSIDE_BOUNDS, OUTSIDE_SUPPORT
+from tests.graphs import parsed, single
 from tests.mutation import with_step
 from tests.oracle.observe import session
-from tests.oracle.perturbation import single
 
 METHODS = ("perturb", "poison")
 RNG = np.random.default_rng(3)
@@ -31,11 +31,7 @@ validate_module = sys.modules["rfgraph.validation.validate"]
 
 
 def net(text: str, constants: dict[str, Any] | None = None, opset: int = 21) -> onnx.ModelProto:
-    model = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["" : {opset}]> {text}')
-    model.graph.initializer.extend(
-        onnx.numpy_helper.from_array(np.asarray(v), n) for n, v in (constants or {}).items()
-    )
-    return model
+    return parsed(text, constants, opset, ir=10)
 
 
 def weights(*shape: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Single-operator cases by hand, a module a family; see `tests.oracle.perturbation`.
 
-A builder yields the cases of one operator; `CASES` has the builders by domain and operator.
+A generator yields cases of one operator; `CASES` has the generators by domain and operator.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import TypeAlias
 
 from ..perturbation import Case
 
-Builder: TypeAlias = Callable[[], Iterator[Case]]
+Generator: TypeAlias = Callable[[], Iterator[Case]]
 
-CASES: dict[tuple[str, str], list[Builder]] = {}
+CASES: dict[tuple[str, str], list[Generator]] = {}
 
 
-def cases(op_type: str, domain: str = "") -> Callable[[Builder], Builder]:
+def cases(op_type: str, domain: str = "") -> Callable[[Generator], Generator]:
     """Register the decorated generator as one that yields cases of an operator."""
 
-    def register(builder: Builder) -> Builder:
-        CASES.setdefault((domain, op_type), []).append(builder)
-        return builder
+    def register(generator: Generator) -> Generator:
+        CASES.setdefault((domain, op_type), []).append(generator)
+        return generator
 
     return register
 

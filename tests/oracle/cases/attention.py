@@ -9,7 +9,9 @@ import numpy as np
 import onnx
 import onnx.parser
 
-from ..perturbation import Case, Feeds, Run, runner, single
+from tests.graphs import single
+
+from ..perturbation import Case, Feeds, Run, runner
 from . import cases
 
 _INPUTS = ("Q", "K", "V", "attn_mask", "past_key", "past_value", "nonpad_kv_seqlen")

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..perturbation import Case, Run, single
+from tests.graphs import single
+
+from ..perturbation import Case, Run
 
 
 def floats(*shape: int, seed: int = 0) -> np.ndarray:

@@ -7,7 +7,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..perturbation import Case, Run, single
+from tests.graphs import single
+
+from ..perturbation import Case, Run
 from . import cases
 
 MS = "com.microsoft"

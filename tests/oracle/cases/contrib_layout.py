@@ -14,8 +14,10 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.graphs import single
+
 from ..observe import session
-from ..perturbation import Case, Run, single
+from ..perturbation import Case, Run
 from . import cases
 from .contrib_fused import MS, floats, ms
 

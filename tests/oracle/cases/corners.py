@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from onnx import TensorProto
 
-from ..perturbation import Case, Feeds, single
+from tests.graphs import single
+
+from ..perturbation import Case, Feeds
 from . import cases
 from .common import floats, of, positive
 from .sampling import deformed

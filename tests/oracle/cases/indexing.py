@@ -9,7 +9,9 @@ import numpy as np
 import onnx
 from onnx import parser
 
-from ..perturbation import Case, single
+from tests.graphs import single
+
+from ..perturbation import Case
 from . import cases
 
 # What a computed position may be is only ever tried in part.

@@ -11,8 +11,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from tests.graphs import single
+
 from ..observe import session
-from ..perturbation import Case, Feeds, single
+from ..perturbation import Case, Feeds
 from . import cases
 
 _ML = "ai.onnx.ml"

@@ -9,8 +9,10 @@ import numpy as np
 import onnx.parser
 from onnx import TensorProto
 
+from tests.graphs import single
+
 from ..observe import session
-from ..perturbation import Case, Feeds, Run, single
+from ..perturbation import Case, Feeds, Run
 from . import cases
 
 _U8, _I32 = TensorProto.UINT8, TensorProto.INT32

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tests.graphs import single
+
 from ..observe import session
-from ..perturbation import Case, Feeds, Run, single
+from ..perturbation import Case, Feeds, Run
 from . import cases
 
 _GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..perturbation import Case, Feeds, single
+from tests.graphs import single
+
+from ..perturbation import Case, Feeds
 from . import cases
 from .indexing import POSITIONS, floats, parsed, steered
 

@@ -10,7 +10,9 @@ import onnx.parser
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from ..perturbation import Case, Feeds, single
+from tests.graphs import single
+
+from ..perturbation import Case, Feeds
 from . import cases
 
 

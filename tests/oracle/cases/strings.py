@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
+from tests.graphs import single
+
 from ..observe import session
-from ..perturbation import Case, Feeds, single
+from ..perturbation import Case, Feeds
 from . import cases
 
 _TEXT, _BOOL, _INT = TensorProto.STRING, TensorProto.BOOL, TensorProto.INT64

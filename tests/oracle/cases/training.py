@@ -9,7 +9,9 @@ import numpy as np
 import onnx.parser
 from onnx.reference import ReferenceEvaluator
 
-from ..perturbation import Case, Feeds, single
+from tests.graphs import single
+
+from ..perturbation import Case, Feeds
 from . import cases
 
 _TRAINING = "ai.onnx.preview.training"

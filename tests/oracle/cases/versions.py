@@ -9,10 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from onnx import TensorProto
 
-from ..perturbation import Case, Feeds, Run, single
+from tests.graphs import single
+
+from ..perturbation import Case, Feeds, Run
 from . import cases
 
-_Builder: TypeAlias = Callable[[str], Iterator[Case]]
+_Generator: TypeAlias = Callable[[str], Iterator[Case]]
 
 _RNG = np.random.default_rng(7)
 _START = _RNG.bit_generator.state
@@ -46,15 +48,15 @@ def _case(
     return Case(called, model, feeds, incomplete, run, follow, domain)
 
 
-def _each(*op_types: str) -> Callable[[_Builder], _Builder]:
+def _each(*op_types: str) -> Callable[[_Generator], _Generator]:
     """Register a generator that is told for which operator its cases are."""
 
-    def register(builder: _Builder) -> _Builder:
+    def register(generator: _Generator) -> _Generator:
         for op_type in op_types:
-            made = partial(builder, op_type)
-            made.__name__ = builder.__name__  # type: ignore[attr-defined]
+            made = partial(generator, op_type)
+            made.__name__ = generator.__name__  # type: ignore[attr-defined]
             cases(op_type)(made)
-        return builder
+        return generator
 
     return register
 

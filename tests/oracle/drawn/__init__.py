@@ -1,4 +1,4 @@
-"""The table of operators, one file a family: importing the package fills it."""
+"""How each operator is drawn at random, one file a family: importing them fills the table."""
 
 from __future__ import annotations
 

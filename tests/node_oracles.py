@@ -7,10 +7,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, shape_inference
 
 from rfgraph.model.graph import Kind, Kinds, make_node
 from rfgraph.ops import shape_rule_of
+from tests.graphs import around
 from tests.oracle.observe import session
 
 Typed: TypeAlias = "list[tuple[int, tuple[int, ...]]]"
@@ -129,21 +130,7 @@ def _model(
 ) -> onnx.ModelProto:
     """The node as a model, in which the inputs that are `known` are initializers."""
     given = {f"x{k}": value for k, value in enumerate(inputs) if value is not None}
-    return helper.make_model(
-        helper.make_graph(
-            [node],
-            "single",
-            [
-                helper.make_tensor_value_info(name, _element(value), value.shape)
-                for name, value in given.items()
-                if name not in known
-            ],
-            [helper.make_empty_tensor_value_info(name) for name in node.output],
-            [numpy_helper.from_array(v, name) for name, v in given.items() if name in known],
-        ),
-        opset_imports=[helper.make_opsetid("", opset)],
-        ir_version=8,
-    )
+    return around(node, given, known, {"": opset})
 
 
 def _element(value: np.ndarray) -> int:
