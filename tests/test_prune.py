@@ -445,7 +445,7 @@ def test_large_masks_are_gone_through_in_blocks(many: int, monkeypatch: pytest.M
             known = rng.random(shape) < 0.8
             value = rng.choice(np.float32([-INF, -6000, -1e33, 0, 1, 2]), shape)
             maybe = rng.random(shape) < 0.1
-            fact = facts.Partial(known, value, None, maybe if shape[0] == 2 else None)
+            fact = facts.Fact(known, value, None, maybe if shape[0] == 2 else None)
             for axis in range(3):
                 *masks, spared = facts.rows(fact, axis)
                 found.append([*masks, np.array(spared)])

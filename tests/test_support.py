@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import rfgraph
-from rfgraph.engine.products import Mask, region_of
+from rfgraph.engine.products import AxesMask, region_of
 from rfgraph.engine.support import Support
 
 from .graphs import Nodes, model
@@ -223,7 +223,7 @@ def test_a_set_of_a_scalar() -> None:
 
 
 def test_a_joint_mask() -> None:
-    diagonal = Support("x", (3, 4, 4), ((Mask((1, 2), np.eye(4, dtype=bool)),),))
+    diagonal = Support("x", (3, 4, 4), ((AxesMask((1, 2), np.eye(4, dtype=bool)),),))
     assert (diagonal.count, diagonal.box) == (12, ((0, 2), (0, 3), (0, 3)))
     assert diagonal.density == 0.25
     assert np.array_equal(diagonal.elements, np.flatnonzero(diagonal))

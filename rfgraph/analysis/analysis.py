@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _MAX_ANSWER = 1 << 28
 
 
-class Source(Protocol):
+class Origin(Protocol):
     """What made an analysis, and makes others of the same model."""
 
     def pruned(self, analysis: Analysis) -> Analysis:
@@ -66,7 +66,7 @@ class Analysis:
     """
 
     def __init__(
-        self, graph: Graph, flow: Flow, bounds: Bounds, source: Source | None = None
+        self, graph: Graph, flow: Flow, bounds: Bounds, source: Origin | None = None
     ) -> None:
         self._source = source
         self._graph = graph

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 # Limits by axis of an input; None stands for every axis along which fields move.
-Limits: TypeAlias = Mapping[int | None, float]
+AxisLimits: TypeAlias = Mapping[int | None, float]
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,14 @@ def names(given: Any) -> list[str]:
     return given
 
 
-def by_axis(one: Callable[[Any], Any]) -> Callable[[Any], Limits]:
+def by_axis(one: Callable[[Any], Any]) -> Callable[[Any], AxisLimits]:
     """One limit for every axis along which fields move, or a table of axis to limit.
 
     >>> by_axis(whole)(32), by_axis(whole)({"2": 32, "3": 16})
     ({None: 32}, {2: 32, 3: 16})
     """
 
-    def parse(given: Any) -> Limits:
+    def parse(given: Any) -> AxisLimits:
         if not isinstance(given, dict):
             return {None: one(given)}
         if not all(str(axis).isdecimal() for axis in given):

@@ -15,7 +15,7 @@ from rfgraph.analysis.held import Filling
 from rfgraph.analysis.inputs import Model
 from rfgraph.analysis.masks import to_hold
 from rfgraph.checks.finding import Finding
-from rfgraph.checks.options import Limits
+from rfgraph.checks.options import AxisLimits
 from rfgraph.checks.registry import Check
 from rfgraph.checks.settings import Settings, value
 from rfgraph.engine.closed_form import Number
@@ -236,7 +236,7 @@ class Subject:
 
     def limits(self, option: str, output: str, name: str) -> dict[int, float]:
         """A limit for each axis of an input: the axes of a table, or those that move."""
-        given: Limits | None = self.settings.get(option, output)
+        given: AxisLimits | None = self.settings.get(option, output)
         if given is None:
             return {}
         shape = self.analysis.extent(name) or ()

@@ -67,20 +67,7 @@ def add(commands: Any) -> None:
         help="the configuration (default: rfgraph.toml, or [tool.rfgraph] of pyproject.toml, in "
         "this folder or above)",
     )
-    command.add_argument(
-        "--baseline",
-        type=Path,
-        metavar="FILE",
-        help="a file of known findings, which are not reported",
-    )
-    command.add_argument(
-        "--write-baseline",
-        nargs="?",
-        const="",
-        metavar="FILE",
-        help="write a baseline of the findings, and end with 0; without FILE: to the baseline of "
-        "the configuration",
-    )
+    _add_baseline(command)
     command.add_argument(
         "--fail-on",
         choices=GRAVITY,
@@ -101,6 +88,23 @@ def add(commands: Any) -> None:
     )
     add_outputs(command, "report")
     command.set_defaults(run=run)
+
+
+def _add_baseline(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="a file of known findings, which are not reported",
+    )
+    command.add_argument(
+        "--write-baseline",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="write a baseline of the findings, and end with 0; without FILE: to the baseline of "
+        "the configuration",
+    )
 
 
 def run(options: argparse.Namespace) -> str:

@@ -13,7 +13,7 @@ from rfgraph.cli.common import add_common, analysis_of, arguments
 from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError
 from rfgraph.render import text
-from rfgraph.render.documents import Listing, Table
+from rfgraph.render.documents import LayerTable, Listing
 from rfgraph.render.rows import densities, rows, selected
 from rfgraph.timings import Timings
 
@@ -118,7 +118,7 @@ def _table(options: argparse.Namespace, timings: Timings) -> str:
         analysis, lambda held: analyze(options.model, **_with(options, held), timings=timings)
     )
     hints = [hint(list(masks))] if masks else []
-    return answered(options, Table(analysis, chosen, dense, options.all_axes, hints))
+    return answered(options, LayerTable(analysis, chosen, dense, options.all_axes, hints))
 
 
 def _with(options: argparse.Namespace, held: Mapping[str, Any]) -> dict[str, Any]:

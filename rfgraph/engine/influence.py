@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rfgraph.engine.products import Mask, Product, Region, covers, reshaped, split, union
+from rfgraph.engine.products import AxesMask, Product, Region, covers, reshaped, split, union
 from rfgraph.engine.trace import Cycle, Flow, Step, sources
 from rfgraph.reads.compressed import NOTHING, placed, pulled
 from rfgraph.reads.words import (
@@ -147,7 +147,7 @@ def _broadcast(product: Product, source: Shape, extent: Shape) -> Product:
     for factor in product:
         kept = [k for k, a in enumerate(factor.axes) if source[a] > 1]
         mask = factor.mask.reshape([factor.mask.shape[k] for k in kept])
-        out.append(Mask(tuple(factor.axes[k] + lead for k in kept), mask))
+        out.append(AxesMask(tuple(factor.axes[k] + lead for k in kept), mask))
     return tuple(out)
 
 
@@ -157,7 +157,7 @@ def _rearranged(product: Product, read: Rearrange, source: Shape, extent: Shape)
     for factor in reshaped(product, source, read.view):
         axes = [place[a] for a in factor.axes]
         order = sorted(range(len(axes)), key=axes.__getitem__)
-        moved.append(Mask(tuple(axes[k] for k in order), factor.mask.transpose(order)))
+        moved.append(AxesMask(tuple(axes[k] for k in order), factor.mask.transpose(order)))
     between = tuple(read.view[a] for a in read.permutation)
     return reshaped(tuple(moved), between, extent)
 
@@ -172,7 +172,7 @@ def _all_of(masks: Sequence[np.ndarray]) -> Product | None:
             axes |= group[0]
             mask = mask & group[1]
         groups.append((axes, mask))
-    made: list[Mask] = []
+    made: list[AxesMask] = []
     for axes, mask in groups:
         if not mask.any():
             return None

@@ -25,7 +25,7 @@ _PRODUCT_WORTH = 1 << 14
 
 
 @dataclass(frozen=True, eq=False)
-class Mask:
+class AxesMask:
     """A mask over some axes of a value.
 
     Attributes
@@ -46,7 +46,7 @@ class Mask:
 
 
 # Factors of disjoint axes; an axis without one is taken whole.
-Product = tuple[Mask, ...]
+Product = tuple[AxesMask, ...]
 Region = tuple[Product, ...]
 
 
@@ -54,7 +54,7 @@ def region_of(index: Sequence[np.ndarray], shape: Shape) -> Region:
     """The region of the coordinates `index`, a mask for every axis of `shape`."""
     if not all(mask.any() for mask in index) or 0 in shape:
         return ()
-    return (tuple(Mask((a,), mask) for a, mask in enumerate(index) if not mask.all()),)
+    return (tuple(AxesMask((a,), mask) for a, mask in enumerate(index) if not mask.all()),)
 
 
 def dense(region: Region, shape: Shape) -> np.ndarray:
@@ -98,7 +98,7 @@ def reshaped(product: Product, source: Shape, target: Shape) -> Product:
         tied = [g for g in groups if g[0] & axes]
         groups = [g for g in groups if not g[0] & axes]
         groups.append((set().union(*(g[0] for g in tied)), set().union(*(g[1] for g in tied))))
-    out: list[Mask] = []
+    out: list[AxesMask] = []
     for ins, outs in groups:
         held = tuple(f for f in product if ins.issuperset(f.axes))
         if held and outs:
@@ -108,7 +108,7 @@ def reshaped(product: Product, source: Shape, target: Shape) -> Product:
     return tuple(out)
 
 
-def mask_over(product: Iterable[Mask], axes: tuple[int, ...], shape: Shape) -> np.ndarray:
+def mask_over(product: Iterable[AxesMask], axes: tuple[int, ...], shape: Shape) -> np.ndarray:
     """One mask over `axes`, which hold those of every factor."""
     affordable(prod(shape[a] for a in axes))
     product = list(product)
@@ -121,12 +121,12 @@ def mask_over(product: Iterable[Mask], axes: tuple[int, ...], shape: Shape) -> n
     return out
 
 
-def split(axes: tuple[int, ...], mask: np.ndarray) -> list[Mask]:
+def split(axes: tuple[int, ...], mask: np.ndarray) -> list[AxesMask]:
     """A mask as factors over as few axes each as can be."""
     if len(axes) == 1:
-        return [] if mask.all() else [Mask(axes, mask)]
+        return [] if mask.all() else [AxesMask(axes, mask)]
     whole = int(np.count_nonzero(mask))
-    factors: list[Mask] = []
+    factors: list[AxesMask] = []
     rest = list(range(len(axes)))
     for k in range(len(axes)):
         # Of two axes the second leaves if the first does.
@@ -138,11 +138,11 @@ def split(axes: tuple[int, ...], mask: np.ndarray) -> list[Mask]:
         remainder = shadow(mask, others)
         gone = prod(int(f.mask.sum()) for f in factors)
         if int(side.sum()) * int(remainder.sum()) * gone == whole:
-            factors.append(Mask((axes[k],), side))
+            factors.append(AxesMask((axes[k],), side))
             rest.remove(k)
     if rest:
         left = mask if len(rest) == mask.ndim else shadow(mask, rest)
-        factors.append(Mask(tuple(axes[j] for j in rest), left))
+        factors.append(AxesMask(tuple(axes[j] for j in rest), left))
     return [f for f in factors if not f.mask.all()]
 
 
@@ -168,7 +168,7 @@ def _joined(p: Product, q: Product) -> Product | None:
     if len(p) != len(q):
         return None
     other = {factor.axes: factor for factor in q}
-    apart: list[tuple[Mask, Mask]] = []
+    apart: list[tuple[AxesMask, AxesMask]] = []
     for factor in p:
         match = other.get(factor.axes)
         if match is None:

@@ -11,7 +11,16 @@ from typing import TypeAlias
 import numpy as np
 
 from rfgraph.engine._backward import marked
-from rfgraph.engine.products import Mask, Product, Region, mask_over, reshaped, shadow, split, union
+from rfgraph.engine.products import (
+    AxesMask,
+    Product,
+    Region,
+    mask_over,
+    reshaped,
+    shadow,
+    split,
+    union,
+)
 from rfgraph.reads.compressed import affordable
 from rfgraph.reads.words import (
     Along,
@@ -66,7 +75,7 @@ def _broadcast(product: Product, source: Shape, extent: Shape) -> Product:
     for factor in product:
         kept = [k for k, a in enumerate(factor.axes) if a >= lead and source[a - lead] > 1]
         if len(kept) == len(factor.axes):
-            out.append(Mask(tuple(a - lead for a in factor.axes), factor.mask))
+            out.append(AxesMask(tuple(a - lead for a in factor.axes), factor.mask))
         elif kept:
             axes = tuple(factor.axes[k] - lead for k in kept)
             out.extend(split(axes, shadow(factor.mask, kept)))
@@ -80,13 +89,13 @@ def _rearranged(product: Product, read: Rearrange, source: Shape, extent: Shape)
     for factor in product:
         axes = [read.permutation[a] for a in factor.axes]
         order = sorted(range(len(axes)), key=axes.__getitem__)
-        moved.append(Mask(tuple(axes[k] for k in order), factor.mask.transpose(order)))
+        moved.append(AxesMask(tuple(axes[k] for k in order), factor.mask.transpose(order)))
     return reshaped(tuple(moved), read.view, source)
 
 
 def _per_axis(product: Product, read: PerAxis, source: Shape, extent: Shape) -> Product | None:
     owner = {axis: factor for factor in product for axis in factor.axes}
-    out: list[Mask] = []
+    out: list[AxesMask] = []
     joint: list[int] = []
     used: set[int] = set()
     shared: set[int] = set()
@@ -107,11 +116,11 @@ def _per_axis(product: Product, read: PerAxis, source: Shape, extent: Shape) -> 
                 continue
             if isinstance(r, Along) and is_same(r) and extent[r.axis] == size:
                 if factor is not None:
-                    out.append(factor if factor.axes[0] == a else Mask((a,), factor.mask))
+                    out.append(factor if factor.axes[0] == a else AxesMask((a,), factor.mask))
                 continue
             found = _along(None if factor is None else factor.mask, r, size, extent)
         if isinstance(found, np.ndarray):
-            out.append(Mask((a,), found))
+            out.append(AxesMask((a,), found))
         elif not found:
             return None
     if joint:
@@ -213,7 +222,7 @@ def _jointly(
             outs |= part[0]
             members += part[1]
         parts.append((outs, members))
-    made: list[Mask] = []
+    made: list[AxesMask] = []
     for outs, members in parts:
         if not members:
             continue

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rfgraph.engine._backward import Backward
-from rfgraph.engine.products import Mask, Region, dense, mask_over, shadow, union
+from rfgraph.engine.products import AxesMask, Region, dense, mask_over, shadow, union
 from rfgraph.engine.pullback import pulled_back
 from rfgraph.engine.trace import Flow
 from rfgraph.reads.words import Shape
@@ -127,7 +127,7 @@ class Support:
         window = [slice(lo, hi + 1) for lo, hi in box]
         cut = []
         for product in self._region:
-            factors = [Mask(f.axes, f.mask[tuple(window[a] for a in f.axes)]) for f in product]
+            factors = [AxesMask(f.axes, f.mask[tuple(window[a] for a in f.axes)]) for f in product]
             cut.append(tuple(factors))
         return Support(self.value, tuple(hi - lo + 1 for lo, hi in box), tuple(cut))
 
@@ -159,7 +159,7 @@ class Support:
                 own = [k for k, a in enumerate(factor.axes) if a in kept]
                 if own:
                     axes_left = tuple(factor.axes[k] for k in own)
-                    factors.append(Mask(axes_left, shadow(factor.mask, own)))
+                    factors.append(AxesMask(axes_left, shadow(factor.mask, own)))
             out |= mask_over(factors, kept, self.shape)
         return out.transpose([kept.index(a) for a in axes])
 

@@ -44,7 +44,7 @@ from rfgraph.reads.words import (
 from rfgraph.shapes import Shapes
 
 if TYPE_CHECKING:
-    from rfgraph.prune.facts import Knowledge, Partial
+    from rfgraph.prune.facts import Fact, Knowledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +208,14 @@ class _Answer(NamedTuple):
         The outputs that an input reaches.
     notes : mapping of str to str
         What is assumed, and the kind of note that it is.
-    facts : sequence of Partial or None
+    facts : sequence of Fact or None
         What is known of the elements of each output, where constants cut reads.
     """
 
     reads: list[list[Read]]
     reached: list[int]
     notes: Mapping[str, NoteKind]
-    facts: Sequence[Partial | None] = ()
+    facts: Sequence[Fact | None] = ()
 
 
 _Answers: TypeAlias = dict[Hashable, "Question | _Answer"]

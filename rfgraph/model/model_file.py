@@ -507,7 +507,7 @@ class Head:
         return (Value(*value_info(message)) for message in self._values)
 
 
-class Source(NamedTuple):
+class Content(NamedTuple):
     """A model as it is read.
 
     Attributes
@@ -550,7 +550,7 @@ class Source(NamedTuple):
 _TRUNCATED = "not an ONNX model, or a truncated one"
 
 
-def load(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
+def load(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Content:
     """Take a model apart.
 
     Parameters
@@ -597,7 +597,7 @@ def load(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Source:
         weights.put(tensor.name, tensor)
         if tensor.element_type == element_types.INT64 and _is_suspect(tensor):
             weights.array(tensor.name)
-    return Source(head, weights, [tensor.name for tensor in tensors], file, buffer)
+    return Content(head, weights, [tensor.name for tensor in tensors], file, buffer)
 
 
 def _is_suspect(tensor: Tensor) -> bool:

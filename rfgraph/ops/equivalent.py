@@ -27,7 +27,7 @@ from rfgraph.ops.registry import (
     lookup_rule,
     shape_rule_of,
 )
-from rfgraph.prune.facts import Partial
+from rfgraph.prune.facts import Fact
 from rfgraph.reads.words import (
     Elementwise,
     Factor,
@@ -173,7 +173,7 @@ class Recast(Operation):
     def _which(self) -> None:
         self._outer._which()
 
-    def known(self, k: int) -> Partial | None:
+    def known(self, k: int) -> Fact | None:
         """What is known of the elements of input `k`, transposed."""
         if k in self._data or k >= len(self._given) or not self._given[k]:
             return None
@@ -195,10 +195,10 @@ class Recast(Operation):
         zero = next((p for p in parameters if self._outer.is_zero_point(p, first)), None)
         return self._outer.stored_zeros(first, zero, self._per.get(k, -1))
 
-    def _value(self, k: int) -> Partial | None:
+    def _value(self, k: int) -> Fact | None:
         """What is known of what is stored with a scale and a zero point."""
         stored = self._stored_zeros(k)
-        return None if stored is None else Partial(stored, np.zeros((1,) * stored.ndim, np.float32))
+        return None if stored is None else Fact(stored, np.zeros((1,) * stored.ndim, np.float32))
 
     def reads(self) -> Reads:
         """What the outputs read, of the node's own inputs.

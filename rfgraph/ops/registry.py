@@ -19,11 +19,11 @@ from rfgraph.model.signatures import signature
 from rfgraph.model.sizes import Sized, UnknownSizeError, all_known, is_unknown
 from rfgraph.model.values import Values
 from rfgraph.ops.families import FAMILIES
-from rfgraph.ops.shaping import Applied, Cut, Growth, ShapeRule
+from rfgraph.ops.shaping import Applied, AxisCut, Growth, ShapeRule
 from rfgraph.reads.words import Read, Shape
 
 if TYPE_CHECKING:
-    from rfgraph.prune.facts import Knowledge, Partial
+    from rfgraph.prune.facts import Fact, Knowledge
     from rfgraph.prune.passing import Passing
 
 T = TypeVar("T")
@@ -352,7 +352,7 @@ class Operation:
             self._told["prune", None] = self._knowledge is not None
         return self._knowledge is not None
 
-    def known(self, k: int) -> Partial | None:
+    def known(self, k: int) -> Fact | None:
         """What is known of the elements of input `k`, if constants cut reads."""
         if self._knowledge is None or not self.has(k) or self.unsized:
             return None
@@ -530,7 +530,7 @@ class Traits(NamedTuple):
     told : callable or None
         The shape of the output of a node by the shape of input 0 and by the last input, which says
         it, where sizes in these are open.
-    cut : Cut or None
+    cut : AxisCut or None
         Where it cuts, pads or resizes axes.
     """
 
@@ -543,7 +543,7 @@ class Traits(NamedTuple):
     growth: Growth | None = None
     differs: Callable[[Kind], bool] | None = None
     told: Callable[[Node, Shape | None, Shape], Sized | None] | None = None
-    cut: Cut | None = None
+    cut: AxisCut | None = None
 
 
 # The folder of rfgraph's own transfers: others are those of users.

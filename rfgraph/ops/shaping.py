@@ -23,9 +23,9 @@ from rfgraph.model.sizes import Shape
 # Of each input; an input that is left out has the shape ().
 Extents: TypeAlias = Sequence[Shape]
 # Of the inputs that steer, in the order in which a rule names them; None for one left out.
-Values: TypeAlias = Sequence[np.ndarray | None]
+Steering: TypeAlias = Sequence[np.ndarray | None]
 # The shape of all outputs, or of each.
-Answer: TypeAlias = "Shape | list[Shape]"
+OutputShapes: TypeAlias = "Shape | list[Shape]"
 
 
 class NoAnswer(Exception):  # noqa: N818 - an answer, not an error: it never leaves rfgraph
@@ -55,7 +55,7 @@ class ShapeRule(NamedTuple):
         Whether ONNX's own inference is wrong about nodes of a kind, or knows nothing.
     """
 
-    shape: Callable[[Kind, Extents, Values], Answer]
+    shape: Callable[[Kind, Extents, Steering], OutputShapes]
     steering: tuple[int, ...] = ()
     element: Callable[[Kind, Sequence[int]], int] | None = None
     instead: Callable[[Kind], bool] | None = None
@@ -116,7 +116,7 @@ def axes_given(kind: Kind, given: np.ndarray | None) -> list[int] | None:
     return axes
 
 
-def unchanged(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def unchanged(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     """The shape of input 0."""
     return shapes[0]
 
@@ -146,7 +146,7 @@ def always(kind: Kind) -> bool:
 # ---------------------------------------------------------------- sizes that the data decide
 
 
-class Cut(NamedTuple):
+class AxisCut(NamedTuple):
     """Where the axes of input 0 are cut, padded or resized, as far as the data don't decide.
 
     Attributes

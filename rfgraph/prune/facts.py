@@ -48,7 +48,7 @@ _BLOCK = 1 << 18
 
 
 @dataclass(eq=False)
-class Partial:
+class Fact:
     """What is known of the elements of a value.
 
     Attributes
@@ -107,9 +107,9 @@ class Partial:
         """The elements that are -inf: whatever stands beside them, their softmax is not seen."""
         return some(self.known & (self.value == -np.inf)) if self.low is not None else None
 
-    def map(self, change: Callable[[np.ndarray], np.ndarray]) -> Partial:
+    def map(self, change: Callable[[np.ndarray], np.ndarray]) -> Fact:
         """The fact about the same elements elsewhere."""
-        return Partial(
+        return Fact(
             change(self.known),
             change(self.value),
             None if self.below is None else change(self.below),
@@ -130,13 +130,13 @@ class Learnt:
 
     Attributes
     ----------
-    fact : Partial
+    fact : Fact
         What is known of it.
     settled : ndarray of bool or None
         The elements that are known by this node, and not because what they read is. Compressed.
     """
 
-    fact: Partial
+    fact: Fact
     settled: np.ndarray | None = None
 
 
@@ -157,12 +157,12 @@ class Knowledge:
         self.shapes = shapes
         self.live = live
         self.evaluate = evaluate
-        self._facts: dict[str, Partial] = {}
-        self._constants: dict[str, Partial | None] = {}
+        self._facts: dict[str, Fact] = {}
+        self._constants: dict[str, Fact | None] = {}
         # With their arguments, so that no identity is given away twice.
         self._made: dict[Hashable, tuple[Any, Any]] = {}
 
-    def of(self, name: str) -> Partial | None:
+    def of(self, name: str) -> Fact | None:
         """What is known of a value; None if that is nothing."""
         if name in self.live or name in self._facts:
             return self._facts.get(name)
@@ -170,22 +170,22 @@ class Knowledge:
             value = self.shapes.static(name)
             fact = None
             if value is not None and value.dtype.kind in "biufV" and value.size:
-                fact = Partial(np.ones((1,) * value.ndim, dtype=bool), value)
+                fact = Fact(np.ones((1,) * value.ndim, dtype=bool), value)
             self._constants[name] = fact
         return self._constants[name]
 
-    def cutting(self, name: str) -> Partial | None:
+    def cutting(self, name: str) -> Fact | None:
         """What is known of a value by which it might cut reads: of a constant if it has zeros."""
         fact = self.of(name)
         if fact is None or name in self.live or name in self._facts:
             return fact
         return None if fact.zeros is None else fact
 
-    def facts(self, names: Sequence[str]) -> list[Partial | None]:
+    def facts(self, names: Sequence[str]) -> list[Fact | None]:
         """What has been learnt of each of some values."""
         return [self._facts.get(name) for name in names]
 
-    def keep(self, names: Sequence[str], facts: Sequence[Partial | None]) -> None:
+    def keep(self, names: Sequence[str], facts: Sequence[Fact | None]) -> None:
         """Take over what was learnt of the outputs of an equal node, of which the same is known."""
         for name, fact in zip(names, facts, strict=True):
             if fact is None:
@@ -236,7 +236,7 @@ class Rows(NamedTuple):
     spared: bool = False
 
 
-def rows(fact: Partial, axis: int) -> Rows:
+def rows(fact: Fact, axis: int) -> Rows:
     """What is set in relation along `axis`.
 
     What is low has no weight beside what is not, or not so low. A row of which the data may mask
@@ -245,7 +245,7 @@ def rows(fact: Partial, axis: int) -> Rows:
     """
     if axis not in fact._rows:
 
-        def arrays(block: Sequence[Partial | None]) -> Arrays:
+        def arrays(block: Sequence[Fact | None]) -> Arrays:
             assert block[0] is not None
             *masks, spared = _rows(block[0], axis)
             return *masks, np.ones((1,) * fact.known.ndim, dtype=bool) if spared else None
@@ -255,7 +255,7 @@ def rows(fact: Partial, axis: int) -> Rows:
     return fact._rows[axis]
 
 
-def _rows(fact: Partial, axis: int) -> Rows:
+def _rows(fact: Fact, axis: int) -> Rows:
     """`rows` at once."""
     constant = np.asarray(fact.known.all(axis=axis, keepdims=True))
     low = fact.low
@@ -296,7 +296,7 @@ def worth(
     told, value = np.broadcast_arrays(told, value)
     first = np.unravel_index(told.argmax(), told.shape)
     value = np.where(told, value, value[first])
-    return Learnt(Partial(compressed(known), compressed(value), low, open_))
+    return Learnt(Fact(compressed(known), compressed(value), low, open_))
 
 
 def some(mask: Any) -> np.ndarray | None:
@@ -328,8 +328,8 @@ Arrays: TypeAlias = "tuple[np.ndarray | None, ...]"
 
 
 def in_blocks(
-    make: Callable[[Sequence[Partial | None]], Arrays],
-    facts: Sequence[Partial | None],
+    make: Callable[[Sequence[Fact | None]], Arrays],
+    facts: Sequence[Fact | None],
     rank: int,
     whole: int | None = None,
 ) -> Arrays:
@@ -400,9 +400,9 @@ __all__ = [
     "SWALLOWS",
     "Arrays",
     "Evaluate",
+    "Fact",
     "Knowledge",
     "Learnt",
-    "Partial",
     "Rows",
     "at_rank",
     "compressed",

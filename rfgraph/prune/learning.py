@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +13,10 @@ from rfgraph.model.element_types import dtype_of
 from rfgraph.model.graph import Node
 from rfgraph.prune.facts import (
     MAX_ELEMENTS,
-    SCORE,
-    SWALLOWED,
-    SWALLOWS,
     Arrays,
+    Fact,
     Knowledge,
     Learnt,
-    Partial,
     at_rank,
     compressed,
     in_blocks,
@@ -27,7 +24,8 @@ from rfgraph.prune.facts import (
     some,
     worth,
 )
-from rfgraph.prune.passing import Drops, Moves, Passing, Pointwise, Sums, Weights
+from rfgraph.prune.passing import Drops, Moves, Passing, Pointwise, SoftmaxWeights, Sums
+from rfgraph.prune.settling import MASKING, SETTLING, Facts, maybe_masked, set_in_relation
 from rfgraph.reads.compressed import moved
 from rfgraph.reads.words import (
     Elementwise,
@@ -204,7 +202,7 @@ def _of_sums(
         if left.all():
             return ()
     kind = dtype_of(known.shapes.element_type(node.outputs[0]))
-    return [Learnt(Partial(compressed(~left), np.zeros((1,) * len(extent), dtype=kind)))]
+    return [Learnt(Fact(compressed(~left), np.zeros((1,) * len(extent), dtype=kind)))]
 
 
 def _nonzero(how: Sums, known: Knowledge, node: Node, read: Read, extent: Shape) -> np.ndarray:
@@ -276,10 +274,6 @@ def _any_read(array: np.ndarray, read: PerAxis, source: Shape, extent: Shape) ->
 
 # ---------------------------------------------------------------- element by element
 
-# Where, what the elements are there, and where they are low.
-Settled: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray]"
-Facts: TypeAlias = "Sequence[Partial | None]"
-
 
 def _of_pointwise(
     how: Pointwise, known: Knowledge, node: Node, per_output: Sequence[Sequence[Read]]
@@ -330,13 +324,13 @@ def _evaluated(
         known = reduce(np.logical_and, (f.known for f in given))
     if how.settled_by and len(facts) > 1:
         evaluated = known
-        for own, number, low in _SETTLING[how.settled_by](facts):
+        for own, number, low in SETTLING[how.settled_by](facts):
             own, low = own & ~evaluated, low & ~evaluated
             value = number if value is None else np.where(own | low, number, value)
             known, below = known | own, below | low
-        maybe = nowhere | _maybe_masked(facts)
+        maybe = nowhere | maybe_masked(facts)
         if how.masked_by:
-            maybe = maybe | _MASKING[how.masked_by](facts)
+            maybe = maybe | MASKING[how.masked_by](facts)
     elif how.low:
         (fact,) = given
         assert value is not None
@@ -364,140 +358,6 @@ def _widened(array: np.ndarray, kind: int) -> np.ndarray:
     return array.astype(dtype_of(kind)) if array.dtype == np.float16 and kind else array
 
 
-_NO = np.zeros((), dtype=bool)
-
-
-def _by_zero(facts: Facts) -> Iterator[Settled]:
-    """A 0 among the operands settles the result: it is 0, or False."""
-    for fact in facts:
-        if fact is not None and fact.zeros is not None:
-            yield fact.zeros, np.zeros((), dtype=fact.value.dtype), _NO
-
-
-def _by_zero_numerator(facts: Facts) -> Iterator[Settled]:
-    """0 divided by anything is 0."""
-    yield from _by_zero(facts[:1])
-
-
-def _by_truth(facts: Facts) -> Iterator[Settled]:
-    """A True among the operands settles the result."""
-    for fact in facts:
-        if fact is not None and fact.ones is not None:
-            yield fact.ones, ~np.zeros((), dtype=fact.value.dtype), _NO
-
-
-def _by_low_term(facts: Facts) -> Iterator[Settled]:
-    """A sum with a term that is very low is as low."""
-    for k in range(len(facts)):
-        yield from _lowered(facts, k, 1)
-
-
-def _by_low_minuend(facts: Facts) -> Iterator[Settled]:
-    """A difference from what is very low is as low."""
-    yield from _lowered(facts, 0, -1)
-
-
-def _lowered(facts: Facts, k: int, sign: int) -> Iterator[Settled]:
-    """What a low operand `k` settles of a sum with the others, or of its difference from them."""
-    fact = facts[k]
-    if fact is None or fact.low is None:
-        return
-    low, number = fact.low, fact.value
-    # What is no larger than a score is part of one.
-    most = SCORE if fact.deep is None else np.where(fact.deep, SWALLOWED, SCORE)
-    for other in (f for j, f in enumerate(facts) if j != k and f is not None):
-        given = other.known if other.below is None else other.known | other.below
-        more = np.where(given, -other.value if sign < 0 else other.value, 0)
-        low = low & ~(more > most)
-        with np.errstate(over="ignore", invalid="ignore"):
-            number = number + more.astype(number.dtype)
-    swallows = low & fact.known & (fact.value <= SWALLOWS)
-    yield swallows, number, low & ~swallows
-
-
-def _by_low_bound(facts: Facts) -> Iterator[Settled]:
-    """The least of some is as low as the lowest."""
-    for fact in facts:
-        if fact is not None and fact.low is not None:
-            yield _NO, fact.value, fact.low
-
-
-def _by_all_low(facts: Facts) -> Iterator[Settled]:
-    """The greatest of some that are all very low is very low."""
-    given = [(f.low, f.value) for f in facts if f is not None and f.low is not None]
-    if len(given) == len(facts):
-        lows, values = zip(*given, strict=True)
-        yield _NO, reduce(np.maximum, values), reduce(np.logical_and, lows)
-
-
-def _by_condition(facts: Facts) -> Iterator[Settled]:
-    """A condition that is known chooses; what is the same in both is known without."""
-    condition, X, Y = facts
-    if condition is not None:
-        for where, fact in ((condition.ones, X), (condition.zeros, Y)):
-            if where is not None and fact is not None:
-                below = _NO if fact.below is None else where & fact.below
-                yield where & fact.known, fact.value, below
-    if X is not None and Y is not None:
-        low = _NO if X.low is None or Y.low is None else X.low & Y.low
-        yield X.known & Y.known & (X.value == Y.value), np.maximum(X.value, Y.value), low
-
-
-def _maybe_masked(facts: Facts) -> np.ndarray:
-    """Where the data decide whether an element is masked, as they do of an operand."""
-    return reduce(
-        np.logical_or, (f.maybe for f in facts if f is not None and f.maybe is not None), _NO
-    )
-
-
-def _masked_by_factor(facts: Facts) -> np.ndarray:
-    """Where an operand is low, what it is multiplied or set in relation with decides."""
-    return reduce(np.logical_or, (f.low for f in facts if f is not None and f.low is not None), _NO)
-
-
-def _masked_by_choice(facts: Facts) -> np.ndarray:
-    """Where one of two is low, a condition that is not known decides."""
-    condition, *chosen = facts
-    low = _masked_by_factor(chosen)
-    return low if condition is None else low & ~condition.known
-
-
-_SETTLING: Mapping[str, Callable[[Facts], Iterator[Settled]]] = {
-    "zero": _by_zero,
-    "zero numerator": _by_zero_numerator,
-    "truth": _by_truth,
-    "low term": _by_low_term,
-    "low minuend": _by_low_minuend,
-    "lowest": _by_low_bound,
-    "all low": _by_all_low,
-    "condition": _by_condition,
-}
-_MASKING: Mapping[str, Callable[[Facts], np.ndarray]] = {
-    "factor": _masked_by_factor,
-    "choice": _masked_by_choice,
-}
-
-
-def set_in_relation(facts: Facts, rank: int) -> Partial | None:
-    """What is known of a sum of values that a softmax sets in relation, or of a single one."""
-    given = [fact for fact in facts if fact is not None]
-    if len(facts) == 1 or not given:
-        return facts[0]
-    return masked_scores(given).map(lambda a: at_rank(a, rank))
-
-
-def masked_scores(masks: Sequence[Partial]) -> Partial:
-    """What is known of scores that vary, to which `masks` are added; these broadcast."""
-    known = below = _NO
-    value = np.zeros((), dtype=np.float32)
-    for own, number, low in _by_low_term([None, *masks]):
-        value = np.where(own | low, number.astype(np.float32), value)
-        known, below = known | own, below | low
-    maybe = _maybe_masked(masks)
-    known, value, below, maybe = np.broadcast_arrays(known, value, below, maybe)
-    return Partial(known, value, some(below & ~known), some(maybe))
-
-
 def _of_drops(
     how: Drops, known: Knowledge, node: Node, per_output: Sequence[Sequence[Read]]
 ) -> Sequence[Learnt | None]:
@@ -512,16 +372,16 @@ def _of_drops(
     if fact.zeros is None:
         return ()
     zero = np.zeros((1,) * fact.zeros.ndim, fact.value.dtype)
-    return [Learnt(Partial(fact.zeros, zero))]
+    return [Learnt(Fact(fact.zeros, zero))]
 
 
 # ---------------------------------------------------------------- softmax
 
 
 def _of_weights(
-    how: Weights, known: Knowledge, node: Node, per_output: Sequence[Sequence[Read]]
+    how: SoftmaxWeights, known: Knowledge, node: Node, per_output: Sequence[Sequence[Read]]
 ) -> Sequence[Learnt | None]:
-    """What is learnt of the outputs of a node that is one of `Weights`."""
+    """What is learnt of the outputs of a node that is one of `SoftmaxWeights`."""
     facts = [known.of(name) for name in node.inputs]
     shape = known.shapes.shape(node.inputs[0])
     fact = set_in_relation(facts, len(shape)) if shape else None
@@ -531,7 +391,7 @@ def _of_weights(
     if axis is None:
         return ()
 
-    def make(block: Sequence[Partial]) -> Learnt | None:
+    def make(block: Sequence[Fact]) -> Learnt | None:
         return _weights(block[0], axis)
 
     if len(facts) > 1:
@@ -542,13 +402,13 @@ def _of_weights(
 
 def _learnt(
     make: Callable[[Sequence[Any]], Learnt | None],
-    facts: Sequence[Partial | None],
+    facts: Sequence[Fact | None],
     rank: int,
     whole: int | None = None,
 ) -> Learnt | None:
     """What `make` learns of facts that broadcast to `rank` axes, in blocks: see `in_blocks`."""
 
-    def arrays(block: Sequence[Partial | None]) -> Arrays:
+    def arrays(block: Sequence[Fact | None]) -> Arrays:
         learnt = make(block)
         if learnt is None:
             return (None,) * 5
@@ -561,10 +421,10 @@ def _learnt(
     assert value is not None
     if settled is not None and np.array_equal(settled, known):
         settled = known
-    return Learnt(Partial(known, value, below, maybe), settled)
+    return Learnt(Fact(known, value, below, maybe), settled)
 
 
-def _weights(fact: Partial, axis: int) -> Learnt | None:
+def _weights(fact: Fact, axis: int) -> Learnt | None:
     """Of a softmax along `axis`."""
     found = rows(fact, axis)
     if found.constant is None and found.masked is None:
@@ -580,7 +440,7 @@ def _weights(fact: Partial, axis: int) -> Learnt | None:
     one = nowhere if found.alone is None else found.alone & ~masked
     value = np.where(nan, np.asarray(np.nan, kind), one.astype(kind))
     learnt = worth(nan | one | masked, value, nowhere, nowhere)
-    learnt = learnt or Learnt(Partial(nowhere, np.zeros(nowhere.shape, kind)))
+    learnt = learnt or Learnt(Fact(nowhere, np.zeros(nowhere.shape, kind)))
     sure = masked
     if fact.maybe is not None:
         # Where the data may mask the whole row, even what is -inf turns into NaN.
@@ -610,7 +470,7 @@ _LEARNING: Mapping[type, Callable[..., Sequence[Learnt | None]]] = {
     Moves: _of_moves,
     Pointwise: _of_pointwise,
     Sums: _of_sums,
-    Weights: _of_weights,
+    SoftmaxWeights: _of_weights,
 }
 
 

@@ -8,9 +8,9 @@ from functools import reduce
 
 import numpy as np
 
-from rfgraph.prune.facts import Partial, rows
-from rfgraph.prune.learning import masked_scores, set_in_relation
+from rfgraph.prune.facts import Fact, rows
 from rfgraph.prune.pieces import Remarks, kept_along, own_place
+from rfgraph.prune.settling import masked_scores, set_in_relation
 from rfgraph.reads.words import STATISTIC, Along, AxisRead, Fixed, Table, same
 
 _SPARED = (
@@ -30,13 +30,13 @@ _LEAK = (
 
 
 def masked(
-    facts: Sequence[Partial | None], rank: int, axis: int, remarks: Remarks
+    facts: Sequence[Fact | None], rank: int, axis: int, remarks: Remarks
 ) -> np.ndarray | None:
     """Elements without a weight where the sum of values is set in relation along an axis.
 
     Parameters
     ----------
-    facts : sequence of Partial or None
+    facts : sequence of Fact or None
         What is known of each of the values.
     rank : int
         How many axes their sum has.
@@ -165,7 +165,7 @@ class Left(Keys):
 def left(
     remarks: Remarks,
     keys: Keys,
-    masks: Sequence[Partial],
+    masks: Sequence[Fact],
     *,
     excluded: float = -np.inf,
     beside: bool = False,
@@ -179,7 +179,7 @@ def left(
         Where to say what is assumed.
     keys : Keys
         The keys that queries may attend.
-    masks : sequence of Partial
+    masks : sequence of Fact
         What is known of the masks, which broadcast to (batch, heads, queries, keys); beyond the
         last key of a mask no key is attended.
     excluded : float
@@ -198,7 +198,7 @@ def left(
     if not np.isfinite(excluded):
         masks = [mask.map(lambda a: np.where(may, a, np.zeros((), a.dtype))) for mask in masks]
     number = np.full((1,) * 4, excluded, np.float32)
-    fact = masked_scores([Partial(~may, number), *masks])
+    fact = masked_scores([Fact(~may, number), *masks])
     settled = fact.known
     if beside:
         fact = fact.map(lambda a: _beside(a, keys.total))

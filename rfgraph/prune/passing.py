@@ -90,7 +90,7 @@ class Drops(NamedTuple):
     """A dropout: what is 0 stays so, dropped or scaled; input 2 says whether it is in training."""
 
 
-class Weights(NamedTuple):
+class SoftmaxWeights(NamedTuple):
     """A softmax of the sum of its inputs: what is masked gets a weight of 0.
 
     Attributes
@@ -102,7 +102,7 @@ class Weights(NamedTuple):
     axis: Callable[[Node, int], int | None]
 
 
-Passing: TypeAlias = Moves | Sums | Pointwise | Drops | Weights
+Passing: TypeAlias = Moves | Sums | Pointwise | Drops | SoftmaxWeights
 
 
 def zeros_elsewhere(_: Node, kind: np.dtype, __: Told) -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Box = tuple[tuple[int, int], ...]
 
 
-class Table(NamedTuple):
+class LayerTable(NamedTuple):
     """What `rfgraph show` has found.
 
     Attributes

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from rfgraph.analysis.analysis import Analysis
     from rfgraph.engine.closed_form import AxisField, Field, Number
     from rfgraph.engine.why import Explanation, Hop
-    from rfgraph.render.documents import Reasons, Seen, Table, Units
+    from rfgraph.render.documents import LayerTable, Reasons, Seen, Units
     from rfgraph.validation.report import Validation
 
 VERSION = 2
 
 
-def table(document: Table) -> str:
+def table(document: LayerTable) -> str:
     """The document of `rfgraph show`."""
     analysis, densities = document.analysis, document.densities
     return _dump(

@@ -10,11 +10,11 @@ from rfgraph.errors import shortened
 
 if TYPE_CHECKING:
     from rfgraph.engine.closed_form import AxisField, Field, Number
-    from rfgraph.render.documents import Table
+    from rfgraph.render.documents import LayerTable
     from rfgraph.timings import Timings
 
 
-def table(document: Table) -> str:
+def table(document: LayerTable) -> str:
     """What `rfgraph show` says: a table and notes."""
     analysis, densities = document.analysis, document.densities
     parts = [*_lines(document)]
@@ -44,7 +44,7 @@ def _summed(notes: Sequence[Any], most: int = 8) -> list[str]:
     return lines
 
 
-def _lines(document: Table) -> list[str]:
+def _lines(document: LayerTable) -> list[str]:
     """The lines of the table."""
     analysis, densities, all_axes = document.analysis, document.densities, document.all_axes
     axes = {name: analysis.moving_axes(name) for name in analysis.inputs}

@@ -22,7 +22,7 @@ from rfgraph.model.inference import dims_of, inferred, misfit
 from rfgraph.model.signatures import schema_of
 from rfgraph.model.sizes import Shape, Sized, UnknownSizeError, all_known, is_unknown
 from rfgraph.ops import Traits, output_shapes, shape_rule_of, traits_of
-from rfgraph.ops.shaping import Cut, Wrong, element_type
+from rfgraph.ops.shaping import AxisCut, Wrong, element_type
 from rfgraph.shapes.static import MAX_STATIC, StaticValues
 from rfgraph.shapes.typed import MAX_RANK, UNTYPED, Typed, TypedValues
 
@@ -395,7 +395,7 @@ class Shapes:
         self._typed.learn(name, element, self.named(name, told), node)
         return True
 
-    def _keep(self, node: Node, cut: Cut) -> bool:
+    def _keep(self, node: Node, cut: AxisCut) -> bool:
         """The shape of what is cut, padded or resized at computed places, all of whose axes
         inference leaves open; whether it is one.
         """

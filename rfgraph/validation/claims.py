@@ -10,7 +10,7 @@ import numpy as np
 
 from rfgraph.analysis.analysis import Analysis
 from rfgraph.reads.words import Shape
-from rfgraph.validation.plan import Region, Run
+from rfgraph.validation.plan import InputRegion, Run
 from rfgraph.validation.report import (
     END_NOT_SEEN,
     NOT_SEEN,
@@ -74,7 +74,7 @@ class Claims:
             for tensor in self._tensors
         }
 
-    def _of(self, region: Region) -> dict[str, tuple[np.ndarray, ...]]:
+    def _of(self, region: InputRegion) -> dict[str, tuple[np.ndarray, ...]]:
         influenced = self._analysis.influenced(region.input, region.index, self._wanted)
         found: dict[str, tuple[np.ndarray, ...]] = {}
         for tensor in self._tensors:

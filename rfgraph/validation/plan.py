@@ -29,7 +29,7 @@ ELEMENTS = 32
 
 
 @dataclass(frozen=True)
-class Region:
+class InputRegion:
     """A region of an input: the product of coordinates along each axis.
 
     Attributes
@@ -61,7 +61,7 @@ class Region:
         """How many planes, or elements, it is."""
         return 1 if self.axis is None else len(self.coordinates[self.axis] or ())
 
-    def in_row(self, row: int) -> Region:
+    def in_row(self, row: int) -> InputRegion:
         """The same in one row of the batch, the first axis."""
         return replace(self, coordinates=((row,), *self.coordinates[1:]))
 
@@ -88,12 +88,12 @@ class Run:
     ----------
     number : int
         Its place among all runs; random numbers are drawn by it.
-    regions : tuple of Region
+    regions : tuple of InputRegion
         Planes across one axis or elements; each in a row of the batch of its own, or only one.
     """
 
     number: int
-    regions: tuple[Region, ...]
+    regions: tuple[InputRegion, ...]
 
 
 def planned(
@@ -126,7 +126,7 @@ def planned(
         Of the choice of elements.
     """
     rng = np.random.default_rng(seed)
-    queues: list[list[tuple[Region, ...]]] = []
+    queues: list[list[tuple[InputRegion, ...]]] = []
     for name in inputs:
         shape = analysis.extent(name) or ()
         if 0 in shape:
@@ -137,7 +137,7 @@ def planned(
             coordinates = _spread(size, samples)
             reach = np.full(size, size) if exhaustive else _reach(analysis, tensors, name, axis)
             planes = [
-                Region(name, _only(len(shape), axis, tuple(c)), axis)
+                InputRegion(name, _only(len(shape), axis, tuple(c)), axis)
                 for c in _classes(reach, sorted(coordinates))
             ]
             planes = [planes[k] for k in _spread(len(planes))]
@@ -147,7 +147,7 @@ def planned(
             # Planes are elements.
             continue
         elements = [
-            Region(name, tuple((int(c),) for c in place))
+            InputRegion(name, tuple((int(c),) for c in place))
             for place in _elements(shape, ELEMENTS if samples is None else samples, rng)
         ]
         queues.append(list(_packed(elements, 1 if exhaustive else rows)))
@@ -159,7 +159,7 @@ def _only(rank: int, axis: int, coordinates: tuple[int, ...]) -> tuple[tuple[int
     return (*(None,) * axis, coordinates, *(None,) * (rank - axis - 1))
 
 
-def _packed(regions: Sequence[Region], rows: int) -> Iterator[tuple[Region, ...]]:
+def _packed(regions: Sequence[InputRegion], rows: int) -> Iterator[tuple[InputRegion, ...]]:
     """The regions by the run, each in a row of its own where there are several."""
     if rows == 1:
         yield from ((region,) for region in regions)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rfgraph.prune.facts import (
+    Fact,
     Knowledge,
-    Partial,
     at_rank,
     compressed,
     in_blocks,
@@ -25,9 +25,9 @@ def bits(mask: np.ndarray | None) -> Any:
     return None if mask is None else mask.astype(int).tolist()
 
 
-def fact(known: Any, value: Any, below: Any = None, maybe: Any = None) -> Partial:
+def fact(known: Any, value: Any, below: Any = None, maybe: Any = None) -> Fact:
     masks = [None if mask is None else np.array(mask, bool) for mask in (below, maybe)]
-    return Partial(np.array(known, bool), np.array(value, np.float32), *masks)
+    return Fact(np.array(known, bool), np.array(value, np.float32), *masks)
 
 
 # ---------------------------------------------------------------- compressed arrays
@@ -140,7 +140,7 @@ def test_what_the_data_may_mask_spares_the_others() -> None:
 def test_blocks_are_joined_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rfgraph.prune.facts._BLOCK", 4)
     value = np.arange(12, dtype=np.float32).reshape(6, 2)
-    whole = Partial(np.ones((1, 1), bool), value)
+    whole = Fact(np.ones((1, 1), bool), value)
     asked = []
 
     def doubled(block: Any) -> tuple[np.ndarray | None, ...]:

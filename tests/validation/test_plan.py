@@ -10,7 +10,7 @@ import onnx.parser
 import pytest
 
 import rfgraph
-from rfgraph.validation.plan import Region, Run, planned
+from rfgraph.validation.plan import InputRegion, Run, planned
 from tests.graphs import parsed
 
 
@@ -111,7 +111,7 @@ def test_scalars_and_single_elements() -> None:
 
 
 def test_how_a_change_is_written() -> None:
-    assert str(Region("x", (None, (2, 4), (7,)), 1)) == "x[:, [2,4], 7]"
+    assert str(InputRegion("x", (None, (2, 4), (7,)), 1)) == "x[:, [2,4], 7]"
     places = np.zeros((2, 5, 8), bool)
-    places[Region("x", (None, (2, 4), (7,)), 1).within(places.shape)] = True
+    places[InputRegion("x", (None, (2, 4), (7,)), 1).within(places.shape)] = True
     assert np.argwhere(places).tolist() == [[i, j, 7] for i in (0, 1) for j in (2, 4)]

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from rfgraph.model.graph import Node
 from rfgraph.ops.equivalent import Recast, inferred
 from rfgraph.ops.onnx.convolution import conv
 from rfgraph.ops.onnx.elementwise import elementwise
 from rfgraph.ops.onnx.linear import gemm
-from rfgraph.ops.onnx.reduction import set_in_relation
+from rfgraph.ops.onnx.reduction import axis_of_rows, set_in_relation
 from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
-from rfgraph.prune.passing import Weights
+from rfgraph.prune.passing import SoftmaxWeights
 from rfgraph.reads.words import (
     STATISTIC,
     AxisRead,
@@ -266,10 +265,4 @@ def group_norm(op: Operation) -> Reads:
     ], list(terms)
 
 
-def _axis_of_rows(node: Node, rank: int) -> int | None:
-    """The axis of a softmax that is the last one; others count as one with those behind them."""
-    axis = node.attribute("axis", 1) % rank
-    return None if axis < rank - 1 else int(axis)
-
-
-describe("BiasSoftmax", domain="com.microsoft", facts=Weights(_axis_of_rows))
+describe("BiasSoftmax", domain="com.microsoft", facts=SoftmaxWeights(axis_of_rows))

@@ -13,7 +13,7 @@ import onnx
 
 from rfgraph.ops.equivalent import vector
 from rfgraph.ops.registry import Operation
-from rfgraph.prune.facts import Partial
+from rfgraph.prune.facts import Fact
 from rfgraph.prune.masks import Keys, left, over_keys
 from rfgraph.reads.words import (
     STATISTIC,
@@ -287,7 +287,7 @@ def mask_reads(op: Operation, k: int, batch: int, before: int, seen: list[AxisRe
     return [PerAxis(k, (same(0), point(0), shifted(2, before), r)) for r in seen]
 
 
-def _adds(op: Operation, k: int, batch: int, before: int, positions: int, keys: Keys) -> Partial:
+def _adds(op: Operation, k: int, batch: int, before: int, positions: int, keys: Keys) -> Fact:
     """What is known of what a mask adds to the scores: ``mask_filter_value`` where it is not 1.
 
     It adds nothing at a key that may not be attended, of which the score is set.
@@ -298,7 +298,7 @@ def _adds(op: Operation, k: int, batch: int, before: int, positions: int, keys: 
     if fact is None:
         # The data decide.
         nowhere = np.zeros((1,) * 4, dtype=bool)
-        return Partial(nowhere, nowhere.astype(np.float32), None, ~nowhere)
+        return Fact(nowhere, nowhere.astype(np.float32), None, ~nowhere)
     known, value = fact.known, fact.value
     if len(shape) == 1:
         given = np.broadcast_to(value, shape)
@@ -324,7 +324,7 @@ def _adds(op: Operation, k: int, batch: int, before: int, positions: int, keys: 
             masked, known = np.zeros_like(masked), np.ones_like(known)
         masked, known = (over_keys(a, keys.total) for a in (masked, known))
     added = np.where(masked & known & may, number, np.float32(0))
-    return Partial(known, added, None, ~known & may)
+    return Fact(known, added, None, ~known & may)
 
 
 def left_by(

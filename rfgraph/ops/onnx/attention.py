@@ -7,7 +7,7 @@ import numpy as np
 from rfgraph.ops.onnx.moving import along_axis, gathered
 from rfgraph.ops.onnx.windows import bias, taps
 from rfgraph.ops.registry import Operation, Reads, transfer
-from rfgraph.prune.facts import Partial
+from rfgraph.prune.facts import Fact
 from rfgraph.prune.masks import Keys, Left, left
 from rfgraph.prune.pieces import confined
 from rfgraph.reads.words import (
@@ -94,14 +94,14 @@ def _keys(op: Operation, queries: int, total: int, past: int) -> Keys:
     return Keys(total, first, counts, window(2, left + right + 1, 1, 1, left - nearest))
 
 
-def _masks(op: Operation) -> list[Partial]:
+def _masks(op: Operation) -> list[Fact]:
     """What is known of attn_mask: what it adds to the scores."""
     fact = op.known(3)
     if fact is not None and fact.value.dtype == bool:
         excluded = fact.zeros
         if excluded is None:
             return []
-        fact = Partial(excluded, np.full((1,) * excluded.ndim, -np.inf, np.float32))
+        fact = Fact(excluded, np.full((1,) * excluded.ndim, -np.inf, np.float32))
     return [] if fact is None else [fact]
 
 

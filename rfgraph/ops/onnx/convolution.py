@@ -13,7 +13,7 @@ from rfgraph.ops.registry import Operation, Reads, describe, transfer
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     need,
 )
 from rfgraph.prune.passing import Sums
@@ -145,10 +145,10 @@ def conv_transpose(op: Operation) -> Reads:
     return reads
 
 
-def convolved_shape(x: int, w: int) -> Callable[[Kind, Extents, Values], Shape]:
+def convolved_shape(x: int, w: int) -> Callable[[Kind, Extents, Steering], Shape]:
     """How a convolution of input `x` with a kernel that is input `w` has its shape."""
 
-    def output(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    def output(kind: Kind, shapes: Extents, _: Steering) -> Shape:
         X, W = shapes[x], shapes[w]
         group = kind.attribute("group", 1)
         need(len(X) == len(W) > 2 and X[1] == W[1] * group and W[0] % group == 0)
@@ -169,7 +169,7 @@ def _is_of_told_size(kind: Kind) -> bool:
     )
 
 
-def _transposed_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _transposed_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     X, W = shapes[:2]
     rank = len(X) - 2
     strides = kind.attribute("strides") or [1] * rank

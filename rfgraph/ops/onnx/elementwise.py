@@ -16,7 +16,7 @@ from rfgraph.ops.registry import Operation, Reads, describe, transfer
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     broadcast,
     by_last,
     integers,
@@ -123,16 +123,16 @@ def plain_dropout(op: Operation) -> Reads:
 # ---------------------------------------------------------------- shapes
 
 
-def _broadcast(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _broadcast(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     return broadcast(shapes)
 
 
-def _sloped(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _sloped(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     need(broadcast(shapes) == shapes[0])
     return shapes[0]
 
 
-def _expand(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _expand(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     assert values[0] is not None
     given = tuple(integers(values[0]))
     need(min(given, default=1) > 0 and values[0].ndim == 1)

@@ -13,10 +13,10 @@ from rfgraph.model.sizes import Shape, Sized, is_unknown
 from rfgraph.ops.onnx.moving import along_axis, gathered
 from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, describe, transfer
 from rfgraph.ops.shaping import (
-    Cut,
+    AxisCut,
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     Wrong,
     always,
     axis_in,
@@ -346,19 +346,19 @@ def center_crop_pad(op: Operation) -> Reads:
     return reads
 
 
-def _gather_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _gather_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     data, indices = shapes[:2]
     axis = axis_in(kind.attribute("axis", 0), len(data))
     return (*data[:axis], *indices, *data[axis + 1 :])
 
 
-def _gather_elements_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _gather_elements_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     need(len(shapes[0]) == len(shapes[1]))
     axis_in(kind.attribute("axis", 0), len(shapes[0]))
     return shapes[1]
 
 
-def _gather_nd_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _gather_nd_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     data, indices = shapes[:2]
     batch = kind.attribute("batch_dims", 0)
     if not 0 <= batch < len(indices):
@@ -366,7 +366,7 @@ def _gather_nd_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
     return indices[:-1] + data[batch + indices[-1] :]
 
 
-def _range_shape(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _range_shape(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     assert all(value is not None for value in values)
     need(all(value is not None and value.dtype.kind in "iuf" for value in values))
     start, limit, delta = (value.item() for value in values if value is not None)
@@ -400,7 +400,7 @@ def _range_length(inputs: Sequence[np.ndarray]) -> float:
     return abs((limit - start) / delta) if delta else inf
 
 
-describe("CenterCropPad", growth=by_sizes, cut=Cut((1,)))
+describe("CenterCropPad", growth=by_sizes, cut=AxisCut((1,)))
 describe("Gather", shape=ShapeRule(_gather_shape), value=_gathered)
 describe("GatherElements", shape=ShapeRule(_gather_elements_shape))
 # An output without axes is left open by inference.

@@ -12,7 +12,7 @@ from rfgraph.ops.registry import Operation, Reads, Undetermined, describe, trans
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     broadcast,
     need,
 )
@@ -191,10 +191,10 @@ def _labels(term: str, rank: int) -> list[str | int]:
     return [*before, *range(-hidden, 0), *after]
 
 
-def product_shape(a: int, b: int) -> Callable[[Kind, Extents, Values], Shape]:
+def product_shape(a: int, b: int) -> Callable[[Kind, Extents, Steering], Shape]:
     """How a matrix product of inputs `a` and `b` has its shape."""
 
-    def output(kind: Kind, shapes: Extents, _: Values) -> Shape:
+    def output(kind: Kind, shapes: Extents, _: Steering) -> Shape:
         A, B = shapes[a], shapes[b]
         need(A and B and A[-1] == (B[-2] if len(B) > 1 else B[0]))
         batch = broadcast((A[:-2], B[:-2]))
@@ -203,7 +203,7 @@ def product_shape(a: int, b: int) -> Callable[[Kind, Extents, Values], Shape]:
     return output
 
 
-def _gemm_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _gemm_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     A, B = shapes[:2]
     need(len(A) == len(B) == 2)
     if kind.attribute("transA", 0):

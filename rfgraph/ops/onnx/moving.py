@@ -20,10 +20,10 @@ from rfgraph.ops.registry import (
     transfer,
 )
 from rfgraph.ops.shaping import (
-    Cut,
+    AxisCut,
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     Wrong,
     axes_given,
     axis_in,
@@ -375,7 +375,7 @@ def _has_shape_attribute(kind: Kind) -> bool:
     return kind.version < 5 and kind.attribute("shape") is not None
 
 
-def _reshape(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _reshape(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     shape = shapes[0]
     told = _has_shape_attribute(kind)
     new: list[int] = kind.attribute("shape") if told else integers(values[0])
@@ -393,7 +393,7 @@ def _reshape(kind: Kind, shapes: Extents, values: Values) -> Shape:
     return tuple(sizes)
 
 
-def _flatten(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _flatten(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     shape, axis = shapes[0], kind.attribute("axis", 1)
     need(-len(shape) <= axis <= len(shape) and (axis >= 0 or kind.version >= 11))
     if axis < 0:
@@ -407,7 +407,7 @@ def _has_unsorted_axes(kind: Kind) -> bool:
     return bool(kind.version < 13 and axes != sorted(axes))
 
 
-def _squeeze(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _squeeze(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     shape, axes = shapes[0], axes_given(kind, values[0])
     if axes is None:
         return tuple([n for n in shape if n != 1])
@@ -416,7 +416,7 @@ def _squeeze(kind: Kind, shapes: Extents, values: Values) -> Shape:
     return tuple([n for axis, n in enumerate(shape) if axis not in gone])
 
 
-def _unsqueeze(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _unsqueeze(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     axes = axes_given(kind, values[0])
     assert axes is not None
     rank = len(shapes[0]) + len(axes)
@@ -426,7 +426,7 @@ def _unsqueeze(kind: Kind, shapes: Extents, values: Values) -> Shape:
     return tuple([1 if axis in new else next(left) for axis in range(rank)])
 
 
-def _transpose(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _transpose(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     shape = shapes[0]
     perm = kind.attribute("perm")
     need(shape)
@@ -441,7 +441,7 @@ def _has_slice_attributes(kind: Kind) -> bool:
     return bool(kind.version < 10 and kind.attribute("starts") and kind.attribute("ends"))
 
 
-def _slice(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _slice(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     sizes = list(shapes[0])
     if _has_slice_attributes(kind):
         starts, ends = kind.attribute("starts"), kind.attribute("ends")
@@ -477,7 +477,7 @@ def sliced(n: int, start: int, end: int, step: int) -> int:
     return max(-((start - end) // step), 0)
 
 
-def _concat(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _concat(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     first = shapes[0]
     axis = kind.attribute("axis")
     need(axis >= 0 or kind.version >= 11)
@@ -490,7 +490,7 @@ def _concat(kind: Kind, shapes: Extents, _: Values) -> Shape:
     return (*before, size, *behind)
 
 
-def _split(kind: Kind, shapes: Extents, values: Values) -> list[Shape]:
+def _split(kind: Kind, shapes: Extents, values: Steering) -> list[Shape]:
     shape, count = shapes[0], kind.outputs
     axis = axis_in(kind.attribute("axis", 0), len(shape))
     n = shape[axis]
@@ -510,13 +510,13 @@ def _split(kind: Kind, shapes: Extents, values: Values) -> list[Shape]:
     return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
 
 
-def _tile(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _tile(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     repeats = integers(values[0])
     need(min(repeats, default=0) >= 0)
     return tuple([n * r for n, r in zip(shapes[0], repeats, strict=True)])
 
 
-def _pad(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _pad(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     shape = shapes[0]
     pads = kind.attribute("pads") if kind.version < 11 else integers(values[0])
     axes = range(len(shape)) if values[1] is None else integers(values[1])
@@ -532,14 +532,14 @@ def _pad(kind: Kind, shapes: Extents, values: Values) -> Shape:
     return tuple(sizes)
 
 
-def _depth_to_space(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _depth_to_space(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     n, c, h, w = shapes[0]
     block = kind.attribute("blocksize")
     need(block > 0 and c % (block * block) == 0)
     return n, c // (block * block), h * block, w * block
 
 
-def _space_to_depth(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _space_to_depth(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     n, c, h, w = shapes[0]
     block = kind.attribute("blocksize")
     need(block > 0 and h % block == 0 and w % block == 0)
@@ -645,7 +645,7 @@ def _tiled_value(kind: Kind, inputs: Sequence[Any]) -> Any:
 describe("Concat", shape=ShapeRule(_concat), value=_joined)
 describe("DepthToSpace", shape=ShapeRule(_depth_to_space))
 describe("Flatten", shape=ShapeRule(_flatten), value=_shaped)
-describe("Pad", shape=ShapeRule(_pad, (1, 3)), growth=by_last, cut=Cut((1,), axes=3))
+describe("Pad", shape=ShapeRule(_pad, (1, 3)), growth=by_last, cut=AxisCut((1,), axes=3))
 describe(
     "Reshape",
     shape=ShapeRule(_reshape, (1,), instead=_has_shape_attribute),
@@ -656,10 +656,10 @@ describe(
     "Slice",
     shape=ShapeRule(_slice, (1, 2, 3, 4), instead=_has_slice_attributes),
     value=_sliced_value,
-    cut=Cut((1, 2, 4), axes=3),
+    cut=AxisCut((1, 2, 4), axes=3),
 )
 describe("SpaceToDepth", shape=ShapeRule(_space_to_depth))
-describe("Split", shape=ShapeRule(_split, (1,)), value=_split_value, cut=Cut((1,), axis=0))
+describe("Split", shape=ShapeRule(_split, (1,)), value=_split_value, cut=AxisCut((1,), axis=0))
 describe("Squeeze", shape=ShapeRule(_squeeze, (1,), instead=_has_unsorted_axes), value=_shaped)
 describe("Tile", shape=ShapeRule(_tile, (1,)), value=_tiled_value, growth=by_last)
 describe("Transpose", shape=ShapeRule(_transpose), value=_transposed_value)

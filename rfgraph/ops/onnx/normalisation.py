@@ -10,7 +10,7 @@ from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     always,
     axis_in,
     need,
@@ -193,19 +193,19 @@ def lrn(op: Operation) -> Reads:
     return [PerAxis(0, (same(0), channels, *[same(axis) for axis in range(2, rank)]))]
 
 
-def _layer_norm(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _layer_norm(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     need(kind.outputs == 1)
     axis_in(kind.attribute("axis", -1), len(shapes[0]))
     return shapes[0]
 
 
-def _batch_norm(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _batch_norm(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     need(kind.outputs == 1 and len(shapes[0]) > 1)
     need(all(shape == (shapes[0][1],) for shape in shapes[1:]))
     return shapes[0]
 
 
-def _has_its_axis(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _has_its_axis(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     """As the input, which has the axis that an attribute names."""
     axis_in(kind.attribute("axis", -1), len(shapes[0]))
     return shapes[0]

@@ -11,7 +11,7 @@ from rfgraph.ops.registry import Operation, Reads, describe, transfer
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     need,
 )
 from rfgraph.prune.passing import Sums
@@ -65,7 +65,7 @@ def _is_ceiled(kind: Kind) -> bool:
     return bool(kind.attribute("ceil_mode", 0) and kind.attribute("kernel_shape"))
 
 
-def _pooled_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _pooled_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     shape, kernel = shapes[0], kind.attribute("kernel_shape")
     if not _is_ceiled(kind):
         need(len(shape) > 2)
@@ -89,7 +89,7 @@ def _pooled_shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
     return (*shape[:2], *sizes)
 
 
-def _shape_of_one(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _shape_of_one(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     need(len(shapes[0]) > 2)
     return shapes[0][:2] + (1,) * (len(shapes[0]) - 2)
 

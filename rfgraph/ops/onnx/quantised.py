@@ -15,7 +15,7 @@ from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     unchanged,
 )
 from rfgraph.prune.passing import Sums
@@ -168,7 +168,7 @@ def _dequantised_type(kind: Kind, types: Sequence[int]) -> int:
     return int(kind.attribute("output_dtype", 0)) or types[1]
 
 
-def _dynamically_quantised(kind: Kind, shapes: Extents, _: Values) -> list[Shape]:
+def _dynamically_quantised(kind: Kind, shapes: Extents, _: Steering) -> list[Shape]:
     return [shapes[0], (), ()]
 
 

@@ -12,13 +12,13 @@ from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     axes_given,
     axis_in,
     need,
     unchanged,
 )
-from rfgraph.prune.passing import Sums, Weights
+from rfgraph.prune.passing import SoftmaxWeights, Sums
 from rfgraph.reads.words import (
     STATISTIC,
     AxisRead,
@@ -175,21 +175,21 @@ def cum_sum(op: Operation) -> Reads:
     return [PerAxis(0, tuple(reads))]
 
 
-def _axis_of_rows(node: Node, rank: int) -> int | None:
-    """The axis of a softmax; before version 13 all axes from one on count as one."""
+def axis_of_rows(node: Node, rank: int) -> int | None:
+    """The axis of a softmax; before version 13, and in BiasSoftmax, axes from one on are one."""
     old = node.version < 13
     axis = node.attribute("axis", 1 if old else -1) % rank
     return None if old and axis < rank - 1 else int(axis)
 
 
-def _along_axis(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _along_axis(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     """As the input, which has an axis that an attribute names."""
     old = kind.version < 13
     axis_in(kind.attribute("axis", 1 if old else -1), len(shapes[0]))
     return shapes[0]
 
 
-def _reduced_shape(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _reduced_shape(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     shape, axes = shapes[0], axes_given(kind, values[0])
     if not axes:
         if kind.attribute("noop_with_empty_axes", 0):
@@ -202,7 +202,7 @@ def _reduced_shape(kind: Kind, shapes: Extents, values: Values) -> Shape:
     return tuple([n for a, n in enumerate(shape) if a not in gone])
 
 
-def _reduced_to_place(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _reduced_to_place(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     axis = axis_in(kind.attribute("axis", 0), len(shapes[0]))
     kept = (1,) if kind.attribute("keepdims", 1) else ()
     return (*shapes[0][:axis], *kept, *shapes[0][axis + 1 :])
@@ -255,4 +255,4 @@ describe("ReduceMin", value=_reduced(_extreme(np.min)))
 describe("ReduceProd", value=_reduced(np.prod))
 describe("ReduceSum", value=_reduced(np.sum))
 describe("CumSum ReduceMean ReduceSum", facts=Sums())
-describe("Softmax", facts=Weights(_axis_of_rows))
+describe("Softmax", facts=SoftmaxWeights(axis_of_rows))

@@ -25,7 +25,7 @@ from rfgraph.ops.registry import (
     transfer,
 )
 from rfgraph.ops.shaping import (
-    Cut,
+    AxisCut,
     by_sizes,
 )
 from rfgraph.reads.words import WHOLE, Along, AxisRead, Everything, PerAxis, Shape, Table, same
@@ -489,5 +489,5 @@ def _of_other_length(_: Kind) -> bool:
     return True
 
 
-describe("Resize", growth=by_sizes, differs=_of_other_length, cut=Cut((2, 3), sizes=3))
+describe("Resize", growth=by_sizes, differs=_of_other_length, cut=AxisCut((2, 3), sizes=3))
 describe("Upsample", differs=_of_other_length)

@@ -14,10 +14,10 @@ from rfgraph.ops.onnx.indexing import listed
 from rfgraph.ops.onnx.reduction import reduced
 from rfgraph.ops.registry import Computed, Operation, Reads, axis_of, describe, transfer
 from rfgraph.ops.shaping import (
-    Cut,
+    AxisCut,
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     axis_in,
     integers,
     need,
@@ -216,7 +216,7 @@ def _over_positions(op: Operation, picked: list[Read]) -> list[Read]:
     return [PerAxis(Stage(shape, picked), (STATISTIC,) * len(shape))]
 
 
-def _top(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _top(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     shape = shapes[0]
     axis = axis_in(kind.attribute("axis", -1), len(shape))
     (k,) = integers(values[0]) if kind.version >= 10 else (kind.attribute("k"),)
@@ -237,6 +237,6 @@ def _unique(kind: Kind, inputs: Sequence[Any]) -> list[Any]:
     return [Y, *(found.astype(np.int64) for found in (indices, inverse, counts))]
 
 
-describe("TopK", shape=ShapeRule(_top, (1,)), cut=Cut((1,), axis=-1))
+describe("TopK", shape=ShapeRule(_top, (1,)), cut=AxisCut((1,), axis=-1))
 describe("Unique", value=_unique)
 describe("Bernoulli Multinomial", is_random=True)

@@ -15,7 +15,7 @@ from rfgraph.ops.registry import Computed, Operation, Reads, describe, transfer
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
-    Values,
+    Steering,
     by_last,
     integers,
     need,
@@ -72,11 +72,11 @@ def size(op: Operation) -> Reads:
     return [PerAxis(Stage((1,), [first]), (part(0, k, 1),)) for k in places]
 
 
-def _shape(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     return (len(shapes[0][kind.attribute("start", 0) : kind.attribute("end")]),)
 
 
-def _scalar(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _scalar(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     return ()
 
 
@@ -91,7 +91,7 @@ _NUMBERS = {
 }
 
 
-def _constant(kind: Kind, shapes: Extents, _: Values) -> Shape:
+def _constant(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     ((name, value),) = kind.attributes.items()
     if name == "value":
         need(min(value.shape, default=0) >= 0)
@@ -105,7 +105,7 @@ def _constant_type(kind: Kind, _: Sequence[int]) -> int:
     return int(value.element_type) if name == "value" else _NUMBERS[name]
 
 
-def _constant_of_shape(kind: Kind, shapes: Extents, values: Values) -> Shape:
+def _constant_of_shape(kind: Kind, shapes: Extents, values: Steering) -> Shape:
     assert values[0] is not None
     sizes = integers(values[0])
     need(min(sizes, default=0) >= 0 and values[0].ndim == 1)
