@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import process_time
+from time import thread_time
 
 
 class Timings:
-    """CPU time by phase.
+    """CPU time by phase, of the thread that works.
 
     What is measured within another phase counts as its own alone, so that the sum is the whole.
 
@@ -38,11 +38,11 @@ class Timings:
     def phase(self, name: str) -> Iterator[None]:
         """Measure what is done within; what fails is measured too."""
         outer, self._within = self._within, 0.0
-        begin = process_time()
+        begin = thread_time()
         try:
             yield
         finally:
-            took = process_time() - begin
+            took = thread_time() - begin
             self.seconds[name] = self.seconds.get(name, 0.0) + took - self._within
             self.passes[name] = self.passes.get(name, 0) + 1
             self._within = outer + took
