@@ -278,7 +278,7 @@ def _found(case: Case) -> Any:
     if _directory is None:
         return _observed(case)
     code = [perturbation] + ([inspect.getmodule(case.run)] if case.run else [])
-    parts = [case.model.SerializeToString(), case.follow, case.domain, case.trials, case.name]
+    parts = [case.model.SerializeToString(), case.follow, case.within, case.trials, case.name]
     parts += [(k, np.asarray(v).dtype.str, np.shape(v), repr(v)) for k, v in case.feeds.items()]
     parts += [inspect.getsource(module) for module in code if module]
     # How long is looked depends on what is claimed.

@@ -29,11 +29,11 @@ def floats(*shape: int) -> np.ndarray:
 
 
 def net(text: str, feeds: dict[str, np.ndarray], constants: dict[str, np.ndarray]) -> Case:
-    return Case(text, parsed(text, constants, opset=21, ir=10), feeds, domain=(0.1, 3))
+    return Case(text, parsed(text, constants, opset=21, ir=10), feeds, within=(0.1, 3))
 
 
 def node(op_type: str, inputs: dict[str, Any], constants: tuple[str, ...], **rest: Any) -> Case:
-    return Case(op_type, *single(op_type, inputs, constants=constants, **rest), domain=(0.1, 3))
+    return Case(op_type, *single(op_type, inputs, constants=constants, **rest), within=(0.1, 3))
 
 
 def elements(case: Case) -> None:
@@ -163,7 +163,7 @@ def test_a_stored_zero_is_zero_only_at_the_zero_point(op_type: str) -> None:
     model, feeds = single(
         op_type, inputs, constants=(names[1], "xz", "wz"), kinds={"y0": onnx.TensorProto.INT32}
     )
-    elements(Case(op_type, model, feeds, follow=(names[0],), domain=(0, 255)))
+    elements(Case(op_type, model, feeds, follow=(names[0],), within=(0, 255)))
 
 
 # ---------------------------------------------------------------- products
@@ -290,7 +290,7 @@ def test_zeros_of_a_product_of_quantised_matrices(side: int, lead: tuple[int, ..
         constants=tuple(n for n in inputs if n != followed),
         kinds={"y0": onnx.TensorProto.UINT8},
     )
-    elements(Case("QLinearMatMul", model, feeds, follow=(followed,), domain=(0, 255)))
+    elements(Case("QLinearMatMul", model, feeds, follow=(followed,), within=(0, 255)))
 
 
 @pytest.mark.parametrize(
@@ -624,7 +624,7 @@ def test_masks_by_the_data_beside_constant_ones() -> None:
         ("g = Constant <value_float = 1e30> () h = Mul(g, g) f = Neg(h)", True),
     ):
         case = attention(band(3, 3), f"{number} {chosen} m = Add(s, e)", pad=pad)
-        case = Case(case.name, case.model, case.feeds, domain=(0.1, 3), follow=(*"qkv", "pad"))
+        case = Case(case.name, case.model, case.feeds, within=(0.1, 3), follow=(*"qkv", "pad"))
         found = differences(case, observe(case, trials=8), analysed(case, prune=True))
         assert [message for kind, message in found if kind == "unsound"] == []
         seen = analysed(case, prune=True).support("y", (0, 1, 0), "v").along(1)
@@ -739,7 +739,7 @@ def test_a_mask_of_attention_by_the_data() -> None:
         "data",
         case.model,
         feeds,
-        domain=(0.1, 3),
+        within=(0.1, 3),
         follow=(*"qkv", "pad"),
         run=lambda given: evaluator.run(None, given),
     )

@@ -23,7 +23,7 @@ from tests.test_prune import INF, LEAST, band, elements
 from tests.test_prune import attention as masked_chain
 
 RNG = np.random.default_rng(11)
-SMALL: dict[str, Any] = {"domain": (-1, 1)}
+SMALL: dict[str, Any] = {"within": (-1, 1)}
 
 
 def floats(*shape: int) -> np.ndarray:
@@ -206,7 +206,7 @@ def test_masks_of_quantised_attention(form: str, unidirectional: int) -> None:
     }
     held = tuple(name for name in inputs if name not in ("input", "bias"))
     made = operator("QAttention", inputs, held, num_heads=2, unidirectional=unidirectional)
-    elements(Case("input", made.model, made.feeds, follow=("input",), domain=(90, 160)))
+    elements(Case("input", made.model, made.feeds, follow=("input",), within=(90, 160)))
 
 
 def test_masks_of_one_decoded_position() -> None:
@@ -357,7 +357,7 @@ def test_a_mask_of_the_data_beside_a_constant_bias(number: float, unidirectional
         }
         case = operator("MultiHeadAttention", inputs, ("attention_bias",), **options)
         followed = ("query", "key", "value", "mask")
-        case = Case("data", case.model, case.feeds, follow=followed, domain=(0, 1))
+        case = Case("data", case.model, case.feeds, follow=followed, within=(0, 1))
         analysis = analysed(case, prune=True)
         found = differences(case, observe(case, trials=12), analysis)
         assert [message for kind, message in found if kind == "unsound"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -287,7 +288,7 @@ def write(answer: str, path: Path | None) -> None:
         if path is None:
             # What the terminal's encoding lacks is written out, and what steers it.
             encoding = sys.stdout.encoding or "utf-8"
-            answer = "\n".join(map(printable, answer.split("\n")))
+            answer = re.sub(r"[^\n\t]+", lambda found: printable(found[0]), answer)
             print(answer.encode(encoding, "backslashreplace").decode(encoding))
             sys.stdout.flush()
         elif path.exists() and not path.is_file():

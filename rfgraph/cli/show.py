@@ -93,13 +93,15 @@ def _program(options: argparse.Namespace, timings: Timings) -> str:
     analysis = analysis_of(options, timings)
     found = selected(analysis, options.select, constants=options.constants)
     names = [name for name, *_ in found]
-    _something(options, analysis, names)
+    _refuse_if_none_matches(options, analysis, names)
     options.document = "program"
     return answered(options, Listing(analysis, names))
 
 
-def _something(options: argparse.Namespace, analysis: Analysis, chosen: Sequence[Any]) -> None:
-    """Some values are chosen, or else an error says so."""
+def _refuse_if_none_matches(
+    options: argparse.Namespace, analysis: Analysis, chosen: Sequence[Any]
+) -> None:
+    """Raise an error if `--select` chooses no value."""
     if options.select and not chosen:
         raise QueryError(
             f"--select: nothing matches {' or '.join(options.select)}",
@@ -112,7 +114,7 @@ def _table(options: argparse.Namespace, timings: Timings) -> str:
     analysis = analysis_of(options, timings)
     with timings.phase("closed form"):
         chosen = rows(analysis, options.select, constants=options.constants, along=options.along)
-    _something(options, analysis, chosen)
+    _refuse_if_none_matches(options, analysis, chosen)
     dense = densities(analysis, chosen) if options.density else None
     masks = to_hold(
         analysis, lambda held: analyze(options.model, **_with(options, held), timings=timings)

@@ -17,7 +17,7 @@ _MOST_NODES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Pair:
     """What a value sees of one input: the local part of it, and all."""
 
     local: Field
@@ -35,7 +35,7 @@ class Row:
     node: str
     shape: tuple[int | None, ...] | None
     is_output: bool
-    fields: dict[str, Seen]
+    fields: dict[str, Pair]
 
 
 def rows(
@@ -84,7 +84,7 @@ def _parts(analysis: Analysis, row: Row, along: int) -> Iterator[Row]:
             near, full = (
                 analysis.field(row.name, name, local, {along: begin}) for local in (True, False)
             )
-            fields[name] = Seen(near, full)
+            fields[name] = Pair(near, full)
         name = f"{row.name}[{':,' * along}{begin}:{end}]"
         middle = tuple((begin + end) // 2 if a == along else n // 2 for a, n in enumerate(extent))
         yield replace(row, name=name, middle=middle, fields=fields)
@@ -94,7 +94,7 @@ def _rows(analysis: Analysis, select: Sequence[str], constants: bool) -> Iterato
     outputs = set(analysis.outputs)
     for name, operator, node, seen in selected(analysis, select, constants=constants):
         fields = {
-            i: Seen(analysis.field(name, i), analysis.field(name, i, local=False)) for i in seen
+            i: Pair(analysis.field(name, i), analysis.field(name, i, local=False)) for i in seen
         }
         shape, extent = analysis.shape(name), analysis.extent(name)
         middle = None if extent is None or 0 in extent else tuple(n // 2 for n in extent)

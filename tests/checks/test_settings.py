@@ -43,10 +43,12 @@ def test_it_is_looked_for_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     config = checks.load()
     assert config.file == str(tmp_path.resolve() / "pyproject.toml")
     assert config.root == tmp_path.resolve()
-    assert config.settings("x.onnx").codes == ["RF101", "RF102", "RF103", "RF104"]
+    assert config.settings("x.onnx").codes == [c for c in checks.CHECKS if c.startswith("RF1")]
     # The nearest one counts, and rfgraph.toml before pyproject.toml.
     written(tmp_path / "a", 'select = ["RF3"]')
-    assert checks.load().settings("x.onnx").codes == ["RF301", "RF302", "RF303", "RF304"]
+    assert checks.load().settings("x.onnx").codes == [
+        c for c in checks.CHECKS if c.startswith("RF3")
+    ]
 
 
 def test_codes_by_prefix(tmp_path: Path) -> None:

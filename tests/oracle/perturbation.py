@@ -83,7 +83,7 @@ class Case:
         implementation can run: the operator's specification written in numpy.
     follow : tuple of str
         The inputs that are changed, the others are held; all floats if empty.
-    domain : (float, float)
+    within : (float, float)
         What the elements may be replaced by lies within: for operators that are defined, or
         unsaturated, only there.
     expected : sequence, optional
@@ -101,7 +101,7 @@ class Case:
     incomplete: str = ""
     run: Run | None = None
     follow: tuple[str, ...] = ()
-    domain: tuple[float, float] = (-1e3, 1e3)
+    within: tuple[float, float] = (-1e3, 1e3)
     trials: int = _TRIALS
     expected: Sequence[Any] | None = None
     hidden: str = ""
@@ -196,7 +196,7 @@ def is_deterministic(case: Case) -> bool:
             if any(_differing(a, b, _shape(a)).any() for a, b in pairs):
                 return False
         for name in case.followed:
-            feeds[name] = _other_data(np.asarray(feeds[name]), (0.1, 0.9), case.domain, rng)
+            feeds[name] = _other_data(np.asarray(feeds[name]), (0.1, 0.9), case.within, rng)
     return True
 
 
@@ -306,13 +306,13 @@ def observing(
             feeds = dict(case.feeds)
             if data != "own":
                 for other in case.followed:
-                    feeds[other] = _other_data(np.asarray(feeds[other]), data, case.domain, rng)
+                    feeds[other] = _other_data(np.asarray(feeds[other]), data, case.within, rng)
             base = _attempt(run, feeds)
             if base is None:
                 continue
             given, pending = np.asarray(feeds[name]), observation.pending[name]
             told = [_told_by_all(seen) for seen in found.values()]
-            changes = _changes(given, change, case.domain, rng, pending, told)
+            changes = _changes(given, change, case.within, rng, pending, told)
             while batch := list(islice(changes, _BATCH)):
                 runs = [(place, _attempt(run, {**feeds, name: other})) for place, other in batch]
                 runs = [(place, after) for place, after in runs if after is not None]
@@ -672,10 +672,17 @@ def set_differences(
                     yield (
                         kind,
                         f"{case.name}: {claim.what} between {claim.output} and {claim.input}, "
-                        f"of {list(claim.places[place])}{where}: "
+                        f"{_told(claim, place)}{where}: "
                         f"{int(said[place].sum())} claimed, {int(seen[place].sum())} seen, "
                         f"{int(wrong[place].sum())} differ, first {first}",
                     )
+
+
+def _told(claim: Claim, place: int) -> str:
+    if claim.what != "influence along":
+        return f"of {list(claim.places[place])}"
+    axis, coordinate = claim.places[place]
+    return f"of the plane at {coordinate} along axis {axis}"
 
 
 def _pairs(seen: Seen, claim: Claim) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

@@ -43,7 +43,12 @@ def _channels(outputs: int, inputs: int, group: int) -> AxisRead:
 
 
 def convolved(
-    op: Operation, kernel: int, data: Source, weights: Source | None, zeros: int | np.ndarray | None
+    op: Operation,
+    kernel: int,
+    *,
+    data: Source,
+    weights: Source | None,
+    zeros: int | np.ndarray | None,
 ) -> list[Read]:
     """What a convolution reads of its data, input 0, and of its kernel, input `kernel`.
 
@@ -86,7 +91,7 @@ def conv(op: Operation) -> Reads:
 
     https://onnx.ai/onnx/operators/onnx__Conv.html
     """
-    reads = convolved(op, 1, 0, 1 if op.live(1) else None, 1)
+    reads = convolved(op, 1, data=0, weights=1 if op.live(1) else None, zeros=1)
     if op.live(2):
         reads.append(bias(2))
     return reads

@@ -97,7 +97,9 @@ def conv_integer(op: Operation) -> Reads:
     """
     w = _dequantised(op, 1, 0, 3)
     kernel = w if op.live(1) or op.live(3) else None
-    return convolved(op, 1, _dequantised(op, 0, 1, 2), kernel, op.stored_zeros(1, 3, 0))
+    return convolved(
+        op, 1, data=_dequantised(op, 0, 1, 2), weights=kernel, zeros=op.stored_zeros(1, 3, 0)
+    )
 
 
 @transfer("QLinearConv", since=10)
@@ -113,7 +115,9 @@ def q_linear_conv(op: Operation) -> Reads:
     """
     live = any(op.live(k) for k in (3, 4, 5))
     w = _dequantised(op, 3, 0, 4, 5) if live else None
-    reads = convolved(op, 3, _dequantised(op, 0, 1, 1, 2), w, op.stored_zeros(3, 5, 0))
+    reads = convolved(
+        op, 3, data=_dequantised(op, 0, 1, 1, 2), weights=w, zeros=op.stored_zeros(3, 5, 0)
+    )
     reads += [_parameter(op, k, 1) for k in (6, 7) if op.live(k)]
     if op.has(8):
         reads.append(bias(8))

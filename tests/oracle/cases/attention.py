@@ -36,7 +36,7 @@ def _attention(
     flat: bool = False,
     outputs: Sequence[str] = ("Y",),
     opset: int = 24,
-    domain: tuple[float, float] = (-2, 2),
+    within: tuple[float, float] = (-2, 2),
     constants: Sequence[str] = (),
     incomplete: str = "",
     follow: tuple[str, ...] = (),
@@ -63,7 +63,7 @@ def _attention(
     model, feeds = single(
         "Attention", inputs, outputs, opset=opset, constants=constants, **attributes
     )
-    return Case(f"Attention {name}", model, feeds, incomplete, run, follow, domain)
+    return Case(f"Attention {name}", model, feeds, incomplete, run, follow, within)
 
 
 _CACHED = ("Y", "present_key", "present_value")
@@ -127,7 +127,7 @@ def lengths() -> Iterator[Case]:
         nonpad=(2, 3),
         is_causal=1,
         follow=("Q", "K", "V", "nonpad_kv_seqlen"),
-        domain=(1, 4),
+        within=(1, 4),
         incomplete="any key may be one that is attended",
     )
 
@@ -235,7 +235,7 @@ def _flex(
         model.graph.input.append(
             onnx.helper.make_tensor_value_info(key, onnx.TensorProto.FLOAT, value.shape)
         )
-    return Case(f"FlexAttention {name}", model, feeds, incomplete, run, domain=(-2, 2))
+    return Case(f"FlexAttention {name}", model, feeds, incomplete, run, within=(-2, 2))
 
 
 def _modified(body: str) -> str:
@@ -300,7 +300,7 @@ def _rotary(
     incomplete: str = "",
     constants: Sequence[str] = (),
     follow: tuple[str, ...] = (),
-    domain: tuple[float, float] = (-2, 2),
+    within: tuple[float, float] = (-2, 2),
     **attributes: Any,
 ) -> Case:
     heads = attributes.get("num_heads", 0)
@@ -320,7 +320,7 @@ def _rotary(
         rotary_embedding_dim=turned,
         **attributes,
     )
-    return Case(f"RotaryEmbedding {name}", model, feeds, incomplete, None, follow, domain)
+    return Case(f"RotaryEmbedding {name}", model, feeds, incomplete, None, follow, within)
 
 
 @cases("RotaryEmbedding")
@@ -340,7 +340,7 @@ def rotary_embedding() -> Iterator[Case]:
         "computed",
         varied,
         follow=("X", "cos_cache", "sin_cache", "position_ids"),
-        domain=(0, 3),
+        within=(0, 3),
         incomplete="any row of the caches may be read",
     )
     yield _rotary(
@@ -348,7 +348,7 @@ def rotary_embedding() -> Iterator[Case]:
         varied,
         constants=("cos_cache", "sin_cache"),
         follow=("X", "position_ids"),
-        domain=(0, 3),
+        within=(0, 3),
     )
 
 
@@ -364,7 +364,7 @@ def tensor_scatter() -> Iterator[Case]:
         axis = options.get("axis", -2)
         update = list(shape)
         update[axis] = count
-        fields = {k: options.pop(k) for k in ("follow", "domain", "incomplete") if k in options}
+        fields = {k: options.pop(k) for k in ("follow", "within", "incomplete") if k in options}
         model, feeds = single(
             "TensorScatter",
             {
@@ -390,7 +390,7 @@ def tensor_scatter() -> Iterator[Case]:
             [1, 0],
             (2, 4, 2),
             follow=("past_cache", "update", "write_indices"),
-            domain=(0, 2),
+            within=(0, 2),
             mode=mode,
             incomplete="only some places are tried",
         )
@@ -429,7 +429,7 @@ def _linear(
     )
     name = f"{rule} {length} {heads} past {past} by key {by_key} common {common}"
     # A decay that overflows is what reaches a state that is still zero.
-    return Case(f"LinearAttention {name}", model, feeds, domain=(-1e3, 1e3))
+    return Case(f"LinearAttention {name}", model, feeds, within=(-1e3, 1e3))
 
 
 @cases("LinearAttention")
@@ -462,10 +462,10 @@ def causal_conv_with_state() -> Iterator[Case]:
                     **more,
                 )
                 name = f"CausalConvWithState {length} {kernel} past {past} {more}"
-                yield Case(name, model, feeds, domain=(-2, 2))
+                yield Case(name, model, feeds, within=(-2, 2))
 
 
 @cases("SwiGLU")
 def swiglu() -> Iterator[Case]:
     model, feeds = single("SwiGLU", {"A": _floats(2, 3), "B": _floats(2, 3, seed=2)}, opset=28)
-    yield Case("SwiGLU", model, feeds, domain=(-2, 2))
+    yield Case("SwiGLU", model, feeds, within=(-2, 2))

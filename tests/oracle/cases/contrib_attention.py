@@ -12,10 +12,10 @@ import onnx
 from ..observe import session
 from ..perturbation import Case, Feeds, Run
 from . import cases
-from .contrib_fused import MS, floats, ms
+from .contrib_fused import MS, ms, normal
 
 _Cases: TypeAlias = Iterator[Case]
-_SMALL: dict[str, Any] = {"domain": (-1, 1)}
+_SMALL: dict[str, Any] = {"within": (-1, 1)}
 
 
 def _i32(*values: int) -> np.ndarray:
@@ -34,17 +34,17 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
 def rotary_embedding() -> _Cases:
     for interleaved in (0, 1):
         inputs = {
-            "input": floats(2, 3, 8),
+            "input": normal(2, 3, 8),
             "position_ids": np.array([[0, 4, 2], [1, 1, 3]]),
-            "cos": floats(5, 2, seed=1),
-            "sin": floats(5, 2, seed=2),
+            "cos": normal(5, 2, seed=1),
+            "sin": normal(5, 2, seed=2),
         }
         yield Case(f"ids-{interleaved}", *ms("RotaryEmbedding", inputs, interleaved=interleaved))
         inputs["position_ids"] = np.array([2])
         yield Case(f"offset-{interleaved}", *ms("RotaryEmbedding", inputs, interleaved=interleaved))
-        inputs["input"] = floats(2, 2, 3, 4)
+        inputs["input"] = normal(2, 2, 3, 4)
         yield Case(f"heads-{interleaved}", *ms("RotaryEmbedding", inputs, interleaved=interleaved))
-        inputs["input"] = floats(1, 3, 12)
+        inputs["input"] = normal(1, 3, 12)
         options = {"num_heads": 2, "rotary_embedding_dim": 4, "interleaved": interleaved}
         yield Case(f"part-{interleaved}", *ms("RotaryEmbedding", inputs, **options))
     model, feeds = ms("RotaryEmbedding", {**inputs, "position_ids": np.array([1])}, **options)
@@ -54,20 +54,20 @@ def rotary_embedding() -> _Cases:
         feeds,
         incomplete="the positions are computed",
         follow=("input", "position_ids", "cos"),
-        domain=(0, 2),
+        within=(0, 2),
     )
     inputs = {
-        "input": floats(2, 3, 4),
+        "input": normal(2, 3, 4),
         "position_ids": np.array([[0, 4, 2], [1, 1, 3]]),
-        "cos": floats(5, 2, seed=1),
-        "sin": floats(5, 2, seed=2),
+        "cos": normal(5, 2, seed=1),
+        "sin": normal(5, 2, seed=2),
     }
     yield Case(
         "computed-ids",
         *ms("RotaryEmbedding", inputs),
         incomplete="the positions are computed",
         follow=tuple(inputs),
-        domain=(0, 4),
+        within=(0, 4),
         trials=12,
     )
 
@@ -78,9 +78,9 @@ def rotary_embedding() -> _Cases:
 def _attention(outputs: int = 1, **inputs: Any) -> Callable[..., tuple[onnx.ModelProto, Feeds]]:
     order = ("input", "weights", "bias", "mask_index", "past", "attention_bias", "length")
     given = {
-        "input": floats(2, 3, 2),
-        "weights": floats(2, 12, seed=1),
-        "bias": floats(12, seed=2),
+        "input": normal(2, 3, 2),
+        "weights": normal(2, 12, seed=1),
+        "bias": normal(12, seed=2),
         **inputs,
     }
     chosen = {name: given.get(name) for name in order}
@@ -94,14 +94,14 @@ def attention() -> _Cases:
     yield Case("plain", *_attention()(), **_SMALL)
     yield Case("present", *_attention(2)(), **_SMALL)
     yield Case("unidirectional", *_attention(2)(unidirectional=1), **_SMALL)
-    past = floats(2, 2, 2, 2, 2, seed=3)
+    past = normal(2, 2, 2, 2, 2, seed=3)
     for unidirectional in (0, 1):
         model, feeds = _attention(2, past=past)(unidirectional=unidirectional)
         yield Case(f"past-{unidirectional}", model, feeds, **_SMALL)
     for shape in ((1, 2, 3, 3), (2, 1, 3, 3), (1, 1, 3, 3)):
-        model, feeds = _attention(attention_bias=floats(*shape))()
+        model, feeds = _attention(attention_bias=normal(*shape))()
         yield Case(f"bias-{shape}", model, feeds, **_SMALL)
-    sizes = {"weights": floats(2, 14, seed=1), "bias": floats(14), "input": floats(1, 3, 2)}
+    sizes = {"weights": normal(2, 14, seed=1), "bias": normal(14), "input": normal(1, 3, 2)}
     yield Case("sizes", *_attention(**sizes)(qkv_hidden_sizes=[4, 4, 6]), **_SMALL)
 
 
@@ -109,7 +109,7 @@ def attention() -> _Cases:
 def masked_attention() -> _Cases:
     """A mask of finite numbers cuts nothing: a weak one shows it."""
     rng = np.random.default_rng(0)
-    past = floats(2, 2, 2, 2, 2, seed=3)
+    past = normal(2, 2, 2, 2, 2, seed=3)
     for name, mask, more in (
         ("length", _i32(2, 1), {}),
         ("ends-starts", _i32(3, 2, 1, 0), {}),
@@ -123,11 +123,11 @@ def masked_attention() -> _Cases:
         followed = tuple(feeds)
         if mask.ndim == 1:
             yield Case(name, model, feeds, **_SMALL)
-            yield Case(f"{name}-alone", model, feeds, follow=("mask_index",), domain=(0, 3))
+            yield Case(f"{name}-alone", model, feeds, follow=("mask_index",), within=(0, 3))
             # At which lengths the mask may be read depends on them.
-            yield Case(f"{name}-read", model, feeds, "lengths", follow=followed, domain=(0, 3))
+            yield Case(f"{name}-read", model, feeds, "lengths", follow=followed, within=(0, 3))
         else:
-            yield Case(name, model, feeds, follow=followed, domain=(0, 1))
+            yield Case(name, model, feeds, follow=followed, within=(0, 1))
 
 
 @cases("QAttention", MS)
@@ -137,29 +137,29 @@ def q_attention() -> _Cases:
         inputs = {
             "input": rng.integers(100, 150, (2, 3, 2), np.uint8),
             "weight": rng.integers(100, 150, (2, 12), np.uint8),
-            "bias": floats(12),
+            "bias": normal(12),
             "input_scale": np.float32(0.02),
             "weight_scale": np.full(columns, 0.02, np.float32),
             "mask_index": None,
             "input_zero_point": np.uint8(128),
             "weight_zero_point": np.full(columns, 128, np.uint8),
-            "past": floats(2, 2, 2, 2, 2, seed=3),
+            "past": normal(2, 2, 2, 2, 2, seed=3),
         }
         if columns == 1:
             inputs["weight_scale"], inputs["weight_zero_point"] = np.float32(0.02), np.uint8(128)
         options = {"num_heads": 2, "unidirectional": 1}
         constants = ("weight", "weight_scale", "weight_zero_point")
         model, feeds = ms("QAttention", inputs, 2, constants=constants, **options)
-        yield Case(f"data-{columns}", model, feeds, follow=("input",), domain=(90, 160))
+        yield Case(f"data-{columns}", model, feeds, follow=("input",), within=(90, 160))
         yield Case(f"floats-{columns}", model, feeds, follow=("bias", "past"), **_SMALL)
         inputs.pop("past")
         model, feeds = ms("QAttention", inputs, constants=constants, num_heads=2)
-        yield Case(f"scale-{columns}", model, feeds, follow=("input_scale",), domain=(0.01, 1))
+        yield Case(f"scale-{columns}", model, feeds, follow=("input_scale",), within=(0.01, 1))
 
 
 @cases("DecoderMaskedSelfAttention", MS)
 def decoder_masked_self_attention() -> _Cases:
-    model, feeds = _attention(2, input=floats(2, 1, 2), past=floats(2, 2, 2, 3, 2, seed=3))()
+    model, feeds = _attention(2, input=normal(2, 1, 2), past=normal(2, 2, 2, 3, 2, seed=3))()
     run = _run(model)
     model.graph.node[0].op_type = "DecoderMaskedSelfAttention"
     yield Case("one", model, feeds, run=run, **_SMALL)
@@ -192,7 +192,7 @@ def _numpy(unidirectional: int, held: int, scale: float = 1.0) -> Run:
 
 @cases("Attention", MS)
 def shared_buffer() -> _Cases:
-    past = floats(2, 2, 2, 7, 2, seed=3)
+    past = normal(2, 2, 2, 7, 2, seed=3)
     for unidirectional in (0, 1):
         model, feeds = _attention(2, past=past, length=_i32(2))(
             past_present_share_buffer=1, unidirectional=unidirectional
@@ -215,7 +215,7 @@ def shared_buffer() -> _Cases:
             "how much is held is computed",
             run=lambda f, mask=unidirectional: _numpy(mask, int(f["length"][0]))(f),
             follow=("length",),
-            domain=(0, 4),
+            within=(0, 4),
         )
 
 
@@ -235,9 +235,9 @@ _MULTI_HEAD = "query key value bias mask attention_bias past_key past_value leng
 
 def _plain(batch: int = 2) -> dict[str, Any]:
     return {
-        "query": floats(batch, 3, 4),
-        "key": floats(batch, 2, 4, seed=1),
-        "value": floats(batch, 2, 6, seed=2),
+        "query": normal(batch, 3, 4),
+        "key": normal(batch, 2, 4, seed=1),
+        "value": normal(batch, 2, 6, seed=2),
     }
 
 
@@ -248,17 +248,17 @@ def multi_head_attention() -> _Cases:
         return Case(name, model, feeds, incomplete, **_SMALL)
 
     plain = _plain()
-    same = {**plain, "value": floats(2, 2, 4, seed=2)}
+    same = {**plain, "value": normal(2, 2, 4, seed=2)}
     yield case("cross", **plain)
-    yield case("bias", **plain, bias=floats(14, seed=3))
-    yield case("present", 3, **same, bias=floats(12, seed=3))
-    past = {"past_key": floats(2, 2, 2, 2, seed=4), "past_value": floats(2, 2, 2, 2, seed=5)}
+    yield case("bias", **plain, bias=normal(14, seed=3))
+    yield case("present", 3, **same, bias=normal(12, seed=3))
+    past = {"past_key": normal(2, 2, 2, 2, seed=4), "past_value": normal(2, 2, 2, 2, seed=5)}
     own = {
-        "query": floats(2, 3, 4),
-        "key": floats(2, 3, 4, seed=1),
-        "value": floats(2, 3, 4, seed=2),
+        "query": normal(2, 3, 4),
+        "key": normal(2, 3, 4, seed=1),
+        "value": normal(2, 3, 4, seed=2),
     }
-    more = floats(1, 2, 3, 5, seed=6)
+    more = normal(1, 2, 3, 5, seed=6)
     for unidirectional in (0, 1):
         options = {**own, **past, "unidirectional": unidirectional}
         yield case(f"past-{unidirectional}", 3, **options)
@@ -266,16 +266,16 @@ def multi_head_attention() -> _Cases:
     yield case("scores", ["y", "", "", "qk"], **own)
     yield case("causal", 3, **own, unidirectional=1)
     for shape in ((2, 2, 3, 2), (1, 1, 3, 2)):
-        yield case(f"attention-bias-{shape}", **plain, attention_bias=floats(*shape, seed=6))
+        yield case(f"attention-bias-{shape}", **plain, attention_bias=normal(*shape, seed=6))
     for given in ((2, 2), (2, 3, 2)):
         mask = np.random.default_rng(1).integers(0, 2, given, np.int32)
         model, feeds = _multi(
             "MultiHeadAttention", _MULTI_HEAD, **plain, mask=mask, mask_filter_value=-0.5
         )
         yield Case(f"mask-{given}", model, feeds, follow=tuple(feeds), **_SMALL)
-    heads = {"key": floats(2, 2, 5, 2, seed=1), "value": floats(2, 2, 5, 2, seed=2)}
-    yield case("by-heads", query=floats(2, 3, 4), **heads)
-    yield case("by-heads-bias", query=floats(2, 3, 4), **heads, bias=floats(12))
+    heads = {"key": normal(2, 2, 5, 2, seed=1), "value": normal(2, 2, 5, 2, seed=2)}
+    yield case("by-heads", query=normal(2, 3, 4), **heads)
+    yield case("by-heads-bias", query=normal(2, 3, 4), **heads, bias=normal(12))
 
 
 def _packed_run(feeds: Feeds) -> list[np.ndarray]:
@@ -295,9 +295,9 @@ def _packed_run(feeds: Feeds) -> list[np.ndarray]:
 @cases("MultiHeadAttention", MS)
 def packed() -> _Cases:
     for name, inputs in (
-        ("all", {"query": floats(2, 3, 2, 3, 2)}),
-        ("all-bias", {"query": floats(2, 3, 2, 3, 2), "bias": floats(12)}),
-        ("two", {"query": floats(2, 3, 4), "key": floats(2, 4, 2, 2, 2, seed=1)}),
+        ("all", {"query": normal(2, 3, 2, 3, 2)}),
+        ("all-bias", {"query": normal(2, 3, 2, 3, 2), "bias": normal(12)}),
+        ("two", {"query": normal(2, 3, 4), "key": normal(2, 4, 2, 2, 2, seed=1)}),
     ):
         model, feeds = _multi("MultiHeadAttention", _MULTI_HEAD, **inputs)
         yield Case(name, model, feeds, run=_packed_run, **_SMALL)
@@ -309,25 +309,25 @@ _DECODER = "query key value mask attention_bias past_key past_value length beam_
 @cases("DecoderMaskedMultiHeadAttention", MS)
 def decoder_masked_multi_head_attention() -> _Cases:
     own = {
-        "query": floats(2, 1, 4),
-        "key": floats(2, 1, 4, seed=1),
-        "value": floats(2, 1, 4, seed=2),
-        "past_key": floats(2, 2, 3, 2, seed=4),
-        "past_value": floats(2, 2, 3, 2, seed=5),
+        "query": normal(2, 1, 4),
+        "key": normal(2, 1, 4, seed=1),
+        "value": normal(2, 1, 4, seed=2),
+        "past_key": normal(2, 2, 3, 2, seed=4),
+        "past_value": normal(2, 2, 3, 2, seed=5),
     }
     op = "DecoderMaskedMultiHeadAttention"
     for name, more in (
         ("plain", {}),
-        ("bias", {"bias": floats(12)}),
-        ("attention-bias", {"attention_bias": floats(1, 2, 1, 4)}),
+        ("bias", {"bias": normal(12)}),
+        ("attention-bias", {"attention_bias": normal(1, 2, 1, 4)}),
     ):
         run = _run(_multi("MultiHeadAttention", _MULTI_HEAD, 3, **own, **more)[0])
         model, feeds = _multi(op, _DECODER, 3, **own, **more)
         yield Case(name, model, feeds, run=run, **_SMALL)
     cross = {
-        "query": floats(2, 1, 4),
-        "key": floats(2, 2, 3, 2, seed=1),
-        "value": floats(2, 2, 3, 2, seed=2),
+        "query": normal(2, 1, 4),
+        "key": normal(2, 2, 3, 2, seed=1),
+        "value": normal(2, 2, 3, 2, seed=2),
     }
     yield Case("cross", *_multi(op, _DECODER, **cross), **_SMALL)
 
@@ -354,7 +354,7 @@ def decoder_masked_multi_head_attention() -> _Cases:
         return [before[0] * now, *moved]
 
     why = "how much is held is computed"
-    yield Case("length", model, feeds, why, run=at, follow=("length",), domain=(0, 2))
+    yield Case("length", model, feeds, why, run=at, follow=("length",), within=(0, 2))
 
 
 # ---------------------------------------------------------------- grouped queries
@@ -376,15 +376,15 @@ def _group(
     inputs: dict[str, Any] = {
         "num_heads": 4,
         "kv_num_heads": 2,
-        "query": floats(batch, new, 4 * size) / 2,
-        "key": floats(batch, new, 2 * size, seed=1) / 2,
-        "value": floats(batch, new, 2 * size, seed=2),
+        "query": normal(batch, new, 4 * size) / 2,
+        "key": normal(batch, new, 2 * size, seed=1) / 2,
+        "value": normal(batch, new, 2 * size, seed=2),
         "seqlens_k": _i32(*[h + new - 1 for h in held]),
         "total": _i32(total),
     }
     if past:
-        inputs["past_key"] = floats(batch, 2, past, size, seed=3) / 2
-        inputs["past_value"] = floats(batch, 2, past, size, seed=4)
+        inputs["past_key"] = normal(batch, 2, past, size, seed=3) / 2
+        inputs["past_value"] = normal(batch, 2, past, size, seed=4)
     given = {k: v for k, v in {**inputs, **more}.items() if v is not None}
     made: tuple[onnx.ModelProto, Feeds] = _multi("GroupQueryAttention", _GROUPED, 3, **given)
     return made
@@ -409,10 +409,10 @@ def group_query_attention() -> _Cases:
     yield Case("smooth", *_group(1, 3, 0, (0,), 3, smooth_softmax=1), **_SMALL)
     yield Case("window", *_group(1, 3, 4, (4,), 7, local_window_size=3), **_SMALL)
     yield Case("window-of-one", *_group(1, 3, 2, (2,), 5, local_window_size=1), **_SMALL)
-    yield Case("sink", *_group(1, 2, 1, (1,), 3, sink=floats(4)), **_SMALL)
+    yield Case("sink", *_group(1, 2, 1, (1,), 3, sink=normal(4)), **_SMALL)
     for shape in ((1, 4, 2, 3), (1, 1, 2, 3)):
-        yield Case("bias", *_group(1, 2, 1, (1,), 3, attention_bias=floats(*shape)), **_SMALL)
-    packed = {"query": floats(1, 2, 64) / 2, "key": None, "value": None}
+        yield Case("bias", *_group(1, 2, 1, (1,), 3, attention_bias=normal(*shape)), **_SMALL)
+    packed = {"query": normal(1, 2, 64) / 2, "key": None, "value": None}
     yield Case("packed", *_group(1, 2, 1, (1,), 3, **packed), **_SMALL)
     # What present has where nothing is held is not said.
     unsaid = "entries that hold nothing"
@@ -427,7 +427,7 @@ def computed_lengths() -> _Cases:
     model, feeds = _group(1, 1, 4, (2,), 5)
     followed = ("query", "key", "value", "past_key", "past_value", "seqlens_k")
     why = "how much is held is computed"
-    yield Case("computed", model, feeds, why, follow=followed, domain=(0, 3))
+    yield Case("computed", model, feeds, why, follow=followed, within=(0, 3))
 
 
 @cases("GroupQueryAttention", MS)
@@ -435,8 +435,8 @@ def rotary() -> _Cases:
     for interleaved in (0, 1):
         angles = {
             "size": 16,
-            "cos": floats(8, 8, seed=5),
-            "sin": floats(8, 8, seed=6),
+            "cos": normal(8, 8, seed=5),
+            "sin": normal(8, 8, seed=6),
             "do_rotary": 1,
             "rotary_interleaved": interleaved,
         }
@@ -480,16 +480,16 @@ def packed_attention() -> _Cases:
         ends = feeds["cumulative_sequence_length"]
         return [_within(q, k, v, ends, feeds.get("attention_bias"))]
 
-    inputs = {"input": floats(5, 2), "weights": floats(2, 12, seed=1), "bias": floats(12), **_ENDS}
+    inputs = {"input": normal(5, 2), "weights": normal(2, 12, seed=1), "bias": normal(12), **_ENDS}
     yield Case("plain", *ms("PackedAttention", inputs, num_heads=2), run=run, **_SMALL)
     for shape in ((2, 2, 3, 3), (1, 1, 3, 3)):
-        more = {**inputs, "attention_bias": floats(*shape, seed=2)}
+        more = {**inputs, "attention_bias": normal(*shape, seed=2)}
         model, feeds = ms("PackedAttention", more, num_heads=2)
         yield Case(f"bias-{shape}", model, feeds, run=run, **_SMALL)
     model, feeds = ms("PackedAttention", inputs, num_heads=2)
     followed = ("input", "cumulative_sequence_length")
     why = "where sequences end is computed"
-    yield Case("computed", model, feeds, why, run=run, follow=followed, domain=(0, 5))
+    yield Case("computed", model, feeds, why, run=run, follow=followed, within=(0, 5))
 
 
 @cases("PackedMultiHeadAttention", MS)
@@ -509,15 +509,15 @@ def packed_multi_head_attention() -> _Cases:
         ends = feeds["cumulative_sequence_length"]
         return [_within(q, k, v, ends, feeds.get("attention_bias"))]
 
-    three = {"query": floats(5, 4), "key": floats(5, 4, seed=1), "value": floats(5, 6, seed=2)}
+    three = {"query": normal(5, 4), "key": normal(5, 4, seed=1), "value": normal(5, 6, seed=2)}
     nothing = {"key": None, "value": None}
     for name, inputs in (
         ("three", {**three, "bias": None, **_ENDS}),
-        ("bias", {**three, "bias": floats(14, seed=3), **_ENDS}),
-        ("one", {"query": floats(5, 2, 3, 2), **nothing, "bias": floats(12), **_ENDS}),
+        ("bias", {**three, "bias": normal(14, seed=3), **_ENDS}),
+        ("one", {"query": normal(5, 2, 3, 2), **nothing, "bias": normal(12), **_ENDS}),
         (
             "attention-bias",
-            {**three, "bias": None, **_ENDS, "attention_bias": floats(2, 1, 3, 3, seed=4)},
+            {**three, "bias": None, **_ENDS, "attention_bias": normal(2, 1, 3, 3, seed=4)},
         ),
     ):
         model, feeds = ms("PackedMultiHeadAttention", inputs, num_heads=2)

@@ -16,7 +16,7 @@ MS = "com.microsoft"
 _Cases: TypeAlias = Iterator[Case]
 
 
-def floats(*shape: int, seed: int = 0) -> np.ndarray:
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
     """Normal, and of a size at which activations and softmax are far from their ends."""
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
@@ -36,17 +36,17 @@ def ms(op_type: str, inputs: dict[str, Any], outputs: int | list[str] = 1, **opt
 @cases("ScaledSiLU", MS)
 def activations() -> _Cases:
     for op in ("Gelu", "QuickGelu", "SampleOp", "FastGelu", "ScaledSiLU"):
-        yield Case(op, *ms(op, {"X": floats(2, 3, 2)}), domain=(-3, 3))
-    inputs = {"X": floats(2, 3), "scale": np.float32(0.5)}
-    yield Case("scale", *ms("ScaledSiLU", inputs), domain=(0.1, 3))
+        yield Case(op, *ms(op, {"X": normal(2, 3, 2)}), within=(-3, 3))
+    inputs = {"X": normal(2, 3), "scale": np.float32(0.5)}
+    yield Case("scale", *ms("ScaledSiLU", inputs), within=(0.1, 3))
 
 
 @cases("BiasGelu", MS)
 @cases("FastGelu", MS)
 def biased_activations() -> _Cases:
     for op in ("BiasGelu", "FastGelu"):
-        inputs = {"X": floats(2, 3, 4), "bias": floats(4, seed=1)}
-        yield Case(f"{op}-bias", *ms(op, inputs), domain=(-3, 3))
+        inputs = {"X": normal(2, 3, 4), "bias": normal(4, seed=1)}
+        yield Case(f"{op}-bias", *ms(op, inputs), within=(-3, 3))
 
 
 @cases("MurmurHash3", MS)
@@ -58,13 +58,13 @@ def murmur_hash() -> _Cases:
 
 @cases("BiasAdd", MS)
 def bias_add() -> _Cases:
-    inputs = {"X": floats(2, 3, 4), "bias": floats(4), "skip": floats(2, 3, 4, seed=1)}
+    inputs = {"X": normal(2, 3, 4), "bias": normal(4), "skip": normal(2, 3, 4, seed=1)}
     yield Case("sum", *ms("BiasAdd", inputs), run=lambda f: [f["X"] + f["bias"] + f["skip"]])
 
 
 @cases("BiasDropout", MS)
 def bias_dropout() -> _Cases:
-    inputs = {"data": floats(2, 3), "bias": floats(3), "residual": floats(2, 3, seed=1)}
+    inputs = {"data": normal(2, 3), "bias": normal(3), "residual": normal(2, 3, seed=1)}
     model, feeds = ms("BiasDropout", inputs, 2)
     yield Case(
         "inference",
@@ -80,8 +80,8 @@ def bias_split_gelu() -> _Cases:
         left, right = np.split(feeds["X"] + feeds["bias"], 2, axis=-1)
         return [left * right / (1 + np.exp(-1.7 * right))]
 
-    inputs = {"X": floats(2, 3, 6), "bias": floats(6)}
-    yield Case("halves", *ms("BiasSplitGelu", inputs), run=run, domain=(-3, 3))
+    inputs = {"X": normal(2, 3, 6), "bias": normal(6)}
+    yield Case("halves", *ms("BiasSplitGelu", inputs), run=run, within=(-3, 3))
 
 
 @cases("BiasSoftmax", MS)
@@ -95,9 +95,9 @@ def bias_softmax() -> _Cases:
         return softmax
 
     for axis, shape, inner in ((-1, (3, 4), 0), (2, (2, 1, 4), 1), (1, (3, 4), 0)):
-        inputs = {"data": floats(2, 3, 4), "bias": floats(*shape)}
+        inputs = {"data": normal(2, 3, 4), "bias": normal(*shape)}
         model, feeds = ms("BiasSoftmax", inputs, axis=axis, is_inner_broadcast=inner)
-        yield Case(f"{axis}-{shape}", model, feeds, run=run(axis), domain=(-2, 2))
+        yield Case(f"{axis}-{shape}", model, feeds, run=run(axis), within=(-2, 2))
 
 
 # ---------------------------------------------------------------- products
@@ -105,21 +105,21 @@ def bias_softmax() -> _Cases:
 
 @cases("FusedConv", MS)
 def fused_conv() -> _Cases:
-    inputs = {"X": floats(2, 2, 7), "W": floats(3, 2, 3, seed=1), "B": floats(3)}
+    inputs = {"X": normal(2, 2, 7), "W": normal(3, 2, 3, seed=1), "B": normal(3)}
     yield Case("1d", *ms("FusedConv", inputs, activation="Relu", strides=[2], pads=[1, 2]))
-    inputs = {"X": floats(2, 4, 5, 4), "W": floats(4, 2, 2, 3, seed=1), "B": floats(4)}
+    inputs = {"X": normal(2, 4, 5, 4), "W": normal(4, 2, 2, 3, seed=1), "B": normal(4)}
     settings: dict[str, Any] = {"group": 2, "dilations": [2, 1], "pads": [1, 0, 0, 2]}
     leaky = {"activation": "LeakyRelu", "activation_params": [0.1]}
-    out = floats(2, 4, 4, 4, seed=3)
+    out = normal(2, 4, 4, 4, seed=3)
     for name, Z in (("plain", None), ("sum", out)):
         model, feeds = ms("FusedConv", {**inputs, "Z": Z}, **leaky, **settings)
         yield Case(f"2d-{name}", model, feeds)
-    inputs = {"X": floats(1, 1, 3, 4, 3), "W": floats(2, 1, 2, 2, 2, seed=1)}
+    inputs = {"X": normal(1, 1, 3, 4, 3), "W": normal(2, 1, 2, 2, 2, seed=1)}
     model, feeds = ms(
         "FusedConv", inputs, activation="LeakyRelu", activation_params=[0.1], auto_pad="SAME_UPPER"
     )
     yield Case("3d", model, feeds)
-    inputs = {"X": floats(1, 1, 3, 4, 3), "W": floats(1, 1, 3, 3, 3, seed=1)}
+    inputs = {"X": normal(1, 1, 3, 4, 3), "W": normal(1, 1, 3, 3, 3, seed=1)}
     yield Case("3d-pads", *ms("FusedConv", inputs, **leaky, pads=[1] * 6))
 
 
@@ -127,19 +127,19 @@ def fused_conv() -> _Cases:
 def fused_gemm() -> _Cases:
     for a, b, c in ((0, 0, (4,)), (1, 0, (3, 1)), (0, 1, (3, 4)), (1, 1, ())):
         inputs = {
-            "A": floats(*((2, 3) if a else (3, 2))),
-            "B": floats(*((4, 2) if b else (2, 4)), seed=1),
-            "C": floats(*c, seed=2),
+            "A": normal(*((2, 3) if a else (3, 2))),
+            "B": normal(*((4, 2) if b else (2, 4)), seed=1),
+            "C": normal(*c, seed=2),
         }
         model, feeds = ms(
             "FusedGemm", inputs, transA=a, transB=b, activation="Tanh", alpha=1e-3, beta=1e-3
         )
         yield Case(f"{a}{b}", model, feeds)
-    inputs = {"A": floats(3, 2), "B": floats(2, 4, seed=1)}
+    inputs = {"A": normal(3, 2), "B": normal(2, 4, seed=1)}
     yield Case(
         "plain",
         *ms("FusedGemm", inputs, activation="Tanh", alpha=0.5, beta=1.0),
-        domain=(-0.5, 0.5),
+        within=(-0.5, 0.5),
     )
 
 
@@ -147,18 +147,18 @@ def fused_gemm() -> _Cases:
 @cases("TransposeMatMul", MS)
 def fused_mat_mul() -> _Cases:
     for a, b in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        A, B = floats(2, 3, 4), floats(2, 4, 5, seed=1)
+        A, B = normal(2, 3, 4), normal(2, 4, 5, seed=1)
         inputs = {"A": A.swapaxes(1, 2) if a else A, "B": B.swapaxes(1, 2) if b else B}
         for op in ("FusedMatMul", "TransposeMatMul"):
             yield Case(f"{op}-{a}{b}", *ms(op, inputs, transA=a, transB=b, alpha=0.5))
-    inputs = {"A": floats(4), "B": floats(2, 5, 4, seed=1)}
+    inputs = {"A": normal(4), "B": normal(2, 5, 4, seed=1)}
     yield Case("vector", *ms("FusedMatMul", inputs, transB=1))
-    inputs = {"A": floats(3, 1, 2, 4), "B": floats(2, 5, 4, seed=1)}
+    inputs = {"A": normal(3, 1, 2, 4), "B": normal(2, 5, 4, seed=1)}
     yield Case("broadcast", *ms("FusedMatMul", inputs, transB=1))
     # (batch, i, k) with the first axis taken from behind the batch axes.
     for a, b in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        A = np.moveaxis(floats(2, 3, 4).swapaxes(1, 2) if a else floats(2, 3, 4), 1, 0)
-        B = np.moveaxis(floats(2, 5, 4).swapaxes(1, 2) if not b else floats(2, 5, 4), 1, 0)
+        A = np.moveaxis(normal(2, 3, 4).swapaxes(1, 2) if a else normal(2, 3, 4), 1, 0)
+        B = np.moveaxis(normal(2, 5, 4).swapaxes(1, 2) if not b else normal(2, 5, 4), 1, 0)
         model, feeds = ms(
             "FusedMatMul", {"A": A, "B": B}, transA=a, transB=b, transBatchA=1, transBatchB=1
         )
@@ -167,7 +167,7 @@ def fused_mat_mul() -> _Cases:
 
 @cases("FusedMatMulActivation", MS)
 def fused_mat_mul_activation() -> _Cases:
-    inputs = {"A": floats(2, 3), "B": floats(4, 3, seed=1)}
+    inputs = {"A": normal(2, 3), "B": normal(4, 3, seed=1)}
     model, feeds = ms("FusedMatMulActivation", inputs, transB=1, activation="Relu")
     yield Case("relu", model, feeds, run=lambda f: [np.maximum(f["A"] @ f["B"].T, 0)])
 
@@ -178,16 +178,16 @@ def gemm_fast_gelu() -> _Cases:
         x = feeds["X"] @ feeds["W"] + feeds.get("bias", np.float32(0))
         return [x / (1 + np.exp(-1.7 * x))]
 
-    inputs = {"X": floats(2, 2, 3), "W": floats(3, 4, seed=1), "bias": floats(4, seed=2)}
-    yield Case("bias", *ms("GemmFastGelu", inputs), run=run, domain=(-1, 1))
+    inputs = {"X": normal(2, 2, 3), "W": normal(3, 4, seed=1), "bias": normal(4, seed=2)}
+    yield Case("bias", *ms("GemmFastGelu", inputs), run=run, within=(-1, 1))
     inputs.pop("bias")
-    yield Case("plain", *ms("GemmFastGelu", inputs), run=run, domain=(-1, 1))
+    yield Case("plain", *ms("GemmFastGelu", inputs), run=run, within=(-1, 1))
 
 
 @cases("Inverse", MS)
 def inverse() -> _Cases:
-    X = floats(2, 3, 3) + 4 * np.eye(3, dtype=np.float32)
-    yield Case("batch", *ms("Inverse", {"X": X}), domain=(0, 9))
+    X = normal(2, 3, 3) + 4 * np.eye(3, dtype=np.float32)
+    yield Case("batch", *ms("Inverse", {"X": X}), within=(0, 9))
 
 
 # ---------------------------------------------------------------- normalisations
@@ -198,10 +198,10 @@ def inverse() -> _Cases:
 def layer_normalization() -> _Cases:
     for op, outputs in (("LayerNormalization", 3), ("SimplifiedLayerNormalization", 2)):
         for axis in (-1, 1):
-            X = floats(2, 3, 4)
-            inputs = {"X": X, "scale": floats(*X.shape[axis:], seed=1)}
+            X = normal(2, 3, 4)
+            inputs = {"X": X, "scale": normal(*X.shape[axis:], seed=1)}
             if outputs == 3:
-                inputs["B"] = floats(*X.shape[axis:], seed=2)
+                inputs["B"] = normal(*X.shape[axis:], seed=2)
             yield Case(f"{op}-{axis}", *single(op, inputs, outputs, opset=13, axis=axis))
 
 
@@ -210,23 +210,23 @@ def layer_normalization() -> _Cases:
 def skip_layer_normalization() -> _Cases:
     for skip in ((2, 3, 4), (1, 3, 4), (3, 4)):
         inputs = {
-            "input": floats(2, 3, 4),
-            "skip": floats(*skip, seed=1),
-            "gamma": floats(4, seed=2),
-            "beta": floats(4, seed=3),
-            "bias": floats(4, seed=4),
+            "input": normal(2, 3, 4),
+            "skip": normal(*skip, seed=1),
+            "gamma": normal(4, seed=2),
+            "beta": normal(4, seed=3),
+            "bias": normal(4, seed=4),
         }
         outputs = ["y", "", "", "sum"]
         yield Case(f"{skip}", *ms("SkipLayerNormalization", inputs, outputs))
     for beta, bias in ((False, True), (True, False), (False, False)):
-        chosen = {**inputs, "skip": floats(2, 3, 4, seed=1)}
+        chosen = {**inputs, "skip": normal(2, 3, 4, seed=1)}
         chosen["beta"] = chosen["beta"] if beta else None
         chosen["bias"] = chosen["bias"] if bias else None
         yield Case(f"{beta}-{bias}", *ms("SkipLayerNormalization", chosen, outputs))
     inputs.pop("beta")
-    inputs["skip"] = floats(2, 3, 4, seed=1)
+    inputs["skip"] = normal(2, 3, 4, seed=1)
     yield Case("simplified", *ms("SkipSimplifiedLayerNormalization", inputs, outputs))
-    two = {**inputs, "input": floats(3, 4), "skip": floats(3, 4, seed=1)}
+    two = {**inputs, "input": normal(3, 4), "skip": normal(3, 4, seed=1)}
     yield Case("simplified-2d", *ms("SkipSimplifiedLayerNormalization", two))
 
     def run(feeds: Any) -> list[np.ndarray]:
@@ -265,10 +265,10 @@ def group_norm() -> _Cases:
         return norm
 
     for last, shape in ((1, (2, 3, 2, 4)), (0, (2, 4, 3, 2))):
-        inputs = {"X": floats(*shape), "gamma": floats(4, seed=1), "beta": floats(4, seed=2)}
+        inputs = {"X": normal(*shape), "gamma": normal(4, seed=1), "beta": normal(4, seed=2)}
         model, feeds = ms("GroupNorm", inputs, groups=2, activation=0, channels_last=last)
         yield Case(f"{last}", model, feeds, run=run(2, last))
         for skip in (shape, (2, 4), (2, 1, 1, 4) if last else (2, 4, 1, 1)):
-            more = {**inputs, "skip": floats(*skip, seed=3), "bias": floats(4, seed=4)}
+            more = {**inputs, "skip": normal(*skip, seed=3), "bias": normal(4, seed=4)}
             model, feeds = ms("SkipGroupNorm", more, 2, groups=2, activation=0, channels_last=last)
             yield Case(f"skip-{last}-{skip}", model, feeds, run=run(2, last))

@@ -19,7 +19,7 @@ from tests.graphs import single
 from ..observe import session
 from ..perturbation import Case, Run
 from . import cases
-from .contrib_fused import MS, floats, ms
+from .contrib_fused import MS, ms, normal
 
 NHWC = "com.ms.internal.nhwc"
 NCHWC = "com.microsoft.nchwc"
@@ -69,18 +69,18 @@ def last(
 @cases("MaxPool", NHWC)
 def pools() -> _Cases:
     for op in ("AveragePool", "LpPool", "MaxPool"):
-        yield last(f"{op}-1d", op, {"X": floats(2, 2, 7)}, kernel_shape=[3], strides=[2])
+        yield last(f"{op}-1d", op, {"X": normal(2, 2, 7)}, kernel_shape=[3], strides=[2])
         yield last(
             f"{op}-2d",
             op,
-            {"X": floats(1, 2, 5, 4)},
+            {"X": normal(1, 2, 5, 4)},
             kernel_shape=[2, 3],
             pads=[1, 0, 0, 2],
         )
     yield last(
         "ceil",
         "MaxPool",
-        {"X": floats(1, 2, 5, 4)},
+        {"X": normal(1, 2, 5, 4)},
         kernel_shape=[2, 2],
         strides=[2, 3],
         ceil_mode=1,
@@ -102,30 +102,30 @@ def nhwc_max_pool() -> _Cases:
 @cases("NhwcFusedConv", MS)
 def convolutions() -> _Cases:
     for domain, op in ((NHWC, "Conv"), (MS, "NhwcConv"), (MS, "NhwcFusedConv")):
-        inputs = {"X": floats(2, 4, 5, 4), "W": floats(6, 2, 3, 2, seed=1), "B": floats(6)}
+        inputs = {"X": normal(2, 4, 5, 4), "W": normal(6, 2, 3, 2, seed=1), "B": normal(6)}
         yield last(
             op, op, inputs, domain=domain, like="Conv", group=2, pads=[1, 0, 2, 1], strides=[2, 1]
         )
-    inputs = {"X": floats(1, 2, 6), "W": floats(3, 2, 3, seed=1)}
+    inputs = {"X": normal(1, 2, 6), "W": normal(3, 2, 3, seed=1)}
     yield last("1d", "Conv", inputs, dilations=[2])
 
 
 @cases("NhwcFusedConv", MS)
 def nhwc_fused_conv() -> _Cases:
-    inputs = {"X": floats(2, 2, 5, 4), "W": floats(3, 2, 2, 2, seed=1), "B": floats(3)}
+    inputs = {"X": normal(2, 2, 5, 4), "W": normal(3, 2, 2, 2, seed=1), "B": normal(3)}
     plain = session(single("Conv", inputs)[0])
 
     def run(feeds: Any) -> list[np.ndarray]:
         given = {"X": np.moveaxis(feeds["X"], -1, 1), "W": feeds["W"], "B": feeds["B"]}
         return [np.tanh(1e-3 * (_last(plain.run(None, given)[0]) + feeds["Z"]))]
 
-    more = {**inputs, "X": _last(inputs["X"]), "Z": floats(2, 4, 3, 3, seed=3)}
+    more = {**inputs, "X": _last(inputs["X"]), "Z": normal(2, 4, 3, 3, seed=3)}
     yield Case("sum", *ms("NhwcFusedConv", more, activation="Tanh"), run=run)
 
 
 @cases("ConvTranspose", NHWC)
 def conv_transpose() -> _Cases:
-    inputs = {"X": floats(2, 4, 3, 2), "W": floats(4, 3, 3, 2, seed=1), "B": floats(6)}
+    inputs = {"X": normal(2, 4, 3, 2), "W": normal(4, 3, 3, 2, seed=1), "B": normal(6)}
     yield last("2d", "ConvTranspose", inputs, group=2, strides=[2, 1], pads=[1, 0, 0, 0])
 
 
@@ -134,18 +134,18 @@ def conv_transpose() -> _Cases:
 @cases("GlobalMaxPool", NHWC)
 def global_pools() -> _Cases:
     for op in ("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"):
-        yield last(op, op, {"X": floats(2, 3, 3, 2)})
+        yield last(op, op, {"X": normal(2, 3, 3, 2)})
 
 
 @cases("BatchNormalization", NHWC)
 @cases("InstanceNormalization", NHWC)
 @cases("LRN", NHWC)
 def normalisations() -> _Cases:
-    X = floats(2, 3, 2, 4)
+    X = normal(2, 3, 2, 4)
     names = ("scale", "B", "mean", "var")
-    channels = {name: np.abs(floats(3, seed=k)) for k, name in enumerate(names)}
+    channels = {name: np.abs(normal(3, seed=k)) for k, name in enumerate(names)}
     batch = last("batch", "BatchNormalization", {"X": X, **channels})
-    yield Case(batch.name, batch.model, batch.feeds, run=batch.run, domain=(0.1, 9))
+    yield Case(batch.name, batch.model, batch.feeds, run=batch.run, within=(0.1, 9))
     two = {name: channels[name] for name in ("scale", "B")}
     yield last("instance", "InstanceNormalization", {"X": X, **two})
 
@@ -155,7 +155,7 @@ def normalisations() -> _Cases:
         total = squares[..., :-2] + squares[..., 1:-1] + squares[..., 2:]
         return [feeds["X"] / (1 + total / 3e4) ** 0.75]
 
-    window = last("lrn", "LRN", {"X": floats(2, 5, 2, 2)}, size=3)
+    window = last("lrn", "LRN", {"X": normal(2, 5, 2, 2)}, size=3)
     yield Case(window.name, window.model, window.feeds, run=response)
 
 
@@ -163,14 +163,14 @@ def normalisations() -> _Cases:
 @cases("SpaceToDepth", NHWC)
 def blocks() -> _Cases:
     for mode in ("DCR", "CRD"):
-        yield last(mode, "DepthToSpace", {"X": floats(2, 8, 2, 3)}, blocksize=2, mode=mode)
-    yield last("back", "SpaceToDepth", {"X": floats(2, 2, 4, 6)}, blocksize=2)
+        yield last(mode, "DepthToSpace", {"X": normal(2, 8, 2, 3)}, blocksize=2, mode=mode)
+    yield last("back", "SpaceToDepth", {"X": normal(2, 2, 4, 6)}, blocksize=2)
 
 
 @cases("Resize", NHWC)
 def resize() -> _Cases:
     inputs = {
-        "X": floats(2, 3, 4, 2),
+        "X": normal(2, 3, 4, 2),
         "roi": None,
         "scales": np.array([1, 2, 0.5, 1], np.float32),
     }
@@ -185,7 +185,7 @@ def resize() -> _Cases:
 
 @cases("GridSample", NHWC)
 def grid_sample() -> _Cases:
-    inputs = {"X": floats(2, 2, 3, 4), "grid": np.clip(floats(2, 2, 3, 2, seed=1), -1, 1)}
+    inputs = {"X": normal(2, 2, 3, 4), "grid": np.clip(normal(2, 2, 3, 2, seed=1), -1, 1)}
     yield last("image", "GridSample", inputs, incomplete="where the grid points is not known")
 
 
@@ -205,7 +205,7 @@ def width_here() -> int | None:
     A convolution to one channel has a block of weights, once it is optimised.
     """
     node = helper.make_node("Conv", ["x", "W"], ["y"])
-    model = _model([node], {"x": floats(1, 1, 2, 2)}, {"W": floats(1, 1, 1, 1)})
+    model = _model([node], {"x": normal(1, 1, 2, 2)}, {"W": normal(1, 1, 1, 1)})
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     with TemporaryDirectory() as folder:
@@ -324,14 +324,14 @@ def _plain(node: onnx.NodeProto, width: int) -> Iterator[onnx.NodeProto]:
 @cases("ReorderOutput", NCHWC)
 def convolution_from_image() -> _Cases:
     """Few channels are read from the image itself; all blocks but a part of the last remain."""
-    weights = {"W": floats(WIDE, 3, 2, 3, seed=1), "B": floats(WIDE)}
+    weights = {"W": normal(WIDE, 3, 2, 3, seed=1), "B": normal(WIDE)}
     for width, channels_last in product(WIDTHS, (0, 1)):
         channels = WIDE - width + 5
         nodes = [
             _node("Conv", "x,W,B", "c", kernel_shape=[2, 3], pads=[1, 0, 0, 1], strides=[1, 2]),
             _node("ReorderOutput", "c", "y", channels=channels, channels_last=channels_last),
         ]
-        yield _blocks(f"image-{channels_last}", nodes, {"x": floats(2, 3, 5, 4)}, width, **weights)
+        yield _blocks(f"image-{channels_last}", nodes, {"x": normal(2, 3, 5, 4)}, width, **weights)
 
 
 @cases("Conv", NCHWC)
@@ -340,22 +340,22 @@ def convolution_from_image() -> _Cases:
 def convolution_of_blocks() -> _Cases:
     """Twelve channels fill their blocks with four that are not there."""
     for width, channels_last in product(WIDTHS, (0, 1)):
-        X = floats(2, 12, 4, 3)
+        X = normal(2, 12, 4, 3)
         nodes = [
             _node("ReorderInput", "x", "b", channels_last=channels_last),
             _node("ReorderInput", "z", "s"),
             _node("Conv", "b,W,B,s", "c", kernel_shape=[3, 1], activation="Relu"),
             _node("ReorderOutput", "c", "y", channels=WIDE - width + 2),
         ]
-        feeds = {"x": _last(X) if channels_last else X, "z": floats(2, WIDE, 2, 3, seed=5)}
-        weights = {"W": floats(WIDE, WIDE, 3, 1, seed=1), "B": floats(WIDE)}
+        feeds = {"x": _last(X) if channels_last else X, "z": normal(2, WIDE, 2, 3, seed=5)}
+        weights = {"W": normal(WIDE, WIDE, 3, 1, seed=1), "B": normal(WIDE)}
         yield _blocks(f"blocks-{channels_last}", nodes, feeds, width, **weights)
         nodes = [
             nodes[0],
             _node("Conv", "b,W,B", "c", kernel_shape=[2, 2], group=WIDE),
             _node("ReorderOutput", "c", "y", channels=12),
         ]
-        weights = {"W": floats(WIDE, 1, 2, 2, seed=1), "B": floats(WIDE)}
+        weights = {"W": normal(WIDE, 1, 2, 2, seed=1), "B": normal(WIDE)}
         yield _blocks(f"depthwise-{channels_last}", nodes, {"x": feeds["x"]}, width, **weights)
 
 
@@ -371,7 +371,7 @@ def pools_of_blocks() -> _Cases:
             _node(op, "b", "c", **({} if op.startswith("Global") else window)),
             _node("ReorderOutput", "c", "y", channels=WIDE),
         ]
-        yield _blocks(op, nodes, {"x": floats(2, WIDE, 3, 5)}, width_here() or WIDE)
+        yield _blocks(op, nodes, {"x": normal(2, WIDE, 3, 5)}, width_here() or WIDE)
 
 
 @cases("Reshape")
@@ -383,7 +383,7 @@ def blocks_as_an_axis() -> _Cases:
             _node("ReorderInput", "x", "b"),
             helper.make_node("Reshape", ["b", "blocks"], ["y"]),
         ]
-        feeds = {"x": floats(2, 2 * WIDE, 4, 3)}
+        feeds = {"x": normal(2, 2 * WIDE, 4, 3)}
         yield _blocks("to blocks", nodes, feeds, width, blocks=blocks)
         nodes = [
             nodes[0],
@@ -419,4 +419,4 @@ def upsample() -> _Cases:
             _node("ReorderOutput", "c", "y", channels=WIDE),
         ]
         name = f"{mode}-{transformation}"
-        yield _blocks(name, nodes, {"x": floats(2, WIDE, 2, 3)}, width_here() or WIDE)
+        yield _blocks(name, nodes, {"x": normal(2, WIDE, 2, 3)}, width_here() or WIDE)

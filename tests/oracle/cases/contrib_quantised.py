@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from ..observe import session
 from ..perturbation import Case, Run
 from . import cases
-from .contrib_fused import MS, floats, ms
+from .contrib_fused import MS, ms, normal
 
 _U8 = {"y0": TensorProto.UINT8}
 _Cases: TypeAlias = Iterator[Case]
@@ -31,11 +31,11 @@ def _quantised(name: str, scale: float = 1.0, zero: int = 100) -> dict[str, Any]
 
 def _both(name: str, model: Any, feeds: Any, data: tuple[str, ...], **options: Any) -> _Cases:
     """Followed through the data, and through scales and zero points of one element or more."""
-    yield Case(name, model, feeds, follow=data, domain=(0, 255), **options)
+    yield Case(name, model, feeds, follow=data, within=(0, 255), **options)
     scales = tuple(n for n in feeds if n.endswith("_scale"))
-    yield Case(f"{name}-scales", model, feeds, follow=scales, domain=(0.1, 4), **options)
+    yield Case(f"{name}-scales", model, feeds, follow=scales, within=(0.1, 4), **options)
     zeros = tuple(n for n in feeds if n.endswith("_zero"))
-    yield Case(f"{name}-zeros", model, feeds, follow=zeros, domain=(60, 160), **options)
+    yield Case(f"{name}-zeros", model, feeds, follow=zeros, within=(60, 160), **options)
 
 
 def _run(model: onnx.ModelProto) -> Run:
@@ -59,11 +59,11 @@ def binary() -> _Cases:
                 **_quantised("C", scale),
             }
             model, feeds = ms(op, inputs, kinds=_U8)
-            yield Case(f"{op}-{left}", model, feeds, follow=("A", "B"), domain=(0, 255))
+            yield Case(f"{op}-{left}", model, feeds, follow=("A", "B"), within=(0, 255))
             # A parameter shows in the whole output, if not in every element of it.
             followed = ("A_scale", "B_scale", "C_scale")
             why = "where an operand is zero its scale is not seen"
-            yield Case(f"{op}-scales", model, feeds, why, follow=followed, domain=(0.5, 2))
+            yield Case(f"{op}-scales", model, feeds, why, follow=followed, within=(0.5, 2))
 
 
 @cases("QLinearLeakyRelu", MS)
@@ -72,7 +72,7 @@ def unary() -> _Cases:
     for op, scale, out in (("QLinearLeakyRelu", 1.0, 1.0), ("QLinearSigmoid", 0.02, 0.004)):
         inputs = {"X": _bytes(2, 3), **_quantised("X", scale), **_quantised("Y", out, 10)}
         model, feeds = ms(op, inputs, kinds=_U8)
-        yield Case(op, model, feeds, follow=("X",), domain=(60, 255))
+        yield Case(op, model, feeds, follow=("X",), within=(60, 255))
 
 
 @cases("QLinearWhere", MS)
@@ -86,7 +86,7 @@ def where() -> _Cases:
         **_quantised("Z"),
     }
     model, feeds = ms("QLinearWhere", inputs, kinds=_U8)
-    yield Case("where", model, feeds, follow=("condition", "X", "Y"), domain=(0, 255))
+    yield Case("where", model, feeds, follow=("condition", "X", "Y"), within=(0, 255))
 
 
 @cases("MulInteger", MS)
@@ -103,7 +103,7 @@ def mul_integer() -> _Cases:
         return [a * b]
 
     model, feeds = ms("MulInteger", inputs, kinds={"y0": TensorProto.INT32})
-    yield Case("product", model, feeds, run=run, follow=tuple(feeds), domain=(0, 255))
+    yield Case("product", model, feeds, run=run, follow=tuple(feeds), within=(0, 255))
 
 
 @cases("QuantizeLinear", MS)
@@ -113,9 +113,9 @@ def quantize_linear() -> _Cases:
         options = {} if axis is None else {"axis": axis}
         scale = np.full(shape, 1, np.float32)
         zero = np.full(shape, 100, np.uint8)
-        inputs = {"x": floats(2, 3, 4) * 30, "y_scale": scale, "y_zero": zero}
+        inputs = {"x": normal(2, 3, 4) * 30, "y_scale": scale, "y_zero": zero}
         model, feeds = ms("QuantizeLinear", inputs, kinds=_U8, **options)
-        yield Case(f"q-{axis}", model, feeds, follow=("x", "y_zero"), domain=(10, 90))
+        yield Case(f"q-{axis}", model, feeds, follow=("x", "y_zero"), within=(10, 90))
         inputs = {"x": _bytes(2, 3, 4), "x_scale": scale, "x_zero": zero}
         model, feeds = ms("DequantizeLinear", inputs, **options)
         yield from _both(f"d-{axis}", model, feeds, ("x",))
@@ -133,11 +133,11 @@ def _scaled(op: str, x: np.ndarray, out: float = 1.0, scale: float = 1.0, **attr
 def average_pool() -> _Cases:
     options: dict[str, Any] = {"kernel_shape": [2, 3], "strides": [1, 2], "pads": [1, 0, 0, 1]}
     model, feeds = _scaled("QLinearAveragePool", _bytes(2, 2, 4, 5), 0.3, **options)
-    yield Case("second", model, feeds, follow=("X",), domain=(90, 120))
+    yield Case("second", model, feeds, follow=("X",), within=(90, 120))
     model, feeds = _scaled(
         "QLinearAveragePool", _bytes(2, 4, 5, 2), 0.3, channels_last=1, **options
     )
-    yield Case("last", model, feeds, follow=("X",), domain=(90, 120))
+    yield Case("last", model, feeds, follow=("X",), within=(90, 120))
 
 
 @cases("QLinearAveragePool", "com.ms.internal.nhwc")
@@ -148,14 +148,14 @@ def average_pool_of_the_layout() -> _Cases:
     model, feeds = _scaled("QLinearAveragePool", x, 0.3, **options)
     model.graph.node[0].domain = "com.ms.internal.nhwc"
     model.opset_import[1].domain = "com.ms.internal.nhwc"
-    yield Case("last", model, feeds, run=run, follow=("X",), domain=(90, 120))
+    yield Case("last", model, feeds, run=run, follow=("X",), within=(90, 120))
 
 
 @cases("QLinearGlobalAveragePool", MS)
 def global_average_pool() -> _Cases:
     for last, shape in ((0, (2, 3, 2, 2)), (1, (2, 2, 2, 3))):
         model, feeds = _scaled("QLinearGlobalAveragePool", _bytes(*shape), 0.2, channels_last=last)
-        yield Case(f"{last}", model, feeds, follow=("X",), domain=(95, 110))
+        yield Case(f"{last}", model, feeds, follow=("X",), within=(95, 110))
 
 
 @cases("QLinearReduceMean", MS)
@@ -169,7 +169,7 @@ def reduce_mean() -> _Cases:
         model, feeds = _scaled(
             "QLinearReduceMean", _bytes(2, 3, 2), 0.01, axes=axes, keepdims=keepdims
         )
-        yield Case(f"{axes}", model, feeds, run=run, follow=("X",), domain=(0, 255))
+        yield Case(f"{axes}", model, feeds, run=run, follow=("X",), within=(0, 255))
 
 
 @cases("QLinearSoftmax", MS)
@@ -178,7 +178,7 @@ def softmax() -> _Cases:
         model, feeds = _scaled("QLinearSoftmax", _bytes(2, 3, 2), 1 / 256, 0.02, axis=axis)
         model.graph.node[0].attribute.append(helper.make_attribute("opset", opset))
         feeds["Y_zero"] = np.array(0, np.uint8)
-        yield Case(f"{opset}-{axis}", model, feeds, follow=("X",), domain=(0, 255))
+        yield Case(f"{opset}-{axis}", model, feeds, follow=("X",), within=(0, 255))
 
 
 @cases("QLinearConcat", MS)
@@ -189,7 +189,7 @@ def concat() -> _Cases:
             inputs |= {f"x{k}": _bytes(*shape, seed=k), **_quantised(f"x{k}")}
         model, feeds = ms("QLinearConcat", inputs, kinds=_U8, axis=axis)
         data = tuple(f"x{k}" for k in range(len(shapes)))
-        yield Case(f"{axis}", model, feeds, follow=data, domain=(0, 255))
+        yield Case(f"{axis}", model, feeds, follow=data, within=(0, 255))
 
 
 @cases("QLinearConv", "com.ms.internal.nhwc")
@@ -218,12 +218,12 @@ def conv() -> _Cases:
             pads=[1, 0, 2, 1],
             strides=[2, 1],
         )
-        yield Case(f"{last}", model, feeds, follow=("x",), domain=(0, 255))
+        yield Case(f"{last}", model, feeds, follow=("x",), within=(0, 255))
     run = _run(model)
     moved = onnx.ModelProto()
     moved.CopyFrom(model)
     moved.graph.node[0].domain = moved.opset_import[1].domain = "com.ms.internal.nhwc"
-    yield Case("layout", moved, feeds, run=run, follow=("x",), domain=(0, 255))
+    yield Case("layout", moved, feeds, run=run, follow=("x",), within=(0, 255))
 
 
 @cases("QGemm", MS)
@@ -242,7 +242,7 @@ def gemm() -> _Cases:
         yield from _both(f"{transposed}-{scales}", model, feeds, ("A", "B", "C"))
     quantised = {**inputs, **_quantised("Y", 200.0)}
     model, feeds = ms("QGemm", quantised, kinds=_U8, **attributes)
-    yield Case("quantised", model, feeds, follow=("A",), domain=(0, 255))
+    yield Case("quantised", model, feeds, follow=("A",), within=(0, 255))
 
 
 @cases("MatMulIntegerToFloat", MS)
@@ -255,7 +255,7 @@ def mat_mul_integer_to_float() -> _Cases:
             "B_scale": np.full(scales, 1, np.float32),
             "A_zero": np.uint8(100),
             "B_zero": np.full(scales, 100, np.uint8),
-            "bias": floats(4),
+            "bias": normal(4),
         }
         model, feeds = ms("MatMulIntegerToFloat", inputs)
         yield from _both(f"{scales}", model, feeds, ("A", "B", "bias"))
@@ -265,7 +265,7 @@ def mat_mul_integer_to_float() -> _Cases:
 def mat_mul_integer_16() -> _Cases:
     inputs = {name: _bytes(*shape).astype(np.int16) for name, shape in _PRODUCT}
     model, feeds = ms("MatMulInteger16", inputs, kinds={"y0": TensorProto.INT32})
-    yield Case("product", model, feeds, follow=("A", "B"), domain=(-99, 99))
+    yield Case("product", model, feeds, follow=("A", "B"), within=(-99, 99))
 
 
 _PRODUCT = (("A", (2, 3, 2)), ("B", (2, 4)))
@@ -277,11 +277,11 @@ _PRODUCT = (("A", (2, 3, 2)), ("B", (2, 4)))
 def dynamic_quantize_mat_mul() -> _Cases:
     for scales in ((), (4,)):
         inputs = {
-            "A": floats(2, 3, 2),
+            "A": normal(2, 3, 2),
             "B": _bytes(2, 4, seed=1),
             "B_scale": np.full(scales, 1, np.float32),
             "B_zero": np.full(scales, 100, np.uint8),
-            "bias": floats(4),
+            "bias": normal(4),
         }
         model, feeds = ms("DynamicQuantizeMatMul", inputs, constants=("B",))
         yield Case(f"floats-{scales}", model, feeds, follow=("A", "B_scale", "bias"))
@@ -294,13 +294,13 @@ def dynamic_quantize_lstm() -> _Cases:
     for direction in ("forward", "reverse", "bidirectional"):
         d = 1 + (direction == "bidirectional")
         inputs = {
-            "X": floats(4, 2, 3),
+            "X": normal(4, 2, 3),
             "W": rng.integers(100, 156, (d, 3, 8), np.uint8),
             "R": rng.integers(100, 156, (d, 2, 8), np.uint8),
-            "B": floats(d, 16),
+            "B": normal(d, 16),
             "sequence_lens": None,
-            "initial_h": floats(d, 2, 2),
-            "initial_c": floats(d, 2, 2),
+            "initial_h": normal(d, 2, 2),
+            "initial_c": normal(d, 2, 2),
             "P": None,
             "W_scale": np.full(d, 0.02, np.float32),
             "W_zero": np.full(d, 128, np.uint8),
@@ -310,7 +310,7 @@ def dynamic_quantize_lstm() -> _Cases:
         constants = ("W", "R", "W_scale", "W_zero", "R_scale", "R_zero")
         options = {"hidden_size": 2, "direction": direction}
         model, feeds = ms("DynamicQuantizeLSTM", inputs, 3, constants=constants, **options)
-        yield Case(direction, model, feeds, "rounding", domain=(-2, 2))
+        yield Case(direction, model, feeds, "rounding", within=(-2, 2))
 
 
 # ---------------------------------------------------------------- packed weights
@@ -326,20 +326,20 @@ def mat_mul_n_bits() -> _Cases:
     rng = np.random.default_rng(0)
     N, K, size = 3, 32, 16
     for flat in (False, True):
-        scales = np.abs(floats(N, 2, seed=1)) + 0.1
+        scales = np.abs(normal(N, 2, seed=1)) + 0.1
         # No weight is zero: its element is above its zero point.
         zeros = _nibbles(rng, 0, 8, (N, 1))
         inputs = {
-            "A": floats(2, 2, K),
+            "A": normal(2, 2, K),
             "B": _nibbles(rng, 9, 16, (N, 2, 8)),
             "scales": scales.reshape(-1) if flat else scales,
             "zero_points": zeros.reshape(-1) if flat else zeros,
             "g_idx": None,
-            "bias": floats(N),
+            "bias": normal(N),
         }
         model, feeds = ms("MatMulNBits", inputs, K=K, N=N, bits=4, block_size=size)
         yield Case(f"data-{flat}", model, feeds, follow=("A", "scales", "bias"))
-        yield Case(f"packed-{flat}", model, feeds, follow=("B", "zero_points"), domain=(0, 255))
+        yield Case(f"packed-{flat}", model, feeds, follow=("B", "zero_points"), within=(0, 255))
 
 
 @cases("MatMulBnb4", MS)
@@ -347,10 +347,10 @@ def mat_mul_bnb4() -> _Cases:
     rng = np.random.default_rng(0)
     for N, K in ((3, 16), (2, 24)):
         inputs = {
-            "A": floats(2, K),
+            "A": normal(2, K),
             "B": _nibbles(rng, 8, 16, ((N * K + 1) // 2,)),
-            "absmax": np.abs(floats(-(-N * K // 16), seed=1)) + 0.1,
+            "absmax": np.abs(normal(-(-N * K // 16), seed=1)) + 0.1,
         }
         model, feeds = ms("MatMulBnb4", inputs, K=K, N=N, block_size=16, quant_type=1)
-        yield Case(f"{N}", model, feeds, follow=("A", "absmax"), domain=(0.1, 9))
-        yield Case(f"{N}-packed", model, feeds, follow=("B",), domain=(0, 255))
+        yield Case(f"{N}", model, feeds, follow=("A", "absmax"), within=(0.1, 9))
+        yield Case(f"{N}-packed", model, feeds, follow=("B",), within=(0, 255))

@@ -28,7 +28,7 @@ def _case(name: str, outputs: str, body: str, s: tuple[float, float]) -> Case:
         "z": floats(2, 2, 3, seed=1),
         "s": np.array(s, np.float32),
     }
-    return Case(name, model, feeds, domain=(-4, 4), trials=32)
+    return Case(name, model, feeds, within=(-4, 4), trials=32)
 
 
 @cases("If")

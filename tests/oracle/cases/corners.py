@@ -150,7 +150,7 @@ def unique() -> Iterator[Case]:
     )
     model.graph.node[0].output[0] = "y"
     first = "the first is always the first"
-    yield Case("rows of one element", model, feeds, first, domain=(1, 4), trials=48)
+    yield Case("rows of one element", model, feeds, first, within=(1, 4), trials=48)
 
 
 @cases("DeformConv")

@@ -9,19 +9,12 @@ import numpy as np
 import onnx
 from onnx import parser
 
-from tests.graphs import single
-
 from ..perturbation import Case
 from . import cases
+from .common import of, positive
 
 # What a computed position may be is only ever tried in part.
 POSITIONS = "not every position that an index may have is tried"
-
-
-def floats(*shape: int, seed: int = 0) -> np.ndarray:
-    """Generic numbers."""
-    made = np.random.default_rng(seed).uniform(0.2, 1, shape)
-    return made.astype(np.float32)
 
 
 def steered(
@@ -30,23 +23,17 @@ def steered(
     inputs: dict[str, Any],
     outputs: int | Sequence[str] = 1,
     *,
-    incomplete: str = "",
     follow: tuple[str, ...] = (),
-    domain: tuple[float, float] = (-1e3, 1e3),
-    run: Any = None,
-    trials: int | None = None,
     **given: Any,
 ) -> Case:
-    """A case of one node: what is not followed is held."""
-    model, feeds = single(op_type, inputs, outputs, **given)
-    # What steers the reads needs more trials.
-    trials = trials or (24 if len(follow) > 1 else 4)
-    return Case(name, model, feeds, incomplete, run, follow, domain, trials)
+    """As `of`; what steers the reads, if it is followed, needs more trials."""
+    trials = given.pop("trials", 24 if len(follow) > 1 else 4)
+    return of(name, op_type, inputs, outputs, follow=follow, trials=trials, **given)
 
 
 @cases("Gather")
 def gather() -> Iterator[Case]:
-    data = floats(3, 4, 2)
+    data = positive(3, 4, 2)
     for axis in (0, 1, -1):
         n = data.shape[axis]
         for indices in (
@@ -64,33 +51,33 @@ def gather() -> Iterator[Case]:
     yield steered(
         "computed",
         "Gather",
-        {"data": floats(2, 2, 2), "i": np.array([1, 0, 1])},
+        {"data": positive(2, 2, 2), "i": np.array([1, 0, 1])},
         axis=1,
         follow=("data", "i"),
-        domain=(0, 1),
+        within=(0, 1),
     )
 
 
 @cases("GatherElements")
 def gather_elements() -> Iterator[Case]:
-    data = floats(3, 4)
+    data = positive(3, 4)
     yield steered("rows", "GatherElements", {"data": data, "i": np.array([[2, 0, -1, 1]])})
     yield steered("columns", "GatherElements", {"data": data, "i": np.array([[3], [0]])}, axis=1)
     places = np.random.default_rng(1).integers(-2, 2, (2, 3, 2))
-    yield steered("three axes", "GatherElements", {"data": floats(2, 4, 2), "i": places}, axis=-1)
+    yield steered("three axes", "GatherElements", {"data": positive(2, 4, 2), "i": places}, axis=-1)
     yield steered(
         "computed",
         "GatherElements",
-        {"data": floats(2, 2), "i": np.array([[1, 0], [0, 1], [1, 1]])},
+        {"data": positive(2, 2), "i": np.array([[1, 0], [0, 1], [1, 1]])},
         opset=13,
         follow=("data", "i"),
-        domain=(0, 1),
+        within=(0, 1),
     )
 
 
 @cases("GatherND")
 def gather_nd() -> Iterator[Case]:
-    data = floats(2, 3, 4)
+    data = positive(2, 3, 4)
     yield steered("rows", "GatherND", {"data": data, "i": np.array([[1], [0], [-1]])})
     yield steered("elements", "GatherND", {"data": data, "i": np.array([[1, 2, 3], [0, 0, -1]])})
     yield steered("one", "GatherND", {"data": data, "i": np.array([1, 2])})
@@ -100,10 +87,10 @@ def gather_nd() -> Iterator[Case]:
     yield steered(
         "computed",
         "GatherND",
-        {"data": floats(2, 2, 2), "i": np.array([[[0, 1]], [[1, 0]]])},
+        {"data": positive(2, 2, 2), "i": np.array([[[0, 1]], [[1, 0]]])},
         batch_dims=1,
         follow=("data", "i"),
-        domain=(0, 1),
+        within=(0, 1),
     )
 
 
@@ -112,14 +99,14 @@ def trilu() -> Iterator[Case]:
     for shape in ((3, 4), (4, 3), (2, 3, 3)):
         for k in (None, -1, 0, 2, 5, -5):
             for upper in (0, 1):
-                given = {"x": floats(*shape), "k": None if k is None else np.array(k)}
+                given = {"x": positive(*shape), "k": None if k is None else np.array(k)}
                 yield steered(f"{shape} {k} {upper}", "Trilu", given, upper=upper)
     yield steered(
         "computed",
         "Trilu",
-        {"x": floats(3, 3), "k": np.array(0)},
+        {"x": positive(3, 3), "k": np.array(0)},
         follow=("x", "k"),
-        domain=(-3, 3),
+        within=(-3, 3),
         incomplete="not every k is tried",
     )
 
@@ -135,13 +122,13 @@ def one_hot() -> Iterator[Case]:
     yield steered("all on", "OneHot", given, follow=("values",))
     given = {"indices": np.array([1, 0, 2]), "depth": np.array([3]), "values": values}
     yield steered("oldest", "OneHot", given, opset=9, follow=("values",))
-    yield steered("computed", "OneHot", given, axis=0, follow=("indices", "values"), domain=(0, 2))
+    yield steered("computed", "OneHot", given, axis=0, follow=("indices", "values"), within=(0, 2))
     yield steered(
         "computed depth",
         "OneHot",
         given,
         follow=("depth",),
-        domain=(1, 5),
+        within=(1, 5),
         incomplete="sizes vary",
     )
     given = {
@@ -149,7 +136,7 @@ def one_hot() -> Iterator[Case]:
         "depth": np.array([3], np.float32),
         "values": values,
     }
-    yield steered("floats", "OneHot", given, follow=("indices",), domain=(0, 2.2), trials=12)
+    yield steered("floats", "OneHot", given, follow=("indices",), within=(0, 2.2), trials=12)
 
 
 @cases("Range")
@@ -157,41 +144,43 @@ def range_() -> Iterator[Case]:
     given = {
         name: np.array(v, np.float32) for name, v in (("start", 0), ("limit", 3), ("delta", 1))
     }
-    yield steered("computed", "Range", given, domain=(1, 4))
+    yield steered("computed", "Range", given, within=(1, 4))
 
 
 @cases("CumProd")
 def cum_prod() -> Iterator[Case]:
     for axis in (0, 1, -1):
         for given in ({}, {"exclusive": 1}, {"reverse": 1}, {"exclusive": 1, "reverse": 1}):
-            inputs = {"x": floats(2, 3, 4), "axis": np.array(axis)}
-            yield steered(f"{axis} {given}", "CumProd", inputs, opset=26, domain=(0.5, 2), **given)
+            inputs = {"x": positive(2, 3, 4), "axis": np.array(axis)}
+            yield steered(f"{axis} {given}", "CumProd", inputs, opset=26, within=(0.5, 2), **given)
 
 
 @cases("ReverseSequence")
 def reverse_sequence() -> Iterator[Case]:
     lengths = np.array([4, 1, 3])
-    yield steered("time first", "ReverseSequence", {"x": floats(4, 3, 2), "lens": lengths})
+    yield steered("time first", "ReverseSequence", {"x": positive(4, 3, 2), "lens": lengths})
     yield steered(
         "batch first",
         "ReverseSequence",
-        {"x": floats(3, 5), "lens": lengths},
+        {"x": positive(3, 5), "lens": lengths},
         batch_axis=0,
         time_axis=1,
     )
-    yield steered("equal lengths", "ReverseSequence", {"x": floats(3, 2), "lens": np.array([2, 2])})
+    yield steered(
+        "equal lengths", "ReverseSequence", {"x": positive(3, 2), "lens": np.array([2, 2])}
+    )
     yield steered(
         "computed",
         "ReverseSequence",
-        {"x": floats(3, 3), "lens": np.array([1, 2, 3])},
+        {"x": positive(3, 3), "lens": np.array([1, 2, 3])},
         follow=("x", "lens"),
-        domain=(1, 3),
+        within=(1, 3),
     )
 
 
 @cases("Compress")
 def compress() -> Iterator[Case]:
-    x = floats(3, 4)
+    x = positive(3, 4)
     yield steered("rows", "Compress", {"x": x, "c": np.array([False, True, True])}, axis=0)
     yield steered("columns", "Compress", {"x": x, "c": np.array([True, False, True])}, axis=-1)
     yield steered("flat", "Compress", {"x": x, "c": np.array([0, 1, 1, 0, 0, 0, 1], bool)})
@@ -199,7 +188,7 @@ def compress() -> Iterator[Case]:
     yield steered(
         "computed",
         "Compress",
-        {"x": floats(3), "c": np.array([True, True, True])},
+        {"x": positive(3), "c": np.array([True, True, True])},
         follow=("x", "c"),
         incomplete="each element alone is not seen to depend on all",
     )
@@ -207,7 +196,7 @@ def compress() -> Iterator[Case]:
 
 @cases("CenterCropPad")
 def center_crop_pad() -> Iterator[Case]:
-    x = floats(4, 5, 3)
+    x = positive(4, 5, 3)
     for shape in ((3, 2, 3), (2, 8, 4), (7, 4, 6), (1, 1, 1)):
         yield steered(f"{shape}", "CenterCropPad", {"x": x, "shape": np.array(shape)})
     yield steered("some axes", "CenterCropPad", {"x": x, "shape": np.array([6, 2])}, axes=[-1, 0])
@@ -220,7 +209,7 @@ def held() -> Iterator[Case]:
         "g (float[1200, 1] x, bool[1200] mask) => (float[N, 1, 1] y)",
         "{ rows = NonZero (mask) places = Transpose (rows) y = Gather (x, places) }",
     )
-    feeds = {"x": floats(1200, 1), "mask": np.arange(1200) % 301 == 7}
+    feeds = {"x": positive(1200, 1), "mask": np.arange(1200) % 301 == 7}
     yield Case("a long mask", model, feeds, follow=("x",), trials=1)
 
 
@@ -236,7 +225,7 @@ def causal() -> Iterator[Case]:
         "g (float[4, 1] x, float[1, 4] w) => (float[N, M] y)",
         "{ m = MatMul (x, w) y = Trilu <upper = 0> (m) }",
     )
-    yield Case("outer product", model, {"x": floats(4, 1), "w": floats(1, 4, seed=1)})
+    yield Case("outer product", model, {"x": positive(4, 1), "w": positive(1, 4, seed=1)})
 
 
-__all__ = ["POSITIONS", "floats", "parsed", "steered"]
+__all__ = ["POSITIONS", "parsed", "steered"]

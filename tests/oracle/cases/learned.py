@@ -64,7 +64,7 @@ def scaler() -> Iterator[Case]:
     options = {"keys_floats": [1.0, 3.0], "values_floats": [5.0, 7.0]}
     model = _followed_by(model, "LabelEncoder", **options)
     feeds["X"] = np.array([[1, 2, 0], [2, 1, 0]])
-    yield Case("integers", model, feeds, follow=("X",), domain=(0, 2))
+    yield Case("integers", model, feeds, follow=("X",), within=(0, 2))
 
 
 def _followed_by(model: onnx.ModelProto, operator: str, **attributes: Any) -> onnx.ModelProto:
@@ -91,7 +91,7 @@ def label_encoder() -> Iterator[Case]:
             model, feeds = _model(
                 "LabelEncoder", {"X": _NUMBERS}, ml=ml, kinds={"y0": kind}, **options
             )
-            yield Case(f"{ml}-{name}", model, feeds, follow=("X",), domain=(0, 3))
+            yield Case(f"{ml}-{name}", model, feeds, follow=("X",), within=(0, 3))
     tensors = {
         "keys_tensor": onnx.numpy_helper.from_array(np.arange(4)),
         "values_tensor": onnx.numpy_helper.from_array(np.array([3.0, 1.0, 0.0, 2.0])),
@@ -99,7 +99,7 @@ def label_encoder() -> Iterator[Case]:
     }
     kinds = {"y0": TensorProto.DOUBLE}
     model, feeds = _model("LabelEncoder", {"X": _NUMBERS[0]}, ml=4, kinds=kinds, **tensors)
-    yield Case("4-tensors", model, feeds, follow=("X",), domain=(0, 3))
+    yield Case("4-tensors", model, feeds, follow=("X",), within=(0, 3))
     kinds = {"y0": _TEXT}
     options = {"classes_strings": texts}
     model, feeds = _model("LabelEncoder", {"X": _NUMBERS}, ml=1, kinds=kinds, **options)
@@ -107,7 +107,7 @@ def label_encoder() -> Iterator[Case]:
     def run(feeds: Feeds) -> list[np.ndarray]:
         return [np.array(texts, dtype=object)[feeds["X"]]]
 
-    yield Case("1", model, feeds, run=run, follow=("X",), domain=(0, 3))
+    yield Case("1", model, feeds, run=run, follow=("X",), within=(0, 3))
 
 
 @cases("CategoryMapper", _ML)
@@ -116,7 +116,7 @@ def category_mapper() -> Iterator[Case]:
     for shape in ((2, 3), (6,)):
         inputs = {"X": _NUMBERS.reshape(shape)}
         model, feeds = _model("CategoryMapper", inputs, kinds={"y0": _TEXT}, **options)
-        yield Case(f"{shape}", model, feeds, follow=("X",), domain=(0, 3))
+        yield Case(f"{shape}", model, feeds, follow=("X",), within=(0, 3))
 
 
 @cases("OneHotEncoder", _ML)
@@ -124,7 +124,7 @@ def one_hot_encoder() -> Iterator[Case]:
     for shape in ((2, 3), (6,), (2, 1, 3)):
         inputs = {"X": _NUMBERS.reshape(shape) % 2}
         model, feeds = _model("OneHotEncoder", inputs, cats_int64s=[0, 1])
-        yield Case(f"{shape}", model, feeds, follow=("X",), domain=(0, 1))
+        yield Case(f"{shape}", model, feeds, follow=("X",), within=(0, 1))
 
 
 @cases("Normalizer", _ML)
@@ -132,7 +132,7 @@ def normalizer() -> Iterator[Case]:
     for shape in ((2, 3), (4,)):
         for norm in ("MAX", "L1", "L2"):
             model, feeds = _model("Normalizer", {"X": abs(_table(*shape))}, norm=norm)
-            yield Case(f"{shape}-{norm}", model, feeds, domain=(0.1, 9))
+            yield Case(f"{shape}-{norm}", model, feeds, within=(0.1, 9))
 
 
 @cases("ArrayFeatureExtractor", _ML)
@@ -145,13 +145,13 @@ def array_feature_extractor() -> Iterator[Case]:
     model, feeds = _model("ArrayFeatureExtractor", {"X": _table(2, 4), "Y": np.array([3, 1])})
     yield Case("held", model, feeds)
     reason = "each run picks one of the features"
-    yield Case("computed", model, feeds, reason, follow=("X", "Y"), domain=(0, 3))
-    yield Case("computed-indices", model, feeds, follow=("Y",), domain=(0, 3))
+    yield Case("computed", model, feeds, reason, follow=("X", "Y"), within=(0, 3))
+    yield Case("computed-indices", model, feeds, follow=("Y",), within=(0, 3))
     model, feeds = _model("ArrayFeatureExtractor", {"X": _table(2, 2), "Y": np.array([0, 1])})
-    yield Case("computed-both", model, feeds, reason, follow=("X", "Y"), domain=(0, 1), trials=24)
+    yield Case("computed-both", model, feeds, reason, follow=("X", "Y"), within=(0, 1), trials=24)
     inputs = {"X": _table(4), "Y": np.array([[3, 1], [0, 2]])}
     model, feeds = _model("ArrayFeatureExtractor", inputs)
-    yield Case("computed-matrix", model, feeds, follow=("Y",), domain=(0, 3))
+    yield Case("computed-matrix", model, feeds, follow=("Y",), within=(0, 3))
 
 
 @cases("FeatureVectorizer", _ML)
@@ -180,18 +180,18 @@ def linear_regressor() -> Iterator[Case]:
                 options |= {"coefficients": _floats(targets * shape[-1]), "intercepts": [0.1] * 2}
                 options["intercepts"] = options["intercepts"][:targets]
                 model, feeds = _model("LinearRegressor", {"X": _table(*shape)}, **options)
-                yield Case(f"{shape}-{targets}-{transform}", model, feeds, domain=(-2, 2))
+                yield Case(f"{shape}-{targets}-{transform}", model, feeds, within=(-2, 2))
 
 
 def _labelled(
-    name: str, model: onnx.ModelProto, feeds: Feeds, domain: tuple[float, float]
+    name: str, model: onnx.ModelProto, feeds: Feeds, within: tuple[float, float]
 ) -> Iterator[Case]:
     """Labels and scores, and scores alone: a label changes only where another class wins."""
-    yield Case(name, model, feeds, "a label changes only where another class wins", domain=domain)
+    yield Case(name, model, feeds, "a label changes only where another class wins", within=within)
     scores = onnx.ModelProto()
     scores.CopyFrom(model)
     del scores.graph.output[0]
-    yield Case(f"{name}-scores", scores, feeds, domain=domain)
+    yield Case(f"{name}-scores", scores, feeds, within=within)
 
 
 @cases("LinearClassifier", _ML)
@@ -216,11 +216,11 @@ def linear_classifier() -> Iterator[Case]:
     model, feeds = _model(
         "LinearClassifier", {"X": -1 - abs(_table(2, 3))}, 2, kinds={"y0": _TEXT}, **options
     )
-    yield Case("one-score", model, feeds, domain=(-15, 1000))
+    yield Case("one-score", model, feeds, within=(-15, 1000))
     model, feeds = _model(
         "LinearClassifier", {"X": -1 - abs(_table(3))}, 2, kinds={"y0": _TEXT}, **options
     )
-    yield Case("one-score-vector", model, feeds, domain=(-15, 1000))
+    yield Case("one-score-vector", model, feeds, within=(-15, 1000))
 
 
 _KERNELS = (
@@ -244,7 +244,7 @@ def svm_regressor() -> Iterator[Case]:
                 "rho": [0.1],
             }
             model, feeds = _model("SVMRegressor", {"X": _table(*shape)}, **options)
-            yield Case(f"{kernel}-{shape}", model, feeds, domain=(-2, 2))
+            yield Case(f"{kernel}-{shape}", model, feeds, within=(-2, 2))
     options = {"kernel_type": "LINEAR", "coefficients": _floats(3), "rho": [0.1]}
     options["kernel_params"] = [0.0] * 3
     model, feeds = _model("SVMRegressor", {"X": _table(2, 3)}, **options)
@@ -298,7 +298,7 @@ def svm_classifier() -> Iterator[Case]:
     for shape in ((2, 3), (3,)):
         inputs = {"X": -1 - abs(_table(*shape))}
         model, feeds = _model("SVMClassifier", inputs, 2, kinds={"y0": _INT}, **options)
-        yield Case(f"one-label-{shape}", model, feeds, run=_greatest, domain=(-15, 1000))
+        yield Case(f"one-label-{shape}", model, feeds, run=_greatest, within=(-15, 1000))
 
 
 def _greatest(feeds: Feeds) -> list[np.ndarray]:

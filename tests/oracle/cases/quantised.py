@@ -38,7 +38,7 @@ def quantize_linear() -> _Cases:
             "y_zero_point": np.full(shape, 128, np.uint8),
         }
         model, feeds = single("QuantizeLinear", inputs, opset=opset, kinds={"y0": _U8})
-        yield Case(f"{opset}-tensor-{shape}", model, feeds, domain=(0.5, 100))
+        yield Case(f"{opset}-tensor-{shape}", model, feeds, within=(0.5, 100))
     for opset, axis in ((13, None), (13, 0), (13, -1), (19, 1), (21, 2), (23, 1)):
         size = x.shape[1 if axis is None else axis]
         attributes = {} if axis is None else {"axis": axis}
@@ -52,7 +52,7 @@ def quantize_linear() -> _Cases:
     yield Case(
         "no-zero-point",
         *single("QuantizeLinear", inputs, kinds={"y0": _U8}),
-        domain=(0.5, 100),
+        within=(0.5, 100),
     )
     yield from _quantised("vector", _floats(4), (4,), axis=0)
     yield from _quantised("scalar", np.float32(9), (1,))
@@ -66,8 +66,8 @@ def _quantised(name: str, x: np.ndarray, shape: tuple[int, ...], **attributes: i
         "y_zero_point": _bytes(*shape) // np.uint8(8) + np.uint8(100),
     }
     model, feeds = single("QuantizeLinear", inputs, kinds={"y0": _U8}, **attributes)
-    yield Case(name, model, feeds, domain=(0.5, 100))
-    yield Case(f"{name}-zero", model, feeds, follow=("x", "y_zero_point"), domain=(10, 100))
+    yield Case(name, model, feeds, within=(0.5, 100))
+    yield Case(f"{name}-zero", model, feeds, follow=("x", "y_zero_point"), within=(10, 100))
 
 
 # Axis, size of a block, shape.
@@ -115,7 +115,7 @@ def dynamic_quantize_linear() -> _Cases:
         model, feeds = single(
             "DynamicQuantizeLinear", inputs, 3, opset=11, kinds={"y0": _U8, "y2": _U8}
         )
-        yield Case(f"{shape}", model, feeds, domain=(-100, 100))
+        yield Case(f"{shape}", model, feeds, within=(-100, 100))
 
 
 # Shapes of x and w, and attributes.
@@ -200,7 +200,7 @@ def q_linear_conv() -> _Cases:
             yield Case(name, model, feeds, run=run, follow=bytes_)
             # Without a bias a window of padding is zero at any y_scale.
             scales = ("x_scale", "w_scale", *(["y_scale", "B"] if bias else []))
-            yield Case(f"{name}-scales", model, feeds, run=run, follow=scales, domain=(0.1, 1e6))
+            yield Case(f"{name}-scales", model, feeds, run=run, follow=scales, within=(0.1, 1e6))
 
 
 @cases("MatMulInteger")
@@ -274,7 +274,7 @@ def q_linear_mat_mul() -> _Cases:
             bytes_ = tuple(name for name in inputs if not name.endswith("_scale"))
             name = f"{opset}-{a}-{b}-{left}-{right}"
             yield Case(name, model, feeds, run=run, follow=bytes_)
-            yield Case(f"{name}-scales", model, feeds, run=run, domain=(0.1, 1e4))
+            yield Case(f"{name}-scales", model, feeds, run=run, within=(0.1, 1e4))
 
 
 @cases("QuantizeLinear")
@@ -295,7 +295,7 @@ def graphs() -> _Cases:
         }
     """
     x = _floats(1, 2, 9)
-    yield Case("pairs", onnx.parser.parse_model(pairs), {"x": x}, domain=(-120, 120))
+    yield Case("pairs", onnx.parser.parse_model(pairs), {"x": x}, within=(-120, 120))
     integers = """
         <ir_version: 10, opset_import: ["" : 21]>
         integers (uint8[1, 2, 9] x, uint8 z) => (float[1, 1, 4] y)

@@ -65,7 +65,7 @@ def _case(
         model, feeds = single(
             op_type, inputs, names, opset=opset, constants=constants, layout=1, **attributes
         )
-    return Case(f"{op_type} {name}", model, feeds, incomplete, run, follow, domain=(-1, 1))
+    return Case(f"{op_type} {name}", model, feeds, incomplete, run, follow, within=(-1, 1))
 
 
 def _by_batch(run: Any, names: Sequence[str]) -> Run:

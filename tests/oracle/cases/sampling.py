@@ -9,7 +9,8 @@ import numpy as np
 
 from ..perturbation import Case, Feeds
 from . import cases
-from .indexing import POSITIONS, floats, parsed, steered
+from .common import positive
+from .indexing import POSITIONS, parsed, steered
 
 F = np.float32
 
@@ -21,7 +22,7 @@ def max_roi_pool() -> Iterator[Case]:
         yield steered(
             f"{pooled} {scale}",
             "MaxRoiPool",
-            {"x": floats(2, 2, 5, 6), "rois": rois},
+            {"x": positive(2, 2, 5, 6), "rois": rois},
             follow=("x",),
             trials=8,
             pooled_shape=pooled,
@@ -30,9 +31,9 @@ def max_roi_pool() -> Iterator[Case]:
     yield steered(
         "computed",
         "MaxRoiPool",
-        {"x": floats(2, 2, 3, 3), "rois": np.array([[0, 0, 0, 1, 1], [1, 0, 1, 1, 1]], F)},
+        {"x": positive(2, 2, 3, 3), "rois": np.array([[0, 0, 0, 1, 1], [1, 0, 1, 1, 1]], F)},
         follow=("x", "rois"),
-        domain=(0, 1),
+        within=(0, 1),
         incomplete=POSITIONS,
         pooled_shape=(2, 2),
     )
@@ -41,7 +42,7 @@ def max_roi_pool() -> Iterator[Case]:
 @cases("RoiAlign")
 def roi_align() -> Iterator[Case]:
     rois = np.array([[0.3, 1.2, 4.1, 3.7], [2, 0, 2.5, 8], [-3, -0.5, 1, 2], [4, 3, 20, 21]], F)
-    fixed = {"x": floats(2, 2, 5, 6), "rois": rois, "samples": np.array([1, 0, 1, 1])}
+    fixed = {"x": positive(2, 2, 5, 6), "rois": rois, "samples": np.array([1, 0, 1, 1])}
     for ratio in (0, 1, 2):
         for opset, mode in ((10, None), (16, "half_pixel"), (22, "output_half_pixel")):
             for pool in ("avg", "max"):
@@ -58,12 +59,12 @@ def roi_align() -> Iterator[Case]:
                     spatial_scale=0.8 if ratio == 1 else 1.0,
                     mode=pool,
                     # The maximum is taken of products with weights, zero ones among them.
-                    domain=(0.1, 1e3),
+                    within=(0.1, 1e3),
                     trials=3,
                     **given,
                 )
     wide = {
-        "x": floats(1, 1, 9, 9),
+        "x": positive(1, 1, 9, 9),
         "rois": np.array([[0.5, 0.5, 8.5, 8.5]], F),
         "samples": np.array([0]),
     }
@@ -75,10 +76,14 @@ def roi_align() -> Iterator[Case]:
         "shuffled = Gather <axis = 2> (x, order)",
         "y = RoiAlign <sampling_ratio = 2> (shuffled, rois, samples) }",
     )
-    feeds = {"x": floats(1, 1, 9, 1), "rois": np.array([[0, 0, 1, 9]], F), "samples": np.array([0])}
+    feeds = {
+        "x": positive(1, 1, 9, 1),
+        "rois": np.array([[0, 0, 1, 9]], F),
+        "samples": np.array([0]),
+    }
     yield Case("between the points", model, feeds, follow=("x",))
     known = {
-        "x": floats(2, 1, 3, 3),
+        "x": positive(2, 1, 3, 3),
         "rois": np.array([[0, 0, 2, 2]] * 2, F),
         "samples": np.array([0, 1]),
     }
@@ -87,7 +92,7 @@ def roi_align() -> Iterator[Case]:
         "RoiAlign",
         known,
         follow=("x", "samples"),
-        domain=(0, 1),
+        within=(0, 1),
         output_height=2,
         output_width=2,
         sampling_ratio=1,
@@ -98,7 +103,7 @@ def roi_align() -> Iterator[Case]:
         known,
         opset=10,
         follow=("x", "rois"),
-        domain=(0, 2),
+        within=(0, 2),
     )
 
 
@@ -115,7 +120,7 @@ def grid_sample() -> Iterator[Case]:
                     yield steered(
                         f"{opset} {mode} {padding} {corners}",
                         "GridSample",
-                        {"x": floats(2, 2, 4, 5), "grid": grid},
+                        {"x": positive(2, 2, 4, 5), "grid": grid},
                         opset=opset,
                         follow=("x",),
                         mode=mode,
@@ -128,7 +133,7 @@ def grid_sample() -> Iterator[Case]:
             yield steered(
                 f"volume {mode} {padding}",
                 "GridSample",
-                {"x": floats(1, 1, 3, 4, 2), "grid": volume},
+                {"x": positive(1, 1, 3, 4, 2), "grid": volume},
                 opset=22,
                 follow=("x",),
                 mode=mode,
@@ -136,16 +141,16 @@ def grid_sample() -> Iterator[Case]:
             )
     line = rng.uniform(-1.5, 1.5, (1, 5, 1)).astype(F)
     for mode in ("linear", "cubic"):
-        given = {"x": floats(1, 1, 6), "grid": line}
+        given = {"x": positive(1, 1, 6), "grid": line}
         yield steered(f"line {mode}", "GridSample", given, opset=22, follow=("x",), mode=mode)
     apart = np.stack(np.meshgrid([-0.7, 0.1, 0.6], [-0.3, 0.4]), axis=-1)[None].astype(F)
-    yield steered("apart", "GridSample", {"x": floats(1, 1, 5, 5), "grid": apart}, follow=("x",))
+    yield steered("apart", "GridSample", {"x": positive(1, 1, 5, 5), "grid": apart}, follow=("x",))
     yield steered(
         "computed",
         "GridSample",
-        {"x": floats(2, 2, 2, 2), "grid": rng.uniform(-0.9, 0.9, (2, 2, 1, 2)).astype(F)},
+        {"x": positive(2, 2, 2, 2), "grid": rng.uniform(-0.9, 0.9, (2, 2, 1, 2)).astype(F)},
         follow=("x", "grid"),
-        domain=(-0.9, 0.9),
+        within=(-0.9, 0.9),
     )
 
 
@@ -157,7 +162,7 @@ def affine_grid() -> Iterator[Case]:
             yield steered(
                 f"{size} {corners}",
                 "AffineGrid",
-                {"theta": floats(size[0], rank, rank + 1), "size": np.array(size)},
+                {"theta": positive(size[0], rank, rank + 1), "size": np.array(size)},
                 opset=20,
                 align_corners=corners,
             )
@@ -236,8 +241,8 @@ def deform_conv() -> Iterator[Case]:
         def run(feeds: Feeds, given: dict[str, Any] = given) -> list[np.ndarray]:
             return [deformed(feeds, given)]
 
-        arrays = {"x": floats(*x), "w": floats(*w, seed=1), "offset": offset}
-        arrays |= {"b": floats(w[0], seed=2), "mask": mask}
+        arrays = {"x": positive(*x), "w": positive(*w, seed=1), "offset": offset}
+        arrays |= {"b": positive(w[0], seed=2), "mask": mask}
         name = f"{x} {w} {given}"
         yield steered(
             name, "DeformConv", arrays, follow=("x", "w", "b", "mask"), run=run, trials=2, **given
@@ -251,17 +256,17 @@ def deform_conv() -> Iterator[Case]:
             "DeformConv",
             arrays,
             follow=("x", "w", "offset", "b", "mask"),
-            domain=(-1, 1),
+            within=(-1, 1),
             incomplete=POSITIONS,
             run=run,
             trials=1,
             **given,
         )
     arrays = {
-        "x": floats(1, 4, 2, 2),
-        "w": floats(2, 2, 1, 1, seed=1),
+        "x": positive(1, 4, 2, 2),
+        "w": positive(2, 2, 1, 1, seed=1),
         "offset": rng.uniform(-0.9, 0.9, (1, 4, 2, 2)).astype(F),
-        "b": floats(2),
+        "b": positive(2),
         "mask": rng.uniform(0.2, 1, (1, 2, 2, 2)).astype(F),
     }
     more = {"group": 2, "offset_group": 2}
@@ -270,7 +275,7 @@ def deform_conv() -> Iterator[Case]:
         "DeformConv",
         arrays,
         follow=("x", "w", "offset", "b", "mask"),
-        domain=(-0.9, 0.9),
+        within=(-0.9, 0.9),
         run=lambda feeds: [deformed(feeds, more)],
         trials=14,
         **more,

@@ -11,21 +11,22 @@ from tests.graphs import single
 
 from ..perturbation import Case, Feeds
 from . import cases
-from .indexing import POSITIONS, floats, parsed, steered
+from .common import positive
+from .indexing import POSITIONS, parsed, steered
 
 REDUCTIONS = ("none", "add", "mul", "max", "min")
 
 
 @cases("Scatter")
 def scatter() -> Iterator[Case]:
-    given = {"data": floats(3, 4), "i": np.array([[2, 0, 1]]), "updates": floats(1, 3, seed=1)}
+    given = {"data": positive(3, 4), "i": np.array([[2, 0, 1]]), "updates": positive(1, 3, seed=1)}
     for opset in (9, 10):
         yield steered(f"version {opset}", "Scatter", given, opset=opset)
 
 
 @cases("ScatterElements")
 def scatter_elements() -> Iterator[Case]:
-    data = floats(3, 5)
+    data = positive(3, 5)
     shapes: Sequence[tuple[int, np.ndarray]] = (
         (0, np.array([[2, 0, 1, -1], [0, 0, 1, 1]])),
         (1, np.array([[4, 0, 4], [1, 1, 1]])),
@@ -35,7 +36,7 @@ def scatter_elements() -> Iterator[Case]:
         (0, np.array([[1, 1, 1, 1, 1]])),
     )
     for k, (axis, indices) in enumerate(shapes):
-        given = {"data": data, "i": indices, "updates": floats(*indices.shape, seed=1)}
+        given = {"data": data, "i": indices, "updates": positive(*indices.shape, seed=1)}
         yield steered(f"{k}, none", "ScatterElements", given, axis=axis, opset=11 + k % 3)
         for reduction in REDUCTIONS[1:]:
             yield steered(
@@ -45,11 +46,11 @@ def scatter_elements() -> Iterator[Case]:
                 axis=axis,
                 opset=18,
                 reduction=reduction,
-                domain=(-2, 2),
+                within=(-2, 2),
             )
     indices = np.random.default_rng(2).integers(-3, 3, (2, 4, 2))
     for axis in range(3):
-        given = {"data": floats(3, 4, 3), "i": indices, "updates": floats(2, 4, 2, seed=1)}
+        given = {"data": positive(3, 4, 3), "i": indices, "updates": positive(2, 4, 2, seed=1)}
         yield steered(f"three axes, {axis}", "ScatterElements", given, axis=axis)
         yield steered(
             f"three axes, {axis}, add", "ScatterElements", given, axis=axis, reduction="add"
@@ -57,22 +58,22 @@ def scatter_elements() -> Iterator[Case]:
     yield steered(
         "computed",
         "ScatterElements",
-        {"data": floats(2, 2), "i": np.array([[1, 0]]), "updates": floats(1, 2, seed=1)},
+        {"data": positive(2, 2), "i": np.array([[1, 0]]), "updates": positive(1, 2, seed=1)},
         follow=("data", "i", "updates"),
-        domain=(0, 1),
+        within=(0, 1),
     )
     yield steered(
         "computed, three axes",
         "ScatterElements",
         {
-            "data": floats(2, 2, 2),
+            "data": positive(2, 2, 2),
             "i": np.array([[[1, 0], [0, 1]]]),
-            "updates": floats(1, 2, 2, seed=1),
+            "updates": positive(1, 2, 2, seed=1),
         },
         axis=1,
         reduction="add",
         follow=("data", "i", "updates"),
-        domain=(0, 1),
+        within=(0, 1),
     )
 
 
@@ -86,7 +87,7 @@ def scattered_apart() -> Iterator[Case]:
         "updates = Gather (x, order)",
         'y = ScatterElements <reduction = "add"> (data, indices, updates) }',
     )
-    yield Case("shuffled", model, {"data": floats(3), "x": floats(9, seed=1)}, domain=(-2, 2))
+    yield Case("shuffled", model, {"data": positive(3), "x": positive(9, seed=1)}, within=(-2, 2))
 
 
 def _grid(*axes: Sequence[int]) -> np.ndarray:
@@ -96,7 +97,7 @@ def _grid(*axes: Sequence[int]) -> np.ndarray:
 
 @cases("ScatterND")
 def scatter_nd() -> Iterator[Case]:
-    data = floats(3, 4, 2)
+    data = positive(3, 4, 2)
     listed = {
         "rows": np.array([[2], [0]]),
         "rows twice": np.array([[2], [0], [2], [-1]]),
@@ -113,7 +114,7 @@ def scatter_nd() -> Iterator[Case]:
     }
     for name, indices in listed.items():
         indices = indices.astype(np.int64)
-        updates = floats(*indices.shape[:-1], *data.shape[indices.shape[-1] :], seed=1)
+        updates = positive(*indices.shape[:-1], *data.shape[indices.shape[-1] :], seed=1)
         given = {"data": data, "i": indices, "updates": updates}
         yield steered(name, "ScatterND", given)
         for reduction in ("add", "max", "mul", "min")[: 2 if indices.size > 8 else 4]:
@@ -123,9 +124,9 @@ def scatter_nd() -> Iterator[Case]:
                 given,
                 reduction=reduction,
                 opset=18,
-                domain=(-2, 2),
+                within=(-2, 2),
             )
-    rows = {"data": data, "i": np.array([[2], [0]]), "updates": floats(2, 4, 2, seed=1)}
+    rows = {"data": data, "i": np.array([[2], [0]]), "updates": positive(2, 4, 2, seed=1)}
     for opset in (11, 13, 16):
         yield steered(f"version {opset}", "ScatterND", rows, opset=opset)
     for name, indices in (("rows", [[1], [0]]), ("places", [[1, 1], [0, 1]])):
@@ -134,12 +135,12 @@ def scatter_nd() -> Iterator[Case]:
             f"computed {name}",
             "ScatterND",
             {
-                "data": floats(2, 2, 2),
+                "data": positive(2, 2, 2),
                 "i": places,
-                "updates": floats(2, *(2, 2)[places.shape[1] - 1 :], seed=1),
+                "updates": positive(2, *(2, 2)[places.shape[1] - 1 :], seed=1),
             },
             follow=("data", "i", "updates"),
-            domain=(0, 1),
+            within=(0, 1),
             incomplete=POSITIONS,
         )
 
@@ -175,7 +176,7 @@ def tensor_scatter() -> Iterator[Case]:
                 else np.array([3, 1, 2])[: cache[0]]
             )
             for at in (None, begins):
-                given = {"past": floats(*cache), "update": floats(*update, seed=1), "at": at}
+                given = {"past": positive(*cache), "update": positive(*update, seed=1), "at": at}
                 yield steered(
                     f"{axis} {mode} {at}",
                     "TensorScatter",
@@ -195,11 +196,11 @@ def tensor_scatter() -> Iterator[Case]:
         yield steered(
             f"computed {mode} {n}",
             "TensorScatter",
-            {"past": floats(3, n), "update": floats(3, 2, seed=1), "at": at},
+            {"past": positive(3, n), "update": positive(3, 2, seed=1), "at": at},
             opset=24,
             run=_tensor_scatter(mode, 1),
             follow=("past", "update", "at"),
-            domain=(0, max(begins)),
+            within=(0, max(begins)),
             axis=1,
             mode=mode,
         )
@@ -208,7 +209,7 @@ def tensor_scatter() -> Iterator[Case]:
 @cases("MaxUnpool")
 def max_unpool() -> Iterator[Case]:
     def given(x: tuple[int, ...], indices: Any) -> dict[str, np.ndarray]:
-        return {"x": floats(*x), "i": np.array(indices, np.int64).reshape(x)}
+        return {"x": positive(*x), "i": np.array(indices, np.int64).reshape(x)}
 
     yield steered(
         "one axis", "MaxUnpool", given((1, 2, 2), [1, 2, 4, 7]), kernel_shape=[2], strides=[2]
@@ -239,7 +240,7 @@ def max_unpool() -> Iterator[Case]:
         kernel_shape=[2],
         strides=[2],
         follow=("x", "i"),
-        domain=(0, 3),
+        within=(0, 3),
         incomplete=POSITIONS,
     )
 
@@ -283,7 +284,7 @@ def col2im() -> Iterator[Case]:
         for a in range(rank):
             reach = (block[a] - 1) * dilations[a] + 1
             total *= (image[a] + pads[a] + pads[a + rank] - reach) // strides[a] + 1
-        x = floats(1, channels * int(np.prod(block)), total)
+        x = positive(1, channels * int(np.prod(block)), total)
         model, feeds = single(
             "Col2Im",
             {"x": x, "image": np.array(image), "block": np.array(block)},

@@ -9,7 +9,8 @@ from onnx import TensorProto
 
 from ..perturbation import Case, Feeds
 from . import cases
-from .indexing import floats, parsed, steered
+from .common import positive
+from .indexing import parsed, steered
 
 SIZE = "its size depends on the data, and not every one is tried"
 
@@ -18,7 +19,7 @@ SIZE = "its size depends on the data, and not every one is tried"
 def top_k() -> Iterator[Case]:
     kinds = {"y1": TensorProto.INT64}
     for axis, largest in ((-1, 1), (0, 0), (1, 1)):
-        given = {"x": floats(3, 4, seed=3), "k": np.array([2])}
+        given = {"x": positive(3, 4, seed=3), "k": np.array([2])}
         yield steered(
             f"axis {axis}",
             "TopK",
@@ -30,20 +31,20 @@ def top_k() -> Iterator[Case]:
             opset=11,
             trials=16,
         )
-    given = {"x": floats(2, 3, 2, seed=3), "k": np.array([3])}
+    given = {"x": positive(2, 3, 2, seed=3), "k": np.array([3])}
     yield steered("all of them", "TopK", given, 2, axis=1, kinds=kinds, trials=16)
     yield steered("version 10", "TopK", given, 2, axis=1, kinds=kinds, opset=10, trials=16)
     yield steered(
-        "version 1", "TopK", {"x": floats(3, 4, seed=3)}, 2, k=2, kinds=kinds, opset=9, trials=16
+        "version 1", "TopK", {"x": positive(3, 4, seed=3)}, 2, k=2, kinds=kinds, opset=9, trials=16
     )
     yield steered(
         "computed",
         "TopK",
-        {"x": floats(3), "k": np.array([2])},
+        {"x": positive(3), "k": np.array([2])},
         2,
         kinds=kinds,
         follow=("x", "k"),
-        domain=(1, 3),
+        within=(1, 3),
     )
 
 
@@ -66,7 +67,7 @@ def unique() -> Iterator[Case]:
             f"{{ y, i, inverse = Unique <{attributes}> (x) }}",
         )
         first = "" if given.get("sorted", 1) else "the first is always the first"
-        yield Case(f"inverse {given}", model, {"x": x}, first, domain=(1, 4), trials=24)
+        yield Case(f"inverse {given}", model, {"x": x}, first, within=(1, 4), trials=24)
 
 
 @cases("NonMaxSuppression")
@@ -74,7 +75,7 @@ def non_max_suppression() -> Iterator[Case]:
     boxes = np.array([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, 2, 1, 3]]], np.float32)
     given = {
         "boxes": boxes,
-        "scores": floats(1, 2, 3),
+        "scores": positive(1, 2, 3),
         "most": np.array([2]),
         "iou": np.array([0.5], np.float32),
     }
@@ -90,12 +91,12 @@ def non_max_suppression() -> Iterator[Case]:
 
 @cases("Bernoulli")
 def bernoulli() -> Iterator[Case]:
-    drawn = floats(3, 4, seed=5)
+    drawn = positive(3, 4, seed=5)
 
     def run(feeds: Feeds) -> list[np.ndarray]:
         return [(drawn < feeds["x"]).astype(np.float32)]
 
-    yield steered("two axes", "Bernoulli", {"x": floats(3, 4)}, domain=(0, 1), run=run, trials=8)
+    yield steered("two axes", "Bernoulli", {"x": positive(3, 4)}, within=(0, 1), run=run, trials=8)
 
 
 @cases("Multinomial")
@@ -111,10 +112,10 @@ def multinomial() -> Iterator[Case]:
     yield steered(
         "two rows",
         "Multinomial",
-        {"x": floats(2, 3)},
+        {"x": positive(2, 3)},
         sample_size=5,
         trials=12,
-        domain=(-20, 20),
+        within=(-20, 20),
         run=run,
         kinds={"y0": TensorProto.INT32},
     )
@@ -123,7 +124,7 @@ def multinomial() -> Iterator[Case]:
 @cases("Det")
 def det() -> Iterator[Case]:
     for shape in ((3, 3), (2, 2, 2), (2, 1, 2, 2)):
-        yield steered(f"{shape}", "Det", {"x": floats(*shape)})
+        yield steered(f"{shape}", "Det", {"x": positive(*shape)})
 
 
 @cases("NegativeLogLikelihoodLoss")
@@ -139,9 +140,9 @@ def losses() -> Iterator[Case]:
                 for weighted in (False, True):
                     for ignored in (None, 0):
                         given = {
-                            "x": floats(*shape),
+                            "x": positive(*shape),
                             "target": np.array(target),
-                            "weight": floats(shape[1], seed=1) if weighted else None,
+                            "weight": positive(shape[1], seed=1) if weighted else None,
                         }
                         log_prob = op_type[0] == "S" and weighted
                         extra = {} if ignored is None else {"ignore_index": ignored}
@@ -151,15 +152,15 @@ def losses() -> Iterator[Case]:
                             given,
                             2 if log_prob else 1,
                             opset=12 if weighted else 13,
-                            domain=(-3, 3) if op_type[0] == "S" else (0.1, 5),
+                            within=(-3, 3) if op_type[0] == "S" else (0.1, 5),
                             reduction=reduction,
                             **extra,
                         )
         yield steered(
             f"{op_type} computed",
             op_type,
-            {"x": floats(3, 3), "target": np.array([2, 0, 1]), "weight": floats(3, seed=1)},
+            {"x": positive(3, 3), "target": np.array([2, 0, 1]), "weight": positive(3, seed=1)},
             follow=("x", "target", "weight"),
-            domain=(0, 2),
+            within=(0, 2),
             reduction="none",
         )

@@ -157,7 +157,7 @@ def mel_weight_matrix() -> Iterator[Case]:
     sizes = ("num_mel_bins", "dft_length")
     model, feeds = single("MelWeightMatrix", inputs, opset=17, constants=sizes)
     reason = "the bands are zero outside their edges, which are rounded"
-    yield Case("edges", model, feeds, reason, domain=(1000, 3000))
+    yield Case("edges", model, feeds, reason, within=(1000, 3000))
     for name, low, high in (
         ("num_mel_bins", 2, 9),
         ("dft_length", 64, 256),
@@ -168,7 +168,7 @@ def mel_weight_matrix() -> Iterator[Case]:
         constants = [size for size in sizes if size != name]
         model, feeds = single("MelWeightMatrix", inputs, opset=17, constants=constants)
         mean = _followed_by("ReduceMean", model)
-        yield Case(f"mean-{name}", mean, feeds, follow=(name,), domain=(low, high))
+        yield Case(f"mean-{name}", mean, feeds, follow=(name,), within=(low, high))
 
 
 def _windows(operator: str) -> Iterator[Case]:
@@ -182,7 +182,7 @@ def _windows(operator: str) -> Iterator[Case]:
         """
         yield Case(f"{periodic}", onnx.parser.parse_model(text), {"x": _signal(2, 5)})
     model, feeds = single(operator, {"size": np.array([4])}, opset=17)
-    yield Case("computed", model, feeds, follow=("size",), domain=(1, 9))
+    yield Case("computed", model, feeds, follow=("size",), within=(1, 9))
 
 
 @cases("BlackmanWindow")

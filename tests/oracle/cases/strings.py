@@ -44,8 +44,8 @@ def _case(
         found: Sequence[Any] = opened.run(None, _spelled(feeds))
         return found
 
-    domain = (0, len(_WORDS) - 1)
-    return Case(name, model, inputs, incomplete, run, tuple(inputs), domain)
+    within = (0, len(_WORDS) - 1)
+    return Case(name, model, inputs, incomplete, run, tuple(inputs), within)
 
 
 def _numbers(*shape: int) -> np.ndarray:
@@ -113,6 +113,6 @@ def tf_idf_vectorizer() -> Iterator[Case]:
             model, feeds = single("TfIdfVectorizer", inputs, pool_int64s=pool, **attributes)
             reason = "what is there twice counts once" if mode == "IDF" else ""
             name = f"{shape}-{mode}-{least}-{most}"
-            yield Case(name, model, feeds, reason, follow=("X",), domain=(0, 3))
+            yield Case(name, model, feeds, reason, follow=("X",), within=(0, 3))
     attributes |= {"min_gram_length": 1, "pool_strings": [str(_WORDS[k]) for k in pool]}
     yield _case("words", "TfIdfVectorizer", {"X": _numbers(2, 5)}, **attributes)

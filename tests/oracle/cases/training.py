@@ -34,7 +34,7 @@ def _step(operator: str, kinds: int, **attributes: Any) -> Iterator[Case]:
                 return [np.asarray(value, np.float64) for value in run(None, feeds)]
 
             name = f"{shapes}-{one}-{attributes}"
-            yield Case(name, model, feeds, run=run, follow=tuple(inputs), domain=(0, 9))
+            yield Case(name, model, feeds, run=run, follow=tuple(inputs), within=(0, 9))
 
 
 @cases("Adagrad", _TRAINING)

@@ -38,14 +38,14 @@ def _case(
     name: str = "",
     follow: tuple[str, ...] = (),
     incomplete: str = "",
-    domain: tuple[float, float] = (-1e3, 1e3),
+    within: tuple[float, float] = (-1e3, 1e3),
     **given: Any,
 ) -> Case:
     # The next case has its own data whatever came before it.
     _RNG.bit_generator.state = _START
     model, feeds = single(op_type, inputs, outputs, opset=version, **given)
     called = f"{op_type}-{version}{name and ' '}{name}"
-    return Case(called, model, feeds, incomplete, run, follow, domain)
+    return Case(called, model, feeds, incomplete, run, follow, within)
 
 
 def _each(*op_types: str) -> Callable[[_Generator], _Generator]:
@@ -74,7 +74,7 @@ def arithmetic(op_type: str) -> Iterator[Case]:
 def powers() -> Iterator[Case]:
     for version in (7, 12, 13, 15):
         inputs = {"A": np.abs(_x(2, 3)) + 1, "B": np.abs(_x(3))}
-        yield _case(version, "Pow", inputs, domain=(0.5, 3))
+        yield _case(version, "Pow", inputs, within=(0.5, 3))
 
 
 @cases("PRelu")
@@ -103,9 +103,9 @@ def dropout() -> Iterator[Case]:
     for version in (12, 13, 22):
         yield _case(version, "Dropout", {"data": _x(2, 3)}, name="data")
         inputs = {"data": _x(2, 3), "ratio": np.float32(0.25)}
-        yield _case(version, "Dropout", inputs, name="ratio", domain=(0, 0.9))
+        yield _case(version, "Dropout", inputs, name="ratio", within=(0, 0.9))
         inputs = {**inputs, "training_mode": off}
-        yield _case(version, "Dropout", inputs, name="not in training", domain=(0, 0.9))
+        yield _case(version, "Dropout", inputs, name="not in training", within=(0, 0.9))
 
 
 @cases("Cast")
@@ -168,7 +168,7 @@ def batch_normalization() -> Iterator[Case]:
         x = _x(2, 3, 4, 2)
         return {"X": x, "scale": scale, "B": b, "mean": mean, "var": np.abs(var) + 1}
 
-    positive = {"domain": (0.1, 1e3)}
+    positive = {"within": (0.1, 1e3)}
     for version in (7, 9, 14, 15):
         yield _case(version, "BatchNormalization", inputs(3), **positive)
         training = {"training_mode": 1} if version >= 14 else {}
@@ -216,7 +216,7 @@ def softmax(op_type: str) -> Iterator[Case]:
             axes = {} if axis is None else {"axis": axis}
             # What is large hides the rest.
             inputs = {"x": _x(2, 2, 1 if op_type == "Hardmax" else 2)}
-            yield _case(version, op_type, inputs, name=str(axis), domain=(-3, 3), **axes)
+            yield _case(version, op_type, inputs, name=str(axis), within=(-3, 3), **axes)
 
 
 @_each(
@@ -240,7 +240,7 @@ def reductions(op_type: str) -> Iterator[Case]:
                 elif axes is not None:
                     given["axes"] = axes
                 name = f"{axes} {keepdims}"
-                yield _case(version, op_type, inputs, name=name, domain=inner, **given)
+                yield _case(version, op_type, inputs, name=name, within=inner, **given)
         if as_input:
             for axes in ([], None):
                 inputs = {"data": np.abs(_x(2, 3)) + 0.5}
@@ -251,7 +251,7 @@ def reductions(op_type: str) -> Iterator[Case]:
                     op_type,
                     inputs,
                     name=f"noop {axes}",
-                    domain=inner,
+                    within=inner,
                     noop_with_empty_axes=1,
                 )
 
