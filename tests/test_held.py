@@ -210,6 +210,5 @@ def test_the_configuration(
     capsys.readouterr()
     Path("pyproject.toml").write_text(causal + 'values = { attention_mask = "twos" }\n')
     assert cli.main(["check", "m.onnx"]) == 2
-    assert "values: this value is not allowed (give for 'attention_mask' one of these: numbers" in (
-        capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert "values: this value is not allowed (give another value for 'attention_mask'" in said
