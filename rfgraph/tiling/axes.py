@@ -75,7 +75,7 @@ class AxisPlan:
     before, after : int
         The elements around a core that its results depend on: of all outputs and phases, for a
         core that begins and ends at multiples of the alignment.
-    reach : (int, int)
+    unaligned : (int, int)
         The same for a core that begins and ends anywhere.
     sizes : tuple of int
         The sizes that the model takes, modulo the alignment.
@@ -88,7 +88,7 @@ class AxisPlan:
     --------
     >>> from rfgraph.tiling import plan
     >>> rows = plan("models/unet_tconv.onnx", tile=256).axes[0]
-    >>> rows.alignment, rows.before, rows.after, rows.margin, rows.reach, rows.sizes
+    >>> rows.alignment, rows.before, rows.after, rows.margin, rows.unaligned, rows.sizes
     (8, 46, 46, (48, 48), (51, 51), (0,))
     """
 
@@ -98,7 +98,7 @@ class AxisPlan:
     alignment: int
     before: int
     after: int
-    reach: tuple[int, int]
+    unaligned: tuple[int, int]
     sizes: tuple[int, ...]
     outputs: Mapping[str, OutputAxis]
     tile: int

@@ -36,6 +36,9 @@ from rfgraph.reads.words import (
 # The remedy where the file fixes what could follow the size of the input.
 OPEN_SIZES = "export the model with that axis open (dynamic)"
 
+# The remedy where a node sees all there is.
+BEFORE = "run the whole at once, or let the model end before this node"
+
 # An input's name, and one of its axes.
 Axis = tuple[str, int]
 
@@ -173,7 +176,7 @@ def _judged(analysis: Analysis, value: str, name: str, axis: int) -> AxisField:
         length = (analysis.extent(name) or ())[axis]
         whole = whole or (seen.start, seen.size) == (0, length)
     if whole:
-        raise _obstacle(analysis, value, f"it sees the whole of {along}")
+        raise _obstacle(analysis, value, f"it sees the whole of {along}", BEFORE)
     if seen is None:
         why = f"what it sees along {along} is no window that moves evenly"
     elif isinf(seen.size):

@@ -293,13 +293,13 @@ class _Planner:
             output: _follows(output, axis, list(ways.values()), lost, alignment)
             for output, axis in places.items()
         }
-        reach = [0, 0]
+        unaligned = [0, 0]
         for each, border in zip(ways.values(), lost, strict=True):
             for output, axis in places.items():
-                reach[1] = max(reach[1], _missing(each, output, axis))
+                unaligned[1] = max(unaligned[1], _missing(each, output, axis))
                 for seen in each.fields[output].values():
-                    reach[0] = max(reach[0], int(seen.back) + border.before)
-                    reach[1] = max(reach[1], int(seen.ahead) + border.after)
+                    unaligned[0] = max(unaligned[0], int(seen.back) + border.before)
+                    unaligned[1] = max(unaligned[1], int(seen.ahead) + border.after)
         before = max((o.before for o in outputs.values()), default=0)
         after = max((o.after for o in outputs.values()), default=0)
         if tile is None:
@@ -313,12 +313,16 @@ class _Planner:
             alignment=alignment,
             before=before,
             after=after,
-            reach=(reach[0], reach[1]),
+            unaligned=(unaligned[0], unaligned[1]),
             sizes=tuple(sorted(ways)),
             outputs=outputs,
             tile=tile,
         )
-        found.fitted(tile)
+        try:
+            found.fitted(tile)
+        except QueryError as error:
+            error.file = self._analysis.file
+            raise
         return found
 
     def _longer(self, at: Way, by: int) -> Analysis:

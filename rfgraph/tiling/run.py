@@ -26,7 +26,11 @@ def run(
     """See `rfgraph.tiling.Plan.run`."""
     feeds = _feeds(analysis, axes, inputs)
     sizes = [feeds[axis.inputs[0][0]].shape[axis.inputs[0][1]] for axis in axes]
-    cuts = [axis.cuts(size) for axis, size in zip(axes, sizes, strict=True)]
+    try:
+        cuts = [axis.cuts(size) for axis, size in zip(axes, sizes, strict=True)]
+    except QueryError as error:
+        error.file = analysis.file
+        raise
     session = _session(model, analysis.file)
     joined: dict[str, np.ndarray] = {}
     for tile in product(*cuts):
