@@ -7,9 +7,10 @@ whole number of periods further on. Where a node does not, a `TilingError` names
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import isinf, lcm
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from rfgraph.engine.closed_form import AxisField
 from rfgraph.engine.trace import Step, sources
 from rfgraph.errors import RFGraphError
 from rfgraph.model.sizes import UnknownSizeError
-from rfgraph.ops import Operation, Undetermined, lookup_rule
+from rfgraph.ops import Operation, Undetermined, lookup_rule, traits_of
 from rfgraph.reads.words import (
     Along,
     Elementwise,
@@ -28,9 +29,7 @@ from rfgraph.reads.words import (
     Rearrange,
     Shape,
     Stage,
-    Table,
     followed,
-    progressions,
 )
 
 # The remedy where the file fixes what could follow the size of the input.
@@ -70,17 +69,26 @@ class Way:
         The axis, of one or several inputs that are tiled alike.
     fields : dict of str to dict
         By value, in topological order, and by input: the field along the axis.
+    obstacle : TilingError or None
+        Why the value behind these does not move along the axis, if there is one.
     """
 
     analysis: Analysis
     axes: tuple[Axis, ...]
     fields: Mapping[str, Mapping[str, AxisField]] = field(repr=False)
+    obstacle: TilingError | None = None
 
     @property
     def size(self) -> int:
         """The size of the axis."""
         name, axis = self.axes[0]
         return (self.analysis.extent(name) or ())[axis]
+
+    @property
+    def widest(self) -> int:
+        """The size of the largest field."""
+        sizes = (int(seen.size) for fields in self.fields.values() for seen in fields.values())
+        return max(sizes, default=1)
 
     @property
     def alignment(self) -> int:
@@ -106,13 +114,7 @@ def period(seen: AxisField) -> int:
 
 
 def way(analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis]) -> Way:
-    """The values between an axis and some outputs, all of which move along it.
-
-    Raises
-    ------
-    TilingError
-        One does not.
-    """
+    """The values between an axis and some outputs, up to the first that does not move along it."""
     reached = _reached(analysis, outputs)
     seeing = {name: analysis.alike(name) for name, _ in axes}
     known: dict[tuple[str, int], AxisField] = {}
@@ -121,25 +123,36 @@ def way(analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis]) -> W
         if value not in reached:
             continue
         found = {}
-        for name, axis in axes:
-            number = seeing[name].get(value)
-            if number is None:
-                continue
-            if (name, number) not in known:
-                try:
+        try:
+            for name, axis in axes:
+                number = seeing[name].get(value)
+                if number is None:
+                    continue
+                if (name, number) not in known:
                     known[name, number] = _judged(analysis, value, name, axis)
-                except TilingError:
-                    # What was read before may be a reason as well, and is then the first.
-                    check_tables(Way(analysis, tuple(axes), fields))
-                    raise
-            seen = known[name, number]
-            if seen.size:
-                found[name] = seen
-        if len({Fraction(seen.stride) for seen in found.values()}) > 1:
-            raise _obstacle(analysis, value, "its inputs move along the axis at different strides")
+                if known[name, number].size:
+                    found[name] = known[name, number]
+            if len({Fraction(seen.stride) for seen in found.values()}) > 1:
+                why = "its inputs move along the axis at different strides"
+                raise obstacle(analysis, value, why)
+            _check_by_place(analysis, value)
+        except TilingError as error:
+            return Way(analysis, tuple(axes), fields, error)
         if found:
             fields[value] = found
     return Way(analysis, tuple(axes), fields)
+
+
+def _check_by_place(analysis: Analysis, value: str) -> None:
+    """Refuse what is no function of what is read alone."""
+    node = analysis.node(value)
+    if node is None:
+        return
+    traits = traits_of(node.domain, node.op_type)
+    if traits.is_random:
+        raise obstacle(analysis, value, "it is random")
+    if node.outputs.index(value) in traits.by_place:
+        raise obstacle(analysis, value, "its elements depend on where they are")
 
 
 def _reached(analysis: Analysis, outputs: Collection[str]) -> set[str]:
@@ -176,7 +189,7 @@ def _judged(analysis: Analysis, value: str, name: str, axis: int) -> AxisField:
         length = (analysis.extent(name) or ())[axis]
         whole = whole or (seen.start, seen.size) == (0, length)
     if whole:
-        raise _obstacle(analysis, value, f"it sees the whole of {along}", BEFORE)
+        raise obstacle(analysis, value, f"it sees the whole of {along}", BEFORE)
     if seen is None:
         why = f"what it sees along {along} is no window that moves evenly"
     elif isinf(seen.size):
@@ -188,10 +201,11 @@ def _judged(analysis: Analysis, value: str, name: str, axis: int) -> AxisField:
         why = f"it runs backwards along {along}"
     else:
         return seen
-    raise _obstacle(analysis, value, why)
+    raise obstacle(analysis, value, why)
 
 
-def _obstacle(analysis: Analysis, value: str, why: str, remedy: str | None = None) -> TilingError:
+def obstacle(analysis: Analysis, value: str, why: str, remedy: str | None = None) -> TilingError:
+    """The error that names the node of a value, and what was assumed of it."""
     node = analysis.node(value)
     assumed = [n.reason for n in analysis.notes if node is not None and n.node == node.name]
     return TilingError(
@@ -205,8 +219,8 @@ def _obstacle(analysis: Analysis, value: str, why: str, remedy: str | None = Non
 # ---------------------------------------------------------------- at two sizes
 
 
-def moved(at: Way, longer: Way) -> dict[str, tuple[int, ...]]:
-    """The axes of each value on the way that grow with the tiled axis.
+def moved(at: Way, longer: Way) -> dict[str, dict[int, int]]:
+    """The axes of each value on the way that grow with the tiled axis, and by how many units.
 
     Parameters
     ----------
@@ -218,35 +232,32 @@ def moved(at: Way, longer: Way) -> dict[str, tuple[int, ...]]:
     TilingError
         A value does not grow, or what it sees depends on the size.
     """
-    grown: dict[str, tuple[int, ...]] = {}
+    grown: dict[str, dict[int, int]] = {}
     for value, fields in at.fields.items():
         before, after = at.analysis.extent(value), longer.analysis.extent(value)
         if value not in longer.fields or before is None or after is None:
-            raise _obstacle(at.analysis, value, "whether it is there depends on the input's size")
-        axes = tuple([k for k, (n, m) in enumerate(zip(before, after, strict=False)) if n != m])
+            raise obstacle(at.analysis, value, "whether it is there depends on the input's size")
+        pairs = enumerate(zip(before, after, strict=False))
+        axes = {k: m - n for k, (n, m) in pairs if n != m}
         if len(before) != len(after) or not axes:
             why = "its size does not follow that of the input"
-            raise _obstacle(at.analysis, value, why, OPEN_SIZES)
+            raise obstacle(at.analysis, value, why, OPEN_SIZES)
         if longer.fields[value] != fields:
-            raise _obstacle(at.analysis, value, "what it sees depends on the input's size")
+            raise obstacle(at.analysis, value, "what it sees depends on the input's size")
         grown[value] = axes
     return grown
 
 
-def place(at: Way, longer: Way, grown: Mapping[str, tuple[int, ...]], value: str) -> int | None:
+def place(at: Way, grown: Mapping[str, Mapping[int, int]], value: str) -> int | None:
     """The one axis of a value that counts its units along the tiled axis, if there is one."""
-    axes = grown[value]
-    before, after = at.analysis.extent(value), longer.analysis.extent(value)
-    assert before is not None
-    assert after is not None
-    by = (longer.size - at.size) / at.stride(value)
-    return axes[0] if len(axes) == 1 and after[axes[0]] - before[axes[0]] == by else None
+    units = at.alignment / at.stride(value)
+    return next(iter(grown[value])) if list(grown[value].values()) == [units] else None
 
 
 # ---------------------------------------------------------------- constants
 
 
-def check_constants(at: Way, longer: Way, grown: Mapping[str, tuple[int, ...]]) -> None:
+def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]) -> None:
     """Refuse what varies with the place, or with the size, and is no input.
 
     Raises
@@ -258,26 +269,27 @@ def check_constants(at: Way, longer: Way, grown: Mapping[str, tuple[int, ...]]) 
     for output, name, axes, word in _constants(at):
         before, after = shapes.shape(name), later.shape(name)
         if before is None or after is None or len(before) != len(after):
-            raise _obstacle(at.analysis, output, f"the shape of '{name}' is not known")
+            raise obstacle(at.analysis, output, f"the shape of '{name}' is not known")
         # What does not grow, as a kernel, is read at the same elements at every place.
         along = [
             k
-            for k, follows in enumerate(axes)
-            if not follows.isdisjoint(grown[output]) and before[k] != after[k]
+            for k, (follows, is_each) in enumerate(axes)
+            if not follows.isdisjoint(grown[output])
+            and (before[k] != after[k] or (is_each and before[k] > 1))
         ]
         value = shapes.static(name)
         if along and (value is None or any(_varies(value, k) for k in along)):
-            raise _obstacle(at.analysis, output, f"it reads '{name}', which varies along the axis")
+            raise obstacle(at.analysis, output, f"it reads '{name}', which varies along the axis")
         if name in shapes.graph.weights or not _is_data(shapes.element_type(name), word):
             continue
         other = later.static(name)
         if value is None and other is None:
             if _rests_on_sizes(at, name):
                 why = f"it reads '{name}', which may depend on the size of the input"
-                raise _obstacle(at.analysis, output, why)
+                raise obstacle(at.analysis, output, why)
         elif value is None or other is None or not _same(value, other, along):
             why = f"it reads '{name}', which depends on the size of the input"
-            raise _obstacle(at.analysis, output, why)
+            raise obstacle(at.analysis, output, why)
 
 
 def check_tables(at: Way) -> None:
@@ -289,30 +301,41 @@ def check_tables(at: Way) -> None:
         A node on the way reads such a value.
     """
     shapes = at.analysis.flow.shapes
-    for output, name, axes, word in _constants(at):
+    for output, name, axes, _ in _constants(at):
         shape = shapes.shape(name) or ()
-        if word is not Elementwise or len(shape) != len(axes):
-            continue
         value = shapes.static(name)
         for given, axis in at.axes:
             if given not in at.fields[output]:
                 continue
             lo, _ = at.analysis.bounds(output, given, axis=axis)
             moving = {k for k, n in enumerate(lo.shape) if n > 1}
-            along = [k for k, n in enumerate(shape) if n > 1 and not axes[k].isdisjoint(moving)]
+            along = [
+                k
+                for k, (follows, is_each) in enumerate(axes)
+                if shape[k] > 1 and is_each and not follows.isdisjoint(moving)
+            ]
             if along and (value is None or any(_varies(value, k) for k in along)):
                 why = f"it reads '{name}', which has an element for each place along the axis"
-                raise _obstacle(at.analysis, output, why)
+                raise obstacle(at.analysis, output, why)
 
 
-def _constants(at: Way) -> Iterator[tuple[str, str, list[frozenset[int]], type[Read]]]:
+class _Follows(NamedTuple):
+    """Which axes of an output an axis of an input follows, and whether it has an element for each
+    place, as in a table, or the same ones at every place, as in a kernel.
+    """
+
+    axes: frozenset[int] = frozenset()
+    is_each: bool = False
+
+
+def _constants(at: Way) -> Iterator[tuple[str, str, list[_Follows], type[Read]]]:
     """What nodes on the way read of values that are not on it.
 
     Yields
     ------
     output, name : str
         A value on the way, and what its node reads beside.
-    axes : list of frozenset of int
+    axes : list of _Follows
         By axis of that, the axes of the output that it follows.
     word : type
         The kind of read.
@@ -325,13 +348,13 @@ def _constants(at: Way) -> Iterator[tuple[str, str, list[frozenset[int]], type[R
             continue
         if step.cycle is not None:
             why = "it is a loop: whether each of its rounds is the same at every place is not known"
-            raise _obstacle(at.analysis, outputs[0], why)
+            raise obstacle(at.analysis, outputs[0], why)
         if all(name in at.fields for name in names if name):
             continue
         reads = _all_reads(step, at.analysis)
         for output in outputs:
             extent = flow.shape(output) or ()
-            own = [frozenset([axis]) for axis in range(len(extent))]
+            own = [_Follows(frozenset([axis]), True) for axis in range(len(extent))]
             of_output = reads[list(step.node.outputs).index(output)]
             for source, axes, word in _leaves(of_output, own, flow.shapes.shape, names):
                 if names[source] not in at.fields:
@@ -383,11 +406,11 @@ def _rests_on_sizes(at: Way, name: str) -> bool:
 
 def _leaves(
     reads: Sequence[Read],
-    own: Sequence[frozenset[int]],
+    own: Sequence[_Follows],
     shape_of: Callable[[str], Shape | None],
     names: Sequence[str],
-) -> Iterator[tuple[int, list[frozenset[int]], type[Read]]]:
-    """The inputs that are read, which output axes each of their axes follows, and by which word.
+) -> Iterator[tuple[int, list[_Follows], type[Read]]]:
+    """The inputs that are read, what each of their axes follows, and by which word.
 
     `own` says that of the axes of what reads.
     """
@@ -395,116 +418,34 @@ def _leaves(
         source = read.source
         shape = source.shape if isinstance(source, Stage) else shape_of(names[source])
         rank = len(shape or ())
-        axes: list[frozenset[int]] = [frozenset()] * rank
+        axes = [_Follows()] * rank
         if isinstance(read, Elementwise):
-            axes = [own[len(own) - rank + k] for k in range(rank)]
+            axes = list(own[len(own) - rank :])
         elif isinstance(read, PerAxis):
-            axes = [frozenset().union(*(own[a] for a in followed(r))) for r in read.axes]
+            axes = [
+                _Follows(
+                    frozenset().union(*(own[a].axes for a in followed(along))),
+                    isinstance(along, Along) and own[along.axis].is_each,
+                )
+                for along in read.axes
+            ]
         elif isinstance(read, Rearrange):
-            axes = [frozenset().union(*own)] * rank
+            axes = [_Follows(frozenset().union(*(follows.axes for follows in own)))] * rank
         if isinstance(source, Stage):
             yield from _leaves(source.reads, axes, shape_of, names)
         else:
             yield source, axes, type(read)
 
 
-# ---------------------------------------------------------------- borders inside
-
-
-@dataclass(frozen=True)
-class Borders:
-    """What of a tile differs from the whole for its border.
-
-    A node that pads reads beyond the ends of a value. What such a unit sees of the input lies
-    beyond the tile as well, unless the value was cropped before.
-
-    Attributes
-    ----------
-    before, after : int
-        Elements of the input, at the begin and at the end of a tile, that a unit must not see to
-        be the same as in the whole; mostly 0.
-    """
-
-    before: int = 0
-    after: int = 0
-
-
-def borders(at: Way, grown: Mapping[str, tuple[int, ...]]) -> Borders:
-    """How much of a tile is lost, beyond what units see."""
-    before = after = 0
-    flow = at.analysis.flow
-    for step in at.analysis.flow.steps:
-        for output, reads in zip(step.node.outputs, step.reads, strict=False):
-            if output not in grown:
-                continue
-            extent = flow.shape(output)
-            assert extent is not None
-            names = sources(step.node)
-            for name, low, high in _beyond(reads, extent, flow.shape, names):
-                for seen in at.fields.get(name, {}).values():
-                    axes = grown[name]
-                    length = (flow.shape(name) or ())[axes[0]]
-                    if low & set(axes):
-                        before = max(before, 1 + max(_units(seen, range(-len(seen.phases), 0), 0)))
-                    if high & set(axes):
-                        units = range(length, length + len(seen.phases))
-                        after = max(after, at.size - min(_units(seen, units, 1)))
-    return Borders(before, after)
-
-
-def _units(seen: AxisField, units: range, end: int) -> list[int]:
-    """The first (end 0) or last (end 1) elements that some units would see."""
-    found = []
-    for unit in units:
-        turn, phase = divmod(unit, len(seen.phases))
-        ends = seen.phases[phase]
-        if ends[0] <= ends[1]:
-            found.append(int(ends[end]) + turn * period(seen))
-    return found
-
-
-def _beyond(
-    reads: Sequence[Read],
-    extent: Shape,
-    shape_of: Callable[[str], Shape | None],
-    names: Sequence[str],
-) -> Iterator[tuple[str, set[int], set[int]]]:
-    """Inputs of a node, and the axes along which it reads before the begin, and after the end."""
-    for read in reads:
-        source = read.source
-        shape = source.shape if isinstance(source, Stage) else shape_of(names[source])
-        low: set[int] = set()
-        high: set[int] = set()
-        if isinstance(read, PerAxis) and shape is not None:
-            for axis, along in enumerate(read.axes):
-                if isinstance(along, Table):
-                    along = along.interior or along
-                if isinstance(along, Along):
-                    # What is joined to an end, as by Concat, stands for what lies beyond it.
-                    along = replace(along, part=None)
-                    starts, counts, step = progressions(along, shape[axis], extent)
-                    there = counts > 0
-                    if (starts[there] < 0).any():
-                        low.add(axis)
-                    if (starts + (counts - 1) * step >= shape[axis])[there].any():
-                        high.add(axis)
-        if isinstance(source, Stage):
-            for name, inner_low, inner_high in _beyond(source.reads, source.shape, shape_of, names):
-                yield name, inner_low | low, inner_high | high
-        else:
-            yield names[source], low, high
-
-
 __all__ = [
     "OPEN_SIZES",
     "Axis",
-    "Borders",
     "TilingError",
     "Way",
-    "borders",
     "check_constants",
     "check_tables",
     "moved",
+    "obstacle",
     "period",
     "place",
     "way",

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import ceil, prod
+from math import ceil, floor, prod
 from typing import TYPE_CHECKING, Any
 
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, ShapeError
 from rfgraph.tiling.axes import AxisPlan, OutputAxis, up
+from rfgraph.tiling.borders import Borders, borders, window
 from rfgraph.tiling.obstacles import (
     OPEN_SIZES,
     Axis,
-    Borders,
     TilingError,
     Way,
-    borders,
     check_constants,
     check_tables,
     moved,
-    period,
     place,
     way,
 )
@@ -36,6 +34,9 @@ if TYPE_CHECKING:
 # Where no tile is asked for, the core is so many times as long as both margins, but at least so
 # many elements.
 _CORES, _LEAST = 4, 128
+
+# What is looked at is so many times as long as the largest field, and so many alignments.
+_WIDE, _PERIODS = 3, 6
 
 # Sizes are tried up to this many elements of alignment.
 _MOST_SIZES = 512
@@ -215,9 +216,11 @@ class _Planner:
                     self._analysis = longer
                     break
         at = way(self._analysis, self._outputs, axes)
+        # Between both borders there has to be room for some periods.
+        room = up(max(_WIDE * at.widest + _PERIODS * at.alignment - at.size, 0), at.alignment)
         for by in range(at.alignment if at.alignment <= _MOST_SIZES else 1):
             with suppress(ShapeError):
-                settled = self._longer(at, by) if by else self._analysis
+                settled = self._longer(at, room + by)
                 self._longer(Way(settled, at.axes, {}), at.alignment)
                 self._analysis = settled
                 return
@@ -258,8 +261,9 @@ class _Planner:
         listed = ", ".join(found)
         return f"these outputs can be had in tiles: {listed}; choose with outputs= or --output"
 
-    def _judged(self, at: Way) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
-        """Axes that grow with the tiled one: of all values on the way, and the one of each output.
+    def _judged(self, at: Way) -> tuple[dict[str, dict[int, int]], dict[str, int], Borders]:
+        """What grows with the tiled axis of values on the way, and which axis of each output; and
+        what of a tile is lost.
 
         Raises
         ------
@@ -267,13 +271,19 @@ class _Planner:
             Something can't be had in tiles.
         """
         longer = self._resized(at, at.alignment)
+        if at.obstacle is not None:
+            # What is read before may be a reason as well, and is then the first.
+            longer = replace(longer, fields={v: longer.fields.get(v, {}) for v in at.fields})
         grown = moved(at, longer)
         check_constants(at, longer, grown)
+        lost = borders(at, grown, longer)
+        if at.obstacle is not None:
+            raise at.obstacle
         self._check_others(at, longer)
         places = {}
         for output in self._outputs:
             if output in at.fields:
-                axis = place(at, longer, grown, output)
+                axis = place(at, grown, output)
                 if axis is None:
                     raise TilingError(
                         f"no single axis of output '{output}' follows the input",
@@ -281,25 +291,24 @@ class _Planner:
                         node=str(self._analysis.node(output)),
                     )
                 places[output] = axis
-        return grown, places
+        return grown, places, lost
 
     def _along(self, at: Way, tile: int | None) -> AxisPlan:
         """The plan along one axis."""
         alignment = at.alignment
-        grown, places = self._judged(at)
+        grown, places, _ = self._judged(at)
         ways = self._sizes(at, alignment)
         lost = [borders(each, grown) for each in ways.values()]
-        outputs = {
-            output: _follows(output, axis, list(ways.values()), lost, alignment)
-            for output, axis in places.items()
-        }
-        unaligned = [0, 0]
-        for each, border in zip(ways.values(), lost, strict=True):
-            for output, axis in places.items():
-                unaligned[1] = max(unaligned[1], _missing(each, output, axis))
-                for seen in each.fields[output].values():
-                    unaligned[0] = max(unaligned[0], int(seen.back) + border.before)
-                    unaligned[1] = max(unaligned[1], int(seen.ahead) + border.after)
+        outputs, unaligned = {}, [0, 0]
+        for output, axis in places.items():
+            units = grown[output][axis]
+            needed = [
+                _needed(each, output, axis, units, border)
+                for each, border in zip(ways.values(), lost, strict=True)
+            ]
+            before, after, back, ahead = (max(sides) for sides in zip(*needed, strict=True))
+            outputs[output] = _follows(list(ways.values()), output, axis, before, after)
+            unaligned = [max(unaligned[0], back), max(unaligned[1], ahead)]
         before = max((o.before for o in outputs.values()), default=0)
         after = max((o.after for o in outputs.values()), default=0)
         if tile is None:
@@ -342,7 +351,7 @@ class _Planner:
             return way(self._longer(at, by), self._outputs, at.axes)
         except ShapeError as error:
             check_tables(at)
-            raise TilingError(
+            raise at.obstacle or TilingError(
                 f"the model takes no other size along the axis: {error.message}",
                 file=error.file,
                 node=error.node,
@@ -379,19 +388,26 @@ class _Planner:
                 )
 
 
-def _follows(
-    output: str, axis: int, ways: Sequence[Way], lost: Sequence[Borders], alignment: int
-) -> OutputAxis:
-    """How an output follows the axis, at all sizes that the model takes."""
-    before = after = 0
-    for at, border in zip(ways, lost, strict=True):
-        after = max(after, _missing(at, output, axis))
-        for seen in at.fields[output].values():
-            last = period(seen) - 1
-            ends = [(int(lo), int(hi)) for lo, hi in seen.phases if lo <= hi]
-            before = max(before, border.before - min(lo for lo, _ in ends))
-            after = max(after, border.after + max(hi for _, hi in ends) - last)
-    at = min(ways, key=lambda w: w.size % alignment)
+def _needed(
+    at: Way, output: str, axis: int, units: int, lost: Borders
+) -> tuple[int, int, int, int]:
+    """The elements before and after an aligned core that an output needs, and any other core."""
+    stride, missing = at.stride(output), _missing(at, output, axis)
+    before, after, back, ahead = 0, missing, 0, missing
+    for name in at.fields[output]:
+        for k, (first, last) in enumerate(window(at, output, name, axis, units)):
+            if first > last:
+                continue
+            first, last = first - lost.before, last + lost.after
+            before, after = max(before, -first), max(after, last - (at.alignment - 1))
+            back = max(back, floor(k * stride) - first)
+            ahead = max(ahead, last - (ceil((k + 1) * stride) - 1))
+    return before, after, back, ahead
+
+
+def _follows(ways: Sequence[Way], output: str, axis: int, before: int, after: int) -> OutputAxis:
+    """How an output follows the axis: at sizes that are multiples, if the model takes these."""
+    at = min(ways, key=lambda each: each.size % each.alignment)
     scale = 1 / at.stride(output)
     length = (at.analysis.extent(output) or ())[axis]
     centre = Fraction(next(iter(at.fields[output].values())).centre)

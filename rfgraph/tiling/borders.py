@@ -1,0 +1,178 @@
+"""What of a tile differs from the whole for its border, beyond what its units see.
+
+A unit whose field reaches beyond a tile is not kept anyway. But where a value is cropped and then
+padded, or some of its elements are written over, units differ from others though their fields lie
+within: at the border of a tile they are lost as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rfgraph.reads.words import Along, Elementwise, PerAxis, Read, Stage, followed, is_same
+from rfgraph.tiling.obstacles import Way, obstacle, place
+
+# Of a unit that sees nothing.
+_FIRST, _LAST = 1 << 60, -(1 << 60)
+
+
+@dataclass(frozen=True)
+class Borders:
+    """How much of a tile is lost.
+
+    Attributes
+    ----------
+    before, after : int
+        Elements of the input, at the begin and at the end of a tile, that a unit must not see to
+        be the same as in the whole; mostly 0.
+    """
+
+    before: int = 0
+    after: int = 0
+
+
+def borders(at: Way, grown: Mapping[str, Mapping[int, int]], longer: Way | None = None) -> Borders:
+    """How much of a tile is lost at each of its ends.
+
+    Parameters
+    ----------
+    at : Way
+        At a size that is several times that of the fields.
+    grown : mapping of str to mapping of int to int
+        By value and axis, how many units an alignment of the input has: see `moved`.
+    longer : Way, optional
+        The same one alignment longer, to see that nothing but the place of the end changes.
+
+    Raises
+    ------
+    TilingError
+        A value differs in its midst, or sees at one end what is at the other.
+    """
+    before = after = 0
+    known: set[tuple[str, int]] = set()
+    numbers = {name: at.analysis.alike(name) for name, _ in at.axes}
+    for value, fields in at.fields.items():
+        for name, axis in at.axes:
+            key = name, numbers[name].get(value, -1)
+            if name not in fields or key in known:
+                continue
+            known.add(key)
+            along = place(at, grown, value)
+            if along is None:
+                _check_moves(at, value, grown)
+                continue
+            units = grown[value][along]
+            ends = _ends(at, value, name, axis, along)
+            if longer is not None:
+                _compare(at, value, ends, _ends(longer, value, name, axis, along), units)
+            lost = _lost(at, value, ends, units)
+            before, after = max(before, lost.before), max(after, lost.after)
+    return Borders(before, after)
+
+
+def _check_moves(at: Way, value: str, grown: Mapping[str, Mapping[int, int]]) -> None:
+    """Refuse windows along an axis that is made of several: they reach from one row to the next."""
+    if not all(_is_in_place(read, grown[value]) for read in at.analysis.reads(value)):
+        why = "it has windows along an axis that is made of several"
+        raise obstacle(at.analysis, value, why)
+
+
+def _is_in_place(read: Read, grown: Mapping[int, int]) -> bool:
+    """Whether a read stays at its place along the axes that grow."""
+    if isinstance(read.source, Stage):
+        return isinstance(read, Elementwise) and all(
+            _is_in_place(inner, grown) for inner in read.source.reads
+        )
+    if isinstance(read, PerAxis):
+        moving = (along for along in read.axes if not set(followed(along)).isdisjoint(grown))
+        return all(isinstance(along, Along) and is_same(along) for along in moving)
+    return True
+
+
+def _ends(at: Way, value: str, name: str, axis: int, along: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and last element that units see, the axis that counts them last."""
+    lo, hi = at.analysis.bounds(value, name, axis=axis)
+    empty = lo > hi
+    lo, hi = np.where(empty, _FIRST, lo), np.where(empty, _LAST, hi)
+    return np.moveaxis(lo, along, -1), np.moveaxis(hi, along, -1)
+
+
+def _moved(ends: np.ndarray, by: np.ndarray | int) -> np.ndarray:
+    """Elements farther on; nothing stays nothing."""
+    return np.where(np.abs(ends) >= _FIRST, ends, ends + by)
+
+
+def _compare(
+    at: Way,
+    value: str,
+    ends: tuple[np.ndarray, np.ndarray],
+    longer: tuple[np.ndarray, np.ndarray],
+    units: int,
+) -> None:
+    """Refuse what is not the same at both ends of a longer input."""
+    half = ends[0].shape[-1] // 2
+    for one, other in zip(ends, longer, strict=True):
+        begin = np.array_equal(one[..., :half], other[..., :half])
+        end = np.array_equal(_moved(one[..., half:], at.alignment), other[..., half + units :])
+        if not (begin and end):
+            why = "what it sees at one end depends on how far the other is"
+            raise obstacle(at.analysis, value, why)
+
+
+def _evenly(
+    at: Way, value: str, ends: tuple[np.ndarray, np.ndarray], units: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What all units would see if they saw as those in the middle do, borders not clipped."""
+    length = ends[0].shape[-1]
+    middle = length // 2 // units * units
+    period, after = slice(middle, middle + units), slice(middle + units, middle + 2 * units)
+    if middle + 2 * units > length or not all(
+        np.array_equal(_moved(end[..., period], at.alignment), end[..., after]) for end in ends
+    ):
+        raise obstacle(at.analysis, value, "what it sees is no window that moves evenly")
+    turns, phases = np.divmod(np.arange(length) - middle, units)
+    first, last = (_moved(end[..., middle + phases], turns * at.alignment) for end in ends)
+    return first, last
+
+
+def _lost(at: Way, value: str, ends: tuple[np.ndarray, np.ndarray], units: int) -> Borders:
+    """The ends of the input that those units see which are not as those in the middle."""
+    first, last = _evenly(at, value, ends, units)
+    differs = (first >= 0) & (last < at.size) & ((ends[0] != first) | (ends[1] != last))
+    half = first.shape[-1] // 2
+    begin, end = differs[..., :half], differs[..., half:]
+    return Borders(
+        1 + int(first[..., :half][begin].max()) if begin.any() else 0,
+        at.size - int(last[..., half:][end].min()) if end.any() else 0,
+    )
+
+
+def window(at: Way, value: str, name: str, along: int, units: int) -> list[tuple[int, int]]:
+    """The first and the last element that units of a value see, borders not clipped.
+
+    Parameters
+    ----------
+    at : Way
+        As for `borders`.
+    value, name : str
+        The value, and an input that is tiled.
+    along : int
+        The axis of the value that counts its units.
+    units : int
+        How many units an alignment of the input has.
+
+    Returns
+    -------
+    list of (int, int)
+        Of the units of the first alignment; the last before the first if nothing is seen.
+    """
+    axis = dict(at.axes)[name]
+    first, last = _evenly(at, value, _ends(at, value, name, axis, along), units)
+    firsts, lasts = (np.atleast_2d(end)[..., :units].reshape(-1, units) for end in (first, last))
+    return list(zip(firsts.min(0).tolist(), lasts.max(0).tolist(), strict=True))
+
+
+__all__ = ["Borders", "borders", "window"]
