@@ -2,17 +2,30 @@
 
 A unit whose field reaches beyond a tile is not kept anyway. But where a value is cropped and then
 padded, or some of its elements are written over, units differ from others though their fields lie
-within: at the border of a tile they are lost as well.
+within: at the border of a tile they are lost as well. It shows in the bounds of units, or in that
+a node reads beyond the ends of a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rfgraph.reads.words import Along, Elementwise, PerAxis, Read, Stage, followed, is_same
+from rfgraph.engine.trace import sources
+from rfgraph.reads.words import (
+    Along,
+    Elementwise,
+    PerAxis,
+    Read,
+    Shape,
+    Stage,
+    Table,
+    followed,
+    is_same,
+    progressions,
+)
 from rfgraph.tiling.obstacles import Way, obstacle, place
 
 # Of a unit that sees nothing.
@@ -70,7 +83,83 @@ def borders(at: Way, grown: Mapping[str, Mapping[int, int]], longer: Way | None 
                 _compare(at, value, ends, _ends(longer, value, name, axis, along), units)
             lost = _lost(at, value, ends, units)
             before, after = max(before, lost.before), max(after, lost.after)
-    return Borders(before, after)
+    padded = _padded(at, grown)
+    return Borders(max(before, padded.before), max(after, padded.after))
+
+
+def _padded(at: Way, grown: Mapping[str, Mapping[int, int]]) -> Borders:
+    """The ends of the input that the elements next to a value would see, where these are read.
+
+    There is padding in their place. It shows in what units see only if nothing else that they read
+    sees the same.
+    """
+    low, high = _read_beyond(at, grown)
+    numbers = {name: at.analysis.alike(name) for name, _ in at.axes}
+    firsts, lasts = [-1], [at.size]
+    known: set[object] = set()
+    for value in low | high:
+        along = place(at, grown, value)
+        for name in at.fields[value]:
+            key = name, numbers[name][value], value in low, value in high
+            if along is None or key in known:
+                continue
+            known.add(key)
+            units, length = grown[value][along], (at.analysis.extent(value) or ())[along]
+            seen = window(at, value, name, along, units)
+            for unit in (*range(-units, 0), *range(length, length + units)):
+                turns, phase = divmod(unit, units)
+                first, last = seen[phase]
+                if first <= last and unit < 0 and value in low:
+                    firsts.append(first + turns * at.alignment)
+                if first <= last and unit > 0 and value in high:
+                    lasts.append(last + turns * at.alignment)
+    return Borders(1 + max(firsts), at.size - min(lasts))
+
+
+def _read_beyond(at: Way, grown: Mapping[str, Mapping[int, int]]) -> tuple[set[str], set[str]]:
+    """The values before whose begin, and behind whose end, something is read."""
+    low: set[str] = set()
+    high: set[str] = set()
+    flow = at.analysis.flow
+    for step in flow.steps:
+        for output, reads in zip(step.node.outputs, step.reads, strict=False):
+            extent = flow.shape(output) or ()
+            if output in grown:
+                for value, begins, ends in _beyond(reads, extent, flow.shape, sources(step.node)):
+                    along = grown.get(value, {}).keys()
+                    low.update([value] if begins & along else [])
+                    high.update([value] if ends & along else [])
+    return low, high
+
+
+def _beyond(
+    reads: Sequence[Read],
+    extent: Shape,
+    shape_of: Callable[[str], Shape | None],
+    names: Sequence[str],
+) -> Iterator[tuple[str, set[int], set[int]]]:
+    """Inputs of a node, and the axes along which it reads before the begin, and after the end."""
+    for read in reads:
+        source = read.source
+        shape = source.shape if isinstance(source, Stage) else shape_of(names[source])
+        low: set[int] = set()
+        high: set[int] = set()
+        if isinstance(read, PerAxis) and shape is not None:
+            for axis, along in enumerate(read.axes):
+                if isinstance(along, Table):
+                    along = along.interior or along
+                if isinstance(along, Along):
+                    starts, counts, step = progressions(along, shape[axis], extent)
+                    there = counts > 0
+                    if (starts[there] < 0).any():
+                        low.add(axis)
+                    if (starts + (counts - 1) * step >= shape[axis])[there].any():
+                        high.add(axis)
+        if isinstance(source, Stage):
+            for name, inner_low, inner_high in _beyond(source.reads, source.shape, shape_of, names):
+                yield name, inner_low | low, inner_high | high
+        else:
+            yield names[source], low, high
 
 
 def _check_moves(at: Way, value: str, grown: Mapping[str, Mapping[int, int]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from math import isinf, lcm
 from typing import NamedTuple
 
@@ -84,20 +85,16 @@ class Way:
         name, axis = self.axes[0]
         return (self.analysis.extent(name) or ())[axis]
 
-    @property
+    @cached_property
     def widest(self) -> int:
         """The size of the largest field."""
         sizes = (int(seen.size) for fields in self.fields.values() for seen in fields.values())
         return max(sizes, default=1)
 
-    @property
+    @cached_property
     def alignment(self) -> int:
         """Elements of the input after which all values repeat."""
-        found = 1
-        for fields in self.fields.values():
-            for seen in fields.values():
-                found = lcm(found, period(seen))
-        return found
+        return lcm(*{period(seen) for fields in self.fields.values() for seen in fields.values()})
 
     def stride(self, value: str) -> Fraction:
         """Elements of the input between neighbouring units of a value on the way."""
@@ -277,10 +274,14 @@ def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]
             if not follows.isdisjoint(grown[output])
             and (before[k] != after[k] or (is_each and before[k] > 1))
         ]
+        steady = name in shapes.graph.weights or not _is_data(shapes.element_type(name), word)
+        if steady and not along:
+            # Weights are left in the file.
+            continue
         value = shapes.static(name)
         if along and (value is None or any(_varies(value, k) for k in along)):
             raise obstacle(at.analysis, output, f"it reads '{name}', which varies along the axis")
-        if name in shapes.graph.weights or not _is_data(shapes.element_type(name), word):
+        if steady:
             continue
         other = later.static(name)
         if value is None and other is None:
@@ -303,7 +304,6 @@ def check_tables(at: Way) -> None:
     shapes = at.analysis.flow.shapes
     for output, name, axes, _ in _constants(at):
         shape = shapes.shape(name) or ()
-        value = shapes.static(name)
         for given, axis in at.axes:
             if given not in at.fields[output]:
                 continue
@@ -314,6 +314,7 @@ def check_tables(at: Way) -> None:
                 for k, (follows, is_each) in enumerate(axes)
                 if shape[k] > 1 and is_each and not follows.isdisjoint(moving)
             ]
+            value = shapes.static(name) if along else None
             if along and (value is None or any(_varies(value, k) for k in along)):
                 why = f"it reads '{name}', which has an element for each place along the axis"
                 raise obstacle(at.analysis, output, why)
