@@ -314,15 +314,20 @@ def test_inputs_are_cut_alike_or_held_whole() -> None:
 
 
 def test_outputs_are_chosen() -> None:
-    file = MODELS / "resnet50.onnx"
-    with pytest.raises(TilingError, match="GlobalAveragePool") as raised:
+    file = MODELS / "tcn.onnx"
+    with pytest.raises(TilingError, match="Gather '/Gather': it reads a fixed place") as raised:
         plan(file)
-    assert "features; choose with" in str(raised.value)
-    (axis,) = plan(file, outputs=["features"], axes=[2]).axes
-    assert (axis.alignment, axis.margin, axis.is_fixed) == (32, (224, 192), True)
-    with pytest.raises(rfgraph.QueryError, match="fixes the size along axis 2"):
-        lenet = MODELS / "lenet_textbook.onnx"
-        plan(lenet).run(lenet, np.zeros((1, 1, 30, 30), np.float32))
+    assert "these outputs can be had in tiles: features; choose with" in str(raised.value)
+    (axis,) = plan(file, outputs=["features"]).axes
+    assert (axis.alignment, axis.margin, axis.is_fixed) == (1, (3060, 0), True)
+
+
+def test_a_file_that_fixes_the_size() -> None:
+    file = MODELS / "lenet_textbook.onnx"
+    tiles = plan(file)
+    with pytest.raises(rfgraph.QueryError, match="fixes the size along axis 2") as raised:
+        tiles.run(file, np.zeros((1, 1, 30, 30), np.float32))
+    assert "with that axis open" in str(raised.value)
 
 
 # ---------------------------------------------------------------- what can't be
