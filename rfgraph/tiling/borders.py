@@ -26,7 +26,7 @@ from rfgraph.reads.words import (
     is_same,
     progressions,
 )
-from rfgraph.tiling.obstacles import Way, obstacle, place
+from rfgraph.tiling.obstacles import UNEVEN, Way, obstacle, place
 
 # Of a unit that sees nothing.
 _FIRST, _LAST = 1 << 60, -(1 << 60)
@@ -221,7 +221,7 @@ def _evenly(
     if middle + 2 * units > length or not all(
         np.array_equal(_moved(end[..., period], at.alignment), end[..., after]) for end in ends
     ):
-        raise obstacle(at.analysis, value, "what it sees is no window that moves evenly")
+        raise obstacle(at.analysis, value, UNEVEN)
     turns, phases = np.divmod(np.arange(length) - middle, units)
     first, last = (_moved(end[..., middle + phases], turns * at.alignment) for end in ends)
     return first, last
@@ -231,6 +231,8 @@ def _lost(at: Way, value: str, ends: tuple[np.ndarray, np.ndarray], units: int) 
     """The ends of the input that those units see which are not as those in the middle."""
     first, last = _evenly(at, value, ends, units)
     differs = (first >= 0) & (last < at.size) & ((ends[0] != first) | (ends[1] != last))
+    if (differs & (first == _FIRST)).any():
+        raise obstacle(at.analysis, value, UNEVEN)
     half = first.shape[-1] // 2
     begin, end = differs[..., :half], differs[..., half:]
     return Borders(

@@ -39,6 +39,9 @@ OPEN_SIZES = "export the model with that axis open (dynamic)"
 # The remedy where a node sees all there is.
 BEFORE = "run the whole at once, or let the model end before this node"
 
+# What is said of fields that have no closed form.
+UNEVEN = "what it sees is no window that moves evenly"
+
 # An input's name, and one of its axes.
 Axis = tuple[str, int]
 
@@ -188,7 +191,7 @@ def _judged(analysis: Analysis, value: str, name: str, axis: int) -> AxisField:
     if whole:
         raise obstacle(analysis, value, f"it sees the whole of {along}", BEFORE)
     if seen is None:
-        why = f"what it sees along {along} is no window that moves evenly"
+        why = f"{UNEVEN} along {along}"
     elif isinf(seen.size):
         side = "before" if seen.is_past else "after"
         why = f"it sees everything {side} a place along {along}"
@@ -440,6 +443,7 @@ def _leaves(
 
 __all__ = [
     "OPEN_SIZES",
+    "UNEVEN",
     "Axis",
     "TilingError",
     "Way",

@@ -261,9 +261,8 @@ class _Planner:
         listed = ", ".join(found)
         return f"these outputs can be had in tiles: {listed}; choose with outputs= or --output"
 
-    def _judged(self, at: Way) -> tuple[dict[str, dict[int, int]], dict[str, int], Borders]:
-        """What grows with the tiled axis of values on the way, and which axis of each output; and
-        what of a tile is lost.
+    def _judged(self, at: Way) -> tuple[dict[str, dict[int, int]], dict[str, int]]:
+        """What grows with the tiled axis: of values on the way, and the one axis of each output.
 
         Raises
         ------
@@ -276,7 +275,7 @@ class _Planner:
             longer = replace(longer, fields={v: longer.fields.get(v, {}) for v in at.fields})
         grown = moved(at, longer)
         check_constants(at, longer, grown)
-        lost = borders(at, grown, longer)
+        borders(at, grown, longer)
         if at.obstacle is not None:
             raise at.obstacle
         self._check_others(at, longer)
@@ -291,12 +290,12 @@ class _Planner:
                         node=str(self._analysis.node(output)),
                     )
                 places[output] = axis
-        return grown, places, lost
+        return grown, places
 
     def _along(self, at: Way, tile: int | None) -> AxisPlan:
         """The plan along one axis."""
         alignment = at.alignment
-        grown, places, _ = self._judged(at)
+        grown, places = self._judged(at)
         ways = self._sizes(at, alignment)
         lost = [borders(each, grown) for each in ways.values()]
         outputs, unaligned = {}, [0, 0]
