@@ -313,6 +313,22 @@ def test_inputs_are_cut_alike_or_held_whole() -> None:
         found.run(session, given["x"])
 
 
+def test_outputs_of_strides_2_and_3() -> None:
+    made = model(
+        "y = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (x) "
+        "z = MaxPool <kernel_shape = [3, 3], strides = [3, 3]> (x)",
+        "float[1,2,h,w] x",
+        "y z",
+    )
+    found = plan(made, tile=8)
+    assert [(axis.alignment, axis.sizes_text) for axis in found.axes] == [(6, "any size")] * 2
+    x = np.random.default_rng(0).uniform(0, 1, (1, 2, 37, 20)).astype(np.float32)
+    session = opened(made)
+    parts = found.run(session, x)
+    for name, whole in zip(("y", "z"), session.run(None, {"x": x}), strict=True):
+        assert difference(parts[name], whole) == 0
+
+
 def test_outputs_are_chosen() -> None:
     file = MODELS / "tcn.onnx"
     with pytest.raises(TilingError, match="Gather '/Gather': it reads a fixed place") as raised:
@@ -479,6 +495,20 @@ EXACT: dict[str, tuple[str, tuple[int, int, int]]] = {
         "g = Shape (f) z = ConstantOfShape (g) y = Concat <axis = 2> (z, a)",
         (1, 3, 0),
     ),
+    "rows that are cut off": ("y = Slice (x, number2, before_last, number2)", (1, 0, 4)),
+    "taps on padding beside the same element": (
+        'r = Resize <mode = "nearest", coordinate_transformation_mode = "asymmetric"> '
+        "(x, , triple) y = Conv <pads = [2, 0, 0, 0]> (r, column)",
+        (1, 2, 1),
+    ),
+    "strides of 2 and 3": (
+        "a = MaxPool <kernel_shape = [2, 1], strides = [2, 1]> (x) "
+        "b = MaxPool <kernel_shape = [3, 1], strides = [3, 1]> (x) "
+        'c = Resize <mode = "nearest"> (a, , double) '
+        'd = Resize <mode = "nearest"> (b, , triple) '
+        "y = Add (c, d)",
+        (6, 0, 0),
+    ),
     "even and odd": (
         "a = Slice (x, number0, end, number2, number2) "
         "b = Slice (x, number1, end, number2, number2) "
@@ -487,7 +517,9 @@ EXACT: dict[str, tuple[str, tuple[int, int, int]]] = {
     ),
 }
 NUMBERS: dict[str, Any] = {f"number{n}": np.array([n]) for n in (0, 1, 2, 3, 4, 16)}
-NUMBERS["end"] = np.array([END])
+NUMBERS |= {"end": np.array([END]), "before_last": np.array([-2])}
+NUMBERS |= {name: np.array([1, 1, n, 1], np.float32) for name, n in (("double", 2), ("triple", 3))}
+NUMBERS["column"] = np.random.default_rng(0).uniform(0.5, 1.5, (2, 2, 3, 1)).astype(np.float32)
 NUMBERS["tokens"] = np.array([0, 0, -1])
 NUMBERS["M"] = np.random.default_rng(0).uniform(0.5, 1.5, (2, 2)).astype(np.float32)
 NUMBERS["rows"] = np.array([[0, channel, row] for channel in range(2) for row in range(3)])
