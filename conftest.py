@@ -38,6 +38,8 @@ SLOW = (
     "tests/test_held.py::test_the_configuration",
     "tests/test_local_global.py::test_bounds_of_random_nets",
     "tests/test_ranges.py::test_models",
+    "tests/tiling/test_tiling.py::test_large_models",
+    "tests/tiling/test_tiling.py::test_many_random_nets",
     # Installations, clusters, and processes that are waited for.
     "tests/test_action.py::test_it_installs_itself",
     "tests/test_docs.py::test_a_command_in_a_sentence",

@@ -29,6 +29,7 @@ myst_heading_anchors = 3
 CONTENTS = {
     "Use": [
         "docs/terms",
+        "docs/tiling",
         "docs/ci",
         "docs/checks",
         "docs/custom-operators",

@@ -619,7 +619,7 @@ def test_a_unit_is_given_by_its_last_coordinates(rf: Rfgraph, arguments: tuple[s
 USAGE = {
     "a command": (("shwo", "a.onnx"), "usage: rfgraph [-h]", "did you mean 'rfgraph show'?"),
     "no command": ((str(LENET),), "usage: rfgraph [-h]", f"'rfgraph show {LENET}'?"),
-    "a command like none": (("wibble",), "usage: rfgraph [-h]", "the commands are show, unit, why"),
+    "a command like none": (("garply",), "usage: rfgraph [-h]", "the commands are show, unit, why"),
     "an option": (("show", LENET, "--shpae", "1"), "usage: rfgraph show", "did you mean --shape?"),
     "an option with a value": (("why", LENET, "--inptu=x"), "usage: rfgraph why", "--input?"),
     "an option of another command": (

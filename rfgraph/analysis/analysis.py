@@ -161,6 +161,11 @@ class Analysis:
         return self._bounds
 
     @property
+    def flow(self) -> Flow:
+        """The nodes that an input reaches, what they read, and the shapes of all values."""
+        return self._flow
+
+    @property
     def file(self) -> str | None:
         """The model's path."""
         return self._graph.file

@@ -518,6 +518,8 @@ class Traits(NamedTuple):
         How what is known of its inputs passes to its outputs; None: not at all.
     is_random : bool
         Whether its outputs are no function of its inputs.
+    by_place : tuple of int
+        The outputs whose elements depend on where they are, beside what they read.
     is_constant : bool
         Whether its output is an attribute.
     measured : callable or None
@@ -538,6 +540,7 @@ class Traits(NamedTuple):
     value: Callable[[Kind, Sequence[Any]], Any] | None = None
     facts: Passing | None = None
     is_random: bool = False
+    by_place: tuple[int, ...] = ()
     is_constant: bool = False
     measured: Callable[[Node, Shape], Shape | int] | None = None
     growth: Growth | None = None

@@ -11,6 +11,7 @@ from rfgraph.render.rows import Row
 if TYPE_CHECKING:
     from rfgraph.engine.support import Support
     from rfgraph.engine.why import Explanation
+    from rfgraph.tiling import Plan, TilingError
 
 # Along each axis of an input: the first and the last coordinate.
 Box = tuple[tuple[int, int], ...]
@@ -126,3 +127,21 @@ class Reasons(NamedTuple):
     unit: tuple[int, ...]
     local: bool
     found: Mapping[str, Sequence[Explanation]]
+
+
+class Tiling(NamedTuple):
+    """What `rfgraph tile` has found.
+
+    Attributes
+    ----------
+    analysis : Analysis
+        Of the model.
+    plan : Plan or None
+        How to cut the inputs.
+    obstacle : TilingError or None
+        Why no tiles give the result of the whole, where there is no plan.
+    """
+
+    analysis: Analysis
+    plan: Plan | None
+    obstacle: TilingError | None

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rfgraph.analysis.analysis import Analysis
     from rfgraph.engine.closed_form import AxisField, Field, Number
     from rfgraph.engine.why import Explanation, Hop
-    from rfgraph.render.documents import LayerTable, Reasons, Seen, Units
+    from rfgraph.render.documents import LayerTable, Reasons, Seen, Tiling, Units
+    from rfgraph.tiling import AxisPlan
     from rfgraph.validation.report import Validation
 
 VERSION = 2
@@ -103,6 +104,49 @@ def validation(found: Validation) -> str:
             "remarks": found.notes,
         }
     )
+
+
+def tiling(document: Tiling) -> str:
+    """The document of `rfgraph tile`."""
+    plan, error = document.plan, document.obstacle
+    found: dict[str, Any] = {"exact": plan is not None}
+    if error is not None:
+        found["obstacle"] = {"node": error.node, "reason": error.reason, "remedy": error.remedy}
+    if plan is not None:
+        found["tiled"] = plan.outputs
+        found["whole"] = plan.whole
+        found["waste"] = float(plan.waste)
+        found["axes"] = list(map(_tiled_axis, plan.axes))
+    return _dump({**_head(document.analysis), **found})
+
+
+def _tiled_axis(axis: AxisPlan) -> dict[str, Any]:
+    return {
+        "inputs": [{"input": name, "axis": k} for name, k in axis.inputs],
+        "name": axis.name or None,
+        "fixed": axis.is_fixed,
+        "tile": axis.fitted(axis.tile),
+        "core": axis.core(),
+        "margin": axis.margin,
+        "before": axis.before,
+        "after": axis.after,
+        "alignment": axis.alignment,
+        "unaligned": axis.unaligned,
+        "sizes": axis.sizes,
+        "smallest": axis.smallest,
+        "waste": float(axis.waste()),
+        "outputs": {
+            name: {
+                "axis": follows.axis,
+                "scale": _number(follows.scale),
+                "offset": _number(follows.offset),
+                "centre": _number(follows.centre),
+                "before": follows.before,
+                "after": follows.after,
+            }
+            for name, follows in axis.outputs.items()
+        },
+    }
 
 
 def _explanation(found: Explanation) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""``rfgraph tile``: how to cut inputs into tiles whose results together are that of the whole."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of
+from rfgraph.cli.outputs import add_outputs, answered
+from rfgraph.errors import QueryError
+from rfgraph.render.documents import Tiling
+from rfgraph.tiling import TilingError, plan
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    tile = commands.add_parser(
+        "tile",
+        help="tell how to cut an image into tiles whose results are that of the whole",
+        description="Print, for each axis that is cut, the margins of a tile, the alignment of "
+        "where tiles begin, the sizes that the model takes, and how much is computed for each "
+        "element that is kept. It ends with 1 if no tiles give the result of the whole, and names "
+        "the first node that is the reason.",
+    )
+    add_common(tile)
+    add_outputs(tile, "tiling")
+    tile.add_argument(
+        "--tile",
+        metavar="N[xN...]",
+        help="the largest size of a tile: for all axes, or one for each (default: a sensible one)",
+    )
+    tile.add_argument(
+        "--axes",
+        metavar="AXIS,...",
+        help="the axes to cut, by number or by name (default: those that the file leaves open "
+        "and along which fields move)",
+    )
+    tile.add_argument(
+        "--output",
+        action="append",
+        metavar="NAME",
+        help="an output that is wanted (may be repeated; default: all)",
+    )
+    tile.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> str:
+    """The answer."""
+    tile, axes = _sizes(options.tile), _axes(options.axes)
+    analysis = analysis_of(options)
+    try:
+        found = plan(analysis, tile=tile, axes=axes, outputs=options.output)
+    except TilingError as error:
+        return answered(options, Tiling(analysis, None, error), FINDINGS)
+    return answered(options, Tiling(analysis, found, None), CLEAN)
+
+
+def _sizes(given: str | None) -> list[int] | None:
+    if given is None:
+        return None
+    try:
+        return [int(size) for size in given.replace(",", "x").split("x")]
+    except ValueError:
+        raise QueryError(
+            f"--tile {given}: not a size", remedy="write it as --tile 256 or --tile 256x384"
+        ) from None
+
+
+def _axes(given: str | None) -> list[int | str] | None:
+    if given is None:
+        return None
+    return [int(axis) if axis.isdecimal() else axis for axis in given.split(",") if axis]

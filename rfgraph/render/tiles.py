@@ -1,0 +1,76 @@
+"""What `rfgraph tile` says."""
+
+from __future__ import annotations
+
+from rfgraph.render.documents import Tiling
+from rfgraph.render.text import aligned, number, plain
+from rfgraph.tiling import Plan
+
+
+def text(document: Tiling) -> str:
+    """A table of the axes and one of the outputs, or why there can be none."""
+    if document.obstacle is not None:
+        error = document.obstacle
+        lines = ["no tiles give the result of the whole: the first reason is", plain(_said(error))]
+        return "\n".join([*lines, *([f"to do: {plain(error.remedy)}"] if error.remedy else [])])
+    assert document.plan is not None
+    plan = document.plan
+    parts = [*aligned(_axes(plan)), "", *aligned(_outputs(plan)), "", *_remarks(plan)]
+    return "\n".join(parts)
+
+
+def _said(error: Exception) -> str:
+    """The node and the reason."""
+    return f"{getattr(error, 'node', None) or 'the model'}: {getattr(error, 'message', error)}"
+
+
+def _axes(plan: Plan) -> list[list[str]]:
+    table = [["axis", "tile", "core", "margin", "needed", "alignment", "unaligned", "sizes"]]
+    table += [
+        [
+            axis.title + (f" ({axis.name})" if axis.name else ""),
+            str(axis.fitted(axis.tile)),
+            str(axis.core()),
+            "/".join(map(str, axis.margin)),
+            f"{axis.before}/{axis.after}",
+            str(axis.alignment),
+            "/".join(map(str, axis.unaligned)),
+            axis.sizes_text,
+        ]
+        for axis in plan.axes
+    ]
+    return table
+
+
+def _outputs(plan: Plan) -> list[list[str]]:
+    table = [["output", "axis", "along", "scale", "offset", "centre", "needed"]]
+    for output in plan.outputs:
+        for axis in plan.axes:
+            follows = axis.outputs.get(output)
+            if follows is not None:
+                table.append(
+                    [
+                        output,
+                        str(follows.axis),
+                        axis.title,
+                        number(follows.scale),
+                        number(follows.offset),
+                        number(follows.centre),
+                        f"{follows.before}/{follows.after}",
+                    ]
+                )
+    return table
+
+
+def _remarks(plan: Plan) -> list[str]:
+    lines = [f"{float(plan.waste):.2f} elements are computed for each one that is kept"]
+    if plan.whole:
+        lines.append(f"every tile gets the whole of {plain(', '.join(plan.whole))}")
+    fixed = [axis.title for axis in plan.axes if axis.is_fixed]
+    if fixed:
+        lines.append(
+            f"note: the file fixes {plain(', '.join(fixed))}: to run tiles, export the model with "
+            "these axes open (dynamic)"
+        )
+    notes = [note for note in plan.analysis.notes if note.kind != "size"]
+    return [*lines, *(f"note: {plain(str(note))}" for note in notes)]

@@ -1,0 +1,11 @@
+"""The same result in tiles: how far they have to overlap, where they may begin, and the run itself.
+
+`plan` reads margins and alignment off the fields of the outputs; `obstacles` tells what can't be
+had in tiles, and at which node; `run` cuts, runs and joins.
+"""
+
+from rfgraph.tiling.axes import AxisPlan, Cut, OutputAxis
+from rfgraph.tiling.obstacles import TilingError
+from rfgraph.tiling.plan import Plan, plan
+
+__all__ = ["AxisPlan", "Cut", "OutputAxis", "Plan", "TilingError", "plan"]

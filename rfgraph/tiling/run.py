@@ -1,0 +1,159 @@
+"""Running a model tile by tile with onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rfgraph.analysis import Analysis
+from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.tiling.axes import AxisPlan, Cut
+from rfgraph.tiling.obstacles import OPEN_SIZES
+
+
+def run(
+    analysis: Analysis,
+    axes: Sequence[AxisPlan],
+    outputs: Sequence[str],
+    model: Any,
+    inputs: np.ndarray | Mapping[str, np.ndarray],
+) -> Any:
+    """See `rfgraph.tiling.Plan.run`."""
+    feeds = _feeds(analysis, axes, inputs)
+    sizes = [feeds[axis.inputs[0][0]].shape[axis.inputs[0][1]] for axis in axes]
+    try:
+        cuts = [axis.cuts(size) for axis, size in zip(axes, sizes, strict=True)]
+    except QueryError as error:
+        error.file = analysis.file
+        raise
+    session = _session(model, analysis.file)
+    joined: dict[str, np.ndarray] = {}
+    for tile in product(*cuts):
+        try:
+            made = session.run(list(outputs), _cut(axes, feeds, tile))
+        except Exception as error:  # what is raised differs from fault to fault
+            raise RFGraphError(
+                f"onnxruntime can't run a tile: {_said(error)}", file=analysis.file
+            ) from error
+        for output, result in zip(outputs, made, strict=True):
+            _join(axes, joined, output, result, tile, sizes)
+    return joined if len(outputs) > 1 else joined[outputs[0]]
+
+
+def _feeds(
+    analysis: Analysis,
+    axes: Sequence[AxisPlan],
+    inputs: np.ndarray | Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """The inputs by name, those that are cut alike of one size."""
+    file, names = analysis.file, analysis.inputs
+    if not isinstance(inputs, Mapping):
+        if len(names) != 1:
+            raise QueryError(
+                f"one array, and the model has {len(names)} inputs",
+                file=file,
+                remedy=f"give a mapping of {', '.join(names)}",
+            )
+        inputs = {names[0]: inputs}
+    missing = [name for name in names if name not in inputs]
+    if missing:
+        raise QueryError(f"there is no array for input '{missing[0]}'", file=file)
+    feeds = {name: np.asarray(value) for name, value in inputs.items()}
+    for axis in axes:
+        if axis.is_fixed:
+            raise QueryError(
+                f"the file fixes the size along {axis.title}: it takes no tile",
+                file=file,
+                remedy=OPEN_SIZES,
+            )
+        sizes = {}
+        for name, k in axis.inputs:
+            rank = len(analysis.dims(name))
+            if feeds[name].ndim != rank:
+                raise QueryError(
+                    f"the array for input '{name}' has {feeds[name].ndim} axes, not {rank}",
+                    file=file,
+                )
+            sizes[name] = feeds[name].shape[k]
+        if len(set(sizes.values())) > 1:
+            raise QueryError(f"inputs that are cut alike differ in size: {sizes}", file=file)
+    return feeds
+
+
+def _session(model: Any, file: str | None) -> Any:
+    if hasattr(model, "run"):
+        return model
+    try:
+        import onnxruntime
+    except ImportError:
+        raise RFGraphError(
+            "onnxruntime, which runs the model, is not installed",
+            remedy="pip install 'rfgraph[validate]'",
+        ) from None
+    source = str(model) if isinstance(model, Path) else model
+    try:
+        return onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    except Exception as error:  # what is raised differs from fault to fault
+        raise RFGraphError(
+            f"onnxruntime can't open the model: {_said(error)}", file=file
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _cut(
+    axes: Sequence[AxisPlan], feeds: Mapping[str, np.ndarray], tile: tuple[Cut, ...]
+) -> dict[str, np.ndarray]:
+    """The inputs of one tile."""
+    part = dict(feeds)
+    for axis, cut in zip(axes, tile, strict=True):
+        for name, k in axis.inputs:
+            part[name] = part[name][_along(k, cut.begin, cut.end)]
+    return {name: np.ascontiguousarray(value) for name, value in part.items()}
+
+
+def _join(
+    axes: Sequence[AxisPlan],
+    joined: dict[str, np.ndarray],
+    output: str,
+    result: np.ndarray,
+    tile: tuple[Cut, ...],
+    sizes: list[int],
+) -> None:
+    """Put the core of a tile's output where it belongs."""
+    shape = list(result.shape)
+    source, target = result, [slice(None)] * result.ndim
+    for axis, cut, size in zip(axes, tile, sizes, strict=True):
+        follows = axis.outputs.get(output)
+        if follows is None:
+            continue
+        k, scale = follows.axis, follows.scale
+        # The rest of the whole is a whole number of periods.
+        shape[k] += _whole((size - (cut.end - cut.begin)) * scale)
+        begin = _whole(cut.begin * scale)
+        first = _whole(cut.first * scale)
+        last = shape[k] if cut.last == size else _whole(cut.last * scale)
+        target[k] = slice(first, last)
+        source = source[_along(k, first - begin, last - begin)]
+    if output not in joined:
+        joined[output] = np.empty(shape, result.dtype)
+    joined[output][tuple(target)] = source
+
+
+def _whole(number: Fraction) -> int:
+    assert number.denominator == 1
+    return int(number)
+
+
+def _along(axis: int, begin: int, end: int) -> tuple[slice, ...]:
+    return (slice(None),) * axis + (slice(begin, end),)
+
+
+__all__ = ["run"]
