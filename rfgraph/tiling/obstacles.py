@@ -19,6 +19,7 @@ from rfgraph.analysis import Analysis
 from rfgraph.engine.closed_form import AxisField
 from rfgraph.engine.trace import Step, sources
 from rfgraph.errors import RFGraphError
+from rfgraph.model import element_types
 from rfgraph.model.sizes import UnknownSizeError
 from rfgraph.ops import Operation, Undetermined, lookup_rule, traits_of
 from rfgraph.reads.words import (
@@ -379,8 +380,8 @@ def _all_reads(step: Step, analysis: Analysis) -> Sequence[list[Read]]:
     return answer if isinstance(answer, tuple) else [answer] * len(node.outputs)
 
 
-# Elements of type int32 and int64.
-_WHOLE_NUMBERS = (6, 7)
+# Element types of what steers an operator: sizes, axes, indices.
+_WHOLE_NUMBERS = (element_types.INT32, element_types.INT64)
 
 
 def _is_data(element_type: int, word: type[Read]) -> bool:
