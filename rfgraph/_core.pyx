@@ -1010,12 +1010,12 @@ cdef class Program:
         if entry.value >= 0:
             return entry.value
         i.op, i.a, i.b, i.above, i.below = op, a, b, above, below
-        with nogil:
-            for which in range(2):
-                made = self.answer(&i, which)
-                if made < 0:
-                    break
-                i.made[which] = made
+        # No other thread may come in between: programs are shared.
+        for which in range(2):
+            made = self.answer(&i, which)
+            if made < 0:
+                break
+            i.made[which] = made
         if made == MISMATCH:
             raise ValueError(f"{NAMES[op]} {a} {b} {above} {below}: lengths don't fit")
         if made == TOO_LARGE:
@@ -1048,6 +1048,11 @@ cdef class Program:
 
     def __len__(self):
         return self.code_count
+
+    @property
+    def elements(self):
+        """How many segments and values the functions consist of."""
+        return self.segment_count + self.value_count
 
     def seed(self, int64_t size):
         """The slot of an axis that sees itself."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rfgraph import Analysis, analyze
+from rfgraph.model.graph import forget_kinds
 
 MODELS = Path(__file__).parent.parent / "models"
 
@@ -41,3 +42,15 @@ def test_nothing_is_left_to_the_collector(name: str) -> None:
         gc.garbage.clear()
         gc.enable()
     assert not left
+
+
+def test_what_is_kept_between_models_does_not_go_in_circles() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        asked("resnet50")
+        forget_kinds()
+        gc.disable()
+        assert not gc.collect()
+    finally:
+        gc.enable()

@@ -157,8 +157,11 @@ class Analysis:
 
     @property
     def lowered(self) -> Bounds:
-        """The program that bounds come from, and the views of all values: see docs/engine.md."""
-        return self._bounds
+        """The program that bounds come from, and the views of all values: see docs/engine.md.
+
+        It is made anew: there is nothing of other models in it.
+        """
+        return Bounds(self._flow)
 
     @property
     def flow(self) -> Flow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any
@@ -28,7 +29,7 @@ from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
 from rfgraph.model.graph import Graph, read
 from rfgraph.model.sizes import Shape
 from rfgraph.shapes import MAX_STATIC, Shapes
-from rfgraph.timings import Timings
+from rfgraph.timings import Timings, phase
 from rfgraph.unroll.expand import expand
 
 # Static values are evaluated up to this many elements where constants cut reads: large masks.
@@ -112,11 +113,9 @@ def analyze(
     >>> field.size, field.stride, field.start, field.centre
     (3, 2, -1, 0)
     """
-    timings = timings or Timings()
-
     with uncollected():
         held = _held_inputs(model, values or {}, shapes or {}, assume, timings)
-        with timings.phase("read"):
+        with phase(timings, "read"):
             graph = read(model, held.arrays)
         at = Analyser(graph, strict, prune, progress, timings, held)
         return at.answered(held.shapes, assume=assume)
@@ -127,7 +126,7 @@ def _held_inputs(
     values: Mapping[str, Any],
     shapes: Mapping[str, Sequence[int]],
     assume: bool,
-    timings: Timings,
+    timings: Timings | None,
 ) -> Held:
     """The inputs to hold; what fills one takes the shape that it has where it is not held."""
     given: dict[str, Any] = {}
@@ -140,7 +139,7 @@ def _held_inputs(
     arrays = {name: value for name, value in given.items() if name not in filling}
     if not filling:
         return Held(arrays, dict(shapes), [])
-    with timings.phase("read"):
+    with phase(timings, "read"):
         graph = read(model, arrays)
     notes: list[Note] = []
     fitting, open_axes = sizes_of(graph, shapes)
@@ -161,6 +160,21 @@ def _held_inputs(
     return Held(arrays, dict(shapes), notes)
 
 
+# What was lowered for the models that were analysed in this thread.
+_KEPT = threading.local()
+
+# It is kept up to this size, some tens of megabytes, and then begun anew.
+_MOST_KEPT = 200_000
+
+
+def _lowering() -> Lowering:
+    """What was lowered for other models, of which much is the same in the next."""
+    kept: Lowering | None = getattr(_KEPT, "lowering", None)
+    if kept is None:
+        kept = _KEPT.lowering = Lowering()
+    return kept
+
+
 class Analyser:
     """A graph at given sizes of its inputs.
 
@@ -173,13 +187,13 @@ class Analyser:
         strict: bool,
         prune: bool,
         progress: Callable[[int, int], None] | None,
-        timings: Timings,
+        timings: Timings | None,
         held: Held,
     ) -> None:
         self.graph = graph
         self._strict, self._prune, self._held = strict, prune, held
         self._progress, self._timings = progress, timings
-        self._lowering = Lowering()
+        self._lowering = _lowering()
 
     def pruning(self, prune: bool | None = True) -> Analyser:
         """The same where constants cut reads, or where they don't."""
@@ -202,7 +216,7 @@ class Analyser:
                 sizes = {name: shape for name, shape in extents.items() if shape is not None}
                 made = Analysis(*at._made(sizes, None), at)
             else:
-                with at._timings.phase("lowering"):
+                with phase(at._timings, "lowering"):
                     cut = at._traced(graph, shapes, flow)
                     if cut.reads_as(flow):
                         return analysis
@@ -243,10 +257,10 @@ class Analyser:
     def _made(
         self, sizes: Mapping[str, Shape], axes: Mapping[str, Sequence[int]] | None
     ) -> tuple[Graph, Flow, Bounds]:
-        with self._timings.phase("shapes"):
+        with phase(self._timings, "shapes"):
             most = _MAX_MASK if self._prune else MAX_STATIC
             graph, shapes = expand(self.graph, sizes, most)
-        with self._timings.phase("lowering"):
+        with phase(self._timings, "lowering"):
             flow = self._traced(graph, shapes)
             return graph, flow, self._lowered(flow, axes)
 
@@ -259,6 +273,9 @@ class Analyser:
         except ShapeError as error:
             error.file = error.file or self.graph.file
             raise
+        finally:
+            if self._lowering.size > _MOST_KEPT:
+                _KEPT.lowering = None
 
 
 # ---------------------------------------------------------------- open axes

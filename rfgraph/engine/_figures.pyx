@@ -168,9 +168,9 @@ cdef class ClosedForm:
 
     def __init__(self, flow, walk):
         self.flow = flow
-        self.lowering = Unclipped(walk.lowering)
+        self.lowering = walk.lowering.without_ends(Unclipped)
         self.waves = self.lowering.waves
-        self.walk = Walk(flow, self.lowering, like=walk)
+        self.walk = Walk(flow, self.lowering)
         self.walk.run()
         self.likeness = Likeness()
         self.terms, self.masks, self.fields, self.equal = {}, {}, {}, {}

@@ -109,6 +109,10 @@ cdef class Lowering:
     cdef dict limited
     cdef dict seen
     cdef dict unions
+    # How outputs are read, by the list of their reads.
+    cdef dict recipes
+    # The one that is like this one, on axes without end, once it has been asked for.
+    cdef object unclipped
     cdef tuple through(self, tuple view, how)
     cdef tuple joint(self, views, extent)
     cdef Piece piece(self, int64_t axis, int64_t inner, int64_t size, int64_t shift, bint grows)

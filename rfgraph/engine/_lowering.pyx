@@ -336,11 +336,25 @@ cdef class Lowering:
         if like is None:
             self.program = Program()
             self.pieces, self.factors, self.plans = {}, {}, {}
-            self.words, self.steps, self.hows = {}, {}, {}
+            self.words, self.steps, self.hows, self.recipes = {}, {}, {}, {}
         else:
             self.program = like.program
             self.pieces, self.factors, self.plans = like.pieces, like.factors, like.plans
             self.words, self.steps, self.hows = like.words, like.steps, like.hows
+            self.recipes = like.recipes
+
+    @property
+    def size(self):
+        """How much is kept: what was made of reads, and the elements of what is listed."""
+        made = len(self.read) + len(self.seen) + len(self.unions) + len(self.recipes)
+        apart = 0 if self.unclipped is None else self.unclipped.size
+        return made + len(self.program) + self.program.elements + apart
+
+    def without_ends(self, make):
+        """What is like this one on axes without end, by `make` if there is none yet."""
+        if self.unclipped is None:
+            self.unclipped = make(self)
+        return self.unclipped
 
     # ------------------------------------------------ what the walk asks for
 
@@ -1380,8 +1394,6 @@ cdef class Walk:
         Makes instructions of their reads.
     axes : mapping of str to sequence of int, optional
         The inputs and the axes of them that are followed; all if left out.
-    like : Walk, optional
-        One through the same steps, whose lowering this one is like: it knows how values are read.
 
     Attributes
     ----------
@@ -1396,11 +1408,11 @@ cdef class Walk:
     cdef object axes
     cdef dict recipes
 
-    def __init__(self, flow, Lowering lowering not None, axes=None, Walk like=None):
+    def __init__(self, flow, Lowering lowering not None, axes=None):
         self.flow, self.lowering, self.axes = flow, lowering, axes
         # What the data decide no size of has its shapes at hand.
         self.shape_of = flow.shape if flow.shapes.unsized else flow.shapes.shape
-        self.recipes = {} if like is None else like.recipes
+        self.recipes = lowering.recipes
         self.views = {}
         for name, shape in flow.inputs.items():
             shape = shape or ()

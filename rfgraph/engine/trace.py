@@ -221,6 +221,10 @@ class _Answer(NamedTuple):
 _Answers: TypeAlias = dict[Hashable, "Question | _Answer"]
 
 
+# So many answers, and questions on the way to them, are kept for a kind of node beyond its model.
+_MOST_KEPT = 64
+
+
 class _Tracer:
     """Asks the operators, and keeps which values an input reaches."""
 
@@ -269,7 +273,12 @@ class _Tracer:
                 answer = self._asked(node, operation)
             else:
                 key: Hashable
-                key = node.kind, reached, tuple(map(typed, names)), tuple(map(typed, outputs))
+                key = (
+                    node.kind.number,
+                    reached,
+                    tuple(map(typed, names)),
+                    tuple(map(typed, outputs)),
+                )
                 if self._knowledge is None:
                     answer = self._answer(node, key, self.answers)
                 else:
@@ -310,19 +319,33 @@ class _Tracer:
         found = answers.get(key)
         if type(found) is _Answer:
             return found
+        kept, start = self._kept(node), key
+        found = found or kept.get(key)
+        if type(found) is _Answer:
+            answers[key] = found
+            return found
         told: dict[Question, Hashable] = {}
         operation = Operation(node, sources(node), self._shapes, self._live, self._knowledge, told)
-        start = key
         while found is not None and not isinstance(found, _Answer):
             key = key, operation.tell(found)
-            found = answers.get(key)
+            found = answers.get(key) or kept.get(key)
         if found is None:
             found = self._asked(node, operation)
-            for question, answer in told.items():
-                answers[start] = question
-                start = start, answer
-            answers[start] = found
+            if all(_is_of_any_model(question, answer) for question, answer in told.items()):
+                _keep(kept, start, told, found)
+        _keep(answers, start, told, found)
         return found
+
+    def _kept(self, node: Node) -> _Answers:
+        """What nodes of the kind were answered in models before, by the same transfer."""
+        if self._knowledge is None and not self._shapes.unsized:
+            rule = lookup_rule(node.domain, node.op_type, node.version)
+            if rule is not None and rule.own:
+                kept: _Answers = node.kind.answers.setdefault(rule.transfer, {})
+                if len(kept) >= _MOST_KEPT:
+                    kept.clear()
+                return kept
+        return {}
 
     def _asked(self, node: Node, operation: Operation) -> _Answer:
         """What the transfer answers to a node."""
@@ -471,6 +494,23 @@ class _Tracer:
                 (names, inner, _live_reads(reads, names, live, self._shapes, shape(inner)))
             )
         return Cycle(steps, carried)
+
+
+def _keep(
+    answers: _Answers, key: Hashable, told: Mapping[Question, Hashable], found: _Answer
+) -> None:
+    """Write down an answer, and what was asked on the way to it."""
+    for question, answer in told.items():
+        answers[key] = question
+        key = key, answer
+    answers[key] = found
+
+
+def _is_of_any_model(question: Question, answer: Hashable) -> bool:
+    """Whether what an operation was told means the same in another model: no node, and no large
+    value, which goes by its name.
+    """
+    return question[0] != "node" and not isinstance(answer, str)
 
 
 def sources(node: Node) -> Sequence[str]:

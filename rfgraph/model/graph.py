@@ -7,6 +7,7 @@ among the node's inputs.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,13 @@ _FROM_BLOCKS = "ReorderOutput"
 # Attributes of up to this many bytes are compared, to find nodes that are alike.
 _COMPARED = 4096
 
+# What was worked out for the nodes of one model holds for those of the next: the kinds of ONNX's
+# and onnxruntime's operators are kept, up to so many; then it begins anew.
+_MOST_KEPT = 2048
+_KEPT: dict[tuple[frozenset[tuple[str, int]], Key], Kind] = {}
+_NUMBERS = itertools.count()
+_KEPT_DOMAINS = ("ai.onnx.", "com.microsoft")
+
 # A size of an axis: a number, a name ("batch"), or None where the file says nothing.
 Dim = int | str | None
 
@@ -66,9 +74,10 @@ class Input:
 class Kind:
     """What equal nodes have in common: all but their names and those of their values.
 
-    Within a graph it is one object for all of them (unless their attributes are large), so that
-    what follows from it and from the shapes of a node's inputs is worked out once. What a node
-    with a `Node.body` does is no matter of its kind alone.
+    Within a graph it is one object for all of them (unless their attributes are large), and in most
+    cases for the graphs that are read later too, so that what follows from it and from the shapes
+    of a node's inputs is worked out once. What a node with a `Node.body` does is no matter of its
+    kind alone.
 
     Attributes
     ----------
@@ -78,6 +87,8 @@ class Kind:
         Version of the operator set that the nodes are to be read by.
     inputs, outputs : int
         How many inputs and outputs they have, those that are left out included.
+    number : int
+        Its own: no other kind of this process has it.
     left_out : tuple of int
         Which are left out: ``k`` for input `k`, ``~k`` for output `k`.
     captures : tuple of str
@@ -88,6 +99,8 @@ class Kind:
         Whether an attribute is a graph, or a tensor whose contents lie in another file.
     known : dict
         What was worked out for such nodes, by what it follows from: see `rfgraph.shapes.shapes`.
+    answers : dict
+        What they read, by what it follows from: see `rfgraph.engine.trace`.
     rule : object
         The rule for the shapes of the outputs, once it has been looked for: see
         `rfgraph.ops.shaping`.
@@ -98,6 +111,7 @@ class Kind:
         "_content",
         "_others",
         "_types",
+        "answers",
         "captures",
         "domain",
         "fault",
@@ -106,6 +120,7 @@ class Kind:
         "inputs",
         "known",
         "left_out",
+        "number",
         "op_type",
         "outputs",
         "rule",
@@ -139,7 +154,9 @@ class Kind:
         self.op_type = op_type
         self.domain = domain
         self.version = opsets[domain]
+        self.number = next(_NUMBERS)
         self.known: dict[Any, Any] = {}
+        self.answers: dict[Any, Any] = {}
         self.rule: Any = NotImplemented
         # The attributes, those that are left to be parsed, and the types of all.
         self._attributes: dict[str, Any] = {}
@@ -229,11 +246,27 @@ def _kind(
 ) -> Kind:
     """The kind of a node that is called `name`, by its key: see `rfgraph.model._wire.nodes`."""
     kind = known.get(key)
+    if kind is not None:
+        return kind
+    named = frozenset(opsets.items()), key
+    kind = _KEPT.get(named)
     if kind is None:
         kind = Kind(key, opsets, name, file)
-        if len(key[0]) <= _COMPARED:
-            known[key] = kind
+        if len(key[0]) > _COMPARED:
+            return kind
+        own = not kind.domain or kind.domain.startswith(_KEPT_DOMAINS)
+        # Subgraphs and the contents of other files belong to their model.
+        if own and not (kind.holds_graphs or kind.holds_external):
+            if len(_KEPT) >= _MOST_KEPT:
+                _KEPT.clear()
+            _KEPT[named] = kind
+    known[key] = kind
     return kind
+
+
+def forget_kinds() -> None:
+    """Let models that are read from now on begin anew: operators are not what they were."""
+    _KEPT.clear()
 
 
 @dataclass(eq=False, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, 
 import numpy as np
 
 from rfgraph.errors import RFGraphError, TransferError
-from rfgraph.model.graph import NCHWC, Kind, Node
+from rfgraph.model.graph import NCHWC, Kind, Node, forget_kinds
 from rfgraph.model.inference import referred
 from rfgraph.model.model_file import Tensor
 from rfgraph.model.signatures import signature
@@ -651,6 +651,8 @@ def transfer(
                 )
             kept.append(other)
         _RULES[domain, op_type] = sorted([*kept, rule], key=lambda entry: entry.since)
+        if not rule.own:
+            forget_kinds()
         return function
 
     return register
