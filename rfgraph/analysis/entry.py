@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from rfgraph.analysis.analysis import Analysis
@@ -26,7 +27,7 @@ from rfgraph.engine._lowering import Lowering
 from rfgraph.engine.bounds import Bounds
 from rfgraph.engine.trace import Flow, Note, trace
 from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
-from rfgraph.model.graph import Graph, read
+from rfgraph.model.graph import Graph, Node, read
 from rfgraph.model.sizes import Shape
 from rfgraph.shapes import MAX_STATIC, Shapes
 from rfgraph.timings import Timings, phase
@@ -41,6 +42,9 @@ _TOLD = 12
 # Sizes at which an open axis is probed: a read across the axis shows at 2, and slices far from the
 # beginning are not empty at 61.
 _PROBES = (2, 61)
+
+# Most nets read across a picture or a signal at once: that is looked for in this many nodes first.
+_EARLY = 24
 
 
 def analyze(
@@ -203,6 +207,12 @@ class Analyser:
         made._prune = bool(prune)
         return made
 
+    def only(self, nodes: list[Node]) -> Analyser:
+        """The same for some of the nodes."""
+        made = copy(self)
+        made.graph = replace(self.graph, nodes=nodes)
+        return made
+
     def pruned(self, analysis: Analysis) -> Analysis:
         """An analysis with what constants cut left out."""
         at = self.pruning()
@@ -354,6 +364,11 @@ def _independent(
     """
     beyond = [where for where in open_axes if where[1] > 0]
     try:
+        if assume and beyond and len(graph.nodes) > 2 * _EARLY:
+            early = at.only(graph.nodes[:_EARLY])
+            found, _ = early.across(with_sizes(sizes, dict.fromkeys(open_axes, 2)), beyond)
+            if found:
+                raise depends_on_size(graph, beyond[0])
         answer = None if assume and beyond else at(sizes)
         crossed: set[OpenAxis] = set()
         noted = 0
