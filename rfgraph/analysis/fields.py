@@ -40,7 +40,7 @@ class Fields:
         with uncollected():
             self._form = ClosedForm(flow, bounds.walk)
         self._answers: dict[tuple[str, str, bool], Field] = {}
-        self._of_views: dict[object, Field] = {}
+        self._of_views = bounds.walk.lowering.answers
         self._measured: dict[object, AxisField] = {}
         self._alike: dict[str, dict[str, int]] = {}
 
@@ -58,7 +58,7 @@ class Fields:
         given = self._address.given(name)
         shape = self._address.sized(tensor) or ()
         key = view, bounds, given, shape, local, tuple(held.items())
-        answer = self._of_views.get(key)
+        answer: Field | None = self._of_views.get(key)
         if answer is None:
             answer = self._of_views[key] = Field(
                 tuple([self.along(tensor, name, a, local, held) for a in range(len(given))])

@@ -111,6 +111,8 @@ cdef class Lowering:
     cdef dict unions
     # How outputs are read, by the list of their reads.
     cdef dict recipes
+    # What was worked out of views since, for who asks again.
+    cdef readonly dict answers
     # The one that is like this one, on axes without end, once it has been asked for.
     cdef object unclipped
     cdef tuple through(self, tuple view, how)

@@ -1,5 +1,5 @@
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import overload
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, overload
 
 import numpy as np
 
@@ -62,6 +62,7 @@ WINDOW: int
 
 class Lowering:
     program: Program
+    answers: dict[Hashable, Any]
     def __init__(self, like: Lowering | None = None) -> None: ...
     @property
     def size(self) -> int: ...

@@ -332,7 +332,7 @@ cdef class Lowering:
     def __init__(self, Lowering like=None):
         self.clips = like is None
         self.read, self.limited, self.seen, self.unions = {}, {}, {}, {}
-        self.views, self.templates = {}, {}
+        self.views, self.templates, self.answers = {}, {}, {}
         if like is None:
             self.program = Program()
             self.pieces, self.factors, self.plans = {}, {}, {}
@@ -347,6 +347,7 @@ cdef class Lowering:
     def size(self):
         """How much is kept: what was made of reads, and the elements of what is listed."""
         made = len(self.read) + len(self.seen) + len(self.unions) + len(self.recipes)
+        made += len(self.answers)
         apart = 0 if self.unclipped is None else self.unclipped.size
         return made + len(self.program) + self.program.elements + apart
 
