@@ -23,11 +23,9 @@ MODELS = sorted((Path(__file__).parents[1] / "models").glob("*.onnx"))
 @pytest.fixture(autouse=True)
 def first() -> Iterator[None]:
     """Begin with nothing kept."""
-    graph.forget_kinds()
-    entry._KEPT.lowering = None
+    entry.forget()
     yield
-    graph.forget_kinds()
-    entry._KEPT.lowering = None
+    entry.forget()
 
 
 def bounds(analysis: rfgraph.Analysis) -> dict[tuple[str, str, int], bytes]:

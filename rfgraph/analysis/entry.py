@@ -27,7 +27,7 @@ from rfgraph.engine._lowering import Lowering
 from rfgraph.engine.bounds import Bounds
 from rfgraph.engine.trace import Flow, Note, trace
 from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
-from rfgraph.model.graph import Graph, Node, read
+from rfgraph.model.graph import Graph, Node, forget_kinds, read
 from rfgraph.model.sizes import Shape
 from rfgraph.shapes import MAX_STATIC, Shapes
 from rfgraph.timings import Timings, phase
@@ -177,6 +177,12 @@ def _lowering() -> Lowering:
     if kept is None:
         kept = _KEPT.lowering = Lowering()
     return kept
+
+
+def forget() -> None:
+    """Drop what is kept of models that were analysed before: the next one is like the first."""
+    forget_kinds()
+    _KEPT.lowering = None
 
 
 class Analyser:
