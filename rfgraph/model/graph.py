@@ -52,9 +52,9 @@ _FROM_BLOCKS = "ReorderOutput"
 _COMPARED = 4096
 
 # What was worked out for the nodes of one model holds for those of the next: the kinds of ONNX's
-# and onnxruntime's operators are kept, up to so many; then it begins anew.
-_MOST_KEPT = 2048
-_KEPT: dict[tuple[frozenset[tuple[str, int]], Key], Kind] = {}
+# and onnxruntime's operators are kept, up to so many for some operator sets; then it begins anew.
+_MOST_KEPT, _MOST_SETS = 2048, 16
+_KEPT: dict[frozenset[tuple[str, int]], dict[Key, Kind]] = {}
 _NUMBERS = itertools.count()
 _KEPT_DOMAINS = ("ai.onnx.", "com.microsoft")
 
@@ -230,8 +230,18 @@ class Kind:
         return key_of_call(self.proto)
 
 
+def _kept(opsets: Mapping[str, int]) -> dict[Key, Kind]:
+    """The kinds that are kept of models of some operator sets."""
+    if len(_KEPT) >= _MOST_SETS:
+        _KEPT.clear()
+    kept = _KEPT.setdefault(frozenset(opsets.items()), {})
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    return kept
+
+
 class Kinds:
-    """The kinds of the nodes of a graph."""
+    """The kinds of the nodes of a graph that are not kept beyond it."""
 
     def __init__(self) -> None:
         self._known: dict[frozenset[tuple[str, int]], dict[Key, Kind]] = {}
@@ -242,25 +252,22 @@ class Kinds:
 
 
 def _kind(
-    known: dict[Key, Kind], key: Key, opsets: Mapping[str, int], name: str, file: str | None
+    kept: dict[Key, Kind],
+    known: dict[Key, Kind],
+    key: Key,
+    opsets: Mapping[str, int],
+    name: str,
+    file: str | None,
 ) -> Kind:
     """The kind of a node that is called `name`, by its key: see `rfgraph.model._wire.nodes`."""
-    kind = known.get(key)
-    if kind is not None:
-        return kind
-    named = frozenset(opsets.items()), key
-    kind = _KEPT.get(named)
+    kind = kept.get(key) or known.get(key)
     if kind is None:
         kind = Kind(key, opsets, name, file)
-        if len(key[0]) > _COMPARED:
-            return kind
-        own = not kind.domain or kind.domain.startswith(_KEPT_DOMAINS)
-        # Subgraphs and the contents of other files belong to their model.
-        if own and not (kind.holds_graphs or kind.holds_external):
-            if len(_KEPT) >= _MOST_KEPT:
-                _KEPT.clear()
-            _KEPT[named] = kind
-    known[key] = kind
+        if len(key[0]) <= _COMPARED:
+            own = not kind.domain or kind.domain.startswith(_KEPT_DOMAINS)
+            # Subgraphs and the contents of other files belong to their model.
+            lasts = own and not (kind.holds_graphs or kind.holds_external)
+            (kept if lasts and len(kept) < _MOST_KEPT else known)[key] = kind
     return kind
 
 
@@ -318,7 +325,7 @@ class Graph:
     held : list of Input
         The inputs that are held fixed: their values are among the weights.
     kinds : Kinds
-        The kinds of its nodes.
+        The kinds of its nodes that are not kept beyond it.
     """
 
     file: str | None
@@ -400,12 +407,12 @@ def read(
     opsets = opsets_of(head.opset_import, file)
     functions = {key_of_function(f): f for f in head.functions}
     kinds = Kinds()
-    known = kinds.under(opsets)
+    kept, known = _kept(opsets), kinds.under(opsets)
 
     def make(key: Key, name: str) -> Kind:
-        return _kind(known, key, opsets, name, file)
+        return _kind(kept, known, key, opsets, name, file)
 
-    nodes = source.nodes(known, make, opsets)
+    nodes = source.nodes(kept, make, opsets)
     if functions:
         protos = [node.proto for node in nodes]
         taken = {v.name for v in (*head.inputs, *head.outputs)}
@@ -452,7 +459,7 @@ def make_node(
     left_out = [k for k, name in enumerate(inputs) if not name]
     left_out += [~k for k, name in enumerate(outputs) if not name]
     key = common.SerializeToString(), len(inputs), len(outputs), tuple(left_out)
-    kind = _kind(kinds.under(opsets), key, opsets, proto.name, file)
+    kind = _kind(_kept(opsets), kinds.under(opsets), key, opsets, proto.name, file)
     name = proto.name or f"{kind.op_type}{suffix}"
     named = bool(proto.name)
     return Node(name, kind, inputs, outputs, kind.captures, opsets, None, named)
