@@ -10,6 +10,7 @@ import pytest
 from onnx import defs
 
 from rfgraph.ops import registered
+from rfgraph.ops.microsoft.layout import CHANNELS_LAST, NHWC
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "operators.py"
 
@@ -28,12 +29,25 @@ def test_the_page_is_current(script: dict[str, Any]) -> None:
     assert script["page"]() == written, "python docs/operators.py writes it anew"
 
 
+def test_the_table_of_families_is_current(script: dict[str, Any]) -> None:
+    """Of what it lacks nothing is looked up."""
+    written = script["TABLE"].read_text(encoding="utf-8")
+    assert script["table"]() == written, "python docs/operators.py writes it anew"
+
+
 def test_every_operator_is_in_one_list(script: dict[str, Any]) -> None:
     status = {(e.domain, e.name): e.status for e in script["entries"]()}
     assert set(status.values()) <= set(script["STATUSES"])
     specified = {(schema.domain, schema.name) for schema in defs.get_all_schemas()}
     assert specified <= set(status)
     assert {key for key in specified if status[key] == script["UNKNOWN"]} == set()
+
+
+def test_another_layout_is_as_exact(script: dict[str, Any]) -> None:
+    """What is said of an operator holds with its channels last too."""
+    said = {(e.domain, e.name): (e.status, e._at(max(e.specified))) for e in script["entries"]()}
+    for name in CHANNELS_LAST.split():
+        assert said[NHWC, name] == said["", name], name
 
 
 def test_what_is_registered_exists(script: dict[str, Any]) -> None:
