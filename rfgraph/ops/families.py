@@ -60,8 +60,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
     },
     "microsoft.various": {
         "com.microsoft": """
-            ConvTransposeWithDynamicPads CropAndResize EmbedLayerNormalization ExpandDims GatherND
-            GridSample Irfft Pad Range Rfft Trilu Unique
+            CDist ConvTransposeWithDynamicPads CropAndResize EmbedLayerNormalization ExpandDims
+            GatherND GridSample Irfft Pad Range Rfft Trilu Unique
         """,
     },
     "ml": {

@@ -118,6 +118,19 @@ def rfft(op: Operation) -> Reads:
     return [PerAxis(0, (*map(same, range(rank - signal)), *[STATISTIC] * signal))]
 
 
+@transfer("CDist", domain=MICROSOFT, shape=lambda op: (op.shape(0)[0], op.shape(1)[0]))
+def cdist(op: Operation) -> Reads:
+    """The distance of every row of A from every row of B.
+
+    C[i, j] <- A[i, all], B[j, all]
+
+    A 2x3, B 4x3:   C[1, 2] reads A[1, 0..2] and B[2, 0..2]
+
+    https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftcdist
+    """
+    return [PerAxis(0, (same(0), STATISTIC)), PerAxis(1, (same(1), STATISTIC))]
+
+
 _PLACES = "which places are read is computed: the whole of X is assumed"
 
 

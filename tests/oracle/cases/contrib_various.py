@@ -153,6 +153,14 @@ def rfft_of_real_parts() -> _Cases:
         yield Case(f"real-{name}", model, {"x": normal(*shape)}, run=run)
 
 
+@cases("CDist", MS)
+def cdist() -> _Cases:
+    for metric in ("euclidean", "sqeuclidean"):
+        for rows, columns, features in ((3, 4, 2), (2, 3, 5)):
+            inputs = {"A": normal(rows, features), "B": normal(columns, features, seed=1)}
+            yield Case(f"{metric} of {rows}, {columns}", *ms("CDist", inputs, metric=metric))
+
+
 @cases("EmbedLayerNormalization", MS)
 def embed_layer_normalization() -> _Cases:
     inputs = {
