@@ -61,7 +61,7 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
     "microsoft.various": {
         "com.microsoft": """
             CDist ConvTransposeWithDynamicPads CropAndResize EmbedLayerNormalization ExpandDims
-            GatherND GridSample Irfft Pad Range Rfft Trilu Unique
+            GatherND GridSample Irfft Pad Range Rfft Trilu UnfoldTensor Unique
         """,
     },
     "ml": {

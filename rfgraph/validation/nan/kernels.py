@@ -292,6 +292,7 @@ _CARRY = """
 _CARRY_FUSED = """
     BiasGelu CDist ExpandDims FastGelu FusedMatMul GatherND Gelu Inverse Pad QuickGelu
     RotaryEmbedding SkipLayerNormalization SkipSimplifiedLayerNormalization TransposeMatMul Trilu
+    UnfoldTensor
 """
 
 # Operators that carry a NaN to exactly the elements that read it.

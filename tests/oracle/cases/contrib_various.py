@@ -161,6 +161,19 @@ def cdist() -> _Cases:
             yield Case(f"{metric} of {rows}, {columns}", *ms("CDist", inputs, metric=metric))
 
 
+@cases("UnfoldTensor", MS)
+def unfold_tensor() -> _Cases:
+    for shape in ((7,), (2, 7), (2, 7, 3)):
+        for dim in range(-1, len(shape)):
+            for size, step in ((2, 1), (2, 2), (2, 3), (1, 2), (3, 2)):
+                if shape[dim] > size:
+                    given = {"dim": dim, "size": size, "step": step}
+                    name = " ".join(f"{key} {value}" for key, value in given.items())
+                    model, feeds = ms("UnfoldTensor", {"input": normal(*shape)}, **given)
+                    yield Case(f"{name} of {shape}", model, feeds)
+    yield Case("defaults", *ms("UnfoldTensor", {"input": normal(2, 4)}, size=3))
+
+
 @cases("EmbedLayerNormalization", MS)
 def embed_layer_normalization() -> _Cases:
     inputs = {
