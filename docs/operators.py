@@ -1,13 +1,15 @@
-"""Write docs/operators.md: every operator, and how exactly its reads are known.
+"""Write docs/operators.md, every operator and how exactly its reads are known, and
+rfgraph/ops/families.py, which family has it.
 
-Everything on the page is computed: operators and their versions from the schemas of ONNX and
-onnxruntime, what is known from `rfgraph.ops.registered`.
+Everything is computed: operators and their versions from the schemas of ONNX and onnxruntime, what
+is known from `rfgraph.ops.registered`, which imports every family that there is.
 
 Usage: pip install -e ".[test]" && python docs/operators.py
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 from rfgraph.ops import Rule, lookup_rule, registered
 
 PAGE = Path(__file__).with_name("operators.md")
+TABLE = PAGE.parents[1] / "rfgraph" / "ops" / "families.py"
 
 EXACT, CONSERVATIVE, UNKNOWN = "exact", "conservative", "not known"
 STATUSES = (EXACT, CONSERVATIVE, UNKNOWN)
@@ -169,5 +172,42 @@ def _lines(known: list[Entry]) -> Iterator[str]:
                 yield f"| {e.name} | {specified} | {rules} | {e.status} | {e.remark} |"
 
 
+_BEGIN = '''\
+"""Which family has the transfers of which operators: it is imported when one is looked up.
+
+Made by `python docs/operators.py` from what the families register; not written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# By family, a module of this package, and domain.
+FAMILIES: Mapping[str, Mapping[str, str]] = {
+'''
+
+
+def table() -> str:
+    """The text of the table of families."""
+    homes: dict[str, dict[str, set[str]]] = {}
+    for (domain, name), rules in registered().items():
+        for rule in rules:
+            if rule.own:
+                family = rule.module.removeprefix("rfgraph.ops.")
+                homes.setdefault(family, {}).setdefault(domain, set()).add(name)
+    lines = []
+    for family, domains in sorted(homes.items()):
+        lines.append(f'    "{family}": {{')
+        for domain, names in sorted(domains.items()):
+            lines.append(f'        "{domain}": """')
+            lines += textwrap.wrap(
+                " ".join(sorted(names)), 100, initial_indent=" " * 12, subsequent_indent=" " * 12
+            )
+            lines.append('        """,')
+        lines.append("    },")
+    return _BEGIN + "\n".join(lines) + "\n}\n"
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    TABLE.write_text(table(), encoding="utf-8")

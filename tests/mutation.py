@@ -33,6 +33,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache, partial
 from math import prod
@@ -798,13 +799,26 @@ def with_step(analysis: rfgraph.Analysis, changed: Step) -> rfgraph.Analysis:
 
 
 def chosen(patterns: Sequence[str]) -> list[Key]:
-    """The operators with a transfer, those whose name matches."""
-    keys = [key for key, rules in registered().items() if any(rule.own for rule in rules)]
-    names = {key: ".".join(filter(None, key)) for key in keys}
+    """The operators with a transfer, those whose name matches; a pattern that fits none is a
+    ValueError.
+    """
+    names = {
+        ".".join(filter(None, key)): key
+        for key, rules in registered().items()
+        if any(rule.own for rule in rules)
+    }
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            near = get_close_matches(
+                pattern.rpartition(".")[2], [op for _, op in names.values()], 1
+            )
+            meant = " or ".join(name for name, (_, op) in names.items() if op in near)
+            hint = f"did you mean {meant}?" if meant else "docs/operators.md has all"
+            raise ValueError(f"no operator is called {pattern}: {hint}")
     return [
         key
-        for key in keys
-        if not patterns or any(fnmatchcase(names[key], pattern) for pattern in patterns)
+        for name, key in names.items()
+        if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
     ]
 
 
@@ -845,11 +859,20 @@ def lines(report: Report, *, everything: bool = False) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 1 if something survives."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("operators", nargs="*", metavar="OPERATOR", help="patterns; all if none")
+    parser.add_argument(
+        "operators",
+        nargs="*",
+        metavar="OPERATOR",
+        help="patterns of names, with their domain if that is not ONNX's; all if none",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--cache", action="store_true", help="keep observations between runs")
     parser.add_argument("--all", action="store_true", help="print the fate of every mutant")
     options = parser.parse_args(arguments)
+    try:
+        keys = chosen(options.operators)
+    except ValueError as error:
+        parser.error(str(error))
     directory = Path(tempfile.gettempdir()) / "rfgraph-observations" if options.cache else None
     if directory is not None:
         directory.mkdir(exist_ok=True)
@@ -859,7 +882,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{'survivors':>10}"
     )
     total: Counter[str] = Counter()
-    for report in run(chosen(options.operators), options.jobs, directory):
+    for report in run(keys, options.jobs, directory):
         print("\n".join(lines(report, everything=options.all)), flush=True)
         total["operators"] += 1
         total["mutants"] += len(report.fates)

@@ -245,17 +245,22 @@ def test_what_is_not_run_is_there() -> None:
         assert f"def {benchmark}(" in script
 
 
-def test_the_transfer_that_is_shown_is_in_the_source() -> None:
-    def code(text: str) -> list[str]:
+def test_what_is_shown_of_operators_is_in_the_source() -> None:
+    def code(text: str) -> str:
         # Formulas may be longer there.
         text = re.sub(r'""".*?"""', "", text, flags=re.DOTALL)
-        return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+        return "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
 
-    (_, shown), (_, cases) = fenced(ROOT / "docs" / "adding-an-operator.md")
-    source = (ROOT / "rfgraph" / "ops" / "onnx" / "normalisation.py").read_text("utf-8")
-    assert "\n".join(code(shown)) in "\n".join(code(source))
+    page = fenced(ROOT / "docs" / "adding-an-operator.md")
+    lrn, cdist, lrn_cases, cdist_cases = (text for kind, text in page if kind == "python")
+    for shown, file in (
+        (lrn, "rfgraph/ops/onnx/normalisation.py"),
+        (cdist, "rfgraph/ops/microsoft/various.py"),
+        (cdist_cases, "tests/oracle/cases/contrib_various.py"),
+    ):
+        assert code(shown) in code((ROOT / file).read_text("utf-8"))
     names = {**vars(normalisation), "cases": lambda _: lambda function: function}
-    exec(compile(cases, "adding-an-operator.md", "exec"), names)
+    exec(compile(lrn_cases, "adding-an-operator.md", "exec"), names)
     assert {n.op_type for case in names["lrn"]() for n in case.model.graph.node} == {"LRN"}
 
 

@@ -113,6 +113,26 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert out[-1].startswith("2 operators, ")
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("FusedGemm", "did you mean com.microsoft.FusedGemm?"),
+        ("NhwcConf", "did you mean com.microsoft.NhwcConv?"),
+        ("com.microsoft.LPool", "did you mean LpPool or com.ms.internal.nhwc.LpPool?"),
+        ("?", "docs/operators.md has all"),
+    ],
+)
+def test_a_name_of_nothing_is_refused(
+    name: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        mutation.main(["Relu", name, "--jobs", "1"])
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert f"no operator is called {name}: {hint}" in err
+
+
 def test_a_survivor_fails_the_command_line(
     only: list[Trial], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,28 +1,14 @@
-"""Which family has the transfers of which operators: it is imported when one is looked up."""
+"""Which family has the transfers of which operators: it is imported when one is looked up.
+
+Made by `python docs/operators.py` from what the families register; not written by hand.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Operators whose output element reads the elements at its own position: see `elementwise`. Those of
-# one operand, to which parameters may be given, those whose operands are broadcast, and the rest.
-UNARY = """
-    Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Clip Cos Cosh Elu Erf Exp Floor
-    Gelu HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal Relu
-    Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh
-    ThresholdedRelu
-"""
-BROADCAST = """
-    Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less
-    LessOrEqual Max Mean Min Mod Mul Or Pow Sub Sum Xor
-"""
-ELEMENTWISE = f"{UNARY} {BROADCAST} BitCast Cast PRelu SwiGLU"
-
 # By family, a module of this package, and domain.
 FAMILIES: Mapping[str, Mapping[str, str]] = {
-    "onnx.attention": {
-        "": "Attention CausalConvWithState LinearAttention RotaryEmbedding",
-    },
     "microsoft.attention": {
         "com.microsoft": """
             Attention DecoderMaskedMultiHeadAttention DecoderMaskedSelfAttention MultiHeadAttention
@@ -37,9 +23,15 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
             SkipSimplifiedLayerNormalization TransposeMatMul
         """,
     },
-    "microsoft.grouped": {"com.microsoft": "GroupQueryAttention"},
+    "microsoft.grouped": {
+        "com.microsoft": """
+            GroupQueryAttention
+        """,
+    },
     "microsoft.layout": {
-        "com.microsoft": "NhwcConv NhwcFusedConv NhwcMaxPool",
+        "com.microsoft": """
+            NhwcConv NhwcFusedConv NhwcMaxPool
+        """,
         "com.microsoft.nchwc": """
             AveragePool Conv GlobalAveragePool GlobalMaxPool MaxPool ReorderInput ReorderOutput
             Upsample
@@ -50,7 +42,11 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
             SpaceToDepth
         """,
     },
-    "microsoft.packed": {"com.microsoft": "PackedAttention PackedMultiHeadAttention"},
+    "microsoft.packed": {
+        "com.microsoft": """
+            PackedAttention PackedMultiHeadAttention
+        """,
+    },
     "microsoft.quantised": {
         "com.microsoft": """
             DequantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul MatMulBnb4 MatMulInteger16
@@ -58,30 +54,14 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
             QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul
             QLinearReduceMean QLinearSigmoid QLinearSoftmax QLinearWhere QuantizeLinear
         """,
-        "com.ms.internal.nhwc": "QLinearAveragePool QLinearConv",
+        "com.ms.internal.nhwc": """
+            QLinearAveragePool QLinearConv
+        """,
     },
     "microsoft.various": {
         "com.microsoft": """
-            ConvTransposeWithDynamicPads CropAndResize EmbedLayerNormalization ExpandDims GatherND
-            GridSample Irfft Pad Range Rfft Trilu Unique
-        """,
-    },
-    "onnx.control": {
-        "": """
-            ConcatFromSequence If Loop Optional OptionalGetElement OptionalHasElement Scan
-            SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength
-            SequenceMap SplitToSequence
-        """,
-    },
-    "onnx.convolution": {
-        "": "Conv ConvTranspose",
-    },
-    "onnx.elementwise": {
-        "": f"{ELEMENTWISE} CastLike Dropout Expand Where",
-    },
-    "onnx.indexing": {
-        "": """
-            CenterCropPad Compress Gather GatherElements GatherND OneHot Range ReverseSequence Trilu
+            CDist ConvTransposeWithDynamicPads CropAndResize EmbedLayerNormalization ExpandDims
+            GatherND GridSample Irfft Pad Range Rfft Trilu UnfoldTensor Unique
         """,
     },
     "ml": {
@@ -92,8 +72,42 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
             TreeEnsembleRegressor ZipMap
         """,
     },
+    "onnx.attention": {
+        "": """
+            Attention CausalConvWithState LinearAttention RotaryEmbedding
+        """,
+    },
+    "onnx.control": {
+        "": """
+            ConcatFromSequence If Loop Optional OptionalGetElement OptionalHasElement Scan
+            SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength
+            SequenceMap SplitToSequence
+        """,
+    },
+    "onnx.convolution": {
+        "": """
+            Conv ConvTranspose
+        """,
+    },
+    "onnx.elementwise": {
+        "": """
+            Abs Acos Acosh Add And Asin Asinh Atan Atanh BitCast BitShift BitwiseAnd BitwiseNot
+            BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Cos Cosh Div Dropout Elu Equal Erf Exp
+            Expand Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN
+            LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal
+            Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum SwiGLU Swish
+            Tan Tanh ThresholdedRelu Where Xor
+        """,
+    },
+    "onnx.indexing": {
+        "": """
+            CenterCropPad Compress Gather GatherElements GatherND OneHot Range ReverseSequence Trilu
+        """,
+    },
     "onnx.linear": {
-        "": "Einsum Gemm MatMul",
+        "": """
+            Einsum Gemm MatMul
+        """,
     },
     "onnx.moving": {
         "": """
@@ -108,7 +122,9 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         """,
     },
     "onnx.pooling": {
-        "": "AveragePool GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool",
+        "": """
+            AveragePool GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool
+        """,
     },
     "onnx.quantised": {
         "": """
@@ -117,7 +133,9 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         """,
     },
     "onnx.recurrent": {
-        "": "GRU LSTM RNN",
+        "": """
+            GRU LSTM RNN
+        """,
     },
     "onnx.reduction": {
         "": """
@@ -127,13 +145,19 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         """,
     },
     "onnx.resizing": {
-        "": "Resize Upsample",
+        "": """
+            Resize Upsample
+        """,
     },
     "onnx.sampling": {
-        "": "AffineGrid DeformConv GridSample MaxRoiPool RoiAlign",
+        "": """
+            AffineGrid DeformConv GridSample MaxRoiPool RoiAlign
+        """,
     },
     "onnx.scatter": {
-        "": "Col2Im MaxUnpool Scatter ScatterElements ScatterND TensorScatter",
+        "": """
+            Col2Im MaxUnpool Scatter ScatterElements ScatterND TensorScatter
+        """,
     },
     "onnx.selection": {
         "": """
@@ -142,7 +166,9 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         """,
     },
     "onnx.signal": {
-        "": "BlackmanWindow DFT HammingWindow HannWindow MelWeightMatrix STFT",
+        "": """
+            BlackmanWindow DFT HammingWindow HannWindow MelWeightMatrix STFT
+        """,
     },
     "onnx.static": {
         "": """
@@ -151,9 +177,13 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
         """,
     },
     "onnx.strings": {
-        "": "RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer",
+        "": """
+            RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer
+        """,
     },
     "onnx.training": {
-        "ai.onnx.preview.training": "Adagrad Adam Gradient Momentum",
+        "ai.onnx.preview.training": """
+            Adagrad Adam Gradient Momentum
+        """,
     },
 }

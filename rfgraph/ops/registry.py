@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from operator import index
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -488,6 +490,8 @@ class Rule:
         What is assumed where an input that steers the reads is computed from the data.
     place : str
         Where the transfer is written; ``""`` for rfgraph's own.
+    module : str
+        The module that registers it.
     """
 
     since: int
@@ -497,6 +501,7 @@ class Rule:
     conservative: str = ""
     computed: str = ""
     place: str = ""
+    module: str = ""
 
     @property
     def own(self) -> bool:
@@ -549,8 +554,9 @@ class Traits(NamedTuple):
     cut: AxisCut | None = None
 
 
-# The folder of rfgraph's own transfers: others are those of users.
+# The folder and the package of rfgraph's own transfers: others are those of users.
 _PACKAGE = str(Path(__file__).parent)
+_FAMILY = f"{__name__.rpartition('.')[0]}."
 
 _RULES: dict[tuple[str, str], list[Rule]] = {}
 _TRAITS: dict[tuple[str, str], Traits] = {}
@@ -570,7 +576,7 @@ def _rules(domain: str, op_type: str) -> list[Rule]:
     operator = domain, op_type
     home = _HOMES.get(operator)
     if home is not None:
-        import_module(f"rfgraph.ops.{home}")
+        import_module(_FAMILY + home)
         # Only now: another thread has to wait for the module too.
         _HOMES.pop(operator, None)
     return _RULES.get(operator, [])
@@ -635,11 +641,15 @@ def transfer(
     if not isinstance(op_type, str):
         raise TypeError('transfer takes the name of an operator: @transfer("Name", ...)')
     domain = "" if domain == "ai.onnx" else domain
+    module = sys._getframe(1).f_globals.get("__name__", "")
 
     def register(function: Transfer) -> Transfer:
-        rule = Rule(since, function, shape, like, conservative, computed, _place(function))
+        place = _place(function)
+        rule = Rule(since, function, shape, like, conservative, computed, place, module)
+        # A family registers whatever the table of families, which is made from that, says.
+        inside = module.startswith(_FAMILY)
         kept = []
-        for other in _rules(domain, op_type):
+        for other in _RULES.get((domain, op_type), []) if inside else _rules(domain, op_type):
             if replace and other.since >= since:
                 continue
             if other.since == since and _called(other.transfer) == _called(function):
@@ -819,7 +829,10 @@ def blamed(rule: Rule, error: Exception, operation: Operation, what: str = "") -
 
 
 def registered() -> dict[tuple[str, str], list[Rule]]:
-    """All rules by domain and operator, the oldest first."""
-    for family in FAMILIES:
-        import_module(f"rfgraph.ops.{family}")
+    """All rules by domain and operator, the oldest first; of every family in this folder, whether
+    the table of families has it or not.
+    """
+    for found in walk_packages([_PACKAGE], _FAMILY):
+        import_module(found.name)
+    _HOMES.clear()
     return {key: list(rules) for key, rules in sorted(_RULES.items())}

@@ -218,4 +218,7 @@ def _head(analysis: Analysis) -> dict[str, Any]:
 
 
 def _dump(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False)
+    """JSON in ASCII: what a terminal's encoding lacks, or what steers it, would be escaped in
+    another way than JSON's.
+    """
+    return json.dumps(document, indent=1)

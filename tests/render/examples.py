@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from rfgraph import analyze
 from rfgraph.checks import Checked, Finding, Report
 from rfgraph.checks.finding import Severity
 from rfgraph.compare import Change, Comparison
+from rfgraph.render.documents import LayerTable
+from rfgraph.render.rows import densities, rows
+from tests.graphs import single
 
 CODES = ["RF101", "RF104", "RF301", "RF302", "RF401", "RF902"]
 
@@ -247,3 +253,14 @@ def named_comparison(name: str) -> Comparison:
         2,
         {f"{name}4": name},
     )
+
+
+def named_table(name: str) -> LayerTable:
+    """A table in which a name is wherever one can be: an input, an operator, its node, an output,
+    a note, as nobody knows the operator, and a hint.
+    """
+    model, _ = single(name, {name: np.zeros((2, 3), np.float32)}, [f"{name}2"], domain="absurd")
+    model.graph.node[0].name = name
+    analysis = analyze(model)
+    found = rows(analysis)
+    return LayerTable(analysis, found, densities(analysis, found), True, [f"hold '{name}'"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -176,3 +177,24 @@ def _seen(children: list[Token]) -> str:
 def _own(source: str) -> None:
     """Only what rfgraph writes is HTML."""
     assert set(re.findall("<[^>]*>?", source)) <= _TAGS
+
+
+def _text_table(text: str) -> list[str]:
+    """Of every other format of `rfgraph show`: the names of the values, as they are in the file;
+    of this one as they are printed.
+    """
+    lines = text.splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert lines == text.split("\n")
+    _, *table = [line for line in lines if not line.startswith("note: ")]
+    return [re.split("  +", line[3:])[0] for line in table]
+
+
+def _json_table(text: str) -> list[str]:
+    assert text.isascii()
+    content = json.loads(text, parse_constant=_refused)
+    return [value["name"] for value in content["values"]]
+
+
+# By format of `rfgraph show`: the names of the values in a table.
+TABLES: Mapping[str, Callable[[str], list[str]]] = {"text": _text_table, "json": _json_table}

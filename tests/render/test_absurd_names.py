@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rfgraph.render.findings.common import short
-from rfgraph.render.registry import rendered
+from rfgraph.render.registry import formats, rendered
+from rfgraph.render.text import plain
 from tests.render import examples, readers
 from tests.render.test_formats import read_all, read_all_of_comparison
 
@@ -82,6 +84,22 @@ def test_absurd_names(name: str) -> None:
     read_all_of_comparison(examples.named_comparison(name))
     rows = readers.read_markdown(rendered("report", "markdown", examples.named(name)))
     assert f"Add {short(name, 300)}" in [" ".join(row[1].split()) for row in rows if len(row) == 4]
+
+
+@pytest.mark.parametrize("form", formats("table"))
+@pytest.mark.parametrize("name", [whole(name) for name in examples.ABSURD])
+def test_tables_of_show(name: str, form: str) -> None:
+    """A format for programs has names as they are in the file: what it escapes can be read back."""
+    assert form in readers.TABLES, "a new format takes a reader in tests/render/readers.py"
+    names = [name, f"{name}2"]
+    expected = list(map(plain, names)) if form == "text" else names
+    assert readers.TABLES[form](rendered("table", form, examples.named_table(name))) == expected
+
+
+@pytest.mark.parametrize("form", formats("table"))
+def test_formats_of_show_are_in_the_readme(form: str) -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert f"`--output-format {form}`" in readme.read_text(encoding="utf-8")
 
 
 def test_nothing_is_run_or_mentioned() -> None:

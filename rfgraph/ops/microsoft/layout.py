@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import onnx
 
 from rfgraph.model.graph import NCHWC
 from rfgraph.model.sizes import Sized
@@ -21,7 +20,8 @@ from rfgraph.ops.microsoft.fused import MICROSOFT
 from rfgraph.ops.onnx.convolution import conv
 from rfgraph.ops.onnx.pooling import global_pool, pool
 from rfgraph.ops.onnx.resizing import resize, resized
-from rfgraph.ops.registry import Operation, Reads, lookup_rule, transfer
+from rfgraph.ops.onnx.sampling import COMPUTED_GRID
+from rfgraph.ops.registry import Operation, Reads, transfer
 from rfgraph.reads.words import PerAxis, Read, Rearrange, Shape, Stage, same
 
 NHWC = "com.ms.internal.nhwc"
@@ -50,14 +50,8 @@ def nhwc(op: Operation) -> Reads:
 
 
 for _name in CHANNELS_LAST.split():
-    _known = lookup_rule("", _name, onnx.defs.onnx_opset_version())
-    transfer(
-        _name,
-        domain=NHWC,
-        shape=inferred(_as_onnx),
-        conservative=_known.conservative if _known else "",
-        computed=_known.computed if _known else "",
-    )(nhwc)
+    _computed = COMPUTED_GRID if _name == "GridSample" else ""
+    transfer(_name, domain=NHWC, shape=inferred(_as_onnx), computed=_computed)(nhwc)
 
 
 # Its scales and sizes are those of the axes as they are.

@@ -17,7 +17,6 @@ from rfgraph.ops.onnx.elementwise import elementwise
 from rfgraph.ops.registry import Operation, Reads, ShapeFunction, axis_of, transfer
 from rfgraph.reads.words import (
     STATISTIC,
-    WHOLE,
     AxisRead,
     Elementwise,
     PerAxis,
@@ -244,9 +243,9 @@ def mat_mul_n_bits(op: Operation) -> Reads:
             shape = op.shape(k)
             run = shape[0] // columns
             own = same(n) if run == 1 else window(n, run, run, 1, 0)
-            reads.append(PerAxis(k, (own, *[WHOLE] * (len(shape) - 1))))
+            reads.append(PerAxis(k, (own, *[STATISTIC] * (len(shape) - 1))))
     if op.has(4):
-        reads.append(PerAxis(4, (WHOLE,)))
+        reads.append(PerAxis(4, (STATISTIC,)))
     return [*reads, Elementwise(5)] if op.has(5) else reads
 
 
@@ -267,7 +266,7 @@ def mat_mul_bnb4(op: Operation) -> Reads:
     reads: list[Read] = [PerAxis(0, (*map(same, range(rank - 1)), STATISTIC))]
     n = np.arange(rows)
     for k, size in ((1, 2), (2, op.attribute("block_size"))):
-        own: AxisRead = WHOLE
+        own: AxisRead = STATISTIC
         if op.attribute("transB", 1):
             first = n * row // size
             own = Table((rank - 1,), first, ((n + 1) * row - 1) // size - first + 1)

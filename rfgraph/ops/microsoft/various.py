@@ -5,14 +5,16 @@ https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md desc
 
 from __future__ import annotations
 
+from rfgraph.model.sizes import is_unknown
 from rfgraph.ops.equivalent import Recast, inferred
 from rfgraph.ops.microsoft.fused import MICROSOFT
 from rfgraph.ops.onnx.indexing import gather_nd
 from rfgraph.ops.onnx.moving import gathered, pad
-from rfgraph.ops.registry import Operation, Reads, axis_of, transfer
+from rfgraph.ops.registry import Operation, Reads, Undetermined, axis_of, transfer
 from rfgraph.reads.words import (
     STATISTIC,
     WHOLE,
+    Along,
     AxisRead,
     Elementwise,
     Everything,
@@ -116,6 +118,54 @@ def rfft(op: Operation) -> Reads:
     if not 0 < signal <= rank:
         raise ValueError(f"signal_ndim is {op.attribute('signal_ndim')}, and X has {rank} axes")
     return [PerAxis(0, (*map(same, range(rank - signal)), *[STATISTIC] * signal))]
+
+
+@transfer("CDist", domain=MICROSOFT, shape=lambda op: (op.shape(0)[0], op.shape(1)[0]))
+def cdist(op: Operation) -> Reads:
+    """The distance of every row of A from every row of B.
+
+    C[i, j] <- A[i, all], B[j, all]
+
+    A 2x3, B 4x3:   C[1, 2] reads A[1, 0..2] and B[2, 0..2]
+
+    https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftcdist
+    """
+    return [PerAxis(0, (same(0), STATISTIC)), PerAxis(1, (same(1), STATISTIC))]
+
+
+def _slices(op: Operation) -> tuple[int, int, int, Shape]:
+    """The axis that is cut, size of a slice, step, and the shape of all slices where they are."""
+    shape = op.shape(0)
+    axis = axis_of(op.attribute("dim", -1), len(shape))
+    size, step = op.attribute("size"), op.attribute("step", 1)
+    if is_unknown(shape[axis]):
+        raise Undetermined("the data decide how many slices there are")
+    slices = (shape[axis] - size) // step + 1
+    return axis, size, step, (*shape[:axis], slices, size, *shape[axis + 1 :])
+
+
+def _slices_last(op: Operation) -> Shape:
+    axis, size, _, view = _slices(op)
+    return (*view[: axis + 1], *view[axis + 2 :], size)
+
+
+@transfer("UnfoldTensor", domain=MICROSOFT, shape=_slices_last)
+def unfold_tensor(op: Operation) -> Reads:
+    """All slices along an axis, the places in a slice as the last axis.
+
+    output[a, o, b, k] <- input[a, o*step + k, b],  0 <= k < size
+
+    size=3, step=2, five elements:   o: 0 1   reads: {0,1,2} {2,3,4}
+
+    https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftunfoldtensor
+    """
+    axis, size, step, view = _slices(op)
+    # One slice after the other along the axis, which is then split.
+    along: list[AxisRead] = [same(a) for a in range(len(view) - 1)]
+    along[axis] = Along(axis, tuple(range(size)), (1,) * size, step)
+    joined = (*view[:axis], view[axis] * size, *view[axis + 2 :])
+    order = [a for a in range(len(view)) if a != axis + 1]
+    return [Rearrange(Stage(joined, [PerAxis(0, tuple(along))]), view, (*order, axis + 1))]
 
 
 _PLACES = "which places are read is computed: the whole of X is assumed"

@@ -11,7 +11,6 @@ import numpy as np
 from rfgraph.model.element_types import dtype_of
 from rfgraph.model.graph import Kind, Node
 from rfgraph.model.sizes import Shape, Sized, is_unknown
-from rfgraph.ops.families import BROADCAST, ELEMENTWISE, UNARY
 from rfgraph.ops.registry import Operation, Reads, describe, transfer
 from rfgraph.ops.shaping import (
     Extents,
@@ -25,6 +24,20 @@ from rfgraph.ops.shaping import (
 )
 from rfgraph.prune.passing import Drops, Moves, Pointwise
 from rfgraph.reads.words import Elementwise, Everything, Factor, Read, aligned
+
+# Operators of ONNX whose output element reads the elements at its own position. Those of one
+# operand, to which parameters may be given, those whose operands are broadcast, and the rest.
+UNARY = """
+    Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Clip Cos Cosh Elu Erf Exp Floor
+    Gelu HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal Relu
+    Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh
+    ThresholdedRelu
+"""
+BROADCAST = """
+    Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less
+    LessOrEqual Max Mean Min Mod Mul Or Pow Sub Sum Xor
+"""
+ELEMENTWISE = f"{UNARY} {BROADCAST} BitCast Cast PRelu SwiGLU"
 
 
 def elementwise(op: Operation) -> Reads:

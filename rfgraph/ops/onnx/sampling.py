@@ -28,7 +28,7 @@ from rfgraph.reads.words import (
 )
 
 _COMPUTED_ROIS = "its regions are computed: all positions are assumed"
-_COMPUTED_GRID = "its 'grid' is computed: all positions are assumed"
+COMPUTED_GRID = "its 'grid' is computed: all positions are assumed"
 _COMPUTED_OFFSET = "its 'offset' is computed: all positions are assumed"
 
 
@@ -121,7 +121,7 @@ def roi_align(op: Operation) -> Reads:
 # ---------------------------------------------------------------- grids
 
 
-@transfer("GridSample", since=16, computed=_COMPUTED_GRID)
+@transfer("GridSample", since=16, computed=COMPUTED_GRID)
 def grid_sample(op: Operation) -> Reads:
     """Each output position reads the elements around the place that `grid` gives it.
 
@@ -142,7 +142,7 @@ def grid_sample(op: Operation) -> Reads:
     outputs = range(2, rank + 2)
     steering = PerAxis(1, (same(0), *map(same, outputs), WHOLE))
     if grid is None:
-        op.note(_COMPUTED_GRID)
+        op.note(COMPUTED_GRID)
         return [PerAxis(0, (same(0), same(1), *[WHOLE] * rank)), steering]
     mode = op.attribute("mode", "linear")
     mode = {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)

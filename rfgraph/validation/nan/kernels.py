@@ -290,8 +290,9 @@ _CARRY = """
 """
 
 _CARRY_FUSED = """
-    BiasGelu ExpandDims FastGelu FusedMatMul GatherND Gelu Inverse Pad QuickGelu
+    BiasGelu CDist ExpandDims FastGelu FusedMatMul GatherND Gelu Inverse Pad QuickGelu
     RotaryEmbedding SkipLayerNormalization SkipSimplifiedLayerNormalization TransposeMatMul Trilu
+    UnfoldTensor
 """
 
 # Operators that carry a NaN to exactly the elements that read it.

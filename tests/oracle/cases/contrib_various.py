@@ -153,6 +153,27 @@ def rfft_of_real_parts() -> _Cases:
         yield Case(f"real-{name}", model, {"x": normal(*shape)}, run=run)
 
 
+@cases("CDist", MS)
+def cdist() -> _Cases:
+    for metric in ("euclidean", "sqeuclidean"):
+        for rows, columns, features in ((3, 4, 2), (2, 3, 5)):
+            inputs = {"A": normal(rows, features), "B": normal(columns, features, seed=1)}
+            yield Case(f"{metric} of {rows}, {columns}", *ms("CDist", inputs, metric=metric))
+
+
+@cases("UnfoldTensor", MS)
+def unfold_tensor() -> _Cases:
+    for shape in ((7,), (2, 7), (2, 7, 3)):
+        for dim in range(-1, len(shape)):
+            for size, step in ((2, 1), (2, 2), (2, 3), (1, 2), (3, 2)):
+                if shape[dim] > size:
+                    given = {"dim": dim, "size": size, "step": step}
+                    name = " ".join(f"{key} {value}" for key, value in given.items())
+                    model, feeds = ms("UnfoldTensor", {"input": normal(*shape)}, **given)
+                    yield Case(f"{name} of {shape}", model, feeds)
+    yield Case("defaults", *ms("UnfoldTensor", {"input": normal(2, 4)}, size=3))
+
+
 @cases("EmbedLayerNormalization", MS)
 def embed_layer_normalization() -> _Cases:
     inputs = {
