@@ -203,13 +203,17 @@ class AxisPlan:
         fitted = self.fitted(self.tile if tile is None else tile)
         return Fraction(fitted, self.core(tile))
 
-    def cuts(self, size: int) -> list[Cut]:
+    def cuts(self, size: int, *, even: bool = False) -> list[Cut]:
         """Where to cut a whole of some size.
 
         Parameters
         ----------
         size : int
             Elements of the input.
+        even : bool
+            Whether all cores but the last are as long as that of a tile between others, as the
+            chunks of an array on disk are; else that of the first tile is longer, as it needs no
+            margin before it.
 
         Returns
         -------
@@ -227,17 +231,19 @@ class AxisPlan:
         >>> rows = plan("models/unet_tconv.onnx", tile=256).axes[0]
         >>> [tuple(cut) for cut in rows.cuts(512)]
         [(0, 256, 0, 208), (160, 416, 208, 368), (256, 512, 368, 512)]
+        >>> [(cut.first, cut.last) for cut in rows.cuts(512, even=True)]
+        [(0, 160), (160, 320), (320, 480), (480, 512)]
         """
         tile, step = self.fitted(self.tile, size), self.alignment
+        core = (tile - self.margin[0] - self.after) // step * step
         found: list[Cut] = []
         first = 0
         while first < size:
-            begin = max(0, first - self.margin[0])
-            if begin + tile >= size:
-                found.append(Cut(size - tile, size, first, size))
-                break
+            begin = min(max(0, first - self.margin[0]), size - tile)
             end = begin + tile
-            last = (end - self.after) // step * step
+            last = size if end == size else (end - self.after) // step * step
+            if even and tile < size:
+                last = min(first + core, size)
             found.append(Cut(begin, end, first, last))
             first = last
         return found
