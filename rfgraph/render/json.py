@@ -117,6 +117,8 @@ def tiling(document: Tiling) -> str:
         found["whole"] = plan.whole
         found["waste"] = float(plan.waste)
         found["axes"] = list(map(_tiled_axis, plan.axes))
+    if document.stored is not None:
+        found["stored"] = document.stored._asdict()
     return _dump({**_head(document.analysis), **found})
 
 
