@@ -18,7 +18,11 @@ _FORMATS: Mapping[str, Mapping[str, str]] = {
     "program": {"text": "program.text"},
     "units": {"text": "units.text", "json": "json.units"},
     "why": {"text": "reasons.text", "json": "json.why"},
-    "tiling": {"text": "tiles.text", "json": "json.tiling"},
+    "tiling": {
+        "text": "tiles.text",
+        "json": "json.tiling",
+        **{name: f"tile_exports.{name}" for name in ("bioimageio", "monai", "dask", "nnunet")},
+    },
     "validation": {"text": "validation.text", "json": "json.validation"},
     "report": {name: f"findings.{name}.report" for name in _FINDINGS},
     "comparison": {name: f"findings.{name}.comparison" for name in _FINDINGS},
