@@ -211,9 +211,9 @@ class AxisPlan:
         size : int
             Elements of the input.
         even : bool
-            Whether all cores but the last are as long as that of a tile between others, as the
-            chunks of an array on disk are; else that of the first tile is longer, as it needs no
-            margin before it.
+            Whether all cores but the last have the same length, as the chunks of an array on disk
+            do; tiles are then no larger than so many have to be. Else the core of the first tile
+            is longer, as it needs no margin before it.
 
         Returns
         -------
@@ -231,11 +231,16 @@ class AxisPlan:
         >>> rows = plan("models/unet_tconv.onnx", tile=256).axes[0]
         >>> [tuple(cut) for cut in rows.cuts(512)]
         [(0, 256, 0, 208), (160, 416, 208, 368), (256, 512, 368, 512)]
-        >>> [(cut.first, cut.last) for cut in rows.cuts(512, even=True)]
-        [(0, 160), (160, 320), (320, 480), (480, 512)]
+        >>> [tuple(cut) for cut in rows.cuts(512, even=True)]
+        [(0, 224, 0, 128), (80, 304, 128, 256), (208, 432, 256, 384), (288, 512, 384, 512)]
         """
         tile, step = self.fitted(self.tile, size), self.alignment
         core = (tile - self.margin[0] - self.after) // step * step
+        if even and tile < size:
+            count = -(-size // core)
+            core = up(-(-size // count), step)
+            least = self.margin[0] + core + self.after
+            tile = least + (size - least) % step
         found: list[Cut] = []
         first = 0
         while first < size:
