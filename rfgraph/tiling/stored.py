@@ -217,7 +217,11 @@ class _Run:
         self._check_others()
         with self._alone():
             results = [self._result(tiles, k) for k in range(len(outputs))]
-            work = _Work(tiles, self.source, name, image, results, dict(analysis.held))
+            held = {
+                other: np.asarray(value, element_dtype(analysis, other))
+                for other, value in analysis.held.items()
+            }
+            work = _Work(tiles, self.source, name, image, results, held)
             left = [index for index in indices if not work.is_done(index)]
             before = done = len(indices) - len(left)
 

@@ -23,7 +23,7 @@ from rfgraph import cli
 from rfgraph.tiling import Plan, lazy, plan, run_zarr
 from tests.graphs import model
 from tests.tiling.nets import OpenNet, random_net
-from tests.tiling.test_tiling import ROUNDING, cropping_unet, difference
+from tests.tiling.test_tiling import ROUNDING, cropping_unet, difference, opened
 
 MODELS = Path(__file__).parents[2] / "models"
 UNET = MODELS / "unet_tconv.onnx"
@@ -124,6 +124,25 @@ def test_one_tile_writes_a_chunk(seed: int) -> None:
         writers = Counter(each for core in cores for each in {at // chunk for at in core})
         assert set(writers.values()) <= {1}
         assert sorted(at for core in cores for at in core) == list(range(places[0].whole[k]))
+
+
+def test_an_input_that_is_held_fixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = model(
+        "a = Conv <pads = [1, 1, 1, 1]> (x, W) y = Mul (a, gain)",
+        "float[1,2,h,w] x, float[1,2,1,1] gain",
+        "y",
+        initializers={"W": np.ones((2, 2, 3, 3), np.float32)},
+    )
+    x = np.random.default_rng(0).uniform(0, 1, (1, 2, 34, 27)).astype(np.float32)
+    path, target = tmp_path / "model.onnx", tmp_path / "out.zarr"
+    onnx.save(made, path)
+    command = ["tile", str(path), str(saved(tmp_path, x)), str(target), "--run", "--tile", "12"]
+    assert cli.main(command) == 2
+    assert "the model has 2 inputs (hold others fixed" in capsys.readouterr().err
+    assert cli.main([*command, "--value", "gain=ones"]) == 0
+    ones = {"x": x, "gain": np.ones((1, 2, 1, 1), np.float32)}
+    (whole,) = opened(made).run(None, ones)
+    assert difference(zarr.open_array(str(target), mode="r")[...], whole) <= ROUNDING
 
 
 # ---------------------------------------------------------------- gone on with
