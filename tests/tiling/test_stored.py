@@ -95,10 +95,10 @@ def test_an_output_that_is_longer_than_its_input(tmp_path: Path) -> None:
     assert_same(made, 11, x, tmp_path)
 
 
-LATER = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, 60)]
+LATER = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 60)]
 
 
-@pytest.mark.parametrize("seed", [*range(5), *LATER])
+@pytest.mark.parametrize("seed", [0, 1, *LATER])
 def test_one_tile_writes_a_chunk(seed: int) -> None:
     """No chunk has two writers, and each has one."""
     made, _ = random_net(seed, 1)
