@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -23,13 +24,14 @@ from rfgraph.tiling import Plan, plan
 MODEL = str(Path(__file__).parent.parent / "models" / "unet_tconv.onnx")
 OUTPUT = "logits"
 
+# The side of the chunks of the image.
+CHUNK = 512
+
 # The largest side of a tile; and of the image and the tiles for what holds the whole in memory.
 TILE, SMALL, SMALL_TILE = 2048, 2048, 512
 
 # After so many finished tiles of all, a worker is killed, and the run.
 WORKER, RUN = 0.25, 0.5
-
-CLUSTER: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
 
 Found = list[tuple[str, str, str]]
 
@@ -52,10 +54,18 @@ def written(path: str, size: int) -> None:
     """An image of random numbers, a row of chunks at a time."""
     import zarr
 
-    image = zarr.create_array(path, shape=(1, 1, size, size), chunks=(1, 1, 1024, 1024), dtype="f4")
+    image = zarr.create_array(
+        path,
+        shape=(1, 1, size, size),
+        chunks=(1, 1, CHUNK, CHUNK),
+        dtype="f4",
+        compressors=zarr.codecs.BloscCodec(cname="lz4", shuffle="shuffle"),
+    )
     rng = np.random.default_rng(0)
-    for row in range(0, size, 1024):
-        image[:, :, row : row + 1024] = rng.random((1, 1, min(1024, size - row), size), np.float32)
+    for row in range(0, size, CHUNK):
+        image[:, :, row : row + CHUNK] = rng.random(
+            (1, 1, min(CHUNK, size - row), size), np.float32
+        )
 
 
 def by_hand(source: str, target: str, part: int, parts: int) -> None:
@@ -105,14 +115,41 @@ def peaks() -> Iterator[dict[str, float]]:
 
 
 def used() -> float:
-    """Seconds of processor time of this process and of all that it began and that have ended."""
+    """Seconds of processor time of all processes that were begun here and have ended."""
     at = os.times()
-    return at.user + at.system + at.children_user + at.children_system
+    return at.children_user + at.children_system
+
+
+def again(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """A process that does a part of this, see the end."""
+    return subprocess.Popen([sys.executable, __file__, *arguments], text=True, **options)
+
+
+def cluster() -> None:
+    """A cluster of two workers, until standard input ends; its address on standard output."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
+        print(made.scheduler_address, flush=True)
+        sys.stdin.read()
+
+
+@contextmanager
+def cluster_of_two() -> Iterator[str]:
+    """The address of a cluster that is a process of its own, whose time counts as others' does."""
+    process = again("cluster", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.stdin.close()
+        process.wait()
 
 
 def killed_and_resumed(source: str, target: str, tiles: int) -> int:
     """Run with two workers, one of which is killed, and then the run; how many tiles it kept."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     command = [sys.executable, "-m", "rfgraph", "tile", MODEL, source, target, "--run"]
     command += ["--tile", str(TILE), "--output", OUTPUT, "--output-format", "json"]
@@ -127,14 +164,13 @@ def killed_and_resumed(source: str, target: str, tiles: int) -> int:
                 raise RuntimeError("the run has ended by itself")
             time.sleep(0.5)
 
-    with (
-        LocalCluster(**CLUSTER) as cluster,
-        Client(cluster) as client,
-    ):
-        command += ["--dask", cluster.scheduler_address]
+    with cluster_of_two() as address:
+        command += ["--dask", address]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         wait(process, WORKER)
-        os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        with Client(address) as client:
+            worker = next(iter(client.run(os.getpid).values()))
+        os.kill(worker, signal.SIGKILL)
         wait(process, RUN)
         process.kill()
         process.wait()
@@ -143,12 +179,24 @@ def killed_and_resumed(source: str, target: str, tiles: int) -> int:
     return kept
 
 
-def idle() -> None:
-    """What a cluster takes to begin and to end."""
-    from distributed import Client, LocalCluster
+def one_tile(side: int) -> None:
+    """Seconds of processor time that onnxruntime takes for a tile, the median of some."""
+    tile = np.random.default_rng(0).random((1, 1, side, side), np.float32)
+    opened, found = session(), []
+    for _ in range(12):
+        begin = time.process_time()
+        run_on(opened, tile)
+        found.append(time.process_time() - begin)
+    print(median(found[2:]))
 
-    with LocalCluster(**CLUSTER) as cluster, Client(cluster):
-        pass
+
+def both(*arguments: str) -> list[str]:
+    """What two processes print that do a part at the same time, as two workers do."""
+    parts = [again(*arguments, str(k), stdout=subprocess.PIPE) for k in (0, 1)]
+    printed = [part.communicate()[0] for part in parts]
+    if any(part.returncode for part in parts):
+        raise RuntimeError(f"{arguments[0]} has failed")
+    return printed
 
 
 def same(one: str, other: str) -> bool:
@@ -170,7 +218,8 @@ def from_zarr_to_zarr(size: int, row: Callable[..., None]) -> Found:
         source, target, hand = (f"{folder}/{name}.zarr" for name in ("in", "out", "hand"))
         written(source, size)
         begin = used()
-        idle()
+        with cluster_of_two():
+            pass
         of_cluster = used() - begin
         with peaks() as memory:
             begin, clock = used(), time.monotonic()
@@ -181,34 +230,25 @@ def from_zarr_to_zarr(size: int, row: Callable[..., None]) -> Found:
             hand, shape=made.shape, chunks=made.chunks, dtype="f4", compressors=made.compressors
         )
         begin, clock = used(), time.monotonic()
-        # As many processes as there are workers.
-        parts = [
-            subprocess.Popen([sys.executable, __file__, source, hand, str(k), "2"]) for k in (0, 1)
-        ]
-        if any(part.wait() for part in parts):
-            raise RuntimeError("the loop by hand has failed")
+        both("hand", source, hand)
         by_loop, loop_wall = used() - begin, time.monotonic() - clock
         is_same = same(target, hand)
-    tile = np.random.default_rng(0).random((1, 1, side, side), np.float32)
-    opened = session()
-    run_on(opened, tile)
-    alone = []
-    for _ in range(5):
-        begin = time.process_time()
-        run_on(opened, tile)
-        alone.append(time.process_time() - begin)
-    rate, of_tile = size**2 / took / 1e6, core**2 / min(alone) / 1e6
-    row("processor seconds", "tiles", "rfgraph", "by hand", "ratio")
-    row(f"{size:,} squared", tiles, took, by_loop, took / by_loop)
-    row("wall seconds, two workers", "", wall, loop_wall, wall / loop_wall)
-    row("useful megapixels a second", "", rate, of_tile, rate / of_tile)
-    print(f"tiles of {side} squared; a cluster of two, left out above: {of_cluster:.1f} s")
-    print(f"memory: {memory['one']:,.0f} MB of one process, {memory['all']:,.0f} MB of all")
+    alone = mean(map(float, both("tile", str(side))))
+    rate, of_loop, of_tile = (n / 1e6 for n in (size**2 / took, size**2 / by_loop, core**2 / alone))
+    row("", "rfgraph", "by hand", "ratio")
+    row("seconds of processors", took, by_loop, took / by_loop)
+    row("seconds", wall, loop_wall, wall / loop_wall)
+    row("useful megapixels a second", rate, of_loop, rate / of_loop)
+    row("of what one tile has", rate / of_tile, of_loop / of_tile)
+    print(
+        f"{tiles} tiles of {side} squared, {kept} were kept; beginning a cluster, left out above:"
+    )
+    print(f"{of_cluster:.1f} s; memory: {memory['one']:,.0f} MB of one process, ", end="")
+    print(f"{memory['all']:,.0f} MB of all")
     return [
         (
             "tiles, one worker killed and the run resumed : a loop by hand",
-            f"{took / by_loop:.2f}, {'the same' if is_same else 'another'} result, "
-            f"{kept} of {tiles} tiles kept",
+            f"{took / by_loop:.2f}, {'the same' if is_same else 'another'} result",
             "<= 1.15, the same result",
         ),
         (
@@ -293,4 +333,10 @@ def measured(size: int, row: Callable[..., None]) -> Found:
 
 
 if __name__ == "__main__":
-    by_hand(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    name, *arguments = sys.argv[1:]
+    if name == "cluster":
+        cluster()
+    elif name == "hand":
+        by_hand(arguments[0], arguments[1], int(arguments[2]), 2)
+    else:
+        one_tile(int(arguments[0]))
