@@ -422,13 +422,12 @@ def _stamp(folder: Path) -> str:
 
 def _zarr() -> Any:
     try:
-        import dask
+        import dask  # noqa: F401
         import zarr
     except ImportError as error:
         raise RFGraphError(
             f"{error.name}, which reads and writes tiles, is not installed", remedy=INSTALL
         ) from None
-    del dask
     return zarr
 
 
