@@ -116,6 +116,11 @@ def tiling(document: Tiling) -> str:
         found["tiled"] = plan.outputs
         found["whole"] = plan.whole
         found["waste"] = float(plan.waste)
+        found["equality"] = {
+            "level": plan.equality.level,
+            "options": plan.equality.options,
+            "causes": [cause._asdict() for cause in plan.equality.causes],
+        }
         found["axes"] = list(map(_tiled_axis, plan.axes))
     return _dump({**_head(document.analysis), **found})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rfgraph.render.documents import Tiling
 from rfgraph.render.text import aligned, number, plain
-from rfgraph.tiling import Plan
+from rfgraph.tiling import Equality, Plan
 
 
 def text(document: Tiling) -> str:
@@ -62,8 +62,37 @@ def _outputs(plan: Plan) -> list[list[str]]:
     return table
 
 
+# So many nodes that keep values from being the same are named.
+_NAMED = 3
+
+
+def _equality(found: Equality) -> str:
+    """How far tiles give what the whole gives, and because of which nodes."""
+    said = f"in onnxruntime the result is that of the whole, {found.level}"
+    if found.options:
+        options = (
+            f"{name} {'of at most ' if isinstance(given, int) else '= '}{given}"
+            for name, given in found.options.items()
+        )
+        said += f", with {' and '.join(options)}; else within rounding"
+    if found.level == "not the same":
+        said = "in onnxruntime the result may not be that of the whole"
+    by_reason: dict[str, list[str]] = {}
+    for node, reason in found.causes:
+        by_reason.setdefault(reason, []).append(node)
+    lines = [said]
+    for reason, nodes in list(by_reason.items())[:_NAMED]:
+        others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+        lines.append(f"  {plain(nodes[0])}{others}: {reason}")
+    if len(by_reason) > _NAMED:
+        rest = list(by_reason.values())[_NAMED:]
+        lines.append(f"  and {sum(map(len, rest))} other nodes")
+    return "\n".join(lines)
+
+
 def _remarks(plan: Plan) -> list[str]:
     lines = [f"{float(plan.waste):.2f} elements are computed for each one that is kept"]
+    lines.append(_equality(plan.equality))
     if plan.whole:
         lines.append(f"every tile gets the whole of {plain(', '.join(plan.whole))}")
     fixed = [axis.title for axis in plan.axes if axis.is_fixed]

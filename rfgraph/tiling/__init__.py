@@ -5,7 +5,8 @@ had in tiles, and at which node; `run` cuts, runs and joins.
 """
 
 from rfgraph.tiling.axes import AxisPlan, Cut, OutputAxis
+from rfgraph.tiling.equality import Cause, Equality
 from rfgraph.tiling.obstacles import TilingError
 from rfgraph.tiling.plan import Plan, plan
 
-__all__ = ["AxisPlan", "Cut", "OutputAxis", "Plan", "TilingError", "plan"]
+__all__ = ["AxisPlan", "Cause", "Cut", "Equality", "OutputAxis", "Plan", "TilingError", "plan"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from math import ceil, floor, prod
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, ShapeError
 from rfgraph.tiling.axes import AxisPlan, OutputAxis, up
 from rfgraph.tiling.borders import Borders, borders, window
+from rfgraph.tiling.equality import Equality, equality
 from rfgraph.tiling.obstacles import (
     OPEN_SIZES,
     Axis,
@@ -74,6 +76,17 @@ class Plan:
     def waste(self) -> Fraction:
         """How many elements are computed for each one that is kept, along all axes together."""
         return prod((axis.waste() for axis in self.axes), start=Fraction(1))
+
+    @cached_property
+    def equality(self) -> Equality:
+        """Whether the result is that of the whole bit for bit, or up to rounding, and why.
+
+        Returns
+        -------
+        Equality
+            What holds in onnxruntime, for tiles of the size that is planned.
+        """
+        return equality(self.analysis, self.axes, self.outputs)
 
     def run(self, model: Any, inputs: np.ndarray | Mapping[str, np.ndarray]) -> Any:
         """Run the model tile by tile, and put the results together.
