@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from fractions import Fraction
-from math import isfinite
+from math import isfinite, isinf
 from typing import TYPE_CHECKING, Any
 
 from rfgraph.render.text import coordinate
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rfgraph.engine.closed_form import AxisField, Field, Number
     from rfgraph.engine.why import Explanation, Hop
     from rfgraph.render.documents import LayerTable, Reasons, Seen, Tiling, Units
-    from rfgraph.tiling import AxisPlan
+    from rfgraph.tiling import AxisPlan, Verification
     from rfgraph.validation.report import Validation
 
 VERSION = 2
@@ -122,7 +122,32 @@ def tiling(document: Tiling) -> str:
             "causes": [cause._asdict() for cause in plan.equality.causes],
         }
         found["axes"] = list(map(_tiled_axis, plan.axes))
+    if document.verified is not None:
+        found["verified"] = _verified(document.verified)
     return _dump({**_head(document.analysis), **found})
+
+
+def _verified(found: Verification) -> dict[str, Any]:
+    return {
+        "ok": found.ok,
+        "shapes": found.shapes,
+        "tolerance": found.tolerance,
+        "axes": [
+            {
+                "tiles": along.tiles,
+                "difference": _finite(along.difference),
+                "less_before": _finite(along.less_before),
+                "less_after": _finite(along.less_after),
+                "unaligned": _finite(along.unaligned),
+            }
+            for along in found.axes
+        ],
+    }
+
+
+def _finite(found: float | None) -> float | str | None:
+    """What JSON has no number for is named."""
+    return "missing" if found is not None and isinf(found) else found
 
 
 def _tiled_axis(axis: AxisPlan) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import isinf
+
 from rfgraph.render.documents import Tiling
 from rfgraph.render.text import aligned, number, plain
-from rfgraph.tiling import Equality, Plan
+from rfgraph.tiling import Equality, Plan, Verification
 
 
 def text(document: Tiling) -> str:
@@ -16,6 +18,8 @@ def text(document: Tiling) -> str:
     assert document.plan is not None
     plan = document.plan
     parts = [*aligned(_axes(plan)), "", *aligned(_outputs(plan)), "", *_remarks(plan)]
+    if document.verified is not None:
+        parts += ["", *_verified(document.verified)]
     return "\n".join(parts)
 
 
@@ -60,6 +64,32 @@ def _outputs(plan: Plan) -> list[list[str]]:
                     ]
                 )
     return table
+
+
+def _verified(found: Verification) -> list[str]:
+    """Differences between tiles and the whole, and those that less makes."""
+    table = [["verified", "tiles", "difference", "margin before less", "after less", "unaligned"]]
+    table += [
+        [
+            along.axis.title,
+            str(along.tiles),
+            _difference(along.difference),
+            _difference(along.less_before),
+            _difference(along.less_after),
+            _difference(along.unaligned),
+        ]
+        for along in found.axes
+    ]
+    shapes = ", ".join(f"{name}: {'x'.join(map(str, n))}" for name, n in found.shapes.items())
+    said = "tiles give what the whole gives" if found.ok else "TILES DIFFER FROM THE WHOLE"
+    return [*aligned(table), f"{said}, at {plain(shapes)}"]
+
+
+def _difference(found: float | None) -> str:
+    """Relative to the largest value."""
+    if found is None:
+        return "-"
+    return "missing" if isinf(found) else f"{found:.1e}" if found else "0"
 
 
 # So many nodes that keep values from being the same are named.

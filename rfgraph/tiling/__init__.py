@@ -8,5 +8,17 @@ from rfgraph.tiling.axes import AxisPlan, Cut, OutputAxis
 from rfgraph.tiling.equality import Cause, Equality
 from rfgraph.tiling.obstacles import TilingError
 from rfgraph.tiling.plan import Plan, plan
+from rfgraph.tiling.verify import AxisVerification, Verification
 
-__all__ = ["AxisPlan", "Cause", "Cut", "Equality", "OutputAxis", "Plan", "TilingError", "plan"]
+__all__ = [
+    "AxisPlan",
+    "AxisVerification",
+    "Cause",
+    "Cut",
+    "Equality",
+    "OutputAxis",
+    "Plan",
+    "TilingError",
+    "Verification",
+    "plan",
+]

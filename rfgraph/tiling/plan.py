@@ -27,6 +27,7 @@ from rfgraph.tiling.obstacles import (
     way,
 )
 from rfgraph.tiling.run import run
+from rfgraph.tiling.verify import Verification, verify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,6 +122,44 @@ class Plan:
         (1, 2, 256, 192)
         """
         return run(self.analysis, self.axes, self.outputs, model, inputs)
+
+    def verify(self, model: Any, *, tiles: int = 3, seed: int = 0) -> Verification:
+        """Compare tiles with the whole in onnxruntime, on random data of a size that is small.
+
+        It also tells what difference less makes: a margin of one alignment less, and a tile that
+        begins off the alignment.
+
+        Parameters
+        ----------
+        model : path, bytes or onnxruntime.InferenceSession
+            The model; or a session that has it open.
+        tiles : int
+            How many tiles are compared along each axis: of random sizes, at random multiples of
+            the alignment.
+        seed : int
+            Of what is random.
+
+        Returns
+        -------
+        Verification
+            The differences.
+
+        Raises
+        ------
+        QueryError
+            The file fixes an axis that is cut.
+        RFGraphError
+            onnxruntime is not installed, or can't run the model.
+
+        Examples
+        --------
+        >>> from rfgraph.tiling import plan
+        >>> model = "models/unet_tconv.onnx"
+        >>> rows, columns = plan(model).verify(model).axes
+        >>> rows.difference, rows.less_before > 0, rows.less_after > 0, rows.unaligned > 0
+        (0.0, True, True, True)
+        """
+        return verify(self.analysis, self.axes, self.outputs, self.equality, model, tiles, seed)
 
 
 def plan(
