@@ -42,6 +42,12 @@ def add(commands: Any) -> None:
         help="an output that is wanted (may be repeated; default: all)",
     )
     tile.add_argument(
+        "--local",
+        action="store_true",
+        help="plan for the local part, where nodes see whole axes: each tile then has its own "
+        "statistics, and the result is not that of the whole",
+    )
+    tile.add_argument(
         "--verify",
         action=_Unlimited,
         nargs=0,
@@ -71,7 +77,7 @@ def run(options: argparse.Namespace) -> str:
     tile, axes = _sizes(options.tile), _axes(options.axes)
     analysis = analysis_of(options)
     try:
-        found = plan(analysis, tile=tile, axes=axes, outputs=options.output)
+        found = plan(analysis, tile=tile, axes=axes, outputs=options.output, local=options.local)
     except TilingError as error:
         return answered(options, Tiling(analysis, None, error), FINDINGS)
     verified = found.verify(options.model) if options.verify else None

@@ -109,9 +109,11 @@ def validation(found: Validation) -> str:
 def tiling(document: Tiling) -> str:
     """The document of `rfgraph tile`."""
     plan, error = document.plan, document.obstacle
-    found: dict[str, Any] = {"exact": plan is not None}
+    found: dict[str, Any] = {"exact": plan is not None and plan.is_exact}
     if error is not None:
         found["obstacle"] = {"node": error.node, "reason": error.reason, "remedy": error.remedy}
+    left_out = error.global_reads if error is not None else plan.left_out if plan else ()
+    found["global"] = [{"node": each.node, "reason": each.reason} for each in left_out]
     if plan is not None:
         found["tiled"] = plan.outputs
         found["whole"] = plan.whole

@@ -14,10 +14,15 @@ def text(document: Tiling) -> str:
     if document.obstacle is not None:
         error = document.obstacle
         lines = ["no tiles give the result of the whole: the first reason is", plain(_said(error))]
-        return "\n".join([*lines, *([f"to do: {plain(error.remedy)}"] if error.remedy else [])])
+        lines += [f"to do: {plain(error.remedy)}"] if error.remedy else []
+        if error.global_reads:
+            lines += ["", "without what these nodes see --local plans, and the result differs:"]
+            lines += [f"  {plain(_said(each))}" for each in error.global_reads]
+        return "\n".join(lines)
     assert document.plan is not None
     plan = document.plan
-    parts = [*aligned(_axes(plan)), "", *aligned(_outputs(plan)), "", *_remarks(plan)]
+    parts = [] if plan.is_exact else ["NOT EXACT: tiles do not give the result of the whole", ""]
+    parts += [*aligned(_axes(plan)), "", *aligned(_outputs(plan)), "", *_remarks(plan)]
     if document.verified is not None:
         parts += ["", *_verified(document.verified)]
     return "\n".join(parts)
@@ -82,6 +87,10 @@ def _verified(found: Verification) -> list[str]:
     ]
     shapes = ", ".join(f"{name}: {'x'.join(map(str, n))}" for name, n in found.shapes.items())
     said = "tiles give what the whole gives" if found.ok else "TILES DIFFER FROM THE WHOLE"
+    if not found.is_exact:
+        said = (
+            f"measured: differences of up to {_difference(found.difference)} of the largest value"
+        )
     return [*aligned(table), f"{said}, at {plain(shapes)}"]
 
 
@@ -106,7 +115,7 @@ def _equality(found: Equality) -> str:
         )
         said += f", with {' and '.join(options)}; else within rounding"
     if found.level == "not the same":
-        said = "in onnxruntime the result may not be that of the whole"
+        said = "in onnxruntime the result is not, or need not be, that of the whole"
     by_reason: dict[str, list[str]] = {}
     for node, reason in found.causes:
         by_reason.setdefault(reason, []).append(node)

@@ -183,8 +183,11 @@ def _is_in_place(read: Read, grown: Mapping[int, int]) -> bool:
 
 def _ends(at: Way, value: str, name: str, axis: int, along: int) -> tuple[np.ndarray, np.ndarray]:
     """First and last element that units see, the axis that counts them last."""
-    lo, hi = at.analysis.bounds(value, name, axis=axis)
+    lo, hi = at.analysis.bounds(value, name, axis=axis, local=at.local)
     empty = lo > hi
+    if at.local:
+        # No local field is as long as the axis: nothing local is left of these units.
+        empty |= (lo == 0) & (hi == at.size - 1)
     lo, hi = np.where(empty, _FIRST, lo), np.where(empty, _LAST, hi)
     return np.moveaxis(lo, along, -1), np.moveaxis(hi, along, -1)
 

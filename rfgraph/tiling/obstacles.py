@@ -54,7 +54,11 @@ class TilingError(RFGraphError):
     ----------
     reason : str
         Why, without file and node.
+    global_reads : sequence of TilingError
+        All nodes that see whole axes, if a plan without that is possible: see `plan`, `local`.
     """
+
+    global_reads: Sequence[TilingError] = ()
 
     @property
     def reason(self) -> str:
@@ -76,12 +80,18 @@ class Way:
         By value, in topological order, and by input: the field along the axis.
     obstacle : TilingError or None
         Why the value behind these does not move along the axis, if there is one.
+    local : bool
+        Whether what has passed a whole axis is left out of fields.
+    left_out : dict of str to TilingError
+        The values of which nothing is left then, and why.
     """
 
     analysis: Analysis
     axes: tuple[Axis, ...]
     fields: Mapping[str, Mapping[str, AxisField]] = field(repr=False)
     obstacle: TilingError | None = None
+    local: bool = False
+    left_out: Mapping[str, TilingError] = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> int:
@@ -114,14 +124,20 @@ def period(seen: AxisField) -> int:
     return int(len(seen.phases) * Fraction(seen.stride))
 
 
-def way(analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis]) -> Way:
-    """The values between an axis and some outputs, up to the first that does not move along it."""
-    reached = _reached(analysis, outputs)
+def way(
+    analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis], local: bool = False
+) -> Way:
+    """The values between an axis and some outputs, up to the first that does not move along it.
+
+    Of the `local` part, those that do not move are left out.
+    """
+    wanted = reached(analysis, outputs)
     seeing = {name: analysis.alike(name) for name, _ in axes}
     known: dict[tuple[str, int], AxisField] = {}
     fields: dict[str, dict[str, AxisField]] = {}
+    left_out: dict[str, TilingError] = {}
     for value in analysis.tensors:
-        if value not in reached:
+        if value not in wanted:
             continue
         found = {}
         try:
@@ -130,18 +146,25 @@ def way(analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis]) -> W
                 if number is None:
                     continue
                 if (name, number) not in known:
-                    known[name, number] = _judged(analysis, value, name, axis)
+                    known[name, number] = _judged(analysis, value, name, axis, local)
                 if known[name, number].size:
                     found[name] = known[name, number]
             if len({Fraction(seen.stride) for seen in found.values()}) > 1:
                 why = "its inputs move along the axis at different strides"
                 raise obstacle(analysis, value, why)
+        except TilingError as error:
+            if local:
+                left_out[value] = error
+                continue
+            return Way(analysis, tuple(axes), fields, error)
+        try:
             _check_by_place(analysis, value)
         except TilingError as error:
-            return Way(analysis, tuple(axes), fields, error)
+            return Way(analysis, tuple(axes), fields, error, local, left_out)
         if found:
             fields[value] = found
-    return Way(analysis, tuple(axes), fields)
+    missing = next((left_out[name] for name in outputs if name in left_out), None)
+    return Way(analysis, tuple(axes), fields, missing, local, left_out)
 
 
 def _check_by_place(analysis: Analysis, value: str) -> None:
@@ -156,17 +179,17 @@ def _check_by_place(analysis: Analysis, value: str) -> None:
         raise obstacle(analysis, value, "its elements depend on where they are")
 
 
-def _reached(analysis: Analysis, outputs: Collection[str]) -> set[str]:
+def reached(analysis: Analysis, outputs: Collection[str]) -> set[str]:
     """The values that outputs read, directly or not; what only gives a shape is not read."""
-    reached = set(outputs)
+    found = set(outputs)
     for step in reversed(analysis.flow.steps):
         names = sources(step.node)
         for output, reads in zip(step.node.outputs, step.reads, strict=False):
-            if output in reached:
-                reached.update(names[k] for k in _inputs_read(reads))
-        if step.cycle is not None and not reached.isdisjoint(step.node.outputs):
-            reached.update(names)
-    return reached
+            if output in found:
+                found.update(names[k] for k in _inputs_read(reads))
+        if step.cycle is not None and not found.isdisjoint(step.node.outputs):
+            found.update(names)
+    return found
 
 
 def _inputs_read(reads: Sequence[Read]) -> Iterator[int]:
@@ -177,13 +200,13 @@ def _inputs_read(reads: Sequence[Read]) -> Iterator[int]:
             yield read.source
 
 
-def _judged(analysis: Analysis, value: str, name: str, axis: int) -> AxisField:
+def _judged(analysis: Analysis, value: str, name: str, axis: int, local: bool) -> AxisField:
     """The field of a value on the way, which has to move with its units, and to have an end."""
-    seen = analysis.closed_form(value, name, axis, local=False)
+    seen = analysis.closed_form(value, name, axis, local=local)
     along = f"axis {axis} of '{name}'"
     if seen is not None and not seen.size:
         return seen
-    whole = analysis.field_along(value, name, axis, local=False).is_global
+    whole = analysis.field_along(value, name, axis, local=local).is_global
     if seen is None:
         whole = whole or analysis.sees_end_to_end(value, name, axis, every=True)
     elif seen.stride == 0:
@@ -268,6 +291,8 @@ def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]
     """
     shapes, later = at.analysis.flow.shapes, longer.analysis.flow.shapes
     for output, name, axes, word in _constants(at):
+        if name in at.left_out:
+            continue
         before, after = shapes.shape(name), later.shape(name)
         if before is None or after is None or len(before) != len(after):
             raise obstacle(at.analysis, output, f"the shape of '{name}' is not known")
@@ -307,6 +332,8 @@ def check_tables(at: Way) -> None:
     """
     shapes = at.analysis.flow.shapes
     for output, name, axes, _ in _constants(at):
+        if name in at.left_out:
+            continue
         shape = shapes.shape(name) or ()
         for given, axis in at.axes:
             if given not in at.fields[output]:
@@ -454,5 +481,6 @@ __all__ = [
     "obstacle",
     "period",
     "place",
+    "reached",
     "way",
 ]

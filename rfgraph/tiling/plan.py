@@ -14,7 +14,8 @@ from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, ShapeError
 from rfgraph.tiling.axes import AxisPlan, OutputAxis, up
 from rfgraph.tiling.borders import Borders, borders, window
-from rfgraph.tiling.equality import Equality, equality
+from rfgraph.tiling.equality import Cause, Equality, equality
+from rfgraph.tiling.local import global_reads
 from rfgraph.tiling.obstacles import (
     OPEN_SIZES,
     Axis,
@@ -59,6 +60,8 @@ class Plan:
         The axes that are cut.
     whole : tuple of str
         The inputs that every tile gets whole.
+    left_out : tuple of TilingError
+        The nodes that see whole axes, of a plan of the local part; each tile has its own then.
 
     Examples
     --------
@@ -72,6 +75,12 @@ class Plan:
     outputs: tuple[str, ...]
     axes: tuple[AxisPlan, ...]
     whole: tuple[str, ...]
+    left_out: tuple[TilingError, ...] = field(default=(), compare=False)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the result is that of the whole, up to what `equality` says."""
+        return not self.left_out
 
     @property
     def waste(self) -> Fraction:
@@ -87,6 +96,9 @@ class Plan:
         Equality
             What holds in onnxruntime, for tiles of the size that is planned.
         """
+        if not self.is_exact:
+            causes = tuple(Cause(str(error.node), error.reason) for error in self.left_out)
+            return Equality("not the same", causes=causes)
         return equality(self.analysis, self.axes, self.outputs)
 
     def run(self, model: Any, inputs: np.ndarray | Mapping[str, np.ndarray]) -> Any:
@@ -159,7 +171,16 @@ class Plan:
         >>> rows.difference, rows.less_before > 0, rows.less_after > 0, rows.unaligned > 0
         (0.0, True, True, True)
         """
-        return verify(self.analysis, self.axes, self.outputs, self.equality, model, tiles, seed)
+        return verify(
+            self.analysis,
+            self.axes,
+            self.outputs,
+            self.equality,
+            model,
+            tiles,
+            seed,
+            is_exact=self.is_exact,
+        )
 
 
 def plan(
@@ -169,6 +190,7 @@ def plan(
     axes: Sequence[int | str] | None = None,
     outputs: Sequence[str] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    local: bool = False,
 ) -> Plan:
     """How to cut the inputs of a model into tiles whose results are that of the whole.
 
@@ -187,6 +209,10 @@ def plan(
         The outputs that are wanted; all if left out.
     shapes : mapping of str to tuple of int, optional
         Shapes of inputs to begin with, as for `analyze`.
+    local : bool, optional
+        Plan for the local part alone, where some nodes see whole axes: a global pooling, a
+        statistic, attention. Each tile has its own then, and the result is not that of the whole:
+        `Plan.verify` measures how far it is.
 
     Returns
     -------
@@ -211,7 +237,7 @@ def plan(
     ((4, 4), 1, Fraction(3, 1))
     """
     analysis = model if isinstance(model, Analysis) else analyze(model, shapes=shapes, assume=True)
-    return _Planner(analysis, axes, outputs).plan(tile)
+    return _Planner(analysis, axes, outputs, local).plan(tile)
 
 
 class _Planner:
@@ -222,9 +248,11 @@ class _Planner:
         analysis: Analysis,
         axes: Sequence[int | str] | None,
         outputs: Sequence[str] | None,
+        local: bool,
     ) -> None:
         self._analysis = analysis
         self._axes = axes
+        self._local = local
         self._outputs = _outputs(analysis, outputs)
         self._groups = _groups(analysis, axes)
 
@@ -233,11 +261,12 @@ class _Planner:
         try:
             for axes in self._groups.values():
                 self._settle(axes)
-            ways = [way(self._analysis, self._outputs, axes) for axes in self._groups.values()]
+            ways = [self._way(self._analysis, axes) for axes in self._groups.values()]
             plans = [self._along(at, size) for at, size in zip(ways, sizes, strict=True)]
         except TilingError as error:
             before = error.remedy
             error.remedy = lambda: self._remedy() or before
+            error.global_reads = () if self._local else self._global_reads()
             raise
         used: dict[tuple[str, int], AxisPlan] = {}
         for found in plans:
@@ -251,7 +280,26 @@ class _Planner:
                     )
         cut = {name for found in plans for name, _ in found.inputs}
         whole = tuple(name for name in self._analysis.inputs if name not in cut)
-        return Plan(self._analysis, self._outputs, tuple(plans), whole)
+        left_out = self._global_reads() if self._local else ()
+        return Plan(self._analysis, self._outputs, tuple(plans), whole, left_out)
+
+    def _way(self, analysis: Analysis, axes: Sequence[Axis]) -> Way:
+        return way(analysis, self._outputs, axes, self._local)
+
+    def _global_reads(self) -> tuple[TilingError, ...]:
+        """The nodes that see whole axes, if the outputs see something else as well."""
+        found: dict[str, TilingError] = {}
+        for axes in self._groups.values():
+            at = way(self._analysis, self._outputs, axes, local=True)
+            if at.obstacle is not None:
+                return ()
+            try:
+                longer = self._longer(at, at.alignment)
+            except ShapeError:
+                return ()
+            for error in global_reads(at, longer, self._outputs):
+                found.setdefault(str(error.node), error)
+        return tuple(found.values())
 
     def _settle(self, axes: Sequence[Axis]) -> None:
         """Go on from a size that is large enough, and not the only one that the model takes.
@@ -267,7 +315,7 @@ class _Planner:
                 if not any(0 in (longer.extent(name) or ()) for name in self._outputs):
                     self._analysis = longer
                     break
-        at = way(self._analysis, self._outputs, axes)
+        at = self._way(self._analysis, axes)
         # Between both borders there has to be room for some periods.
         room = up(max(_WIDE * at.widest + _PERIODS * at.alignment - at.size, 0), at.alignment)
         for by in range(at.alignment if at.alignment <= _MOST_SIZES else 1):
@@ -302,9 +350,9 @@ class _Planner:
         found = []
         for output in self._outputs:
             try:
-                alone = _Planner(self._analysis, self._axes, [output])
+                alone = _Planner(self._analysis, self._axes, [output], self._local)
                 for axes in alone._groups.values():
-                    alone._judged(way(self._analysis, [output], axes))
+                    alone._judged(alone._way(self._analysis, axes))
             except TilingError:
                 continue
             found.append(output)
@@ -399,7 +447,7 @@ class _Planner:
     def _resized(self, at: Way, by: int) -> Way:
         """The same with the axis longer."""
         try:
-            return way(self._longer(at, by), self._outputs, at.axes)
+            return self._way(self._longer(at, by), at.axes)
         except ShapeError as error:
             check_tables(at)
             raise at.obstacle or TilingError(
