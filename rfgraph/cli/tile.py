@@ -30,6 +30,12 @@ def add(commands: Any) -> None:
         help="the largest size of a tile: for all axes, or one for each (default: a sensible one)",
     )
     tile.add_argument(
+        "--tile-memory",
+        type=int,
+        metavar="MIB",
+        help="in place of --tile: the largest tile of which one run is estimated to take no more",
+    )
+    tile.add_argument(
         "--axes",
         metavar="AXIS,...",
         help="the axes to cut, by number or by name (default: those that the file leaves open "
@@ -77,7 +83,14 @@ def run(options: argparse.Namespace) -> str:
     tile, axes = _sizes(options.tile), _axes(options.axes)
     analysis = analysis_of(options)
     try:
-        found = plan(analysis, tile=tile, axes=axes, outputs=options.output, local=options.local)
+        found = plan(
+            analysis,
+            tile=tile,
+            axes=axes,
+            outputs=options.output,
+            local=options.local,
+            memory=None if options.tile_memory is None else options.tile_memory << 20,
+        )
     except TilingError as error:
         return answered(options, Tiling(analysis, None, error), FINDINGS)
     verified = found.verify(options.model) if options.verify else None

@@ -118,6 +118,7 @@ def tiling(document: Tiling) -> str:
         found["tiled"] = plan.outputs
         found["whole"] = plan.whole
         found["waste"] = float(plan.waste)
+        found["memory"] = plan.memory
         found["equality"] = {
             "level": plan.equality.level,
             "options": plan.equality.options,

@@ -7,6 +7,7 @@ from math import isinf
 from rfgraph.render.documents import Tiling
 from rfgraph.render.text import aligned, number, plain
 from rfgraph.tiling import Equality, Plan, Verification
+from rfgraph.tiling.memory import mebibytes
 
 
 def text(document: Tiling) -> str:
@@ -131,6 +132,7 @@ def _equality(found: Equality) -> str:
 
 def _remarks(plan: Plan) -> list[str]:
     lines = [f"{float(plan.waste):.2f} elements are computed for each one that is kept"]
+    lines.append(f"a run of one tile takes {mebibytes(plan.memory)}, as estimated")
     lines.append(_equality(plan.equality))
     if plan.whole:
         lines.append(f"every tile gets the whole of {plain(', '.join(plan.whole))}")

@@ -14,8 +14,9 @@ from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, ShapeError
 from rfgraph.tiling.axes import AxisPlan, OutputAxis, up
 from rfgraph.tiling.borders import Borders, borders, window
-from rfgraph.tiling.equality import Cause, Equality, equality
+from rfgraph.tiling.equality import Cause, Equality, equality, resized
 from rfgraph.tiling.local import global_reads
+from rfgraph.tiling.memory import largest, peak
 from rfgraph.tiling.obstacles import (
     OPEN_SIZES,
     Axis,
@@ -86,6 +87,14 @@ class Plan:
     def waste(self) -> Fraction:
         """How many elements are computed for each one that is kept, along all axes together."""
         return prod((axis.waste() for axis in self.axes), start=Fraction(1))
+
+    @cached_property
+    def memory(self) -> int:
+        """What a run of one tile takes, in bytes, as estimated: the values that are alive at a
+        time, and the weights; a runtime takes some more for itself.
+        """
+        sizes = [axis.fitted(axis.tile) for axis in self.axes]
+        return peak(resized(self.analysis, self.axes, sizes), self.outputs)
 
     @cached_property
     def equality(self) -> Equality:
@@ -191,6 +200,7 @@ def plan(
     outputs: Sequence[str] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     local: bool = False,
+    memory: int | None = None,
 ) -> Plan:
     """How to cut the inputs of a model into tiles whose results are that of the whole.
 
@@ -213,6 +223,9 @@ def plan(
         Plan for the local part alone, where some nodes see whole axes: a global pooling, a
         statistic, attention. Each tile has its own then, and the result is not that of the whole:
         `Plan.verify` measures how far it is.
+    memory : int, optional
+        In place of `tile`: the bytes that a run of one tile may take. Tiles are the largest of
+        which `Plan.memory`, an estimate, is no more.
 
     Returns
     -------
@@ -237,7 +250,16 @@ def plan(
     ((4, 4), 1, Fraction(3, 1))
     """
     analysis = model if isinstance(model, Analysis) else analyze(model, shapes=shapes, assume=True)
-    return _Planner(analysis, axes, outputs, local).plan(tile)
+    if memory is not None and tile is not None:
+        raise QueryError(
+            "both tile= and memory= are given", file=analysis.file, remedy="leave out one"
+        )
+    found = _Planner(analysis, axes, outputs, local).plan(tile)
+    if memory is None:
+        return found
+    sizes = largest(found.analysis, found.axes, found.outputs, memory)
+    fitted = [replace(axis, tile=size) for axis, size in zip(found.axes, sizes, strict=True)]
+    return replace(found, axes=tuple(fitted))
 
 
 class _Planner:
