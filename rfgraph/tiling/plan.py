@@ -324,7 +324,8 @@ class _Planner:
         return tuple(found.values())
 
     def _settle(self, axes: Sequence[Axis]) -> None:
-        """Go on from a size that is large enough, and not the only one that the model takes.
+        """Go on from a size that is large enough, but no larger, and not the only one that the
+        model takes.
 
         At a size that was found by trying values may have no element, or one, which fits others
         as no other number does.
@@ -339,7 +340,9 @@ class _Planner:
                     break
         at = self._way(self._analysis, axes)
         # Between both borders there has to be room for some periods.
-        room = up(max(_WIDE * at.widest + _PERIODS * at.alignment - at.size, 0), at.alignment)
+        needed = max(_WIDE * at.widest + _PERIODS * at.alignment, _LEAST)
+        room = up(needed - at.size, at.alignment)
+        room = room if is_open else max(room, 0)
         for by in range(at.alignment if at.alignment <= _MOST_SIZES else 1):
             with suppress(ShapeError):
                 settled = self._longer(at, room + by)
