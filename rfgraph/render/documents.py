@@ -9,6 +9,7 @@ from rfgraph.analysis.analysis import Analysis
 from rfgraph.render.rows import Row
 
 if TYPE_CHECKING:
+    from rfgraph.analysis.objects import Fit
     from rfgraph.engine.support import Support
     from rfgraph.engine.why import Explanation
     from rfgraph.tiling import Plan, TilingError, Verification
@@ -148,3 +149,18 @@ class Tiling(NamedTuple):
     plan: Plan | None
     obstacle: TilingError | None
     verified: Verification | None = None
+
+
+class Fits(NamedTuple):
+    """What `rfgraph fit` has found.
+
+    Attributes
+    ----------
+    analysis : Analysis
+        Of the model.
+    found : sequence of Fit
+        By output and input.
+    """
+
+    analysis: Analysis
+    found: Sequence[Fit]

@@ -12,9 +12,10 @@ from rfgraph.render.text import coordinate
 
 if TYPE_CHECKING:
     from rfgraph.analysis.analysis import Analysis
+    from rfgraph.analysis.objects import Fit
     from rfgraph.engine.closed_form import AxisField, Field, Number
     from rfgraph.engine.why import Explanation, Hop
-    from rfgraph.render.documents import LayerTable, Reasons, Seen, Tiling, Units
+    from rfgraph.render.documents import Fits, LayerTable, Reasons, Seen, Tiling, Units
     from rfgraph.tiling import AxisPlan, Verification
     from rfgraph.validation.report import Validation
 
@@ -151,6 +152,33 @@ def _verified(found: Verification) -> dict[str, Any]:
 def _finite(found: float | None) -> float | str | None:
     """What JSON has no number for is named."""
     return "missing" if found is not None and isinf(found) else found
+
+
+def fits(document: Fits) -> str:
+    """The document of `rfgraph fit`."""
+    return _dump({**_head(document.analysis), "fits": list(map(_fit, document.found))})
+
+
+def _fit(found: Fit) -> dict[str, Any]:
+    return {
+        "output": found.output,
+        "input": found.input,
+        "share": None if found.share is None else _number(found.share),
+        "global": found.is_global,
+        "axes": [
+            {
+                "axis": axis.axis,
+                "object": axis.size,
+                "share": None if axis.share is None else _number(axis.share),
+                "margin": axis.margin,
+                "widest": axis.widest,
+                "stride": _number(axis.stride),
+                "smallest": _number(axis.smallest),
+                "largest": _number(axis.largest),
+            }
+            for axis in found.axes
+        ],
+    }
 
 
 def _tiled_axis(axis: AxisPlan) -> dict[str, Any]:
