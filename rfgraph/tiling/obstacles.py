@@ -7,7 +7,7 @@ whole number of periods further on. Where a node does not, a `TilingError` names
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import isinf, lcm
@@ -112,16 +112,38 @@ class Way:
 
     def stride(self, value: str) -> Fraction:
         """Elements of the input between neighbouring units of a value on the way."""
-        return Fraction(next(iter(self.fields[value].values())).stride)
+        return abs(Fraction(next(iter(self.fields[value].values())).stride))
+
+    def is_backward(self, value: str) -> bool:
+        """Whether a value on the way is turned round: its first unit sees the end."""
+        return any(Fraction(seen.stride) < 0 for seen in self.fields[value].values())
 
     def alike(self, other: Way) -> bool:
         """Whether the same values see the same at another size."""
-        return self.fields == other.fields
+        return self.fields.keys() == other.fields.keys() and all(
+            self.is_alike(other, value) for value in self.fields
+        )
+
+    def is_alike(self, other: Way, value: str) -> bool:
+        """Whether a value sees the same at another size: from the end on, if it is turned round."""
+        by, fields = other.size - self.size, other.fields[value]
+        return self.fields[value].keys() == fields.keys() and all(
+            _later(seen, by if Fraction(seen.stride) < 0 else 0) == fields[name]
+            for name, seen in self.fields[value].items()
+        )
+
+
+def _later(seen: AxisField, by: int) -> AxisField:
+    """A field so many elements farther on."""
+    if not by:
+        return seen
+    phases = tuple((first + by, last + by) for first, last in seen.phases)
+    return replace(seen, start=seen.start + by, centre=seen.centre + by, phases=phases)
 
 
 def period(seen: AxisField) -> int:
     """Elements of the input after which the fields of a value repeat."""
-    return int(len(seen.phases) * Fraction(seen.stride))
+    return abs(int(len(seen.phases) * Fraction(seen.stride)))
 
 
 def way(
@@ -164,7 +186,11 @@ def way(
         if found:
             fields[value] = found
     missing = next((left_out[name] for name in outputs if name in left_out), None)
-    return Way(analysis, tuple(axes), fields, missing, local, left_out)
+    found_way = Way(analysis, tuple(axes), fields, missing, local, left_out)
+    for name in outputs:
+        if name in fields and found_way.is_backward(name):
+            return replace(found_way, obstacle=obstacle(analysis, name, "it runs backwards"))
+    return found_way
 
 
 def _check_by_place(analysis: Analysis, value: str) -> None:
@@ -221,8 +247,6 @@ def _judged(analysis: Analysis, value: str, name: str, axis: int, local: bool) -
         why = f"it sees everything {side} a place along {along}"
     elif seen.stride == 0:
         why = f"it reads a fixed place along {along}"
-    elif Fraction(seen.stride) < 0:
-        why = f"it runs backwards along {along}"
     else:
         return seen
     raise obstacle(analysis, value, why)
@@ -257,7 +281,7 @@ def moved(at: Way, longer: Way) -> dict[str, dict[int, int]]:
         A value does not grow, or what it sees depends on the size.
     """
     grown: dict[str, dict[int, int]] = {}
-    for value, fields in at.fields.items():
+    for value in at.fields:
         before, after = at.analysis.extent(value), longer.analysis.extent(value)
         if value not in longer.fields or before is None or after is None:
             raise obstacle(at.analysis, value, "whether it is there depends on the input's size")
@@ -266,7 +290,7 @@ def moved(at: Way, longer: Way) -> dict[str, dict[int, int]]:
         if len(before) != len(after) or not axes:
             why = "its size does not follow that of the input"
             raise obstacle(at.analysis, value, why, OPEN_SIZES)
-        if longer.fields[value] != fields:
+        if not at.is_alike(longer, value):
             raise obstacle(at.analysis, value, "what it sees depends on the input's size")
         grown[value] = axes
     return grown
