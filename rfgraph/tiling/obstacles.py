@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from math import isinf, lcm
+from math import gcd, isinf, lcm
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +84,8 @@ class Way:
         Whether what has passed a whole axis is left out of fields.
     left_out : dict of str to TilingError
         The values of which nothing is left then, and why.
+    times : int
+        How many times longer the alignment is than fields tell, for constants that repeat.
     """
 
     analysis: Analysis
@@ -92,6 +94,7 @@ class Way:
     obstacle: TilingError | None = None
     local: bool = False
     left_out: Mapping[str, TilingError] = field(default_factory=dict, repr=False)
+    times: int = 1
 
     @property
     def size(self) -> int:
@@ -108,7 +111,8 @@ class Way:
     @cached_property
     def alignment(self) -> int:
         """Elements of the input after which all values repeat."""
-        return lcm(*{period(seen) for fields in self.fields.values() for seen in fields.values()})
+        periods = {period(seen) for fields in self.fields.values() for seen in fields.values()}
+        return lcm(*periods) * self.times
 
     def stride(self, value: str) -> Fraction:
         """Elements of the input between neighbouring units of a value on the way."""
@@ -305,8 +309,13 @@ def place(at: Way, grown: Mapping[str, Mapping[int, int]], value: str) -> int | 
 # ---------------------------------------------------------------- constants
 
 
-def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]) -> None:
+def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]) -> int:
     """Refuse what varies with the place, or with the size, and is no input.
+
+    Returns
+    -------
+    int
+        How many alignments it takes for all of it to repeat; mostly 1.
 
     Raises
     ------
@@ -314,6 +323,7 @@ def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]
         A node on the way reads such a value.
     """
     shapes, later = at.analysis.flow.shapes, longer.analysis.flow.shapes
+    times = 1
     for output, name, axes, word in _constants(at):
         if name in at.left_out:
             continue
@@ -332,8 +342,13 @@ def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]
             # Weights are left in the file.
             continue
         value = shapes.static(name)
-        if along and (value is None or any(_varies(value, k) for k in along)):
-            raise obstacle(at.analysis, output, f"it reads '{name}', which varies along the axis")
+        for k in along:
+            period = None if value is None else _period(value, k)
+            units = after[k] - before[k]
+            if period is None or (period > 1 and not units):
+                why = f"it reads '{name}', which varies along the axis"
+                raise obstacle(at.analysis, output, why)
+            times = lcm(times, period // gcd(period, units))
         if steady:
             continue
         other = later.static(name)
@@ -344,6 +359,7 @@ def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]
         elif value is None or other is None or not _same(value, other, along):
             why = f"it reads '{name}', which depends on the size of the input"
             raise obstacle(at.analysis, output, why)
+    return times
 
 
 def check_tables(at: Way) -> None:
@@ -431,6 +447,9 @@ def _all_reads(step: Step, analysis: Analysis) -> Sequence[list[Read]]:
     return answer if isinstance(answer, tuple) else [answer] * len(node.outputs)
 
 
+# So often a value has to repeat at the size that is looked at, to be taken for one that goes on.
+_REPEATS = 3
+
 # Element types of what steers an operator: sizes, axes, indices.
 _WHOLE_NUMBERS = (element_types.INT32, element_types.INT64)
 
@@ -446,8 +465,21 @@ def _is_data(element_type: int, word: type[Read]) -> bool:
 
 def _same(value: np.ndarray, other: np.ndarray, along: Collection[int]) -> bool:
     """Whether two values are the same, but for their length along some axes."""
-    one = tuple([slice(0, 1) if k in along else slice(None) for k in range(value.ndim)])
-    return value.ndim == other.ndim and np.array_equal(value[one], other[one])
+    common = tuple([slice(0, n) if k in along else slice(None) for k, n in enumerate(value.shape)])
+    return value.ndim == other.ndim and np.array_equal(value, other[common])
+
+
+def _period(value: np.ndarray, axis: int) -> int | None:
+    """After how many elements a value repeats along an axis, if it does so twice at least."""
+    length = value.shape[axis]
+    rows = np.moveaxis(value, axis, 0)
+    if length < 2 or not _varies(value, axis):
+        return 1
+    again = (rows == rows[:1]).reshape(length, -1).all(axis=1)
+    for period in np.flatnonzero(again[1 : length // _REPEATS + 1]) + 1:
+        if np.array_equal(rows[period:], rows[:-period]):
+            return int(period)
+    return None
 
 
 def _varies(value: np.ndarray, axis: int) -> bool:

@@ -275,6 +275,7 @@ class _Planner:
         self._analysis = analysis
         self._axes = axes
         self._local = local
+        self._times: dict[tuple[Axis, ...], int] = {}
         self._outputs = _outputs(analysis, outputs)
         self._groups = _groups(analysis, axes)
 
@@ -283,6 +284,7 @@ class _Planner:
         try:
             for axes in self._groups.values():
                 self._settle(axes)
+                self._repeat(axes)
             ways = [self._way(self._analysis, axes) for axes in self._groups.values()]
             plans = [self._along(at, size) for at, size in zip(ways, sizes, strict=True)]
         except TilingError as error:
@@ -306,7 +308,8 @@ class _Planner:
         return Plan(self._analysis, self._outputs, tuple(plans), whole, left_out)
 
     def _way(self, analysis: Analysis, axes: Sequence[Axis]) -> Way:
-        return way(analysis, self._outputs, axes, self._local)
+        found = way(analysis, self._outputs, axes, self._local)
+        return replace(found, times=self._times.get(found.axes, 1))
 
     def _global_reads(self) -> tuple[TilingError, ...]:
         """The nodes that see whole axes, if the outputs see something else as well."""
@@ -349,6 +352,16 @@ class _Planner:
                 self._longer(Way(settled, at.axes, {}), at.alignment)
                 self._analysis = settled
                 return
+
+    def _repeat(self, axes: Sequence[Axis]) -> None:
+        """Let the alignment be one after which constants repeat as well."""
+        at = self._way(self._analysis, axes)
+        if at.obstacle is not None or at.alignment > _MOST_SIZES:
+            return
+        with suppress(TilingError):
+            longer = self._resized(at, at.alignment)
+            self._times[at.axes] = check_constants(at, longer, moved(at, longer))
+            self._settle(axes)
 
     def _tiles(self, tile: int | Sequence[int] | None) -> list[int | None]:
         count = len(self._groups)
@@ -399,7 +412,11 @@ class _Planner:
             # What is read before may be a reason as well, and is then the first.
             longer = replace(longer, fields={v: longer.fields.get(v, {}) for v in at.fields})
         grown = moved(at, longer)
-        check_constants(at, longer, grown)
+        if check_constants(at, longer, grown) > 1:
+            raise TilingError(
+                "constants repeat after too many elements along the axis",
+                file=self._analysis.file,
+            )
         borders(at, grown, longer)
         if at.obstacle is not None:
             raise at.obstacle
