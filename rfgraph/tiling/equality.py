@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import Literal, NamedTuple, TypeAlias
 
 from rfgraph.analysis import Analysis
 from rfgraph.engine.trace import Step, sources
+from rfgraph.errors import QueryError
 from rfgraph.model import element_types
 from rfgraph.model.sizes import UnknownSizeError
 from rfgraph.ops import Operation, Rounding, Undetermined, traits_of
@@ -76,7 +78,7 @@ def equality(analysis: Analysis, axes: Sequence[AxisPlan], outputs: Sequence[str
         The outputs that are put together.
     """
     # At the smallest size of which tiles may be, sums are the most likely to be split otherwise.
-    sizes = [axis.fitted(axis.tile) for axis in axes]
+    sizes = [_smallest(axis) for axis in axes]
     tile = resized(analysis, axes, sizes)
     longer = resized(analysis, axes, [n + a.alignment for a, n in zip(axes, sizes, strict=True)])
     found = list(_roundings(tile, longer, axes, outputs))
@@ -110,6 +112,15 @@ def resized(analysis: Analysis, axes: Sequence[AxisPlan], sizes: Sequence[int]) 
         for name, k in axis.inputs:
             shapes[name][k] = size
     return analysis.resized(shapes)
+
+
+def _smallest(axis: AxisPlan) -> int:
+    """The smallest size that tiles may get, which depends on that of the whole."""
+    found = []
+    for residue in axis.sizes:
+        with suppress(QueryError):
+            found.append(axis.fitted(axis.tile, residue + axis.alignment * (axis.tile + 1)))
+    return min(found)
 
 
 def _why(rounding: Rounding) -> str:
