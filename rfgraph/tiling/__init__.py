@@ -5,7 +5,20 @@ had in tiles, and at which node; `run` cuts, runs and joins.
 """
 
 from rfgraph.tiling.axes import AxisPlan, Cut, OutputAxis
+from rfgraph.tiling.equality import Cause, Equality
 from rfgraph.tiling.obstacles import TilingError
 from rfgraph.tiling.plan import Plan, plan
+from rfgraph.tiling.verify import AxisVerification, Verification
 
-__all__ = ["AxisPlan", "Cut", "OutputAxis", "Plan", "TilingError", "plan"]
+__all__ = [
+    "AxisPlan",
+    "AxisVerification",
+    "Cause",
+    "Cut",
+    "Equality",
+    "OutputAxis",
+    "Plan",
+    "TilingError",
+    "Verification",
+    "plan",
+]

@@ -31,15 +31,10 @@ def run(
     except QueryError as error:
         error.file = analysis.file
         raise
-    session = _session(model, analysis.file)
+    session = model if hasattr(model, "run") else opened(model, analysis.file)
     joined: dict[str, np.ndarray] = {}
     for tile in product(*cuts):
-        try:
-            made = session.run(list(outputs), _cut(axes, feeds, tile))
-        except Exception as error:  # what is raised differs from fault to fault
-            raise RFGraphError(
-                f"onnxruntime can't run a tile: {_said(error)}", file=analysis.file
-            ) from error
+        made = outputs_of(session, outputs, _cut(axes, feeds, tile), analysis.file)
         for output, result in zip(outputs, made, strict=True):
             _join(axes, joined, output, result, tile, sizes)
     return joined if len(outputs) > 1 else joined[outputs[0]]
@@ -85,9 +80,8 @@ def _feeds(
     return feeds
 
 
-def _session(model: Any, file: str | None) -> Any:
-    if hasattr(model, "run"):
-        return model
+def opened(model: Any, file: str | None, **options: Any) -> Any:
+    """A session of a model, a path or bytes."""
     try:
         import onnxruntime
     except ImportError:
@@ -96,12 +90,24 @@ def _session(model: Any, file: str | None) -> Any:
             remedy="pip install 'rfgraph[validate]'",
         ) from None
     source = str(model) if isinstance(model, Path) else model
+    chosen = {"providers": ["CPUExecutionProvider"], **options}
     try:
-        return onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(source, **chosen)
     except Exception as error:  # what is raised differs from fault to fault
         raise RFGraphError(
             f"onnxruntime can't open the model: {_said(error)}", file=file
         ) from error
+
+
+def outputs_of(
+    session: Any, outputs: Sequence[str], tile: Mapping[str, np.ndarray], file: str | None
+) -> list[np.ndarray]:
+    """What the model makes of a tile."""
+    try:
+        made: list[np.ndarray] = session.run(list(outputs), tile)
+    except Exception as error:  # what is raised differs from fault to fault
+        raise RFGraphError(f"onnxruntime can't run a tile: {_said(error)}", file=file) from error
+    return made
 
 
 def _said(error: Exception) -> str:
@@ -156,4 +162,4 @@ def _along(axis: int, begin: int, end: int) -> tuple[slice, ...]:
     return (slice(None),) * axis + (slice(begin, end),)
 
 
-__all__ = ["run"]
+__all__ = ["opened", "outputs_of", "run"]
