@@ -34,6 +34,12 @@ def add(commands: Any) -> None:
         help="the largest size of a tile: for all axes, or one for each (default: a sensible one)",
     )
     tile.add_argument(
+        "--tile-memory",
+        type=int,
+        metavar="MIB",
+        help="in place of --tile: the largest tile of which one run is estimated to take no more",
+    )
+    tile.add_argument(
         "--axes",
         metavar="AXIS,...",
         help="the axes to cut, by number or by name (default: those that the file leaves open "
@@ -44,6 +50,22 @@ def add(commands: Any) -> None:
         action="append",
         metavar="NAME",
         help="an output that is wanted (may be repeated; default: all)",
+    )
+    tile.add_argument(
+        "--local",
+        action="store_true",
+        help="plan for the local part, where nodes see whole axes: each tile then has its own "
+        "statistics, and the result is not that of the whole",
+    )
+    tile.add_argument(
+        "--verify",
+        action=_Unlimited,
+        nargs=0,
+        default=False,
+        help="compare tiles with the whole in onnxruntime, on random data of a small size, and "
+        "tell what difference a smaller margin makes, and a tile that begins off the alignment; "
+        "it ends with 1 if tiles differ from the whole; no limit of time and memory unless one is "
+        "given",
     )
     _add_run(tile)
     tile.set_defaults(run=run)
@@ -64,7 +86,7 @@ def _add_run(tile: argparse.ArgumentParser) -> None:
     tile.add_argument(
         "--run",
         dest="runs",
-        action=_Run,
+        action=_Unlimited,
         nargs=0,
         default=False,
         help="run the model tile by tile, without a limit of time and memory unless one is given",
@@ -84,13 +106,13 @@ def _add_run(tile: argparse.ArgumentParser) -> None:
     )
 
 
-class _Run(argparse.Action):
+class _Unlimited(argparse.Action):
     """Run the model, which takes what it takes: limits are those that are given."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: Any
     ) -> None:
-        namespace.runs = True
+        setattr(namespace, self.dest, True)
         for name in ("timeout", "memory"):
             if getattr(namespace, name) == parser.get_default(name):
                 setattr(namespace, name, 0)
@@ -102,11 +124,20 @@ def run(options: argparse.Namespace) -> str:
     tile, axes = _sizes(options.tile), _axes(options.axes)
     analysis = analysis_of(options)
     try:
-        found = plan(analysis, tile=tile, axes=axes, outputs=options.output)
+        found = plan(
+            analysis,
+            tile=tile,
+            axes=axes,
+            outputs=options.output,
+            local=options.local,
+            memory=None if options.tile_memory is None else options.tile_memory << 20,
+        )
     except TilingError as error:
         return answered(options, Tiling(analysis, None, error), FINDINGS)
+    verified = found.verify(options.model) if options.verify else None
+    code = CLEAN if verified is None or verified.ok else FINDINGS
     stored = _run(options, found) if options.runs else None
-    return answered(options, Tiling(analysis, found, None, stored), CLEAN)
+    return answered(options, Tiling(analysis, found, None, verified, stored), code)
 
 
 def _check(options: argparse.Namespace) -> None:

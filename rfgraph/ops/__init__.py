@@ -28,6 +28,7 @@ from rfgraph.ops.registry import (
     traits_of,
     transfer,
 )
+from rfgraph.ops.rounding import Rounding
 
 __all__ = [
     "Computed",
@@ -35,6 +36,7 @@ __all__ = [
     "Operation",
     "Question",
     "Reads",
+    "Rounding",
     "Rule",
     "Traits",
     "Undetermined",

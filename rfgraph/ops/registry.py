@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from operator import index
@@ -21,6 +21,7 @@ from rfgraph.model.signatures import signature
 from rfgraph.model.sizes import Sized, UnknownSizeError, all_known, is_unknown
 from rfgraph.model.values import Values
 from rfgraph.ops.families import FAMILIES
+from rfgraph.ops.rounding import Rounding
 from rfgraph.ops.shaping import Applied, AxisCut, Growth, ShapeRule
 from rfgraph.reads.words import Read, Shape
 
@@ -539,6 +540,9 @@ class Traits(NamedTuple):
         it, where sizes in these are open.
     cut : AxisCut or None
         Where it cuts, pads or resizes axes.
+    rounding : callable or None
+        What the order of its sums rests on, of a node and the axes of its output along which sizes
+        differ; None: not measured, unless its elements are moved or made one by one.
     """
 
     shape: ShapeRule | None = None
@@ -552,6 +556,7 @@ class Traits(NamedTuple):
     differs: Callable[[Kind], bool] | None = None
     told: Callable[[Node, Shape | None, Shape], Sized | None] | None = None
     cut: AxisCut | None = None
+    rounding: Callable[[Operation, Collection[int]], Rounding] | None = None
 
 
 # The folder and the package of rfgraph's own transfers: others are those of users.

@@ -9,9 +9,10 @@ from rfgraph.analysis.analysis import Analysis
 from rfgraph.render.rows import Row
 
 if TYPE_CHECKING:
+    from rfgraph.analysis.objects import Fit
     from rfgraph.engine.support import Support
     from rfgraph.engine.why import Explanation
-    from rfgraph.tiling import Plan, Stored, TilingError
+    from rfgraph.tiling import Plan, Stored, TilingError, Verification
 
 # Along each axis of an input: the first and the last coordinate.
 Box = tuple[tuple[int, int], ...]
@@ -140,6 +141,8 @@ class Tiling(NamedTuple):
         How to cut the inputs.
     obstacle : TilingError or None
         Why no tiles give the result of the whole, where there is no plan.
+    verified : Verification or None
+        What runs of tiles and of the whole have shown, where they are asked for.
     stored : Stored or None
         What was run, if anything was.
     """
@@ -147,4 +150,20 @@ class Tiling(NamedTuple):
     analysis: Analysis
     plan: Plan | None
     obstacle: TilingError | None
+    verified: Verification | None = None
     stored: Stored | None = None
+
+
+class Fits(NamedTuple):
+    """What `rfgraph fit` has found.
+
+    Attributes
+    ----------
+    analysis : Analysis
+        Of the model.
+    found : sequence of Fit
+        By output and input.
+    """
+
+    analysis: Analysis
+    found: Sequence[Fit]

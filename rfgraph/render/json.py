@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from fractions import Fraction
-from math import isfinite
+from math import isfinite, isinf
 from typing import TYPE_CHECKING, Any
 
 from rfgraph.render.text import coordinate
 
 if TYPE_CHECKING:
     from rfgraph.analysis.analysis import Analysis
+    from rfgraph.analysis.objects import Fit
     from rfgraph.engine.closed_form import AxisField, Field, Number
     from rfgraph.engine.why import Explanation, Hop
-    from rfgraph.render.documents import LayerTable, Reasons, Seen, Tiling, Units
-    from rfgraph.tiling import AxisPlan
+    from rfgraph.render.documents import Fits, LayerTable, Reasons, Seen, Tiling, Units
+    from rfgraph.tiling import AxisPlan, Verification
     from rfgraph.validation.report import Validation
 
 VERSION = 2
@@ -109,17 +110,77 @@ def validation(found: Validation) -> str:
 def tiling(document: Tiling) -> str:
     """The document of `rfgraph tile`."""
     plan, error = document.plan, document.obstacle
-    found: dict[str, Any] = {"exact": plan is not None}
+    found: dict[str, Any] = {"exact": plan is not None and plan.is_exact}
     if error is not None:
         found["obstacle"] = {"node": error.node, "reason": error.reason, "remedy": error.remedy}
+    left_out = error.global_reads if error is not None else plan.left_out if plan else ()
+    found["global"] = [{"node": each.node, "reason": each.reason} for each in left_out]
     if plan is not None:
         found["tiled"] = plan.outputs
         found["whole"] = plan.whole
         found["waste"] = float(plan.waste)
+        found["memory"] = plan.memory
+        found["equality"] = {
+            "level": plan.equality.level,
+            "options": plan.equality.options,
+            "causes": [cause._asdict() for cause in plan.equality.causes],
+        }
         found["axes"] = list(map(_tiled_axis, plan.axes))
     if document.stored is not None:
         found["stored"] = document.stored._asdict()
+    if document.verified is not None:
+        found["verified"] = _verified(document.verified)
     return _dump({**_head(document.analysis), **found})
+
+
+def _verified(found: Verification) -> dict[str, Any]:
+    return {
+        "ok": found.ok,
+        "shapes": found.shapes,
+        "tolerance": found.tolerance,
+        "axes": [
+            {
+                "tiles": along.tiles,
+                "difference": _finite(along.difference),
+                "less_before": _finite(along.less_before),
+                "less_after": _finite(along.less_after),
+                "unaligned": _finite(along.unaligned),
+            }
+            for along in found.axes
+        ],
+    }
+
+
+def _finite(found: float | None) -> float | str | None:
+    """What JSON has no number for is named."""
+    return "missing" if found is not None and isinf(found) else found
+
+
+def fits(document: Fits) -> str:
+    """The document of `rfgraph fit`."""
+    return _dump({**_head(document.analysis), "fits": list(map(_fit, document.found))})
+
+
+def _fit(found: Fit) -> dict[str, Any]:
+    return {
+        "output": found.output,
+        "input": found.input,
+        "share": None if found.share is None else _number(found.share),
+        "global": found.is_global,
+        "axes": [
+            {
+                "axis": axis.axis,
+                "object": axis.size,
+                "share": None if axis.share is None else _number(axis.share),
+                "margin": axis.margin,
+                "widest": axis.widest,
+                "stride": _number(axis.stride),
+                "smallest": _number(axis.smallest),
+                "largest": _number(axis.largest),
+            }
+            for axis in found.axes
+        ],
+    }
 
 
 def _tiled_axis(axis: AxisPlan) -> dict[str, Any]:

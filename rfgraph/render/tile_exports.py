@@ -24,7 +24,11 @@ def _export(made: Callable[[Plan], str]) -> Callable[[Tiling], str]:
 
     @wraps(made)
     def export(document: Tiling) -> str:
-        return text(document) if document.plan is None else made(document.plan)
+        if document.plan is None:
+            return text(document)
+        if not document.plan.is_exact:
+            raise _unsaid(document.plan, "tiles do not give the result of the whole (--local)")
+        return made(document.plan)
 
     return export
 

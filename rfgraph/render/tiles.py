@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import isinf
+
 from rfgraph.render.documents import Tiling
 from rfgraph.render.text import aligned, number, plain
-from rfgraph.tiling import Plan
+from rfgraph.tiling import Equality, Plan, Verification
+from rfgraph.tiling.memory import mebibytes
 
 
 def text(document: Tiling) -> str:
@@ -12,10 +15,17 @@ def text(document: Tiling) -> str:
     if document.obstacle is not None:
         error = document.obstacle
         lines = ["no tiles give the result of the whole: the first reason is", plain(_said(error))]
-        return "\n".join([*lines, *([f"to do: {plain(error.remedy)}"] if error.remedy else [])])
+        lines += [f"to do: {plain(error.remedy)}"] if error.remedy else []
+        if error.global_reads:
+            lines += ["", "without what these nodes see --local plans, and the result differs:"]
+            lines += [f"  {plain(_said(each))}" for each in error.global_reads]
+        return "\n".join(lines)
     assert document.plan is not None
     plan = document.plan
-    parts = [*aligned(_axes(plan)), "", *aligned(_outputs(plan)), "", *_remarks(plan)]
+    parts = [] if plan.is_exact else ["NOT EXACT: tiles do not give the result of the whole", ""]
+    parts += [*aligned(_axes(plan)), "", *aligned(_outputs(plan)), "", *_remarks(plan)]
+    if document.verified is not None:
+        parts += ["", *_verified(document.verified)]
     if document.stored is not None:
         stored = document.stored
         before = f", of which {stored.before} were there before" if stored.before else ""
@@ -66,8 +76,68 @@ def _outputs(plan: Plan) -> list[list[str]]:
     return table
 
 
+def _verified(found: Verification) -> list[str]:
+    """Differences between tiles and the whole, and those that less makes."""
+    table = [["verified", "tiles", "difference", "margin before less", "after less", "unaligned"]]
+    table += [
+        [
+            along.axis.title,
+            str(along.tiles),
+            _difference(along.difference),
+            _difference(along.less_before),
+            _difference(along.less_after),
+            _difference(along.unaligned),
+        ]
+        for along in found.axes
+    ]
+    shapes = ", ".join(f"{name}: {'x'.join(map(str, n))}" for name, n in found.shapes.items())
+    said = "tiles give what the whole gives" if found.ok else "TILES DIFFER FROM THE WHOLE"
+    if not found.is_exact:
+        said = (
+            f"measured: differences of up to {_difference(found.difference)} of the largest value"
+        )
+    return [*aligned(table), f"{said}, at {plain(shapes)}"]
+
+
+def _difference(found: float | None) -> str:
+    """Relative to the largest value."""
+    if found is None:
+        return "-"
+    return "missing" if isinf(found) else f"{found:.1e}" if found else "0"
+
+
+# So many nodes that keep values from being the same are named.
+_NAMED = 3
+
+
+def _equality(found: Equality) -> str:
+    """How far tiles give what the whole gives, and because of which nodes."""
+    said = f"in onnxruntime the result is that of the whole, {found.level}"
+    if found.options:
+        options = (
+            f"{name} {'of at most ' if isinstance(given, int) else '= '}{given}"
+            for name, given in found.options.items()
+        )
+        said += f", with {' and '.join(options)}; else within rounding"
+    if found.level == "not the same":
+        said = "in onnxruntime the result is not, or need not be, that of the whole"
+    by_reason: dict[str, list[str]] = {}
+    for node, reason in found.causes:
+        by_reason.setdefault(reason, []).append(node)
+    lines = [said]
+    for reason, nodes in list(by_reason.items())[:_NAMED]:
+        others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+        lines.append(f"  {plain(nodes[0])}{others}: {reason}")
+    if len(by_reason) > _NAMED:
+        rest = list(by_reason.values())[_NAMED:]
+        lines.append(f"  and {sum(map(len, rest))} other nodes")
+    return "\n".join(lines)
+
+
 def _remarks(plan: Plan) -> list[str]:
     lines = [f"{float(plan.waste):.2f} elements are computed for each one that is kept"]
+    lines.append(f"a run of one tile takes {mebibytes(plan.memory)}, as estimated")
+    lines.append(_equality(plan.equality))
     if plan.whole:
         lines.append(f"every tile gets the whole of {plain(', '.join(plan.whole))}")
     fixed = [axis.title for axis in plan.axes if axis.is_fixed]

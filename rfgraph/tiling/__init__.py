@@ -6,8 +6,23 @@ and `stored` arrays of zarr.
 """
 
 from rfgraph.tiling.axes import AxisPlan, Cut, OutputAxis
+from rfgraph.tiling.equality import Cause, Equality
 from rfgraph.tiling.obstacles import TilingError
 from rfgraph.tiling.plan import Plan, plan
 from rfgraph.tiling.stored import Stored, run_zarr
+from rfgraph.tiling.verify import AxisVerification, Verification
 
-__all__ = ["AxisPlan", "Cut", "OutputAxis", "Plan", "Stored", "TilingError", "plan", "run_zarr"]
+__all__ = [
+    "AxisPlan",
+    "AxisVerification",
+    "Cause",
+    "Cut",
+    "Equality",
+    "OutputAxis",
+    "Plan",
+    "Stored",
+    "TilingError",
+    "Verification",
+    "plan",
+    "run_zarr",
+]

@@ -94,6 +94,8 @@ def _padded(at: Way, grown: Mapping[str, Mapping[int, int]]) -> Borders:
     sees the same.
     """
     low, high = _read_beyond(at, grown)
+    turned = {value for value in low | high if at.is_backward(value)}
+    low, high = (low - turned) | (high & turned), (high - turned) | (low & turned)
     numbers = {name: at.analysis.alike(name) for name, _ in at.axes}
     firsts, lasts = [-1], [at.size]
     known: set[object] = set()
@@ -183,10 +185,15 @@ def _is_in_place(read: Read, grown: Mapping[int, int]) -> bool:
 
 def _ends(at: Way, value: str, name: str, axis: int, along: int) -> tuple[np.ndarray, np.ndarray]:
     """First and last element that units see, the axis that counts them last."""
-    lo, hi = at.analysis.bounds(value, name, axis=axis)
+    lo, hi = at.analysis.bounds(value, name, axis=axis, local=at.local)
     empty = lo > hi
+    if at.local:
+        # No local field is as long as the axis: nothing local is left of these units.
+        empty |= (lo == 0) & (hi == at.size - 1)
     lo, hi = np.where(empty, _FIRST, lo), np.where(empty, _LAST, hi)
-    return np.moveaxis(lo, along, -1), np.moveaxis(hi, along, -1)
+    # What is turned round is looked at from its end on.
+    way = -1 if at.is_backward(value) else 1
+    return np.moveaxis(lo, along, -1)[..., ::way], np.moveaxis(hi, along, -1)[..., ::way]
 
 
 def _moved(ends: np.ndarray, by: np.ndarray | int) -> np.ndarray:

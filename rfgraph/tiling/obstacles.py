@@ -7,10 +7,10 @@ whole number of periods further on. Where a node does not, a `TilingError` names
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from math import isinf, lcm
+from math import gcd, isinf, lcm
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +54,11 @@ class TilingError(RFGraphError):
     ----------
     reason : str
         Why, without file and node.
+    global_reads : sequence of TilingError
+        All nodes that see whole axes, if a plan without that is possible: see `plan`, `local`.
     """
+
+    global_reads: Sequence[TilingError] = ()
 
     @property
     def reason(self) -> str:
@@ -76,12 +80,21 @@ class Way:
         By value, in topological order, and by input: the field along the axis.
     obstacle : TilingError or None
         Why the value behind these does not move along the axis, if there is one.
+    local : bool
+        Whether what has passed a whole axis is left out of fields.
+    left_out : dict of str to TilingError
+        The values of which nothing is left then, and why.
+    times : int
+        How many times longer the alignment is than fields tell, for constants that repeat.
     """
 
     analysis: Analysis
     axes: tuple[Axis, ...]
     fields: Mapping[str, Mapping[str, AxisField]] = field(repr=False)
     obstacle: TilingError | None = None
+    local: bool = False
+    left_out: Mapping[str, TilingError] = field(default_factory=dict, repr=False)
+    times: int = 1
 
     @property
     def size(self) -> int:
@@ -98,30 +111,59 @@ class Way:
     @cached_property
     def alignment(self) -> int:
         """Elements of the input after which all values repeat."""
-        return lcm(*{period(seen) for fields in self.fields.values() for seen in fields.values()})
+        periods = {period(seen) for fields in self.fields.values() for seen in fields.values()}
+        return lcm(*periods) * self.times
 
     def stride(self, value: str) -> Fraction:
         """Elements of the input between neighbouring units of a value on the way."""
-        return Fraction(next(iter(self.fields[value].values())).stride)
+        return abs(Fraction(next(iter(self.fields[value].values())).stride))
+
+    def is_backward(self, value: str) -> bool:
+        """Whether a value on the way is turned round: its first unit sees the end."""
+        return any(Fraction(seen.stride) < 0 for seen in self.fields[value].values())
 
     def alike(self, other: Way) -> bool:
         """Whether the same values see the same at another size."""
-        return self.fields == other.fields
+        return self.fields.keys() == other.fields.keys() and all(
+            self.is_alike(other, value) for value in self.fields
+        )
+
+    def is_alike(self, other: Way, value: str) -> bool:
+        """Whether a value sees the same at another size: from the end on, if it is turned round."""
+        by, fields = other.size - self.size, other.fields[value]
+        return self.fields[value].keys() == fields.keys() and all(
+            _later(seen, by if Fraction(seen.stride) < 0 else 0) == fields[name]
+            for name, seen in self.fields[value].items()
+        )
+
+
+def _later(seen: AxisField, by: int) -> AxisField:
+    """A field so many elements farther on."""
+    if not by:
+        return seen
+    phases = tuple((first + by, last + by) for first, last in seen.phases)
+    return replace(seen, start=seen.start + by, centre=seen.centre + by, phases=phases)
 
 
 def period(seen: AxisField) -> int:
     """Elements of the input after which the fields of a value repeat."""
-    return int(len(seen.phases) * Fraction(seen.stride))
+    return abs(int(len(seen.phases) * Fraction(seen.stride)))
 
 
-def way(analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis]) -> Way:
-    """The values between an axis and some outputs, up to the first that does not move along it."""
-    reached = _reached(analysis, outputs)
+def way(
+    analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis], local: bool = False
+) -> Way:
+    """The values between an axis and some outputs, up to the first that does not move along it.
+
+    Of the `local` part, those that do not move are left out.
+    """
+    wanted = reached(analysis, outputs)
     seeing = {name: analysis.alike(name) for name, _ in axes}
     known: dict[tuple[str, int], AxisField] = {}
     fields: dict[str, dict[str, AxisField]] = {}
+    left_out: dict[str, TilingError] = {}
     for value in analysis.tensors:
-        if value not in reached:
+        if value not in wanted:
             continue
         found = {}
         try:
@@ -130,18 +172,29 @@ def way(analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis]) -> W
                 if number is None:
                     continue
                 if (name, number) not in known:
-                    known[name, number] = _judged(analysis, value, name, axis)
+                    known[name, number] = _judged(analysis, value, name, axis, local)
                 if known[name, number].size:
                     found[name] = known[name, number]
             if len({Fraction(seen.stride) for seen in found.values()}) > 1:
                 why = "its inputs move along the axis at different strides"
                 raise obstacle(analysis, value, why)
+        except TilingError as error:
+            if local:
+                left_out[value] = error
+                continue
+            return Way(analysis, tuple(axes), fields, error)
+        try:
             _check_by_place(analysis, value)
         except TilingError as error:
-            return Way(analysis, tuple(axes), fields, error)
+            return Way(analysis, tuple(axes), fields, error, local, left_out)
         if found:
             fields[value] = found
-    return Way(analysis, tuple(axes), fields)
+    missing = next((left_out[name] for name in outputs if name in left_out), None)
+    found_way = Way(analysis, tuple(axes), fields, missing, local, left_out)
+    for name in outputs:
+        if name in fields and found_way.is_backward(name):
+            return replace(found_way, obstacle=obstacle(analysis, name, "it runs backwards"))
+    return found_way
 
 
 def _check_by_place(analysis: Analysis, value: str) -> None:
@@ -156,17 +209,17 @@ def _check_by_place(analysis: Analysis, value: str) -> None:
         raise obstacle(analysis, value, "its elements depend on where they are")
 
 
-def _reached(analysis: Analysis, outputs: Collection[str]) -> set[str]:
+def reached(analysis: Analysis, outputs: Collection[str]) -> set[str]:
     """The values that outputs read, directly or not; what only gives a shape is not read."""
-    reached = set(outputs)
+    found = set(outputs)
     for step in reversed(analysis.flow.steps):
         names = sources(step.node)
         for output, reads in zip(step.node.outputs, step.reads, strict=False):
-            if output in reached:
-                reached.update(names[k] for k in _inputs_read(reads))
-        if step.cycle is not None and not reached.isdisjoint(step.node.outputs):
-            reached.update(names)
-    return reached
+            if output in found:
+                found.update(names[k] for k in _inputs_read(reads))
+        if step.cycle is not None and not found.isdisjoint(step.node.outputs):
+            found.update(names)
+    return found
 
 
 def _inputs_read(reads: Sequence[Read]) -> Iterator[int]:
@@ -177,13 +230,13 @@ def _inputs_read(reads: Sequence[Read]) -> Iterator[int]:
             yield read.source
 
 
-def _judged(analysis: Analysis, value: str, name: str, axis: int) -> AxisField:
+def _judged(analysis: Analysis, value: str, name: str, axis: int, local: bool) -> AxisField:
     """The field of a value on the way, which has to move with its units, and to have an end."""
-    seen = analysis.closed_form(value, name, axis, local=False)
+    seen = analysis.closed_form(value, name, axis, local=local)
     along = f"axis {axis} of '{name}'"
     if seen is not None and not seen.size:
         return seen
-    whole = analysis.field_along(value, name, axis, local=False).is_global
+    whole = analysis.field_along(value, name, axis, local=local).is_global
     if seen is None:
         whole = whole or analysis.sees_end_to_end(value, name, axis, every=True)
     elif seen.stride == 0:
@@ -198,8 +251,6 @@ def _judged(analysis: Analysis, value: str, name: str, axis: int) -> AxisField:
         why = f"it sees everything {side} a place along {along}"
     elif seen.stride == 0:
         why = f"it reads a fixed place along {along}"
-    elif Fraction(seen.stride) < 0:
-        why = f"it runs backwards along {along}"
     else:
         return seen
     raise obstacle(analysis, value, why)
@@ -234,7 +285,7 @@ def moved(at: Way, longer: Way) -> dict[str, dict[int, int]]:
         A value does not grow, or what it sees depends on the size.
     """
     grown: dict[str, dict[int, int]] = {}
-    for value, fields in at.fields.items():
+    for value in at.fields:
         before, after = at.analysis.extent(value), longer.analysis.extent(value)
         if value not in longer.fields or before is None or after is None:
             raise obstacle(at.analysis, value, "whether it is there depends on the input's size")
@@ -243,7 +294,7 @@ def moved(at: Way, longer: Way) -> dict[str, dict[int, int]]:
         if len(before) != len(after) or not axes:
             why = "its size does not follow that of the input"
             raise obstacle(at.analysis, value, why, OPEN_SIZES)
-        if longer.fields[value] != fields:
+        if not at.is_alike(longer, value):
             raise obstacle(at.analysis, value, "what it sees depends on the input's size")
         grown[value] = axes
     return grown
@@ -258,8 +309,13 @@ def place(at: Way, grown: Mapping[str, Mapping[int, int]], value: str) -> int | 
 # ---------------------------------------------------------------- constants
 
 
-def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]) -> None:
+def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]) -> int:
     """Refuse what varies with the place, or with the size, and is no input.
+
+    Returns
+    -------
+    int
+        How many alignments it takes for all of it to repeat; mostly 1.
 
     Raises
     ------
@@ -267,7 +323,10 @@ def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]
         A node on the way reads such a value.
     """
     shapes, later = at.analysis.flow.shapes, longer.analysis.flow.shapes
+    times = 1
     for output, name, axes, word in _constants(at):
+        if name in at.left_out:
+            continue
         before, after = shapes.shape(name), later.shape(name)
         if before is None or after is None or len(before) != len(after):
             raise obstacle(at.analysis, output, f"the shape of '{name}' is not known")
@@ -283,8 +342,13 @@ def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]
             # Weights are left in the file.
             continue
         value = shapes.static(name)
-        if along and (value is None or any(_varies(value, k) for k in along)):
-            raise obstacle(at.analysis, output, f"it reads '{name}', which varies along the axis")
+        for k in along:
+            period = None if value is None else _period(value, k)
+            units = after[k] - before[k]
+            if period is None or (period > 1 and not units):
+                why = f"it reads '{name}', which varies along the axis"
+                raise obstacle(at.analysis, output, why)
+            times = lcm(times, period // gcd(period, units))
         if steady:
             continue
         other = later.static(name)
@@ -295,6 +359,7 @@ def check_constants(at: Way, longer: Way, grown: Mapping[str, Mapping[int, int]]
         elif value is None or other is None or not _same(value, other, along):
             why = f"it reads '{name}', which depends on the size of the input"
             raise obstacle(at.analysis, output, why)
+    return times
 
 
 def check_tables(at: Way) -> None:
@@ -307,6 +372,8 @@ def check_tables(at: Way) -> None:
     """
     shapes = at.analysis.flow.shapes
     for output, name, axes, _ in _constants(at):
+        if name in at.left_out:
+            continue
         shape = shapes.shape(name) or ()
         for given, axis in at.axes:
             if given not in at.fields[output]:
@@ -380,6 +447,9 @@ def _all_reads(step: Step, analysis: Analysis) -> Sequence[list[Read]]:
     return answer if isinstance(answer, tuple) else [answer] * len(node.outputs)
 
 
+# So often a value has to repeat at the size that is looked at, to be taken for one that goes on.
+_REPEATS = 3
+
 # Element types of what steers an operator: sizes, axes, indices.
 _WHOLE_NUMBERS = (element_types.INT32, element_types.INT64)
 
@@ -395,8 +465,21 @@ def _is_data(element_type: int, word: type[Read]) -> bool:
 
 def _same(value: np.ndarray, other: np.ndarray, along: Collection[int]) -> bool:
     """Whether two values are the same, but for their length along some axes."""
-    one = tuple([slice(0, 1) if k in along else slice(None) for k in range(value.ndim)])
-    return value.ndim == other.ndim and np.array_equal(value[one], other[one])
+    common = tuple([slice(0, n) if k in along else slice(None) for k, n in enumerate(value.shape)])
+    return value.ndim == other.ndim and np.array_equal(value, other[common])
+
+
+def _period(value: np.ndarray, axis: int) -> int | None:
+    """After how many elements a value repeats along an axis, if it does so twice at least."""
+    length = value.shape[axis]
+    rows = np.moveaxis(value, axis, 0)
+    if length < 2 or not _varies(value, axis):
+        return 1
+    again = (rows == rows[:1]).reshape(length, -1).all(axis=1)
+    for period in np.flatnonzero(again[1 : length // _REPEATS + 1]) + 1:
+        if np.array_equal(rows[period:], rows[:-period]):
+            return int(period)
+    return None
 
 
 def _varies(value: np.ndarray, axis: int) -> bool:
@@ -454,5 +537,6 @@ __all__ = [
     "obstacle",
     "period",
     "place",
+    "reached",
     "way",
 ]

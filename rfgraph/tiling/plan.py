@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from math import ceil, floor, prod
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,10 @@ from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, ShapeError
 from rfgraph.tiling.axes import AxisPlan, OutputAxis, up
 from rfgraph.tiling.borders import Borders, borders, window
+from rfgraph.tiling.equality import Cause, Equality, equality, resized
 from rfgraph.tiling.lazy import map_blocks
+from rfgraph.tiling.local import global_reads
+from rfgraph.tiling.memory import largest, peak
 from rfgraph.tiling.obstacles import (
     OPEN_SIZES,
     Axis,
@@ -26,6 +30,7 @@ from rfgraph.tiling.obstacles import (
     way,
 )
 from rfgraph.tiling.run import run
+from rfgraph.tiling.verify import Verification, verify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +62,8 @@ class Plan:
         The axes that are cut.
     whole : tuple of str
         The inputs that every tile gets whole.
+    left_out : tuple of TilingError
+        The nodes that see whole axes, of a plan of the local part; each tile has its own then.
 
     Examples
     --------
@@ -70,11 +77,39 @@ class Plan:
     outputs: tuple[str, ...]
     axes: tuple[AxisPlan, ...]
     whole: tuple[str, ...]
+    left_out: tuple[TilingError, ...] = field(default=(), compare=False)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the result is that of the whole, up to what `equality` says."""
+        return not self.left_out
 
     @property
     def waste(self) -> Fraction:
         """How many elements are computed for each one that is kept, along all axes together."""
         return prod((axis.waste() for axis in self.axes), start=Fraction(1))
+
+    @cached_property
+    def memory(self) -> int:
+        """What a run of one tile takes, in bytes, as estimated: the values that are alive at a
+        time, and the weights; a runtime takes some more for itself.
+        """
+        sizes = [axis.fitted(axis.tile) for axis in self.axes]
+        return peak(resized(self.analysis, self.axes, sizes), self.outputs)
+
+    @cached_property
+    def equality(self) -> Equality:
+        """Whether the result is that of the whole bit for bit, or up to rounding, and why.
+
+        Returns
+        -------
+        Equality
+            What holds in onnxruntime, for tiles of the size that is planned.
+        """
+        if not self.is_exact:
+            causes = tuple(Cause(str(error.node), error.reason) for error in self.left_out)
+            return Equality("not the same", causes=causes)
+        return equality(self.analysis, self.axes, self.outputs)
 
     def run(self, model: Any, inputs: np.ndarray | Mapping[str, np.ndarray]) -> Any:
         """Run the model tile by tile, and put the results together.
@@ -152,6 +187,53 @@ class Plan:
         """
         return map_blocks(self.analysis, self.axes, self.outputs, model, inputs, providers)
 
+    def verify(self, model: Any, *, tiles: int = 3, seed: int = 0) -> Verification:
+        """Compare tiles with the whole in onnxruntime, on random data of a size that is small.
+
+        It also tells what difference less makes: a margin of one alignment less, and a tile that
+        begins off the alignment.
+
+        Parameters
+        ----------
+        model : path, bytes or onnxruntime.InferenceSession
+            The model; or a session that has it open.
+        tiles : int
+            How many tiles are compared along each axis: of random sizes, at random multiples of
+            the alignment.
+        seed : int
+            Of what is random.
+
+        Returns
+        -------
+        Verification
+            The differences.
+
+        Raises
+        ------
+        QueryError
+            The file fixes an axis that is cut.
+        RFGraphError
+            onnxruntime is not installed, or can't run the model.
+
+        Examples
+        --------
+        >>> from rfgraph.tiling import plan
+        >>> model = "models/unet_tconv.onnx"
+        >>> rows, columns = plan(model).verify(model).axes
+        >>> rows.difference, rows.less_before > 0, rows.less_after > 0, rows.unaligned > 0
+        (0.0, True, True, True)
+        """
+        return verify(
+            self.analysis,
+            self.axes,
+            self.outputs,
+            self.equality,
+            model,
+            tiles,
+            seed,
+            is_exact=self.is_exact,
+        )
+
 
 def plan(
     model: Model | Analysis,
@@ -160,6 +242,8 @@ def plan(
     axes: Sequence[int | str] | None = None,
     outputs: Sequence[str] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    local: bool = False,
+    memory: int | None = None,
 ) -> Plan:
     """How to cut the inputs of a model into tiles whose results are that of the whole.
 
@@ -178,6 +262,13 @@ def plan(
         The outputs that are wanted; all if left out.
     shapes : mapping of str to tuple of int, optional
         Shapes of inputs to begin with, as for `analyze`.
+    local : bool, optional
+        Plan for the local part alone, where some nodes see whole axes: a global pooling, a
+        statistic, attention. Each tile has its own then, and the result is not that of the whole:
+        `Plan.verify` measures how far it is.
+    memory : int, optional
+        In place of `tile`: the bytes that a run of one tile may take. Tiles are the largest of
+        which `Plan.memory`, an estimate, is no more.
 
     Returns
     -------
@@ -202,7 +293,16 @@ def plan(
     ((4, 4), 1, Fraction(3, 1))
     """
     analysis = model if isinstance(model, Analysis) else analyze(model, shapes=shapes, assume=True)
-    return _Planner(analysis, axes, outputs).plan(tile)
+    if memory is not None and tile is not None:
+        raise QueryError(
+            "both tile= and memory= are given", file=analysis.file, remedy="leave out one"
+        )
+    found = _Planner(analysis, axes, outputs, local).plan(tile)
+    if memory is None:
+        return found
+    sizes = largest(found.analysis, found.axes, found.outputs, memory)
+    fitted = [replace(axis, tile=size) for axis, size in zip(found.axes, sizes, strict=True)]
+    return replace(found, axes=tuple(fitted))
 
 
 class _Planner:
@@ -213,9 +313,12 @@ class _Planner:
         analysis: Analysis,
         axes: Sequence[int | str] | None,
         outputs: Sequence[str] | None,
+        local: bool,
     ) -> None:
         self._analysis = analysis
         self._axes = axes
+        self._local = local
+        self._times: dict[tuple[Axis, ...], int] = {}
         self._outputs = _outputs(analysis, outputs)
         self._groups = _groups(analysis, axes)
 
@@ -224,11 +327,13 @@ class _Planner:
         try:
             for axes in self._groups.values():
                 self._settle(axes)
-            ways = [way(self._analysis, self._outputs, axes) for axes in self._groups.values()]
+                self._repeat(axes)
+            ways = [self._way(self._analysis, axes) for axes in self._groups.values()]
             plans = [self._along(at, size) for at, size in zip(ways, sizes, strict=True)]
         except TilingError as error:
             before = error.remedy
             error.remedy = lambda: self._remedy() or before
+            error.global_reads = () if self._local else self._global_reads()
             raise
         used: dict[tuple[str, int], AxisPlan] = {}
         for found in plans:
@@ -242,10 +347,31 @@ class _Planner:
                     )
         cut = {name for found in plans for name, _ in found.inputs}
         whole = tuple(name for name in self._analysis.inputs if name not in cut)
-        return Plan(self._analysis, self._outputs, tuple(plans), whole)
+        left_out = self._global_reads() if self._local else ()
+        return Plan(self._analysis, self._outputs, tuple(plans), whole, left_out)
+
+    def _way(self, analysis: Analysis, axes: Sequence[Axis]) -> Way:
+        found = way(analysis, self._outputs, axes, self._local)
+        return replace(found, times=self._times.get(found.axes, 1))
+
+    def _global_reads(self) -> tuple[TilingError, ...]:
+        """The nodes that see whole axes, if the outputs see something else as well."""
+        found: dict[str, TilingError] = {}
+        for axes in self._groups.values():
+            at = way(self._analysis, self._outputs, axes, local=True)
+            if at.obstacle is not None:
+                return ()
+            try:
+                longer = self._longer(at, at.alignment)
+            except ShapeError:
+                return ()
+            for error in global_reads(at, longer, self._outputs):
+                found.setdefault(str(error.node), error)
+        return tuple(found.values())
 
     def _settle(self, axes: Sequence[Axis]) -> None:
-        """Go on from a size that is large enough, and not the only one that the model takes.
+        """Go on from a size that is large enough, but no larger, and not the only one that the
+        model takes.
 
         At a size that was found by trying values may have no element, or one, which fits others
         as no other number does.
@@ -258,15 +384,27 @@ class _Planner:
                 if not any(0 in (longer.extent(name) or ()) for name in self._outputs):
                     self._analysis = longer
                     break
-        at = way(self._analysis, self._outputs, axes)
+        at = self._way(self._analysis, axes)
         # Between both borders there has to be room for some periods.
-        room = up(max(_WIDE * at.widest + _PERIODS * at.alignment - at.size, 0), at.alignment)
+        needed = max(_WIDE * at.widest + _PERIODS * at.alignment, _LEAST)
+        room = up(needed - at.size, at.alignment)
+        room = room if is_open else max(room, 0)
         for by in range(at.alignment if at.alignment <= _MOST_SIZES else 1):
             with suppress(ShapeError):
                 settled = self._longer(at, room + by)
                 self._longer(Way(settled, at.axes, {}), at.alignment)
                 self._analysis = settled
                 return
+
+    def _repeat(self, axes: Sequence[Axis]) -> None:
+        """Let the alignment be one after which constants repeat as well."""
+        at = self._way(self._analysis, axes)
+        if at.obstacle is not None or at.alignment > _MOST_SIZES:
+            return
+        with suppress(TilingError):
+            longer = self._resized(at, at.alignment)
+            self._times[at.axes] = check_constants(at, longer, moved(at, longer))
+            self._settle(axes)
 
     def _tiles(self, tile: int | Sequence[int] | None) -> list[int | None]:
         count = len(self._groups)
@@ -293,9 +431,9 @@ class _Planner:
         found = []
         for output in self._outputs:
             try:
-                alone = _Planner(self._analysis, self._axes, [output])
+                alone = _Planner(self._analysis, self._axes, [output], self._local)
                 for axes in alone._groups.values():
-                    alone._judged(way(self._analysis, [output], axes))
+                    alone._judged(alone._way(self._analysis, axes))
             except TilingError:
                 continue
             found.append(output)
@@ -317,7 +455,11 @@ class _Planner:
             # What is read before may be a reason as well, and is then the first.
             longer = replace(longer, fields={v: longer.fields.get(v, {}) for v in at.fields})
         grown = moved(at, longer)
-        check_constants(at, longer, grown)
+        if check_constants(at, longer, grown) > 1:
+            raise TilingError(
+                "constants repeat after too many elements along the axis",
+                file=self._analysis.file,
+            )
         borders(at, grown, longer)
         if at.obstacle is not None:
             raise at.obstacle
@@ -390,7 +532,7 @@ class _Planner:
     def _resized(self, at: Way, by: int) -> Way:
         """The same with the axis longer."""
         try:
-            return way(self._longer(at, by), self._outputs, at.axes)
+            return self._way(self._longer(at, by), at.axes)
         except ShapeError as error:
             check_tables(at)
             raise at.obstacle or TilingError(

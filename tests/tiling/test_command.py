@@ -23,7 +23,9 @@ def test_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
     columns = "axis 3 of 'x' (width) 512 416 48/48 46/46 8 51/51 multiples of 8"
     assert lines[1:3] == [rows, columns]
     assert "features 2 axis 2 of 'x' 1/8 0 7/2 30/30" in lines
-    assert lines[-1] == "1.97 elements are computed for each one that is kept"
+    assert "1.97 elements are computed for each one that is kept" in lines
+    said = "in onnxruntime the result is that of the whole, bit for bit, with "
+    assert f"{said}graph_optimization_level = ORT_ENABLE_ALL; else within rounding" in lines
 
 
 def test_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +47,24 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert (rows["before"], rows["after"], rows["alignment"]) == (46, 46, 8)
     assert (rows["unaligned"], rows["sizes"], rows["smallest"]) == ([51, 51], [0], 104)
     assert rows["outputs"]["logits"]["scale"] == "1"
+    assert found["equality"]["level"] == "bit for bit"
+    assert found["equality"]["options"] == {"graph_optimization_level": "ORT_ENABLE_ALL"}
+    assert len(found["equality"]["causes"]) == 6
     assert found["waste"] == rows["waste"] == 1.6
+
+
+def test_verify(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["tile", UNET, "--axes", "height", "--verify"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].split()[:7] == ["axis", "2", "of", "'x'", "3", "0", lines[-2].split()[6]]
+    assert lines[-1] == "tiles give what the whole gives, at x: 1x1x144x224"
+    options = ["--axes", "height", "--verify", "--output-format", "json"]
+    assert cli.main(["tile", UNET, *options]) == 0
+    found = json.loads(capsys.readouterr().out)["verified"]
+    assert (found["ok"], found["tolerance"], found["shapes"]) == (True, 0, {"x": [1, 1, 144, 224]})
+    (rows,) = found["axes"]
+    assert rows["difference"] == 0
+    assert min(rows["less_before"], rows["less_after"], rows["unaligned"]) > 0
 
 
 def test_no_tiles(capsys: pytest.CaptureFixture[str]) -> None:

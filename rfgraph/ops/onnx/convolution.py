@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import gcd
+from collections.abc import Callable, Collection
+from math import gcd, prod
 
 import numpy as np
 
 from rfgraph.model.graph import Kind
 from rfgraph.ops.onnx.windows import bias, spatial_windows, taps, window_sizes
 from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.ops.rounding import BLOCK, Rounding
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
@@ -207,6 +208,32 @@ def _transposed_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     return (X[0], channels, *sizes)
 
 
-describe("Conv", shape=ShapeRule(convolved_shape(0, 1)))
-describe("ConvTranspose", shape=ShapeRule(_transposed_shape, instead=_is_of_told_size))
+def _convolved_sums(op: Operation, axes: Collection[int]) -> Rounding:
+    """A product of matrices with a column for each place of the output. In two dimensions kernels
+    on blocks of channels take its place, for the groups that fill them.
+    """
+    X, W, Y = op.shape(0), op.shape(1), op.out()
+    if not any(axis > 1 for axis in axes):
+        return Rounding()
+    group = op.attribute("group", 1)
+    # Of a convolution of single channels blocks are made of several groups.
+    parts = (W[0],) if W[0] == X[1] == group else (W[1], W[0] // group)
+    fits = group == 1 or not any(channels % BLOCK for channels in parts)
+    return Rounding(prod(W[1:]), prod(Y[2:]), len(W) == 4 and not op.live(1) and fits)
+
+
+def _transposed_sums(op: Operation, axes: Collection[int]) -> Rounding:
+    """A product of matrices with a column for each place of the input."""
+    X, W = op.shape(0), op.shape(1)
+    if not any(axis > 1 for axis in axes):
+        return Rounding()
+    return Rounding(W[0] // op.attribute("group", 1), prod(X[2:]))
+
+
+describe("Conv", shape=ShapeRule(convolved_shape(0, 1)), rounding=_convolved_sums)
+describe(
+    "ConvTranspose",
+    shape=ShapeRule(_transposed_shape, instead=_is_of_told_size),
+    rounding=_transposed_sums,
+)
 describe("Conv ConvTranspose", facts=Sums(bias=2))

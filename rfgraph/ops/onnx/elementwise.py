@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ from rfgraph.model.element_types import dtype_of
 from rfgraph.model.graph import Kind, Node
 from rfgraph.model.sizes import Shape, Sized, is_unknown
 from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.ops.rounding import Rounding, at_ends, steady
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
@@ -246,6 +247,13 @@ def _gated(gate: Callable[[Any], Any]) -> Value:
     return evaluated
 
 
+def _powers(op: Operation, axes: Collection[int]) -> Rounding:
+    """Squares are products."""
+    exponent = op.static(1)
+    is_square = exponent is not None and exponent.size == 1 and exponent.item() == 2
+    return steady(op, axes) if is_square else at_ends(op, axes)
+
+
 def _mod(kind: Kind, inputs: Sequence[Any]) -> Any:
     a, b = inputs
     need(a.dtype == b.dtype and a.dtype.kind in "iuf" and np.all(b))
@@ -333,4 +341,6 @@ describe("Or", facts=Pointwise("truth"))
 describe("Sub", facts=Pointwise("low minuend"))
 describe("Where", facts=Pointwise("condition", "choice"))
 describe("Dropout", facts=Drops())
+describe("Acos Asin Atan Celu Cos Elu Log Mish Selu Sin Softplus", rounding=at_ends)
+describe("Pow", rounding=_powers)
 describe("Expand Identity", facts=Moves())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from rfgraph.model.graph import Kind
 from rfgraph.ops.registry import Operation, Reads, Undetermined, describe, transfer
+from rfgraph.ops.rounding import Rounding
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
@@ -215,6 +216,14 @@ def _gemm_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     return out
 
 
-describe("Gemm", shape=ShapeRule(_gemm_shape))
-describe("MatMul", shape=ShapeRule(product_shape(0, 1)))
+def _multiplied_sums(op: Operation, axes: Collection[int]) -> Rounding:
+    """Sizes other than that of the last axis count for nothing."""
+    A, Y = op.shape(0), op.out()
+    if len(Y) - 1 not in axes:
+        return Rounding()
+    return Rounding(A[-2 if op.attribute("transA", 0) else -1], Y[-1])
+
+
+describe("Gemm", shape=ShapeRule(_gemm_shape), rounding=_multiplied_sums)
+describe("MatMul", shape=ShapeRule(product_shape(0, 1)), rounding=_multiplied_sums)
 describe("Einsum Gemm MatMul", facts=Sums(cut=True))

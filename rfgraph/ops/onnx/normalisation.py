@@ -7,6 +7,7 @@ from dataclasses import replace
 from rfgraph.model.graph import Kind
 from rfgraph.ops.onnx.reduction import reduced
 from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.rounding import at_ends, steady
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
@@ -218,3 +219,5 @@ describe("InstanceNormalization LRN", shape=ShapeRule(unchanged))
 # Deprecated at 18, where inference refuses it, and from 21 on a function, as
 # MeanVarianceNormalization is, whose body infers wrongly.
 describe("GroupNormalization MeanVarianceNormalization", shape=ShapeRule(unchanged, instead=always))
+describe("BatchNormalization LayerNormalization LpNormalization", rounding=steady)
+describe("LRN", rounding=at_ends)

@@ -8,6 +8,7 @@ from rfgraph.model.graph import Kind
 from rfgraph.model.sizes import Shape
 from rfgraph.ops.onnx.windows import spatial_windows, window_sizes
 from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.ops.rounding import steady
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
@@ -100,6 +101,7 @@ def _has_places(kind: Kind) -> bool:
 
 
 describe("AveragePool LpPool MaxPool", shape=ShapeRule(_pooled_shape, instead=_is_ceiled))
+describe("AveragePool LpPool MaxPool", rounding=steady)
 describe(
     "GlobalAveragePool GlobalLpPool GlobalMaxPool",
     shape=ShapeRule(_shape_of_one),

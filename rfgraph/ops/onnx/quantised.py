@@ -12,6 +12,7 @@ from rfgraph.ops.onnx.linear import multiplied, product_shape
 from rfgraph.ops.onnx.reduction import reduced
 from rfgraph.ops.onnx.windows import bias
 from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.rounding import steady
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
@@ -184,3 +185,5 @@ describe("DequantizeLinear", shape=ShapeRule(unchanged, element=_dequantised_typ
 describe("DynamicQuantizeLinear", shape=ShapeRule(_dynamically_quantised))
 describe("QuantizeLinear", shape=ShapeRule(unchanged, element=_quantised_type))
 describe("ConvInteger MatMulInteger", facts=Sums(cut=True))
+describe("ConvInteger MatMulInteger QLinearConv QLinearMatMul", rounding=steady)
+describe("DequantizeLinear QuantizeLinear", rounding=steady)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from rfgraph.model.graph import Kind, Node
 from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.rounding import Rounding, steady
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
@@ -74,13 +76,19 @@ def reduce(op: Operation) -> Reads:
     https://onnx.ai/onnx/operators/onnx__ReduceSum.html
     """
     shape = op.shape(0)
-    axes = op.integers(1, "axes", [])
+    axes = _axes(op)
     if not axes:
-        if op.attribute("noop_with_empty_axes", 0):
-            return [Elementwise(0)]
-        axes = list(range(len(shape)))
-    chosen = {axis_of(axis, len(shape)) for axis in axes}
-    return [reduced(0, shape, chosen, bool(op.attribute("keepdims", 1)))]
+        return [Elementwise(0)]
+    return [reduced(0, shape, axes, bool(op.attribute("keepdims", 1)))]
+
+
+def _axes(op: Operation) -> set[int]:
+    """The axes that a reduction is over; none if it leaves all as they are."""
+    rank = len(op.shape(0))
+    axes = op.integers(1, "axes", [])
+    if not axes and op.attribute("noop_with_empty_axes", 0):
+        return set()
+    return {axis_of(axis, rank) for axis in axes or range(rank)}
 
 
 @transfer("ArgMax")
@@ -242,6 +250,23 @@ def _cumsum(kind: Kind, inputs: Sequence[Any]) -> Any:
     return np.flip(summed, axis) if kind.attribute("reverse", 0) else summed
 
 
+# So many elements are summed up at once.
+_VECTOR = 4
+
+
+def _aligned(op: Operation, _: Collection[int]) -> Rounding:
+    """Elements that lie side by side are summed up from where a vector begins in memory. Whether
+    they do is up to the runtime, which moves transpositions.
+    """
+    shape = op.shape(0)
+    length = prod(shape[axis] for axis in _axes(op))
+    if length % _VECTOR and length > _VECTOR:
+        return Rounding(
+            reason=f"its sums of {length} elements begin where a vector begins in memory"
+        )
+    return Rounding()
+
+
 describe(
     "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd "
     "ReduceSum ReduceSumSquare",
@@ -256,3 +281,7 @@ describe("ReduceProd", value=_reduced(np.prod))
 describe("ReduceSum", value=_reduced(np.sum))
 describe("CumSum ReduceMean ReduceSum", facts=Sums())
 describe("Softmax", facts=SoftmaxWeights(axis_of_rows))
+describe("LogSoftmax Softmax", rounding=steady)
+describe("ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMin", rounding=steady)
+describe("ReduceProd ReduceSumSquare", rounding=steady)
+describe("ReduceMean ReduceSum", rounding=_aligned)

@@ -7,9 +7,10 @@ Where what runs departs from the specification it wins, with a note (docs/adr/00
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 from itertools import product
-from math import floor, gcd
+from math import floor
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ from rfgraph.ops.registry import (
     describe,
     transfer,
 )
+from rfgraph.ops.rounding import Rounding, is_exact
 from rfgraph.ops.shaping import (
     AxisCut,
     by_sizes,
@@ -433,6 +435,13 @@ def _fold(weights: np.ndarray, places: np.ndarray, size: int) -> None:
             weights[row, column[row]] += weights[row, k]
 
 
+def _ratio(how: _Resampling) -> Fraction:
+    """The scale without rounding."""
+    if floor(how.size * how.scale) == how.outputs and how.size * how.scale != how.outputs:
+        return Fraction(how.scale).limit_denominator(_LONGEST_PATTERN)
+    return Fraction(how.outputs, how.size)
+
+
 def _pattern(how: _Resampling) -> tuple[Shape, Shape, int] | None:
     """The taps away from the borders, which repeat where the scale is a simple fraction."""
     if how.transformation == "align_corners" or (
@@ -440,12 +449,8 @@ def _pattern(how: _Resampling) -> tuple[Shape, Shape, int] | None:
     ):
         # The ratio, or the offset, changes with the size: no pattern holds for all sizes.
         return None
-    if floor(how.size * how.scale) == how.outputs and how.size * how.scale != how.outputs:
-        ratio = Fraction(how.scale).limit_denominator(_LONGEST_PATTERN)
-        period, advance = ratio.numerator, ratio.denominator
-    else:
-        common = gcd(how.size, how.outputs)
-        period, advance = how.outputs // common, how.size // common
+    ratio = _ratio(how)
+    period, advance = ratio.numerator, ratio.denominator
     if not 0 < period <= _LONGEST_PATTERN:
         return None
     # Places are counted in halves of a period's part, so that all of them are whole numbers.
@@ -489,5 +494,24 @@ def _of_other_length(_: Kind) -> bool:
     return True
 
 
-describe("Resize", growth=by_sizes, differs=_of_other_length, cut=AxisCut((2, 3), sizes=3))
-describe("Upsample", differs=_of_other_length)
+def _rounded_places(op: Operation, axes: Collection[int]) -> Rounding:
+    """Places and weights are computed in 32 bits: without rounding if the scale is p/q with a power
+    of two as p, and not so rounded itself that quotients show it.
+    """
+    for axis, how in _resamplings(op).items():
+        ratio = _ratio(how)
+        if axis not in axes or how.copied or op.shape(0) == op.out():
+            continue
+        exact, p = is_exact(how.scale, ratio), ratio.numerator
+        if not exact or (how.mode != "nearest" and p & (p - 1)):
+            what = "other elements are read" if how.mode == "nearest" else "weights are rounded"
+            return Rounding(
+                reason=f"its places at a scale of {ratio} are computed in 32 bits: {what}, the "
+                "more the farther from the begin",
+                is_moved=how.mode == "nearest",
+            )
+    return Rounding()
+
+
+describe("Resize", growth=by_sizes, cut=AxisCut((2, 3), sizes=3))
+describe("Resize Upsample", differs=_of_other_length, rounding=_rounded_places)
