@@ -539,6 +539,13 @@ class Traits(NamedTuple):
         it, where sizes in these are open.
     cut : AxisCut or None
         Where it cuts, pads or resizes axes.
+    streamed : str
+        What a model on a stream has in its place, where it takes a whole axis.
+    padding : float or None
+        What a window over its input 0 sees beyond the ends, by ``pads``; None: it has no such
+        windows, or what it makes of them depends on how much of one is padding.
+    carried : tuple of (int, int)
+        Inputs with a state before the first step, and the outputs with the same behind the last.
     """
 
     shape: ShapeRule | None = None
@@ -552,6 +559,9 @@ class Traits(NamedTuple):
     differs: Callable[[Kind], bool] | None = None
     told: Callable[[Node, Shape | None, Shape], Sized | None] | None = None
     cut: AxisCut | None = None
+    streamed: str = ""
+    padding: float | None = None
+    carried: tuple[tuple[int, int], ...] = ()
 
 
 # The folder and the package of rfgraph's own transfers: others are those of users.

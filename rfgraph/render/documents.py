@@ -11,6 +11,8 @@ from rfgraph.render.rows import Row
 if TYPE_CHECKING:
     from rfgraph.engine.support import Support
     from rfgraph.engine.why import Explanation
+    from rfgraph.streaming import Plan as StreamPlan
+    from rfgraph.streaming import StreamingError
     from rfgraph.tiling import Plan, TilingError
 
 # Along each axis of an input: the first and the last coordinate.
@@ -145,3 +147,21 @@ class Tiling(NamedTuple):
     analysis: Analysis
     plan: Plan | None
     obstacle: TilingError | None
+
+
+class Streaming(NamedTuple):
+    """What `rfgraph stream` has found.
+
+    Attributes
+    ----------
+    analysis : Analysis
+        Of the model.
+    plan : rfgraph.streaming.Plan or None
+        How it follows a stream.
+    obstacle : StreamingError or None
+        Why it can't be had on a stream, where there is no plan.
+    """
+
+    analysis: Analysis
+    plan: StreamPlan | None
+    obstacle: StreamingError | None

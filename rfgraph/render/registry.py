@@ -19,6 +19,7 @@ _FORMATS: Mapping[str, Mapping[str, str]] = {
     "units": {"text": "units.text", "json": "json.units"},
     "why": {"text": "reasons.text", "json": "json.why"},
     "tiling": {"text": "tiles.text", "json": "json.tiling"},
+    "streaming": {"text": "streams.text", "json": "json.streaming"},
     "validation": {"text": "validation.text", "json": "json.validation"},
     "report": {name: f"findings.{name}.report" for name in _FINDINGS},
     "comparison": {name: f"findings.{name}.comparison" for name in _FINDINGS},

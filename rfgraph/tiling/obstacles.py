@@ -91,9 +91,9 @@ class Way:
 
     @cached_property
     def widest(self) -> int:
-        """The size of the largest field."""
-        sizes = (int(seen.size) for fields in self.fields.values() for seen in fields.values())
-        return max(sizes, default=1)
+        """The size of the largest field that has an end."""
+        sizes = (seen.size for fields in self.fields.values() for seen in fields.values())
+        return max((int(size) for size in sizes if not isinf(size)), default=1)
 
     @cached_property
     def alignment(self) -> int:
@@ -114,8 +114,13 @@ def period(seen: AxisField) -> int:
     return int(len(seen.phases) * Fraction(seen.stride))
 
 
-def way(analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis]) -> Way:
-    """The values between an axis and some outputs, up to the first that does not move along it."""
+def way(
+    analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis], *, past: bool = False
+) -> Way:
+    """The values between an axis and some outputs, up to the first that does not move along it.
+
+    With `past`, a value may see everything before a place, as one of a recurrent layer does.
+    """
     reached = _reached(analysis, outputs)
     seeing = {name: analysis.alike(name) for name, _ in axes}
     known: dict[tuple[str, int], AxisField] = {}
@@ -130,7 +135,7 @@ def way(analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis]) -> W
                 if number is None:
                     continue
                 if (name, number) not in known:
-                    known[name, number] = _judged(analysis, value, name, axis)
+                    known[name, number] = _judged(analysis, value, name, axis, past=past)
                 if known[name, number].size:
                     found[name] = known[name, number]
             if len({Fraction(seen.stride) for seen in found.values()}) > 1:
@@ -177,7 +182,7 @@ def _inputs_read(reads: Sequence[Read]) -> Iterator[int]:
             yield read.source
 
 
-def _judged(analysis: Analysis, value: str, name: str, axis: int) -> AxisField:
+def _judged(analysis: Analysis, value: str, name: str, axis: int, *, past: bool) -> AxisField:
     """The field of a value on the way, which has to move with its units, and to have an end."""
     seen = analysis.closed_form(value, name, axis, local=False)
     along = f"axis {axis} of '{name}'"
@@ -193,7 +198,7 @@ def _judged(analysis: Analysis, value: str, name: str, axis: int) -> AxisField:
         raise obstacle(analysis, value, f"it sees the whole of {along}", BEFORE)
     if seen is None:
         why = f"{UNEVEN} along {along}"
-    elif isinf(seen.size):
+    elif isinf(seen.size) and not (past and seen.is_past):
         side = "before" if seen.is_past else "after"
         why = f"it sees everything {side} a place along {along}"
     elif seen.stride == 0:

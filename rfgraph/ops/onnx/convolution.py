@@ -210,3 +210,4 @@ def _transposed_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
 describe("Conv", shape=ShapeRule(convolved_shape(0, 1)))
 describe("ConvTranspose", shape=ShapeRule(_transposed_shape, instead=_is_of_told_size))
 describe("Conv ConvTranspose", facts=Sums(bias=2))
+describe("Conv ConvTranspose", padding=0.0)

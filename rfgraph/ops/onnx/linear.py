@@ -218,3 +218,4 @@ def _gemm_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
 describe("Gemm", shape=ShapeRule(_gemm_shape))
 describe("MatMul", shape=ShapeRule(product_shape(0, 1)))
 describe("Einsum Gemm MatMul", facts=Sums(cut=True))
+describe("Einsum Gemm MatMul", streamed="attend within a window, or behind a causal mask")

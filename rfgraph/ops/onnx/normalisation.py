@@ -218,3 +218,8 @@ describe("InstanceNormalization LRN", shape=ShapeRule(unchanged))
 # Deprecated at 18, where inference refuses it, and from 21 on a function, as
 # MeanVarianceNormalization is, whose body infers wrongly.
 describe("GroupNormalization MeanVarianceNormalization", shape=ShapeRule(unchanged, instead=always))
+describe(
+    "GroupNormalization InstanceNormalization LayerNormalization LpNormalization "
+    "MeanVarianceNormalization RMSNormalization SimplifiedLayerNormalization",
+    streamed="normalise each step over its channels, or by what is past (cumulatively)",
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 
 from rfgraph.model.graph import Kind
 from rfgraph.model.sizes import Shape
@@ -106,3 +106,9 @@ describe(
 )
 describe("MaxPool", differs=_has_places, by_place=(1,))
 describe("AveragePool GlobalAveragePool", facts=Sums())
+describe("MaxPool", padding=-inf)
+describe("LpPool", padding=0.0)
+describe(
+    "GlobalAveragePool GlobalLpPool GlobalMaxPool",
+    streamed="pool over a window, or export the model without it and pool what it gives",
+)

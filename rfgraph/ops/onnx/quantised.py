@@ -184,3 +184,4 @@ describe("DequantizeLinear", shape=ShapeRule(unchanged, element=_dequantised_typ
 describe("DynamicQuantizeLinear", shape=ShapeRule(_dynamically_quantised))
 describe("QuantizeLinear", shape=ShapeRule(unchanged, element=_quantised_type))
 describe("ConvInteger MatMulInteger", facts=Sums(cut=True))
+describe("DynamicQuantizeLinear", streamed="quantise by scales that are fixed (static)")

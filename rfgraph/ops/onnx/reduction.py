@@ -256,3 +256,9 @@ describe("ReduceProd", value=_reduced(np.prod))
 describe("ReduceSum", value=_reduced(np.sum))
 describe("CumSum ReduceMean ReduceSum", facts=Sums())
 describe("Softmax", facts=SoftmaxWeights(axis_of_rows))
+describe(
+    "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd "
+    "ReduceSum ReduceSumSquare ArgMax ArgMin",
+    streamed="reduce over a window, or over what is past (cumulatively)",
+)
+describe("Hardmax LogSoftmax Softmax", streamed="attend within a window, or behind a causal mask")

@@ -1,0 +1,65 @@
+"""``rfgraph stream``: how a model follows a stream, and the model with explicit states."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of
+from rfgraph.cli.outputs import add_outputs, answered
+from rfgraph.render.documents import Streaming
+from rfgraph.streaming import StreamingError, plan
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    stream = commands.add_parser(
+        "stream",
+        help="tell how far a model looks ahead on a stream, or write it with explicit states",
+        description="Print look-back, look-ahead, hop and latency of each output, and which nodes "
+        "look ahead. It ends with 1 if the model can't be had on a stream, and names the first "
+        "node that is the reason.",
+    )
+    add_common(stream)
+    add_outputs(stream, "streaming")
+    stream.add_argument(
+        "--axis",
+        metavar="AXIS",
+        help="the time axis, by number or by name (default: the one along which fields move)",
+    )
+    stream.add_argument(
+        "--rate",
+        type=_rate,
+        metavar="HZ",
+        help="samples of the input a second, for times in milliseconds",
+    )
+    stream.add_argument(
+        "--output",
+        action="append",
+        metavar="NAME",
+        help="an output that is wanted (may be repeated; default: all)",
+    )
+    stream.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> str:
+    """The answer."""
+    axis = options.axis
+    if axis is not None and axis.isdecimal():
+        axis = int(axis)
+    analysis = analysis_of(options)
+    try:
+        found = plan(analysis, axis=axis, rate=options.rate, outputs=options.output)
+    except StreamingError as error:
+        return answered(options, Streaming(analysis, None, error), FINDINGS)
+    return answered(options, Streaming(analysis, found, None), CLEAN)
+
+
+def _rate(given: str) -> float:
+    try:
+        rate = float(given)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{given}' is not a number of samples a second")
+    return rate

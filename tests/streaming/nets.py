@@ -1,0 +1,235 @@
+"""Nets on signals as they are run on streams, node by node, and random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+
+from tests.graphs import Nodes
+
+END = 2**31 - 1
+
+
+class SignalNet(Nodes):
+    """A net with one input ``x`` of shape (batch, channels, time)."""
+
+    def __init__(self, seed: int = 0, channels: int = 2) -> None:
+        super().__init__()
+        self.rng, self.channels = np.random.default_rng(seed), channels
+
+    def model(self, *outputs: str, batch: int | str = "batch") -> onnx.ModelProto:
+        sizes = {"x": (batch, self.channels, "time")}
+        return self.written(sizes, *outputs)  # type: ignore[arg-type]
+
+    def weights(self, *shape: int) -> np.ndarray:
+        return self.rng.uniform(-1, 1, shape) / np.sqrt(np.prod(shape[1:]))
+
+    def conv(
+        self,
+        v: str,
+        kernel: int,
+        pads: Sequence[int] = (0, 0),
+        *,
+        inp: int | None = None,
+        out: int | None = None,
+        group: int = 1,
+        stride: int = 1,
+        dilation: int = 1,
+    ) -> str:
+        inp, out = inp or self.channels, out or self.channels
+        return self.op(
+            "Conv",
+            v,
+            self.weights(out, inp // group, kernel),
+            self.rng.uniform(-1, 1, out),
+            pads=list(pads),
+            group=group,
+            strides=[stride],
+            dilations=[dilation],
+        )
+
+    def same(self, v: str, kernel: int = 3, dilation: int = 1, **given: int) -> str:
+        """Looks ahead as far as back."""
+        half = (kernel - 1) // 2 * dilation
+        return self.conv(v, kernel, (half, half), dilation=dilation, **given)
+
+    def causal(self, v: str, kernel: int = 3, dilation: int = 1, **given: int) -> str:
+        """Padded before alone, by the convolution itself."""
+        return self.conv(v, kernel, ((kernel - 1) * dilation, 0), dilation=dilation, **given)
+
+    def padded(self, v: str, kernel: int = 3, dilation: int = 1, **given: int) -> str:
+        """Padded before alone, by a node of its own."""
+        return self.conv(
+            self.pad(v, (kernel - 1) * dilation, 0), kernel, dilation=dilation, **given
+        )
+
+    def chomped(self, v: str, kernel: int = 3, dilation: int = 1, **given: int) -> str:
+        """Padded at both ends, and what is too much at the end cut off."""
+        more = (kernel - 1) * dilation
+        return self.crop(self.conv(v, kernel, (more, more), dilation=dilation, **given), 0, more)
+
+    def pad(self, v: str, before: int, after: int, value: float = 0.0) -> str:
+        return self.op("Pad", v, np.array([0, 0, before, 0, 0, after]), np.array(value))
+
+    def crop(self, v: str, before: int, after: int) -> str:
+        ends = -after if after else END
+        return self.op("Slice", v, np.array([before]), np.array([ends]), np.array([2]))
+
+    def transposed(
+        self,
+        v: str,
+        kernel: int,
+        stride: int,
+        pads: Sequence[int] = (0, 0),
+        *,
+        inp: int | None = None,
+        out: int | None = None,
+        **given: int,
+    ) -> str:
+        inp, out = inp or self.channels, out or self.channels
+        return self.op(
+            "ConvTranspose",
+            v,
+            self.weights(inp, out, kernel),
+            self.rng.uniform(-1, 1, out),
+            strides=[stride],
+            pads=list(pads),
+            **{name: [value] for name, value in given.items()},
+        )
+
+    def recurrent(self, v: str, kind: str = "GRU", *, direction: str = "forward") -> str:
+        """A layer of as many units as there are channels."""
+        n, gates = self.channels, {"RNN": 1, "GRU": 3, "LSTM": 4}[kind]
+        sides = 2 if direction == "bidirectional" else 1
+        v = self.op(
+            kind,
+            self.op("Transpose", v, perm=[2, 0, 1]),
+            self.weights(sides, gates * n, n),
+            self.weights(sides, gates * n, n),
+            self.rng.uniform(-1, 1, (sides, 2 * gates * n)),
+            hidden_size=n,
+            direction=direction,
+        )
+        if sides == 2:
+            v = self.op("ReduceSum", v, np.array([1]), keepdims=0)
+        else:
+            v = self.op("Squeeze", v, np.array([1]))
+        return self.op("Transpose", v, perm=[1, 2, 0])
+
+    def norm(self, v: str) -> str:
+        """Over the channels of each step."""
+        v = self.op("Transpose", v, perm=[0, 2, 1])
+        scale = np.ones(self.channels)
+        v = self.op("LayerNormalization", v, scale, np.zeros(self.channels), axis=-1)
+        return self.op("Transpose", v, perm=[0, 2, 1])
+
+
+# ---------------------------------------------------------------- as they are published, small
+
+
+def wavenet(stacks: int = 2, layers: int = 6) -> onnx.ModelProto:
+    """Gated causal convolutions, residuals and skips."""
+    net = SignalNet(channels=4)
+    x, skips = net.causal("x", 2), []
+    for layer in range(stacks * layers):
+        dilation = 1 << layer % layers
+        padded = net.pad(x, dilation, 0)
+        z = net.op(
+            "Mul",
+            net.op("Tanh", net.conv(padded, 2, dilation=dilation)),
+            net.op("Sigmoid", net.conv(padded, 2, dilation=dilation)),
+        )
+        skips.append(net.conv(z, 1))
+        x = net.op("Add", x, net.conv(z, 1))
+    total = skips[0]
+    for skip in skips[1:]:
+        total = net.op("Add", total, skip)
+    return net.model(net.conv(net.op("Relu", total), 1))
+
+
+def tcn(levels: int = 4, kernel: int = 5) -> onnx.ModelProto:
+    """Pairs of convolutions that are padded at both ends and chomped, with shortcuts."""
+    net, x = SignalNet(channels=4), "x"
+    for level in range(levels):
+        y = net.op("Relu", net.chomped(x, kernel, 1 << level))
+        y = net.op("Relu", net.chomped(y, kernel, 1 << level))
+        x = net.op("Relu", net.op("Add", x, y))
+    return net.model(x)
+
+
+def conv_tasnet(blocks: int = 4, *, causal: bool = False) -> onnx.ModelProto:
+    """An encoder of stride 8, depthwise convolutions with skips, a mask, and a decoder."""
+    net = SignalNet(channels=1)
+    basis = 6
+    encoded = net.op("Relu", net.conv("x", 16, inp=1, out=basis, stride=8))
+    net.channels = basis
+    y, skips = net.conv(net.norm(encoded), 1), []
+    for block in range(blocks):
+        z = net.norm(net.op("PRelu", net.conv(y, 1), np.full((basis, 1), 0.25)))
+        wide = net.causal if causal else net.same
+        z = net.norm(wide(z, 3, 1 << block, group=basis))
+        skips.append(net.conv(z, 1))
+        y = net.op("Add", y, net.conv(z, 1))
+    total = skips[0]
+    for skip in skips[1:]:
+        total = net.op("Add", total, skip)
+    mask = net.op("Sigmoid", net.conv(total, 1))
+    decoded = net.transposed(net.op("Mul", encoded, mask), 16, 8, inp=basis, out=1)
+    net.channels = 1
+    return net.model(decoded)
+
+
+STRIDES = (2, 4, 5)
+
+
+def encoder(*, causal: bool = True, recurrent: bool = True) -> onnx.ModelProto:
+    """As of EnCodec: residual units and strided convolutions, then a recurrent layer."""
+    net = SignalNet(channels=1)
+    width = 4
+    wide = net.padded if causal else net.same
+    v = wide("x", 7, inp=1, out=width)
+    net.channels = width
+    for stride in STRIDES:
+        v = net.op("Add", v, net.conv(net.op("Elu", wide(net.op("Elu", v), 3)), 1))
+        v, kernel = net.op("Elu", v), 2 * stride
+        if causal:
+            v = net.conv(net.pad(v, kernel - stride, 0), kernel, stride=stride)
+        else:
+            before = (kernel - stride) // 2
+            v = net.conv(v, kernel, (before, kernel - stride - before), stride=stride)
+    if recurrent:
+        v = net.op("Add", v, net.recurrent(v, "LSTM"))
+    v = wide(net.op("Elu", v), 7)
+    net.channels = 1
+    return net.model(v)
+
+
+def decoder(*, causal: bool = True) -> onnx.ModelProto:
+    """As of EnCodec: the other way round, with transposed convolutions that are cropped."""
+    net = SignalNet(channels=4)
+    wide = net.padded if causal else net.same
+    v = wide("x", 7)
+    v = net.op("Add", v, net.recurrent(v, "LSTM"))
+    for stride in reversed(STRIDES):
+        more = stride
+        v = net.transposed(net.op("Elu", v), 2 * stride, stride)
+        v = net.crop(v, 0, more) if causal else net.crop(v, more // 2, more - more // 2)
+        v = net.op("Add", v, net.conv(net.op("Elu", wide(net.op("Elu", v), 3)), 1))
+    return net.model(wide(net.op("Elu", v), 7, out=1))
+
+
+def speech_encoder(*, causal: bool) -> onnx.ModelProto:
+    """Frames of strided convolutions, then blocks that normalise each frame."""
+    net = SignalNet(channels=1)
+    v = net.conv("x", 10, inp=1, out=4, stride=5)
+    net.channels = 4
+    v = net.op("Relu", v)
+    for kernel in (8, 4):
+        v = net.op("Relu", net.norm(net.conv(v, kernel, stride=4 if kernel == 8 else 2)))
+    for _ in range(3):
+        wide = net.causal if causal else net.same
+        v = net.op("Add", v, net.op("Relu", net.norm(wide(v, 5))))
+    net.channels = 1
+    return net.model(v)
