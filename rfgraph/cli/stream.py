@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of
+from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of, save
 from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.render.documents import Streaming
 from rfgraph.streaming import StreamingError, plan
@@ -39,6 +40,13 @@ def add(commands: Any) -> None:
         metavar="NAME",
         help="an output that is wanted (may be repeated; default: all)",
     )
+    stream.add_argument(
+        "-o",
+        "--save",
+        type=Path,
+        metavar="FILE",
+        help="write the model with explicit states, which computes nothing twice, to FILE",
+    )
     stream.set_defaults(run=run)
 
 
@@ -50,9 +58,14 @@ def run(options: argparse.Namespace) -> str:
     analysis = analysis_of(options)
     try:
         found = plan(analysis, axis=axis, rate=options.rate, outputs=options.output)
+        converted = found.convert() if options.save is not None else None
     except StreamingError as error:
         return answered(options, Streaming(analysis, None, error), FINDINGS)
-    return answered(options, Streaming(analysis, found, None), CLEAN)
+    answer = answered(options, Streaming(analysis, found, None, converted), CLEAN)
+    if converted is not None:
+        content = converted.model.SerializeToString()
+        save(options.save, lambda stream: stream.write(content))
+    return answer
 
 
 def _rate(given: str) -> float:

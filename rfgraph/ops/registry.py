@@ -509,6 +509,22 @@ class Rule:
         return not self.place
 
 
+class Windows(NamedTuple):
+    """Windows over the axes of input 0 behind the second, with attributes as those of Conv.
+
+    Attributes
+    ----------
+    padding : callable
+        The number that an operation's windows see where ``pads`` are; None if what it makes of a
+        window depends on how much of it is padding.
+    transposed : bool
+        Whether each input element has a window of outputs.
+    """
+
+    padding: Callable[[Operation], float | None]
+    transposed: bool = False
+
+
 class Traits(NamedTuple):
     """What is known of an operator at every version of it, beside what it reads.
 
@@ -541,9 +557,8 @@ class Traits(NamedTuple):
         Where it cuts, pads or resizes axes.
     streamed : str
         What a model on a stream has in its place, where it takes a whole axis.
-    padding : float or None
-        What a window over its input 0 sees beyond the ends, by ``pads``; None: it has no such
-        windows, or what it makes of them depends on how much of one is padding.
+    windows : Windows or None
+        What its windows over input 0 see beyond the ends, if it has any.
     carried : tuple of (int, int)
         Inputs with a state before the first step, and the outputs with the same behind the last.
     """
@@ -560,7 +575,7 @@ class Traits(NamedTuple):
     told: Callable[[Node, Shape | None, Shape], Sized | None] | None = None
     cut: AxisCut | None = None
     streamed: str = ""
-    padding: float | None = None
+    windows: Windows | None = None
     carried: tuple[tuple[int, int], ...] = ()
 
 

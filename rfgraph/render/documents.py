@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rfgraph.engine.support import Support
     from rfgraph.engine.why import Explanation
     from rfgraph.streaming import Plan as StreamPlan
-    from rfgraph.streaming import StreamingError
+    from rfgraph.streaming import StreamingError, StreamingModel
     from rfgraph.tiling import Plan, TilingError
 
 # Along each axis of an input: the first and the last coordinate.
@@ -159,9 +159,12 @@ class Streaming(NamedTuple):
     plan : rfgraph.streaming.Plan or None
         How it follows a stream.
     obstacle : StreamingError or None
-        Why it can't be had on a stream, where there is no plan.
+        Why it can't be had on a stream, or not be converted, where there is no plan.
+    converted : StreamingModel or None
+        The model with explicit states, where it was asked for.
     """
 
     analysis: Analysis
     plan: StreamPlan | None
     obstacle: StreamingError | None
+    converted: StreamingModel | None = None

@@ -152,6 +152,8 @@ def streaming(document: Streaming) -> str:
             }
             for output, timing in plan.outputs.items()
         }
+    if document.converted is not None:
+        found["converted"] = document.converted.described
     return _dump({**_head(document.analysis), **found})
 
 

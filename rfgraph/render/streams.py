@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import isinf
+from math import isinf, prod
 
 from rfgraph.engine.closed_form import Number
 from rfgraph.render.documents import Streaming
 from rfgraph.render.text import aligned, number, plain
-from rfgraph.streaming import Plan
+from rfgraph.streaming import Plan, StreamingModel
+from rfgraph.streaming.writer import UNKNOWN_LENGTH
 
 
 def text(document: Streaming) -> str:
@@ -22,7 +23,30 @@ def text(document: Streaming) -> str:
         return "\n".join([*lines, *([f"to do: {plain(error.remedy)}"] if error.remedy else [])])
     assert document.plan is not None
     plan = document.plan
-    return "\n".join([*aligned(_outputs(plan)), *_paths(plan), "", *_remarks(plan)])
+    lines = [*aligned(_outputs(plan)), *_paths(plan), "", *_remarks(plan)]
+    if document.converted is not None:
+        lines += ["", *_converted(document.converted)]
+    return "\n".join(lines)
+
+
+def _converted(found: StreamingModel) -> list[str]:
+    """How the model with explicit states is run."""
+    elements = sum(prod(n for n in s.shape if isinstance(n, int)) for s in found.states)
+    lines = [
+        f"the converted model has {len(found.states)} states of {elements} elements in all, and "
+        f"takes chunks of {'any size' if found.hop == 1 else f'a multiple of {found.hop} samples'}"
+    ]
+    for each in found.outputs:
+        late = (
+            f"the first {each.delay} steps come before those of the model, and are to be left out"
+        )
+        lines.append(f"of {plain(each.output)} {late if each.delay else 'all steps count'}")
+    if found.length is not None:
+        lines.append(
+            f"its input '{plain(found.length)}' is {UNKNOWN_LENGTH} until the number of samples is "
+            "known; then zeros are pushed until all steps are out"
+        )
+    return lines
 
 
 def _outputs(plan: Plan) -> list[list[str]]:
@@ -73,8 +97,8 @@ def _remarks(plan: Plan) -> list[str]:
         lines.append(f"the state {plain(given)} goes on as {plain(made)}")
     if plan.is_fixed:
         lines.append(
-            "note: the file fixes the size of this axis: to run chunks, export the model with it "
-            "open (dynamic)"
+            "note: the file fixes the size of this axis: convert the model (-o), which opens it, "
+            "or export it open (dynamic)"
         )
     notes = [note for note in plan.analysis.notes if note.kind != "size"]
     return [*lines, *(f"note: {plain(str(note))}" for note in notes)]

@@ -5,7 +5,22 @@ can't be had on a stream; `run` keeps the context between chunks; `convert` rewr
 explicit states.
 """
 
+from rfgraph.streaming.converted import StreamedOutput, StreamingModel, load
 from rfgraph.streaming.plan import LookAhead, OutputTiming, Plan, plan
+from rfgraph.streaming.run import ContextStream, StateStream
 from rfgraph.streaming.way import StreamingError
+from rfgraph.streaming.writer import State
 
-__all__ = ["LookAhead", "OutputTiming", "Plan", "StreamingError", "plan"]
+__all__ = [
+    "ContextStream",
+    "LookAhead",
+    "OutputTiming",
+    "Plan",
+    "State",
+    "StateStream",
+    "StreamedOutput",
+    "StreamingError",
+    "StreamingModel",
+    "load",
+    "plan",
+]

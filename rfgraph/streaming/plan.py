@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from math import ceil, floor, inf, isinf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rfgraph.analysis import Analysis, analyze
+from rfgraph.errors import QueryError
+from rfgraph.streaming.converted import StreamingModel, convert
 from rfgraph.streaming.recurrent import states
+from rfgraph.streaming.run import ContextStream, through
 from rfgraph.streaming.way import Moving, StreamingError, moving, shortened, time_axis
-from rfgraph.tiling.axes import up
+from rfgraph.tiling.axes import AxisPlan, up
+from rfgraph.tiling.obstacles import OPEN_SIZES, TilingError
 from rfgraph.tiling.plan import chosen_outputs
+from rfgraph.tiling.plan import plan as tiling_plan
+from rfgraph.tiling.run import opened
 
 if TYPE_CHECKING:
     from rfgraph.analysis.inputs import Model
@@ -156,6 +163,108 @@ class Plan:
         None behind a recurrent layer, whose past has no end.
         """
         return None if isinf(self.back) else up(max(int(self.back), 0), self.hop)
+
+    @cached_property
+    def cut(self) -> AxisPlan:
+        """How to cut the stream into chunks that are run with the context around them.
+
+        Raises
+        ------
+        StreamingError
+            It can't be cut, as behind a recurrent layer.
+        QueryError
+            The file fixes the size of the axis.
+        """
+        name, axis = self.inputs[0]
+        if self.is_fixed:
+            raise QueryError(
+                f"the file fixes the size along axis {axis} of '{name}': it takes no chunk",
+                file=self.analysis.file,
+                remedy=f"convert it, which opens the axis, or {OPEN_SIZES}",
+            )
+        try:
+            (found,) = tiling_plan(
+                self.analysis, axes=[self.name or axis], outputs=list(self.outputs)
+            ).axes
+        except TilingError as error:
+            raise StreamingError(
+                f"it can't be run with kept context: {error.message}",
+                file=error.file,
+                node=error.node,
+                remedy="convert it: rfgraph.streaming.plan(model).convert(), rfgraph stream -o",
+            ) from error
+        return found
+
+    def open(self, model: Any, whole: Mapping[str, np.ndarray] | None = None) -> ContextStream:
+        """A stream through the model as it is, each chunk with the samples before it.
+
+        Parameters
+        ----------
+        model : onnxruntime.InferenceSession, path or bytes
+            The model, or a session that has it open.
+        whole : mapping of str to ndarray, optional
+            The inputs that are no streams.
+
+        Returns
+        -------
+        ContextStream
+            ``push(chunk)`` and ``finish()`` give the steps that become complete.
+
+        Raises
+        ------
+        StreamingError
+            Its past has no end, as behind a recurrent layer.
+        QueryError
+            The file fixes the size of the time axis.
+        RFGraphError
+            onnxruntime is not installed, or can't open the model.
+        """
+        return ContextStream(self, self.cut, opened(model, self.analysis.file), whole or {})
+
+    def run(
+        self,
+        model: Any,
+        inputs: np.ndarray | Mapping[str, np.ndarray],
+        chunks: int | Iterable[int] = 1 << 14,
+    ) -> Any:
+        """Run the model chunk by chunk, and put the results together.
+
+        Parameters
+        ----------
+        model : onnxruntime.InferenceSession, path or bytes
+            As of `open`.
+        inputs : ndarray or mapping of str to ndarray
+            Its inputs; the array alone where there is one.
+        chunks : int or iterable of int
+            The samples of each chunk; what is left after the last one comes at once.
+
+        Returns
+        -------
+        ndarray or dict of str to ndarray
+            The outputs of the plan by name; the array alone where there is one.
+
+        Raises
+        ------
+        StreamingError, QueryError, RFGraphError
+            As `open` and the stream.
+        """
+        given = inputs if isinstance(inputs, Mapping) else {self.inputs[0][0]: inputs}
+        return through(self.open(model, given), self.inputs, given, chunks)
+
+    def convert(self) -> StreamingModel:
+        """The same model with explicit states: nothing is computed twice.
+
+        Returns
+        -------
+        StreamingModel
+            The model, its states and delays; ``open()`` runs it.
+
+        Raises
+        ------
+        StreamingError
+            Something can't be converted; it names the first node.
+        """
+        return convert(self)
 
     def ms(self, samples: Number) -> float:
         """Samples in milliseconds.

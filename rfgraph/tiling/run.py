@@ -31,7 +31,7 @@ def run(
     except QueryError as error:
         error.file = analysis.file
         raise
-    session = _session(model, analysis.file)
+    session = opened(model, analysis.file)
     joined: dict[str, np.ndarray] = {}
     for tile in product(*cuts):
         try:
@@ -85,7 +85,8 @@ def _feeds(
     return feeds
 
 
-def _session(model: Any, file: str | None) -> Any:
+def opened(model: Any, file: str | None) -> Any:
+    """A session of onnxruntime that has a model open: a path, its bytes, or a session already."""
     if hasattr(model, "run"):
         return model
     try:
@@ -156,4 +157,4 @@ def _along(axis: int, begin: int, end: int) -> tuple[slice, ...]:
     return (slice(None),) * axis + (slice(begin, end),)
 
 
-__all__ = ["run"]
+__all__ = ["opened", "run"]

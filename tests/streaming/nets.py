@@ -233,3 +233,124 @@ def speech_encoder(*, causal: bool) -> onnx.ModelProto:
         v = net.op("Add", v, net.op("Relu", net.norm(wide(v, 5))))
     net.channels = 1
     return net.model(v)
+
+
+# ---------------------------------------------------------------- random ones
+
+
+class RandomNet(SignalNet):
+    """Layers that are drawn, each of as many channels as it gets."""
+
+    def pick(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high + 1))
+
+    def window(self, v: str) -> str:
+        """Any kernel, stride, dilation and padding, of a width that is taken."""
+        kernel, dilation, stride = self.pick(1, 5), self.pick(1, 3), self.pick(1, 3)
+        most = (kernel - 1) * dilation
+        group = int(self.rng.choice([1, self.channels]))
+        pads = self.pick(0, most), self.pick(0, most)
+        return self.conv(v, kernel, pads, stride=stride, dilation=dilation, group=group)
+
+    def max_pool(self, v: str) -> str:
+        kernel = self.pick(1, 4)
+        pads = [self.pick(0, kernel - 1), self.pick(0, kernel - 1)]
+        given = {"kernel_shape": [kernel], "strides": [self.pick(1, 3)], "pads": pads}
+        return self.op("MaxPool", v, **given)
+
+    def average(self, v: str) -> str:
+        kernel = self.pick(1, 4)
+        pads = [self.pick(0, kernel - 1), self.pick(0, kernel - 1)]
+        given = {"kernel_shape": [kernel], "strides": [self.pick(1, 2)], "pads": pads}
+        return self.op("AveragePool", v, count_include_pad=1, **given)
+
+    def longer(self, v: str) -> str:
+        """A transposed convolution with padding of its own."""
+        kernel, stride, dilation = self.pick(1, 5), self.pick(1, 3), self.pick(1, 2)
+        reach = (kernel - 1) * dilation + 1
+        most = min(reach - 1, 3)
+        pads = self.pick(0, most), self.pick(0, most)
+        extra = self.pick(0, stride - 1) if stride > 1 else 0
+        return self.transposed(v, kernel, stride, pads, dilations=dilation, output_padding=extra)
+
+    def cropped(self, v: str) -> str:
+        """A transposed convolution whose ends are cut off."""
+        stride = self.pick(2, 3)
+        more = self.pick(0, stride)
+        return self.crop(self.transposed(v, 2 * stride, stride), stride - more, more)
+
+    def repeated(self, v: str) -> str:
+        scales = np.array([1.0, 1.0, self.pick(2, 3)])
+        return self.op(
+            "Resize",
+            v,
+            "",
+            scales,
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )
+
+    def number(self, v: str) -> str:
+        """Padded with a number that is not 0, and then a window or something pointwise."""
+        v = self.pad(v, self.pick(0, 3), self.pick(0, 3), float(self.rng.uniform(-1, 1)))
+        return self.conv(v, self.pick(1, 4), (self.pick(0, 1), self.pick(0, 1)))
+
+    def padded_twice(self, v: str) -> str:
+        v = self.pad(self.pad(v, self.pick(0, 2), 1), self.pick(0, 2), self.pick(-1, 1))
+        return self.relu(v)
+
+    def relu(self, v: str) -> str:
+        return self.op("LeakyRelu", v, alpha=0.5)
+
+    def valid_skip(self, v: str) -> str:
+        """A window without padding, and a shortcut that is cropped to it."""
+        kernel, dilation = self.pick(2, 4), self.pick(1, 2)
+        more = (kernel - 1) * dilation
+        before = self.pick(0, more)
+        short = self.crop(v, before, more - before)
+        return self.op("Add", self.conv(v, kernel, dilation=dilation), short)
+
+    def residual(self, v: str) -> str:
+        return self.op("Add", v, self.relu(self.same(v, 3, self.pick(1, 3))))
+
+    def mixed(self, v: str) -> str:
+        """What looks ahead beside what does not."""
+        both = self.op("Concat", self.same(v, 5), self.causal(v, self.pick(1, 4)), axis=1)
+        return self.conv(both, 1, inp=2 * self.channels)
+
+    def hourglass(self, v: str) -> str:
+        """Down and up again: at the end there may be less, which is cut off the shortcut."""
+        stride = self.pick(2, 3)
+        low = self.relu(self.conv(v, 2 * stride, (stride - 1, 1), stride=stride))
+        return self.transposed(low, stride, stride)
+
+    def every_other(self, v: str) -> str:
+        axes = np.array([2])
+        return self.op("Slice", v, np.array([self.pick(0, 2)]), np.array([END]), axes, axes)
+
+    def gru(self, v: str) -> str:
+        return self.recurrent(v, "GRU")
+
+    def lstm(self, v: str) -> str:
+        return self.recurrent(v, "LSTM")
+
+    def rnn(self, v: str) -> str:
+        return self.recurrent(v, "RNN")
+
+
+LAYERS = [
+    *("window", "max_pool", "average", "longer", "cropped", "repeated", "number", "padded_twice"),
+    *("relu", "valid_skip", "residual", "mixed", "hourglass", "every_other", "gru", "lstm", "rnn"),
+    *("norm", "causal", "padded", "chomped"),
+]
+
+
+def random_net(seed: int) -> tuple[onnx.ModelProto, list[str]]:
+    """A net of several layers, and their names."""
+    net = RandomNet(seed)
+    chosen = [str(name) for name in net.rng.choice(LAYERS, net.pick(1, 5))]
+    value = "x"
+    for name in chosen:
+        value = getattr(net, name)(value)
+    return net.model(value), chosen

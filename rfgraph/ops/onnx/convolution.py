@@ -9,7 +9,7 @@ import numpy as np
 
 from rfgraph.model.graph import Kind
 from rfgraph.ops.onnx.windows import bias, spatial_windows, taps, window_sizes
-from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.ops.registry import Operation, Reads, Windows, describe, transfer
 from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
@@ -210,4 +210,5 @@ def _transposed_shape(kind: Kind, shapes: Extents, _: Steering) -> Shape:
 describe("Conv", shape=ShapeRule(convolved_shape(0, 1)))
 describe("ConvTranspose", shape=ShapeRule(_transposed_shape, instead=_is_of_told_size))
 describe("Conv ConvTranspose", facts=Sums(bias=2))
-describe("Conv ConvTranspose", padding=0.0)
+describe("Conv", windows=Windows(lambda _: 0.0))
+describe("ConvTranspose", windows=Windows(lambda _: 0.0, transposed=True))
