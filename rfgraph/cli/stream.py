@@ -56,11 +56,13 @@ def run(options: argparse.Namespace) -> str:
     if axis is not None and axis.isdecimal():
         axis = int(axis)
     analysis = analysis_of(options)
+    found = converted = None
     try:
         found = plan(analysis, axis=axis, rate=options.rate, outputs=options.output)
-        converted = found.convert() if options.save is not None else None
+        if options.save is not None:
+            converted = found.convert()
     except StreamingError as error:
-        return answered(options, Streaming(analysis, None, error), FINDINGS)
+        return answered(options, Streaming(analysis, found, error), FINDINGS)
     answer = answered(options, Streaming(analysis, found, None, converted), CLEAN)
     if converted is not None:
         content = converted.model.SerializeToString()

@@ -157,9 +157,9 @@ class Streaming(NamedTuple):
     analysis : Analysis
         Of the model.
     plan : rfgraph.streaming.Plan or None
-        How it follows a stream.
+        How it follows a stream, if it can be had on one.
     obstacle : StreamingError or None
-        Why it can't be had on a stream, or not be converted, where there is no plan.
+        Why it can't be had on a stream; or where there is a plan, why it can't be converted.
     converted : StreamingModel or None
         The model with explicit states, where it was asked for.
     """

@@ -7,26 +7,28 @@ from math import isinf, prod
 from rfgraph.engine.closed_form import Number
 from rfgraph.render.documents import Streaming
 from rfgraph.render.text import aligned, number, plain
-from rfgraph.streaming import Plan, StreamingModel
+from rfgraph.streaming import Plan, StreamingError, StreamingModel
 from rfgraph.streaming.writer import UNKNOWN_LENGTH
 
 
 def text(document: Streaming) -> str:
     """A table of the outputs and what looks ahead, or why it can't be had on a stream."""
     if document.obstacle is not None:
-        error = document.obstacle
-        where = error.node or "the model"
-        lines = [
-            "it can't be had on a stream: the first reason is",
-            plain(f"{where}: {error.message}"),
-        ]
-        return "\n".join([*lines, *([f"to do: {plain(error.remedy)}"] if error.remedy else [])])
+        return "\n".join(_obstacle(document.obstacle, is_plan=document.plan is not None))
     assert document.plan is not None
     plan = document.plan
     lines = [*aligned(_outputs(plan)), *_paths(plan), "", *_remarks(plan)]
     if document.converted is not None:
         lines += ["", *_converted(document.converted)]
     return "\n".join(lines)
+
+
+def _obstacle(error: StreamingError, *, is_plan: bool) -> list[str]:
+    """Why it can't be had on a stream, or not be converted."""
+    what = "it can be run with kept context alone" if is_plan else "it can't be had on a stream"
+    lines = [f"{what}: the first reason is"]
+    lines.append(plain(f"{error.node or 'the model'}: {error.message}"))
+    return [*lines, *([f"to do: {plain(error.remedy)}"] if error.remedy else [])]
 
 
 def _converted(found: StreamingModel) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isinf
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from rfgraph.reads.words import (
     Elementwise,
     PerAxis,
     Read,
+    Rearrange,
     Stage,
     Table,
     coordinates,
@@ -92,38 +94,55 @@ def readings(found: Moving, step: Step, value: str) -> list[Reading]:
     if along is None:
         raise refusal(found, value, "no single axis of it counts the steps")
     names = sources(step.node)
-    answers = []
-    for read, number in _leaves(reads):
-        source = names[number]
+    extent = found.at.analysis.extent(value) or ()
+    answers: list[Reading] = []
+    for read, at, shape in _leaves(reads, along, extent):
+        assert isinstance(read.source, int)
+        source = names[read.source]
         if source in found.at.fields:
-            answers.append(_reading(found, value, along, read, source, number))
+            answers.append(_reading(found, value, source, read, at, shape))
     return answers
 
 
-def _leaves(reads: Sequence[Read]) -> Iterator[tuple[Read | None, int]]:
-    """Reads of inputs, by their number; None for one by way of a stage."""
+def _leaves(
+    reads: Sequence[Read], along: int | None, extent: tuple[int, ...]
+) -> Iterator[tuple[Read, int | None, tuple[int, ...]]]:
+    """Reads of inputs, each with the axis that counts the steps of what reads, and its shape.
+
+    That may be a stage: there is no such axis if it is not read step by step.
+    """
     for read in reads:
-        if isinstance(read.source, Stage):
-            for _, number in _leaves(read.source.reads):
-                yield None, number
-        else:
-            yield read, read.source
+        stage = read.source
+        if not isinstance(stage, Stage):
+            yield read, along, extent
+            continue
+        axis = None
+        if isinstance(read, Elementwise) and along is not None:
+            axis = along - len(extent) + len(stage.shape)
+        elif isinstance(read, PerAxis):
+            axes = [k for k, each in enumerate(read.axes) if along in followed(each)]
+            if len(axes) == 1 and read.axes[axes[0]] == same(along or 0):
+                axis = axes[0]
+        yield from _leaves(stage.reads, axis, stage.shape)
 
 
 def _reading(
-    found: Moving, value: str, along: int, read: Read | None, source: str, number: int
+    found: Moving,
+    value: str,
+    source: str,
+    read: Read,
+    along: int | None,
+    extent: tuple[int, ...],
 ) -> Reading:
-    analysis = found.at.analysis
-    shape, extent = analysis.extent(source) or (), analysis.extent(value) or ()
+    assert isinstance(read.source, int)
+    shape = found.at.analysis.extent(source) or ()
     axis = found.axis(source)
     if axis is None:
         raise refusal(found, value, f"no single axis of '{source}' counts the steps")
-    if not isinstance(read, PerAxis | Elementwise) and _keeps_fields(found, source, value):
-        # Moved by a Reshape, or by way of a stage: each step sees what the same step saw.
-        return Reading(source, number, same(along))
-    if isinstance(read, Elementwise) and axis - len(shape) == along - len(extent):
-        return Reading(source, number, same(along))
-    if isinstance(read, PerAxis):
+    if isinstance(read, Elementwise) and along is not None:
+        if axis - len(shape) == along - len(extent):
+            return Reading(source, read.source, same(along))
+    elif isinstance(read, PerAxis) and along is not None:
         steps = read.axes[axis]
         if isinstance(steps, Table) and steps.axes == (along,) and steps.interior is not None:
             steps = _as_in_the_middle(found, value, steps, shape[axis], extent)
@@ -135,7 +154,9 @@ def _reading(
         ):
             alone = len(steps.starts) == 1 and steps.counts == (1,)
             alone &= all(isinstance(e, Along) and is_same(e) for e in others)
-            return Reading(source, number, steps, alone)
+            return Reading(source, read.source, steps, alone)
+    elif _keeps_fields(found, source, value, moved=isinstance(read, Rearrange)):
+        return Reading(source, read.source, same(axis))
     raise refusal(found, value, "what a step of it reads is no window along time")
 
 
@@ -145,7 +166,8 @@ def _as_in_the_middle(
     """The pattern of what is listed, if it holds at both ends."""
     assert steps.interior is not None
     if steps.open:
-        return steps.interior
+        why = "it reads everything before a step"
+        raise refusal(found, value, why, "write it as a recurrent layer, or over a window")
     listed, pattern = (coordinates(each, size, extent) for each in (steps, steps.interior))
     there = listed[1] > 0
     if not (
@@ -157,9 +179,15 @@ def _as_in_the_middle(
     return steps.interior
 
 
-def _keeps_fields(found: Moving, source: str, value: str) -> bool:
-    """Whether each step sees what the same step of the source sees."""
-    return found.at.fields[source] == found.at.fields[value]
+def _keeps_fields(found: Moving, source: str, value: str, *, moved: bool) -> bool:
+    """Whether each step sees what the same step of the source sees, and so reads that step alone.
+
+    If one element is `moved`, the last sample that is seen tells which; else one might read more
+    of what sees everything before it.
+    """
+    fields = found.at.fields[value]
+    ends = [seen.size for seen in fields.values()]
+    return found.at.fields[source] == fields and (moved or not any(map(isinf, ends)))
 
 
 def refusal(found: Moving, value: str, why: str, remedy: str | None = None) -> StreamingError:

@@ -171,7 +171,7 @@ class Writer:
         """A chunk with some steps before it, which are kept."""
         key = "past", flow.name, steps, initial
         if key not in self._known:
-            given = self.state(flow.name, value, flow.axis, steps, initial)
+            given = self.state(value, value, flow.axis, steps, initial)
             joined = self.op("Concat", given, flow.name, axis=flow.axis)
             self.carry(given, self.slice(joined, flow.axis, -steps, END))
             self._known[key] = joined

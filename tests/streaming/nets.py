@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
@@ -159,14 +159,14 @@ def tcn(levels: int = 4, kernel: int = 5) -> onnx.ModelProto:
     return net.model(x)
 
 
-def conv_tasnet(blocks: int = 4, *, causal: bool = False) -> onnx.ModelProto:
+def conv_tasnet(blocks: int = 4, repeats: int = 1, *, causal: bool = False) -> onnx.ModelProto:
     """An encoder of stride 8, depthwise convolutions with skips, a mask, and a decoder."""
     net = SignalNet(channels=1)
     basis = 6
     encoded = net.op("Relu", net.conv("x", 16, inp=1, out=basis, stride=8))
     net.channels = basis
     y, skips = net.conv(net.norm(encoded), 1), []
-    for block in range(blocks):
+    for block in repeats * [*range(blocks)]:
         z = net.norm(net.op("PRelu", net.conv(y, 1), np.full((basis, 1), 0.25)))
         wide = net.causal if causal else net.same
         z = net.norm(wide(z, 3, 1 << block, group=basis))
@@ -184,14 +184,14 @@ def conv_tasnet(blocks: int = 4, *, causal: bool = False) -> onnx.ModelProto:
 STRIDES = (2, 4, 5)
 
 
-def encoder(*, causal: bool = True, recurrent: bool = True) -> onnx.ModelProto:
+def encoder(strides: Sequence[int] = STRIDES, *, causal: bool = True) -> onnx.ModelProto:
     """As of EnCodec: residual units and strided convolutions, then a recurrent layer."""
     net = SignalNet(channels=1)
     width = 4
     wide = net.padded if causal else net.same
     v = wide("x", 7, inp=1, out=width)
     net.channels = width
-    for stride in STRIDES:
+    for stride in strides:
         v = net.op("Add", v, net.conv(net.op("Elu", wide(net.op("Elu", v), 3)), 1))
         v, kernel = net.op("Elu", v), 2 * stride
         if causal:
@@ -199,20 +199,19 @@ def encoder(*, causal: bool = True, recurrent: bool = True) -> onnx.ModelProto:
         else:
             before = (kernel - stride) // 2
             v = net.conv(v, kernel, (before, kernel - stride - before), stride=stride)
-    if recurrent:
-        v = net.op("Add", v, net.recurrent(v, "LSTM"))
+    v = net.op("Add", v, net.recurrent(v, "LSTM"))
     v = wide(net.op("Elu", v), 7)
     net.channels = 1
     return net.model(v)
 
 
-def decoder(*, causal: bool = True) -> onnx.ModelProto:
+def decoder(strides: Sequence[int] = STRIDES, *, causal: bool = True) -> onnx.ModelProto:
     """As of EnCodec: the other way round, with transposed convolutions that are cropped."""
     net = SignalNet(channels=4)
     wide = net.padded if causal else net.same
     v = wide("x", 7)
     v = net.op("Add", v, net.recurrent(v, "LSTM"))
-    for stride in reversed(STRIDES):
+    for stride in reversed(strides):
         more = stride
         v = net.transposed(net.op("Elu", v), 2 * stride, stride)
         v = net.crop(v, 0, more) if causal else net.crop(v, more // 2, more - more // 2)
@@ -220,19 +219,43 @@ def decoder(*, causal: bool = True) -> onnx.ModelProto:
     return net.model(wide(net.op("Elu", v), 7, out=1))
 
 
-def speech_encoder(*, causal: bool) -> onnx.ModelProto:
+def speech_encoder(
+    frames: Sequence[tuple[int, int]] = ((10, 5), (8, 4), (4, 2)),
+    blocks: int = 3,
+    kernel: int = 5,
+    *,
+    causal: bool,
+) -> onnx.ModelProto:
     """Frames of strided convolutions, then blocks that normalise each frame."""
     net = SignalNet(channels=1)
-    v = net.conv("x", 10, inp=1, out=4, stride=5)
-    net.channels = 4
-    v = net.op("Relu", v)
-    for kernel in (8, 4):
-        v = net.op("Relu", net.norm(net.conv(v, kernel, stride=4 if kernel == 8 else 2)))
-    for _ in range(3):
+    v, width = "x", 4
+    for window, stride in frames:
+        v = net.op("Relu", net.conv(v, window, out=width, stride=stride))
+        net.channels = width
+    for _ in range(blocks):
         wide = net.causal if causal else net.same
-        v = net.op("Add", v, net.op("Relu", net.norm(wide(v, 5))))
+        v = net.op("Add", v, net.op("Elu", net.norm(wide(v, kernel, group=width))))
     net.channels = 1
     return net.model(v)
+
+
+# As large as they are published, but for their channels, and the samples a second.
+FRAMES = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
+PUBLISHED: dict[str, tuple[Callable[[], onnx.ModelProto], int]] = {
+    "WaveNet, three stacks of dilations 1 to 512": (lambda: wavenet(3, 10), 16000),
+    "TCN, eight levels of kernel 7": (lambda: tcn(8, 7), 16000),
+    "Conv-TasNet, three repeats of eight blocks": (lambda: conv_tasnet(8, 3), 8000),
+    "the same, causal": (lambda: conv_tasnet(8, 3, causal=True), 8000),
+    "encoder as of EnCodec, strides 2, 4, 5, 8": (lambda: encoder((2, 4, 5, 8)), 24000),
+    "the same, not causal": (lambda: encoder((2, 4, 5, 8), causal=False), 24000),
+    "its decoder": (lambda: decoder((2, 4, 5, 8)), 75),
+    "the same, not causal ": (lambda: decoder((2, 4, 5, 8), causal=False), 75),
+    "speech encoder, frames as of wav2vec 2.0, six causal convolutions of 31 frames": (
+        lambda: speech_encoder(FRAMES, 6, 31, causal=True),
+        16000,
+    ),
+    "the same, not causal  ": (lambda: speech_encoder(FRAMES, 6, 31, causal=False), 16000),
+}
 
 
 # ---------------------------------------------------------------- random ones

@@ -10,6 +10,8 @@ import onnx
 import pytest
 
 from rfgraph import cli
+from rfgraph.streaming import load
+from tests.graphs import model
 from tests.streaming import nets
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +69,49 @@ def test_no_stream(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("InstanceNormalization '/norm/InstanceNormalization': it sees the")
     assert lines[2].startswith("to do: normalise each step over its channels")
+
+
+def test_the_model_with_states(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    made, file = tmp_path / "tasnet.onnx", tmp_path / "streaming.onnx"
+    onnx.save(nets.conv_tasnet(), made)
+    lines = printed(capsys, str(made), "-o", str(file))
+    assert lines[-2] == (
+        "of v60 the first 128 steps come before those of the model, and are to be left out"
+    )
+    assert lines[-1].startswith("its input 'length' is 281474976710656 until the number of samples")
+    assert load(file).hop == 8
+    assert cli.main(["stream", str(made), "-o", str(file), "--output-format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, SCHEMA)
+    assert found["converted"] == json.loads(json.dumps(load(file).described))
+
+
+def test_what_is_not_converted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    made, file = tmp_path / "sum.onnx", tmp_path / "streaming.onnx"
+    onnx.save(model("y = CumSum (x, axis)", "float[1,2,time] x", initializers={"axis": 2}), made)
+    assert cli.main(["stream", str(made)]) == 0
+    capsys.readouterr()
+    assert cli.main(["stream", str(made), "-o", str(file)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("CumSum 'CumSum_0': it can't be converted: it reads everything")
+    assert cli.main(["stream", str(made), "-o", str(file), "--output-format", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, SCHEMA)
+    assert found["streamable"]
+    assert found["obstacle"]["node"] == "CumSum 'CumSum_0'"
+    assert not file.exists()
+
+
+def test_a_target_that_can_not_be_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for file in (tmp_path / "none" / "streaming.onnx", tmp_path):
+        assert cli.main(["stream", WAVENET, "-o", str(file)]) == 2
+        out, err = capsys.readouterr()
+        assert not out
+        assert len(err.splitlines()) == 1
+        assert "can't be written" in err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from math import ceil, floor, inf
+import re
+import shlex
+from math import ceil, floor, inf, isinf
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import onnxruntime
 import pytest
 
 import rfgraph
+from rfgraph import cli
 from rfgraph.streaming import StreamingError, plan
 from rfgraph.tiling.axes import up
 from tests.graphs import model
@@ -201,3 +204,30 @@ def test_own_samples() -> None:
         found = plan(NETS[name])
         (timing,) = found.outputs.values()
         assert timing.latency >= timing.ahead + min(found.hop, floor(timing.stride) or 1) - 1
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_table_of_models() -> None:
+    """As large as they are published along time."""
+    page = (MODELS.parent / "docs" / "streaming.md").read_text("utf-8")
+    table = page.split("| model | back")[1].split("\n\n")[0].splitlines()[2:]
+    for line, (make, rate) in zip(table, nets.PUBLISHED.values(), strict=True):
+        found = plan(make(), rate=rate)
+        figures = (found.back, found.ahead, found.hop, found.latency)
+        told = ["the past" if isinf(n) else f"{n:,} ({found.ms(n):.4g} ms)" for n in figures]
+        assert line.split(" | ")[1:] == [*told[:3], told[3] + " |"]
+
+
+def test_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(MODELS.parent)
+    page = (MODELS.parent / "docs" / "streaming.md").read_text("utf-8")
+    command, shown = re.findall(r"```(?:sh)?\n(.*?)```", page, re.DOTALL)[:2]
+    assert cli.main(shlex.split(command)[1:]) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_the_python_of_the_page() -> None:
+    page = (MODELS.parent / "docs" / "streaming.md").read_text("utf-8")
+    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), {})

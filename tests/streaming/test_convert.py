@@ -1,0 +1,399 @@
+"""Models with explicit states, put together chunk by chunk, are what onnxruntime makes of all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import rfgraph
+from rfgraph.streaming import StreamingError, StreamingModel, load, plan
+from rfgraph.streaming.run import through
+from rfgraph.streaming.writer import UNKNOWN_LENGTH
+from tests.graphs import Nodes, model
+from tests.streaming import nets
+from tests.streaming.nets import SignalNet
+from tests.streaming.test_plan import NETS, opened
+from tests.tiling.nets import with_open_axes
+
+MODELS = Path(__file__).parents[2] / "models"
+
+# Relative to the largest value: sums in another order, where there are fewer steps.
+ROUNDING = 2e-6
+
+
+def difference(found: np.ndarray, whole: np.ndarray) -> float:
+    assert found.shape == whole.shape
+    if not whole.size:
+        return 0.0
+    return float(np.abs(found - whole).max() / max(float(np.abs(whole).max()), 1e-9))
+
+
+def signal(made: onnx.ModelProto, samples: int, batch: int = 1, seed: int = 0) -> np.ndarray:
+    channels = made.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    shape = batch, channels, samples
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+def streamed(
+    found: StreamingModel, x: np.ndarray, chunks: int | Iterable[int], session: Any = None
+) -> np.ndarray:
+    stream = found.open(session or opened(found.model))
+    made: np.ndarray = through(stream, found.streams, {found.streams[0][0]: x}, chunks)
+    return made
+
+
+# ---------------------------------------------------------------- nets as they are published
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_chunks_of_any_size(name: str) -> None:
+    made = NETS[name]
+    x = signal(made, 1003 if "decoder" in name else 4507)
+    whole = opened(made).run(None, {"x": x})[0]
+    found = plan(made).convert()
+    session = opened(found.model)
+    for chunk in (1, 7, 160, 4096):
+        if chunk > 1 or len(x[0, 0]) < 1100 or found.hop > 8:
+            assert difference(streamed(found, x, chunk, session), whole) <= ROUNDING
+    assert (
+        difference(
+            streamed(found, x[..., :900], 1, session),
+            opened(made).run(None, {"x": x[..., :900]})[0],
+        )
+        <= ROUNDING
+    )
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_steps_are_as_late_as_the_plan_says_and_no_later(name: str) -> None:
+    found = plan(NETS[name])
+    (output,) = found.convert().outputs
+    (timing,) = found.outputs.values()
+    # A step comes with a hop of samples; the first of its own is so many samples before.
+    late = output.delay * timing.stride + found.hop
+    assert timing.latency <= late - 1 + (timing.stride < 1) < timing.latency + found.hop + 1
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_an_end_is_asked_for_only_where_something_is_padded_there(name: str) -> None:
+    found = plan(NETS[name])
+    length = found.convert().length
+    # Frames of a causal encoder look ahead, but see no padding.
+    needs_none = found.is_causal or name == "speech encoder, causal"
+    assert (length is None) is needs_none
+
+
+def test_models_of_files() -> None:
+    for name, outputs in (("wavenet", None), ("tcn", ["features"])):
+        file = MODELS / f"{name}.onnx"
+        found = plan(file, outputs=outputs).convert()
+        made = with_open_axes(onnx.load(file), 2)
+        x = signal(made, 4200)
+        whole = opened(made).run(outputs, {"x": x})[0]
+        assert difference(streamed(found, x, 160), whole) <= ROUNDING
+        assert found.length is None
+        assert found.outputs[0].delay == 0
+
+
+# ---------------------------------------------------------------- random nets
+
+
+def is_equal(seed: int) -> bool:
+    """Whether a random net was converted; that it gives the same is asserted."""
+    rng = np.random.default_rng(seed)
+    made, layers = nets.random_net(seed)
+    try:
+        found = plan(made)
+    except rfgraph.ShapeError:
+        return False
+    samples = found.moving.at.widest // 3 + int(rng.integers(1, 80))
+    x = signal(made, samples, batch=2, seed=seed)
+    try:
+        whole = opened(made).run(None, {"x": x})[0]
+    except Exception:
+        # So few samples are too little for a window.
+        return False
+    most = (3, 20, 200)[seed % 3]
+    sizes = rng.integers(0, most + 1, 4 * samples).tolist()
+    converted = found.convert()
+    assert difference(streamed(converted, x, sizes), whole) <= ROUNDING, layers
+    if found.context is not None:
+        kept = found.run(opened(made), x, sizes)
+        assert difference(kept, whole) <= ROUNDING, layers
+    return True
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_random_nets(part: int) -> None:
+    assert sum(map(is_equal, range(6 * part, 6 * part + 6))) >= 4
+
+
+@pytest.mark.parametrize("part", range(10))
+def test_many_random_nets(part: int) -> None:
+    seeds = range(10_000 + 50 * part, 10_050 + 50 * part)
+    assert sum(map(is_equal, seeds)) >= 45
+
+
+# ---------------------------------------------------------------- the file
+
+
+def by_hand(converted: onnx.ModelProto, x: np.ndarray, chunk: int) -> dict[str, np.ndarray]:
+    """A loop that knows nothing but what the file says."""
+    (told,) = (
+        json.loads(p.value) for p in converted.metadata_props if p.key == "rfgraph.streaming"
+    )
+    session = opened(converted)
+    declared = {each.name: each for each in session.get_inputs()}
+    states = {}
+    for state in told["states"]:
+        shape = [n if isinstance(n, int) else len(x) for n in state["shape"]]
+        assert len(shape) == len(declared[state["input"]].shape)
+        states[state["input"]] = np.full(shape, float(state["initial"]), state["dtype"])
+    hop, samples = told["hop"], x.shape[2]
+    assert chunk % hop == 0
+    came: dict[str, list[np.ndarray]] = {each["output"]: [] for each in told["outputs"]}
+    wanted = {}
+    for each in told["outputs"]:
+        steps = samples
+        for times, plus, by in each["length"]:
+            steps = (steps * times + plus) // by
+        wanted[each["output"]] = steps
+    for begin in range(0, 1 << 30, chunk):
+        part = x[..., begin : begin + chunk]
+        part = np.pad(part, [(0, 0), (0, 0), (0, chunk - part.shape[2])])
+        feeds = {told["streams"][0]["input"]: part, **states}
+        if told["length"] is not None:
+            is_over = begin + chunk > samples
+            feeds[told["length"]] = np.array(samples if is_over else UNKNOWN_LENGTH)
+        names = [*came, *(state["output"] for state in told["states"])]
+        made = dict(zip(names, session.run(names, feeds), strict=True))
+        states = {state["input"]: made[state["output"]] for state in told["states"]}
+        for name, parts in came.items():
+            parts.append(made[name])
+        late = {each["output"]: each["delay"] for each in told["outputs"]}
+        if all(sum(p.shape[2] for p in came[n]) - late[n] >= wanted[n] for n in came):
+            break
+    return {
+        name: np.concatenate(parts, 2)[..., late[name] : late[name] + wanted[name]]
+        for name, parts in came.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["wavenet", "conv_tasnet", "encoder, not causal", "decoder"])
+def test_the_file_says_how_it_is_run(name: str, tmp_path: Path) -> None:
+    made = NETS[name]
+    found = plan(made).convert()
+    onnx.save(found.model, tmp_path / "s.onnx")
+    read = load(tmp_path / "s.onnx")
+    assert read.described == found.described
+    x = signal(made, 1234, batch=2)
+    whole = opened(made).run(None, {"x": x})[0]
+    (by_loop,) = by_hand(read.model, x, 4 * found.hop).values()
+    assert difference(by_loop, whole) <= ROUNDING
+    with pytest.raises(rfgraph.QueryError, match="no model that was converted"):
+        load(made)
+
+
+@pytest.mark.parametrize("name", ["tcn", "speech encoder"])
+def test_it_is_a_model_as_any_other(name: str) -> None:
+    found = plan(NETS[name]).convert()
+    onnx.checker.check_model(found.model, full_check=True)
+    shapes = {
+        each.name: [
+            dim.dim_value or (3 * found.hop if dim.dim_param == "chunk" else 1)
+            for dim in each.type.tensor_type.shape.dim
+        ]
+        for each in found.model.graph.input
+    }
+    tested = rfgraph.validate(found.model, shapes=shapes, seconds=2)
+    assert tested.ok
+    assert tested.passes > 5
+
+
+def test_what_is_masked_has_to_be() -> None:
+    """Without the end being told, the last steps see more than padding; others don't."""
+    made = NETS["speech encoder"]
+    found = plan(made).convert()
+    x = signal(made, 2000)
+    whole = opened(made).run(None, {"x": x})[0]
+    assert found.length is not None
+    session = opened(found.model)
+
+    class Endless:
+        def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> Any:
+            return session.run(names, feeds | {found.length: np.array(UNKNOWN_LENGTH)})
+
+        def get_inputs(self) -> Any:
+            return session.get_inputs()
+
+    endless = streamed(found, x, 160, Endless())
+    wrong = np.flatnonzero((np.abs(endless - whole) > 1e-4).any(axis=(0, 1)))
+    # Three layers of 5 frames, each of which sees 2 ahead.
+    assert wrong.size
+    assert whole.shape[2] - 6 <= wrong[0]
+
+
+# ---------------------------------------------------------------- what layers need
+
+
+def test_a_spectrogram() -> None:
+    """Windows over frequency and time at once: time is the last axis of four."""
+    net = Nodes()
+    rng = np.random.default_rng(0)
+    v = net.op("Conv", "x", rng.uniform(-1, 1, (3, 1, 3, 5)), pads=[1, 2, 1, 2], strides=[2, 1])
+    v = net.op("MaxPool", v, kernel_shape=[2, 3], pads=[0, 1, 0, 1])
+    v = net.op("Conv", v, rng.uniform(-1, 1, (2, 3, 3, 3)), pads=[0, 2, 0, 0], strides=[1, 2])
+    made = net.written({"x": ("batch", 1, 16, "frames")}, v)  # type: ignore[arg-type]
+    found = plan(made, axis="frames")
+    assert (found.hop, found.ahead) == (2, 2)
+    converted = found.convert()
+    x = rng.uniform(-1, 1, (2, 1, 16, 61)).astype(np.float32)
+    whole = opened(made).run(None, {"x": x})[0]
+    for chunk in (1, 5, 64):
+        assert difference(streamed(converted, x, chunk), whole) <= ROUNDING
+
+
+def test_states_that_the_model_takes() -> None:
+    """They begin as the user gives them, behind a window that looks ahead too."""
+    rng = np.random.default_rng(0)
+    constants = {
+        "K": rng.uniform(-1, 1, (2, 2, 3)).astype(np.float32),
+        "W": rng.uniform(-1, 1, (1, 8, 2)).astype(np.float32),
+        "R": rng.uniform(-1, 1, (1, 8, 2)).astype(np.float32),
+        "one": np.array([1]),
+    }
+    made = model(
+        "f = Conv <pads = [1, 1]> (x, K) x1 = Transpose <perm = [2, 0, 1]> (f) "
+        "y1, hn, cn = LSTM <hidden_size = 2> (x1, W, R, , , h, c) s = Squeeze (y1, one) "
+        "y = Transpose <perm = [1, 2, 0]> (s)",
+        "float[batch,2,time] x, float[1,batch,2] h, float[1,batch,2] c",
+        "y hn cn",
+        initializers=constants,
+    )
+    found = plan(made).convert()
+    assert {("h", "hn"), ("c", "cn")} < {(s.input, s.output) for s in found.states}
+    x = rng.uniform(-1, 1, (2, 2, 50)).astype(np.float32)
+    first = {n: rng.uniform(-1, 1, (1, 2, 2)).astype(np.float32) for n in "hc"}
+    whole = opened(made).run(["y"], {"x": x, **first})[0]
+    for chunk in (1, 3, 64):
+        made_by = through(found.open(whole=first), found.streams, {"x": x}, chunk)
+        assert difference(made_by, whole) <= ROUNDING
+
+
+def test_several_streams_and_outputs() -> None:
+    rng = np.random.default_rng(0)
+    kernel = rng.uniform(-1, 1, (2, 2, 5)).astype(np.float32)
+    made = model(
+        "a = Conv <pads = [2, 2]> (x, W) b = Add (a, z) c = Mul (b, gain) "
+        "y = MaxPool <kernel_shape = [2], strides = [2]> (c) d = Conv <pads = [4, 0]> (b, W)",
+        "float[1,2,time] x, float[1,2,time] z, float[1,2,1] gain",
+        "y d z2",
+        initializers={"W": kernel},
+    )
+    made.graph.node.append(onnx.helper.make_node("Identity", ["z"], ["z2"]))
+    found = plan(made)
+    assert found.whole == ("gain",)
+    converted = found.convert()
+    assert [(o.output, o.delay) for o in converted.outputs] == [("y", 1), ("d", 2), ("z2", 0)]
+    given = {n: rng.uniform(-1, 1, (1, 2, 77)).astype(np.float32) for n in "xz"}
+    given["gain"] = np.array([[[2.0], [3.0]]], np.float32)
+    whole = opened(made).run(None, given)
+    for chunk in (1, 10, 100):
+        stream = converted.open(whole=given)
+        parts = through(stream, converted.streams, given, chunk)
+        kept = found.run(opened(made), given, chunk)
+        for output, wanted in zip(("y", "d", "z2"), whole, strict=True):
+            assert difference(parts[output], wanted) <= ROUNDING
+            assert difference(kept[output], wanted) <= ROUNDING
+
+
+# ---------------------------------------------------------------- what can't be
+
+SIGNAL = "float[1,2,time] x"
+REFUSED: dict[str, tuple[str, str, str, str]] = {
+    "an average that leaves padding out": (
+        "y = AveragePool <kernel_shape = [3], pads = [1, 1]> (x)",
+        "AveragePool",
+        "depends on how much of it is padding",
+        "count_include_pad",
+    ),
+    "padding by the size": (
+        'y = Conv <strides = [2], auto_pad = "SAME_UPPER"> (x, W)',
+        "Conv",
+        "its padding depends on the size",
+        "explicit pads",
+    ),
+    "windows beyond the end": (
+        "y = MaxPool <kernel_shape = [3], strides = [2], ceil_mode = 1> (x)",
+        "MaxPool",
+        "in no even way",
+        "ceil_mode",
+    ),
+    "reflection": (
+        'p = Pad <mode = "reflect"> (x, two) y = Conv (p, W)',
+        "Pad",
+        "at the ends is not what it reads elsewhere",
+        "pad with a constant",
+    ),
+    "a running sum": ("y = CumSum (x, axis)", "CumSum", "everything before a step", "recurrent"),
+    "a running sum of what is past": (
+        "t = Transpose <perm = [2, 0, 1]> (x) g = GRU <hidden_size = 2> (t, V, V) "
+        "y = CumSum (g, zero)",
+        "CumSum",
+        "everything before a step",
+        "recurrent",
+    ),
+}
+NUMBERS = {
+    "W": np.ones((2, 2, 3), np.float32),
+    "two": np.array([0, 0, 2, 0, 0, 2]),
+    "axis": np.array(2),
+    "zero": np.array(0),
+    "V": np.ones((1, 6, 2), np.float32),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_converted(name: str) -> None:
+    body, node, reason, remedy = REFUSED[name]
+    made = model(body, SIGNAL, initializers=NUMBERS)
+    with pytest.raises(StreamingError) as raised:
+        plan(made, axis=2).convert()
+    assert str(raised.value.node).startswith(node)
+    assert reason in raised.value.reason
+    assert remedy in str(raised.value.remedy)
+
+
+def test_old_operator_sets_are_not_converted() -> None:
+    made = model("y = Conv (x, W)", SIGNAL, opset=12, initializers=NUMBERS)
+    with pytest.raises(StreamingError, match="version_converter"):
+        plan(made).convert()
+
+
+def test_a_size_that_is_computed_of_the_stream() -> None:
+    """Of a chunk it would be another one."""
+    net = SignalNet()
+    v = net.conv("x", 3)
+    size = net.op("Sub", net.op("Shape", "x", start=2), np.array([2]))
+    shape = net.op("Concat", np.array([-1, 2]), size, axis=0)
+    made = net.model(net.op("Reshape", v, shape))
+    with pytest.raises(StreamingError, match="compute no sizes from the length of the stream"):
+        plan(made).convert()
+
+
+def test_onnxruntime_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = plan(NETS["tcn"]).convert()
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fails)
+    with pytest.raises(rfgraph.RFGraphError, match="onnxruntime can't open the model: no such"):
+        found.open()
