@@ -28,6 +28,9 @@ from rfgraph.streaming.lengths import Length
 from rfgraph.streaming.way import Moving, StreamingError, resized
 from rfgraph.streaming.writer import END, Flow, OpenShapes, Writer
 
+# Attributes that say what windows see beyond the ends, and how many there are.
+_PADDING = ("pads", "auto_pad", "ceil_mode")
+
 
 class Converter:
     """Writes the model with explicit states."""
@@ -117,9 +120,11 @@ class Converter:
 
     def _copy(self, node: Node, renamed: dict[str, str] | None = None) -> None:
         """A node as it is; what it reads of the way has as many steps as a chunk."""
-        if node.body is not None:
+        if node.body is not None or not self.flows.keys().isdisjoint(node.captures):
             raise StreamingError(
-                "it can't be converted: it is a loop", file=self.graph.file, node=str(node)
+                "it can't be converted: it is a loop, or has branches that read the stream",
+                file=self.graph.file,
+                node=str(node),
             )
         made = node.kind.proto_of(node)
         for k, name in enumerate(node.inputs):
@@ -203,8 +208,9 @@ class Converter:
         """Step by step: all that it reads, equally late."""
         read = list(dict.fromkeys(r.source for value in made for r in self.readings[value]))
         flow = self.flows[read[0]]
-        if len(read) == 1 and (flow.fill is None or isinstance(facts, Moves)):
-            # Padding is moved as the rest is.
+        moves = isinstance(facts, Moves) and facts.fill is None and not facts.every
+        if len(read) == 1 and (flow.fill is None or moves):
+            # Padding is moved as the rest is, and nothing else comes in.
             self._copy(node)
         else:
             delay = max(self.flows[source].delay for source in read)
@@ -349,7 +355,7 @@ class Converter:
         rank = len(self.found.at.analysis.extent(node.inputs[0]) or ()) - 2
         pads = list(node.attribute("pads") or [0] * (2 * rank))
         pads[axis - 2] = pads[axis - 2 + rank] = 0
-        kept = [a for a in made.attribute if a.name not in {"pads", "auto_pad", *given}]
+        kept = [a for a in made.attribute if a.name not in {*_PADDING, *given}]
         del made.attribute[:]
         made.attribute.extend([*kept, helper.make_attribute("pads", pads)])
         made.attribute.extend(helper.make_attribute(k, v) for k, v in given.items())

@@ -18,7 +18,7 @@ from rfgraph.streaming.convert import Converter
 from rfgraph.streaming.lengths import Length
 from rfgraph.streaming.run import StateStream
 from rfgraph.streaming.way import StreamingError
-from rfgraph.streaming.writer import UNKNOWN_LENGTH, State, Writer, type_of
+from rfgraph.streaming.writer import UNKNOWN_LENGTH, State, Writer, sized, type_of
 from rfgraph.tiling.run import opened
 from rfgraph.version import VERSION
 
@@ -30,6 +30,9 @@ _KEY = "rfgraph.streaming"
 
 # Operators that a conversion writes are those of this version of ONNX's operator set, and later.
 _OLDEST = 13
+
+# The version of the format that this operator set came with.
+_FORMAT = 7
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,7 @@ def _assembled(plan: Plan, converter: Converter, versions: Mapping[str, int]) ->
             [*constants, *(t for name, t in writer.constants.items() if name in read)],
         ),
         opset_imports=[helper.make_opsetid(d, version) for d, version in versions.items()],
-        ir_version=graph.head.ir_version,
+        ir_version=max(graph.head.ir_version, _FORMAT),
         producer_name="rfgraph",
         producer_version=VERSION,
     )
@@ -254,13 +257,16 @@ def _check(plan: Plan, converter: Converter, found: StreamingModel) -> None:
     onnx.checker.check_model(found.model)
     hops = max(2, -(-64 // found.hop))
     base = plan.moving.at.analysis
-    shapes = {}
+    shapes: dict[str, list[int]] = {}
+    sizes: dict[str, int] = {}
     for name in base.inputs:
         shapes[name] = list(base.extent(name) or ())
+        dims = (str(dim or f"{name}_{axis}") for axis, dim in enumerate(base.dims(name)))
+        sizes.update(zip(dims, shapes[name], strict=True))
     for name, axis in plan.inputs:
         shapes[name][axis] = hops * found.hop
     for state in found.states:
-        shapes.setdefault(state.input, [n if isinstance(n, int) else 1 for n in state.shape])
+        shapes.setdefault(state.input, [sized(n, sizes) for n in state.shape])
     try:
         analysis = analyze(found.model, shapes=shapes)
     except ShapeError as error:

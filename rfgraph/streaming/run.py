@@ -12,7 +12,7 @@ import onnx
 from onnx import helper
 
 from rfgraph.errors import QueryError, RFGraphError
-from rfgraph.streaming.writer import UNKNOWN_LENGTH, OpenShapes, dtype_of
+from rfgraph.streaming.writer import UNKNOWN_LENGTH, OpenShapes, dtype_of, sized
 from rfgraph.tiling.axes import up
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Stream(ABC):
         """No steps of an output."""
         shape, dtype = self._shapes[output]
         sizes = self._sizes()
-        dims = [n if isinstance(n, int) else sizes.get(n, 1) for n in shape]
+        dims = [sized(n, sizes) for n in shape]
         dims[self.axes[output]] = 0
         return np.zeros(dims, dtype)
 
@@ -359,7 +359,7 @@ class StateStream(Stream):
         sizes = self._sizes()
         found = {}
         for state in self._converted.states:
-            shape = [n if isinstance(n, int) else sizes[n] for n in state.shape]
+            shape = [sized(n, sizes) for n in state.shape]
             found[state.input] = np.full(shape, state.initial, state.dtype)
             if state.input in self._first:
                 found[state.input] = self._first[state.input]

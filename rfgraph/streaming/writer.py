@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -241,7 +241,7 @@ class OpenShapes:
     def __init__(self, found: Moving) -> None:
         analysis = found.at.analysis
         self._base = analysis
-        self._others = []
+        self._others: list[tuple[str, int, Analysis]] = []
         streams = set(found.at.axes)
         names: dict[str, list[tuple[str, int]]] = {}
         for name in analysis.inputs:
@@ -251,8 +251,9 @@ class OpenShapes:
         for dim, axes in names.items():
             shapes = {name: list(analysis.extent(name) or ()) for name in analysis.inputs}
             for name, axis in axes:
+                size = shapes[name][axis]
                 shapes[name][axis] += 1
-            self._others.append((dim, analysis.resized(shapes)))
+            self._others.append((dim, size, analysis.resized(shapes)))
 
     def shape(self, value: str) -> tuple[int | str, ...]:
         """The shape of a value."""
@@ -262,12 +263,20 @@ class OpenShapes:
         """A shape that an analysis tells."""
         extent = shape_of(self._base)
         shape: list[int | str] = list(extent)
-        for dim, other in self._others:
+        for dim, size, other in self._others:
             for axis, (n, m) in enumerate(zip(extent, shape_of(other), strict=True)):
                 if n != m:
-                    # Of an axis that is made of several nothing is known beforehand.
-                    shape[axis] = dim if m == n + 1 else f"{dim} and others"
+                    times = n // size
+                    shape[axis] = dim if times == 1 else f"{times}*{dim}"
         return tuple(shape)
+
+
+def sized(size: int | str, sizes: Mapping[str, int]) -> int:
+    """A size that may be written as ``batch`` or ``2*batch``."""
+    if isinstance(size, int):
+        return size
+    times, star, dim = size.rpartition("*")
+    return sizes.get(dim, 1) * (int(times) if star and times.isdecimal() else 1)
 
 
 def dtype_of(found: Moving, value: str) -> np.dtype:
@@ -282,4 +291,14 @@ def type_of(name: str, dtype: np.dtype, shape: Sequence[int | str | None]) -> on
     return helper.make_tensor_value_info(name, kind, list(shape))
 
 
-__all__ = ["END", "UNKNOWN_LENGTH", "Flow", "OpenShapes", "State", "Writer", "dtype_of", "type_of"]
+__all__ = [
+    "END",
+    "UNKNOWN_LENGTH",
+    "Flow",
+    "OpenShapes",
+    "State",
+    "Writer",
+    "dtype_of",
+    "sized",
+    "type_of",
+]

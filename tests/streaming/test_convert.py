@@ -287,6 +287,35 @@ def test_states_that_the_model_takes() -> None:
         assert difference(made_by, whole) <= ROUNDING
 
 
+def test_rows_that_are_made_of_several() -> None:
+    """Two sources of each row, side by side in the batch."""
+    net = SignalNet(channels=4)
+    v = net.op("Reshape", net.same("x", 3), np.array([0, 2, 2, -1]))
+    v = net.op("Reshape", v, np.array([-1, 2, 0, 0]), allowzero=0)
+    shape = net.op("Concat", np.array([-1, 2]), net.op("Shape", "x", start=2), axis=0)
+    v = net.op("Reshape", v, shape)
+    net.channels = 2
+    v = net.causal(v, 3)
+    net.channels = 4
+    made = net.model(v)
+    found = plan(made).convert()
+    assert "2*batch" in {size for state in found.states for size in state.shape}
+    x = signal(made, 77, batch=3)
+    whole = opened(made).run(None, {"x": x})[0]
+    assert difference(streamed(found, x, 5), whole) <= ROUNDING
+
+
+def test_channels_beside_padding() -> None:
+    """Constants that are put beside what is padded are no padding."""
+    net = SignalNet()
+    late = net.same("x", 3)
+    v = net.op("Pad", net.pad(late, 2, 1), np.array([0, 0, 0, 0, 1, 0]), np.array(2.0))
+    made = net.model(net.conv(v, 3, inp=3))
+    x = signal(made, 50)
+    whole = opened(made).run(None, {"x": x})[0]
+    assert difference(streamed(plan(made).convert(), x, 7), whole) <= ROUNDING
+
+
 def test_several_streams_and_outputs() -> None:
     rng = np.random.default_rng(0)
     kernel = rng.uniform(-1, 1, (2, 2, 5)).astype(np.float32)
