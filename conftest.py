@@ -38,6 +38,10 @@ SLOW = (
     "tests/test_held.py::test_the_configuration",
     "tests/test_local_global.py::test_bounds_of_random_nets",
     "tests/test_ranges.py::test_models",
+    "tests/streaming/test_convert.py::test_as_large_as_published",
+    "tests/streaming/test_convert.py::test_it_is_a_model_as_any_other",
+    "tests/streaming/test_convert.py::test_many_random_nets",
+    "tests/streaming/test_plan.py::test_the_table_of_models",
     "tests/tiling/test_tiling.py::test_large_models",
     "tests/tiling/test_tiling.py::test_many_random_nets",
     # Installations, clusters, and processes that are waited for.

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of, save
+from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of, axis_of, save
 from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.render.documents import Streaming
 from rfgraph.streaming import StreamingError, plan
@@ -52,9 +52,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> str:
     """The answer."""
-    axis = options.axis
-    if axis is not None and axis.isdecimal():
-        axis = int(axis)
+    axis = None if options.axis is None else axis_of(options.axis)
     analysis = analysis_of(options)
     found = converted = None
     try:

@@ -34,6 +34,8 @@ class LayerTable(NamedTuple):
         Whether all axes of the inputs are shown.
     hints : sequence of str
         What else is to be said.
+    time : mapping of str to int, or None
+        The time axis of inputs, if look-ahead is asked for.
     """
 
     analysis: Analysis
@@ -41,6 +43,7 @@ class LayerTable(NamedTuple):
     densities: Sequence[Mapping[str, float] | None] | None
     all_axes: bool
     hints: Sequence[str]
+    time: Mapping[str, int] | None = None
 
 
 class Listing(NamedTuple):

@@ -5,9 +5,9 @@ can't be had on a stream; `run` keeps the context between chunks; `convert` rewr
 explicit states.
 """
 
-from rfgraph.streaming.converted import StreamedOutput, StreamingModel, load
+from rfgraph.streaming.converted import StateStream, StreamedOutput, StreamingModel, load
 from rfgraph.streaming.plan import LookAhead, OutputTiming, Plan, plan
-from rfgraph.streaming.run import ContextStream, StateStream
+from rfgraph.streaming.run import ContextStream
 from rfgraph.streaming.way import StreamingError
 from rfgraph.streaming.writer import State
 

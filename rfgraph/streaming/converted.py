@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
-from rfgraph.analysis import analyze
-from rfgraph.errors import QueryError, ShapeError
-from rfgraph.streaming.convert import Converter
+from rfgraph.errors import QueryError
 from rfgraph.streaming.lengths import Length
-from rfgraph.streaming.run import StateStream
-from rfgraph.streaming.way import StreamingError
-from rfgraph.streaming.writer import UNKNOWN_LENGTH, State, Writer, sized, type_of
+from rfgraph.streaming.run import Arrays, Stream, Typed, along
+from rfgraph.streaming.writer import UNKNOWN_LENGTH, State, sized
+from rfgraph.tiling.axes import up
 from rfgraph.tiling.run import opened
-from rfgraph.version import VERSION
-
-if TYPE_CHECKING:
-    from rfgraph.streaming.plan import Plan
 
 # Where a converted model says how it is to be run: see docs/streaming.md.
-_KEY = "rfgraph.streaming"
-
-# Operators that a conversion writes are those of this version of ONNX's operator set, and later.
-_OLDEST = 13
-
-# The version of the format that this operator set came with.
-_FORMAT = 7
+KEY = "rfgraph.streaming"
 
 
 @dataclass(frozen=True)
@@ -140,152 +128,94 @@ def _told(number: float) -> float | str:
     return number if np.isfinite(number) else str(number)
 
 
-def convert(plan: Plan) -> StreamingModel:
-    """See `rfgraph.streaming.Plan.convert`."""
-    graph = plan.moving.at.analysis.flow.shapes.graph
-    versions = {each.domain or "": each.version for each in graph.head.opset_import}
-    versions[""] = versions.pop("ai.onnx", versions.get("", 0))
-    if versions[""] < _OLDEST:
-        raise StreamingError(
-            f"it can't be converted: it is of operator set {versions['']}",
-            file=graph.file,
-            remedy=f"bring it to {_OLDEST} or later with onnx.version_converter",
-        )
-    converter = Converter(plan.moving, tuple(plan.outputs), plan.states)
-    converter.convert()
-    found = _assembled(plan, converter, versions)
-    described = json.dumps(found.described)
-    helper.set_model_props(found.model, {_KEY: described})
-    _check(plan, converter, found)
-    return found
+class StateStream(Stream):
+    """A stream through a converted model: nothing is computed twice."""
+
+    def __init__(
+        self, converted: StreamingModel, session: Any, whole: Mapping[str, np.ndarray]
+    ) -> None:
+        axes = {output.output: output.axis for output in converted.outputs}
+        graph = converted.model.graph
+        shapes = {each.name: _typed(each) for each in (*graph.input, *graph.output)}
+        others = {name: whole[name] for name in converted.whole if name in whole}
+        super().__init__(session, converted.streams, others, axes, shapes, None)
+        self._converted = converted
+        names = [state.input for state in converted.states]
+        self._first = {name: np.asarray(whole[name]) for name in names if name in whole}
+        self._states: Arrays = {}
+        # By output: the steps that came, those before the first one too, and that were given.
+        self._came = {output.output: 0 for output in converted.outputs}
+        self._gave = dict(self._came)
+
+    def _advance(self) -> None:
+        name, axis = self._streams[0]
+        there = self._held[name].shape[axis]
+        whole = there - there % self._converted.hop
+        if whole:
+            chunk = {n: self._held[n][along(k, 0, whole)] for n, k in self._streams}
+            self._held = {n: self._held[n][along(k, whole, None)] for n, k in self._streams}
+            self._compute(chunk, UNKNOWN_LENGTH)
+
+    def _flush(self) -> None:
+        hop = self._converted.hop
+        chunk = {}
+        for name, k in self._streams:
+            held = self._held[name]
+            more = up(held.shape[k], hop) - held.shape[k]
+            pads = [(0, more if axis == k else 0) for axis in range(held.ndim)]
+            chunk[name] = np.pad(held, pads)
+        name, k = self._streams[0]
+        if chunk[name].shape[k]:
+            self._compute(chunk, self.samples)
+        while any(
+            self._gave[output.output] < output.count(self.samples)
+            for output in self._converted.outputs
+        ):
+            empty = {}
+            for name, k in self._streams:
+                shape = list(self._held[name].shape)
+                shape[k] = hop
+                empty[name] = np.zeros(shape, self._held[name].dtype)
+            self._compute(empty, self.samples)
+
+    def _compute(self, chunk: Arrays, length: int) -> None:
+        if not self._states:
+            self._states = self._initial()
+        feeds = {**self._whole, **chunk, **self._states}
+        if self._converted.length is not None:
+            feeds[self._converted.length] = np.array(length)
+        names = [*self.axes, *(state.output for state in self._converted.states)]
+        made = dict(zip(names, self._run(feeds, names), strict=True))
+        self._states = {state.input: made[state.output] for state in self._converted.states}
+        for output in self._converted.outputs:
+            name = output.output
+            came = self._came[name]
+            self._came[name] += made[name].shape[output.axis]
+            # Samples may still come, never fewer: so many steps there will be.
+            until = min(self._came[name] - output.delay, output.count(self.samples))
+            first = came - output.delay
+            begin, until = max(self._gave[name], first, 0), max(until, 0)
+            if until > begin:
+                self._keep(name, made[name], begin - first, until - first)
+                self._gave[name] = until
+
+    def _initial(self) -> Arrays:
+        """The states before the first chunk."""
+        sizes = self._sizes()
+        found = {}
+        for state in self._converted.states:
+            shape = [sized(n, sizes) for n in state.shape]
+            found[state.input] = np.full(shape, state.initial, state.dtype)
+            if state.input in self._first:
+                found[state.input] = self._first[state.input]
+        return found
 
 
-def _assembled(plan: Plan, converter: Converter, versions: Mapping[str, int]) -> StreamingModel:
-    """The model of what was written, without what nothing reads."""
-    writer, graph = converter.writer, converter.graph
-    carried = [
-        State(first, last, 0, writer.shape(first), writer.dtype(first).name)
-        for first, last in plan.states
-    ]
-    states = [*writer.states, *carried]
-    ends = [*plan.outputs, *(state.output for state in states)]
-    if _reads(_used(writer.nodes, ends), writer.position):
-        states.append(writer.counted())
-        ends.append(states[-1].output)
-    nodes = _used(writer.nodes, ends)
-    length = writer.length if _reads(nodes, writer.length) else None
-    read = {name for node in nodes for name in node.input}
-    weights = [name for name in sorted(read) if name in graph.weights]
-    constants = [numpy_helper.from_array(graph.weights.array(name), name) for name in weights]
-    inputs, outputs = _declared(plan, writer, states)
-    if length is not None:
-        inputs.append(type_of(length, np.dtype(np.int64), ()))
-    model = helper.make_model(
-        helper.make_graph(
-            nodes,
-            "streaming",
-            inputs,
-            outputs,
-            [*constants, *(t for name, t in writer.constants.items() if name in read)],
-        ),
-        opset_imports=[helper.make_opsetid(d, version) for d, version in versions.items()],
-        ir_version=max(graph.head.ir_version, _FORMAT),
-        producer_name="rfgraph",
-        producer_version=VERSION,
-    )
-    flows = {name: converter.flows[name] for name in plan.outputs}
-    return StreamingModel(
-        model=model,
-        hop=plan.hop,
-        streams=plan.inputs,
-        whole=plan.whole,
-        outputs=tuple(
-            StreamedOutput(name, flow.axis, flow.steps, flow.delay, flow.length.links)
-            for name, flow in flows.items()
-        ),
-        states=tuple(states),
-        length=length,
-    )
-
-
-def _declared(
-    plan: Plan, writer: Writer, states: Sequence[State]
-) -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoProto]]:
-    """The inputs and outputs of the model, the states among them."""
-    axes = {name: (axis, "chunk") for name, axis in plan.inputs}
-    axes |= {name: (timing.axis, f"{name}_steps") for name, timing in plan.outputs.items()}
-
-    def declared(name: str) -> onnx.ValueInfoProto:
-        shape: list[int | str] = list(writer.shape(name))
-        if name in axes:
-            axis, steps = axes[name]
-            shape[axis] = steps
-        return type_of(name, writer.dtype(name), shape)
-
-    inputs = [declared(name) for name, _ in plan.inputs]
-    inputs += [declared(name) for name in plan.whole]
-    outputs = [declared(name) for name in plan.outputs]
-    for state in states:
-        dtype = np.dtype(state.dtype)
-        inputs.append(type_of(state.input, dtype, state.shape))
-        outputs.append(type_of(state.output, dtype, state.shape))
-    return inputs, outputs
-
-
-def _reads(nodes: Sequence[onnx.NodeProto], name: str) -> bool:
-    return any(name in node.input for node in nodes)
-
-
-def _used(nodes: list[onnx.NodeProto], outputs: list[str]) -> list[onnx.NodeProto]:
-    """The nodes that outputs need, in their order."""
-    needed, kept = set(outputs), []
-    for node in reversed(nodes):
-        if not needed.isdisjoint(node.output):
-            kept.append(node)
-            needed.update(name for name in node.input if name)
-            for attribute in node.attribute:
-                for graph in [attribute.g, *attribute.graphs]:
-                    needed.update(name for inner in graph.node for name in inner.input)
-    return kept[::-1]
-
-
-def _check(plan: Plan, converter: Converter, found: StreamingModel) -> None:
-    """Hold the sizes of all values against those that they have to have.
-
-    A size that is computed from the shape of a value may come out otherwise of a chunk.
-    """
-    onnx.checker.check_model(found.model)
-    hops = max(2, -(-64 // found.hop))
-    base = plan.moving.at.analysis
-    shapes: dict[str, list[int]] = {}
-    sizes: dict[str, int] = {}
-    for name in base.inputs:
-        shapes[name] = list(base.extent(name) or ())
-        dims = (str(dim or f"{name}_{axis}") for axis, dim in enumerate(base.dims(name)))
-        sizes.update(zip(dims, shapes[name], strict=True))
-    for name, axis in plan.inputs:
-        shapes[name][axis] = hops * found.hop
-    for state in found.states:
-        shapes.setdefault(state.input, [sized(n, sizes) for n in state.shape])
-    try:
-        analysis = analyze(found.model, shapes=shapes)
-    except ShapeError as error:
-        raise StreamingError(
-            f"it can't be converted: with a chunk {error.message}",
-            file=base.file,
-            node=error.node,
-            remedy="compute no sizes from the length of the stream",
-        ) from error
-    for value, flow in converter.flows.items():
-        shape = analysis.shape(value) if value in analysis.tensors else None
-        if flow.name == value and shape and shape[flow.axis] not in (None, hops * flow.steps):
-            raise StreamingError(
-                f"it can't be converted: with a chunk it has {shape[flow.axis]} steps, not "
-                f"{hops * flow.steps}",
-                file=base.file,
-                node=str(base.node(value)),
-                remedy="compute no sizes from the length of the stream",
-            )
+def _typed(value: onnx.ValueInfoProto) -> Typed:
+    """Shape and type of an input or output."""
+    kind = value.type.tensor_type
+    dims = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in kind.shape.dim]
+    return dims, np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type))
 
 
 def load(model: str | Path | bytes | onnx.ModelProto) -> StreamingModel:
@@ -312,7 +242,7 @@ def load(model: str | Path | bytes | onnx.ModelProto) -> StreamingModel:
         proto = model
     else:
         proto = onnx.load(model)
-    told = {each.key: each.value for each in proto.metadata_props}.get(_KEY)
+    told = {each.key: each.value for each in proto.metadata_props}.get(KEY)
     if told is None:
         raise QueryError(
             "it is no model that was converted for streams",
@@ -337,4 +267,4 @@ def load(model: str | Path | bytes | onnx.ModelProto) -> StreamingModel:
     )
 
 
-__all__ = ["UNKNOWN_LENGTH", "StreamedOutput", "StreamingModel", "convert", "load"]
+__all__ = ["KEY", "StateStream", "StreamedOutput", "StreamingModel", "load"]

@@ -14,7 +14,8 @@ import numpy as np
 
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError
-from rfgraph.streaming.converted import StreamingModel, convert
+from rfgraph.streaming.assembly import convert
+from rfgraph.streaming.converted import StreamingModel
 from rfgraph.streaming.recurrent import states
 from rfgraph.streaming.run import ContextStream, through
 from rfgraph.streaming.way import Moving, StreamingError, moving, shortened, time_axis
@@ -219,7 +220,8 @@ class Plan:
         RFGraphError
             onnxruntime is not installed, or can't open the model.
         """
-        return ContextStream(self, self.cut, opened(model, self.analysis.file), whole or {})
+        session = opened(model, self.analysis.file)
+        return ContextStream(self.moving, self.cut, tuple(self.outputs), session, whole or {})
 
     def run(
         self,
@@ -264,7 +266,7 @@ class Plan:
         StreamingError
             Something can't be converted; it names the first node.
         """
-        return convert(self)
+        return convert(self.moving, tuple(self.outputs), self.whole, self.states)
 
     def ms(self, samples: Number) -> float:
         """Samples in milliseconds.

@@ -5,20 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import onnx
-from onnx import helper
 
 from rfgraph.errors import QueryError, RFGraphError
-from rfgraph.streaming.writer import UNKNOWN_LENGTH, OpenShapes, dtype_of, sized
-from rfgraph.tiling.axes import up
-
-if TYPE_CHECKING:
-    from rfgraph.streaming.converted import StreamingModel
-    from rfgraph.streaming.plan import Plan
-    from rfgraph.tiling.axes import AxisPlan
+from rfgraph.streaming.way import Moving
+from rfgraph.streaming.writer import OpenShapes, dtype_of, sized
+from rfgraph.tiling.axes import AxisPlan
 
 # Chunks that are longer are cut.
 _LONGEST = 1 << 16
@@ -102,7 +96,7 @@ class Stream(ABC):
         # Most of the time nothing is left of the last chunk.
         for first in range(0, count, _LONGEST):
             for each, k in self._streams:
-                part = chunks[each][_along(k, first, min(first + _LONGEST, count))]
+                part = chunks[each][along(k, first, min(first + _LONGEST, count))]
                 held = self._held.get(each)
                 if held is not None and held.shape[k]:
                     part = np.concatenate([held, part], k)
@@ -148,7 +142,7 @@ class Stream(ABC):
 
     def _keep(self, output: str, made: np.ndarray, begin: int, until: int | None) -> None:
         """Give some of the steps that were computed."""
-        part = made[_along(self.axes[output], begin, until)]
+        part = made[along(self.axes[output], begin, until)]
         if part.shape[self.axes[output]]:
             self._made[output].append(part)
 
@@ -223,15 +217,21 @@ class ContextStream(Stream):
     """
 
     def __init__(
-        self, plan: Plan, axis: AxisPlan, session: Any, whole: Mapping[str, np.ndarray]
+        self,
+        found: Moving,
+        axis: AxisPlan,
+        outputs: Sequence[str],
+        session: Any,
+        whole: Mapping[str, np.ndarray],
     ) -> None:
-        axes = {name: timing.axis for name, timing in plan.outputs.items()}
-        open_shapes = OpenShapes(plan.moving)
+        streams = found.at.axes
+        open_shapes = OpenShapes(found)
         shapes = {
-            name: (open_shapes.shape(name), dtype_of(plan.moving, name))
-            for name in (*axes, *dict(plan.inputs))
+            name: (open_shapes.shape(name), dtype_of(found, name))
+            for name in (*outputs, *dict(streams))
         }
-        super().__init__(session, plan.inputs, whole, axes, shapes, plan.analysis.file)
+        axes = {name: axis.outputs[name].axis for name in outputs}
+        super().__init__(session, streams, whole, axes, shapes, found.at.analysis.file)
         self._axis = axis
         # Samples whose steps are out.
         self._done = 0
@@ -262,7 +262,7 @@ class ContextStream(Stream):
         first = self._first(min(self._done - self._axis.margin[0], end - self._axis.smallest))
         feeds = dict(self._whole)
         for name, k in self._streams:
-            feeds[name] = self._held[name][_along(k, first - self._begin, end - self._begin)]
+            feeds[name] = self._held[name][along(k, first - self._begin, end - self._begin)]
         names = list(self.axes)
         for name, made in zip(names, self._run(feeds, names), strict=True):
             follows = self._axis.outputs[name]
@@ -279,91 +279,8 @@ class ContextStream(Stream):
         """Leave out the samples that nothing needs any more."""
         begin = self._first(self._done - max(self._axis.margin[0], self._axis.smallest))
         for name, k in self._streams:
-            self._held[name] = self._held[name][_along(k, begin - self._begin, None)].copy()
+            self._held[name] = self._held[name][along(k, begin - self._begin, None)].copy()
         self._begin = begin
-
-
-class StateStream(Stream):
-    """A stream through a converted model: nothing is computed twice."""
-
-    def __init__(
-        self, converted: StreamingModel, session: Any, whole: Mapping[str, np.ndarray]
-    ) -> None:
-        axes = {output.output: output.axis for output in converted.outputs}
-        graph = converted.model.graph
-        shapes = {each.name: _typed(each) for each in (*graph.input, *graph.output)}
-        others = {name: whole[name] for name in converted.whole if name in whole}
-        super().__init__(session, converted.streams, others, axes, shapes, None)
-        self._converted = converted
-        names = [state.input for state in converted.states]
-        self._first = {name: np.asarray(whole[name]) for name in names if name in whole}
-        self._states: Arrays = {}
-        # By output: the steps that came, those before the first one too, and that were given.
-        self._came = {output.output: 0 for output in converted.outputs}
-        self._gave = dict(self._came)
-
-    def _advance(self) -> None:
-        name, axis = self._streams[0]
-        there = self._held[name].shape[axis]
-        whole = there - there % self._converted.hop
-        if whole:
-            chunk = {n: self._held[n][_along(k, 0, whole)] for n, k in self._streams}
-            self._held = {n: self._held[n][_along(k, whole, None)] for n, k in self._streams}
-            self._compute(chunk, UNKNOWN_LENGTH)
-
-    def _flush(self) -> None:
-        hop = self._converted.hop
-        chunk = {}
-        for name, k in self._streams:
-            held = self._held[name]
-            more = up(held.shape[k], hop) - held.shape[k]
-            pads = [(0, more if axis == k else 0) for axis in range(held.ndim)]
-            chunk[name] = np.pad(held, pads)
-        name, k = self._streams[0]
-        if chunk[name].shape[k]:
-            self._compute(chunk, self.samples)
-        while any(
-            self._gave[output.output] < output.count(self.samples)
-            for output in self._converted.outputs
-        ):
-            empty = {}
-            for name, k in self._streams:
-                shape = list(self._held[name].shape)
-                shape[k] = hop
-                empty[name] = np.zeros(shape, self._held[name].dtype)
-            self._compute(empty, self.samples)
-
-    def _compute(self, chunk: Arrays, length: int) -> None:
-        if not self._states:
-            self._states = self._initial()
-        feeds = {**self._whole, **chunk, **self._states}
-        if self._converted.length is not None:
-            feeds[self._converted.length] = np.array(length)
-        names = [*self.axes, *(state.output for state in self._converted.states)]
-        made = dict(zip(names, self._run(feeds, names), strict=True))
-        self._states = {state.input: made[state.output] for state in self._converted.states}
-        for output in self._converted.outputs:
-            name = output.output
-            came = self._came[name]
-            self._came[name] += made[name].shape[output.axis]
-            # Samples may still come, never fewer: so many steps there will be.
-            until = min(self._came[name] - output.delay, output.count(self.samples))
-            first = came - output.delay
-            begin, until = max(self._gave[name], first, 0), max(until, 0)
-            if until > begin:
-                self._keep(name, made[name], begin - first, until - first)
-                self._gave[name] = until
-
-    def _initial(self) -> Arrays:
-        """The states before the first chunk."""
-        sizes = self._sizes()
-        found = {}
-        for state in self._converted.states:
-            shape = [sized(n, sizes) for n in state.shape]
-            found[state.input] = np.full(shape, state.initial, state.dtype)
-            if state.input in self._first:
-                found[state.input] = self._first[state.input]
-        return found
 
 
 def through(
@@ -379,7 +296,7 @@ def through(
     given = []
     while first < total:
         last = min(first + next(sizes, total), total)
-        given.append(stream.push({n: inputs[n][_along(k, first, last)] for n, k in streams}))
+        given.append(stream.push({n: inputs[n][along(k, first, last)] for n, k in streams}))
         first = last
     given.append(stream.finish())
     if isinstance(given[0], dict):
@@ -388,15 +305,9 @@ def through(
     return np.concatenate(given, next(iter(stream.axes.values())))
 
 
-def _typed(value: onnx.ValueInfoProto) -> Typed:
-    """Shape and type of an input or output."""
-    kind = value.type.tensor_type
-    dims = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in kind.shape.dim]
-    return dims, np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type))
-
-
-def _along(axis: int, begin: int, end: int | None) -> tuple[slice, ...]:
+def along(axis: int, begin: int, end: int | None) -> tuple[slice, ...]:
+    """What cuts an array along one axis."""
     return (slice(None),) * axis + (slice(begin, end),)
 
 
-__all__ = ["ContextStream", "StateStream", "Stream", "through"]
+__all__ = ["ContextStream", "Stream", "along", "through"]

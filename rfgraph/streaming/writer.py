@@ -122,6 +122,10 @@ class Writer:
             self.constants[name] = numpy_helper.from_array(value, name)
         return self._known[key]
 
+    def rename(self, value: str, name: str) -> None:
+        """The same by the name that it is to have."""
+        self.op("Identity", value, name=name)
+
     def slice(self, value: str, axis: int, begin: int | str, end: int, step: int = 1) -> str:
         """Elements along one axis."""
         first = np.array([begin]) if isinstance(begin, int) else begin
@@ -148,13 +152,13 @@ class Writer:
     def carry(self, given: str, value: str) -> None:
         """What a state is after a chunk."""
         (state,) = (state for state in self.states if state.input == given)
-        self.op("Identity", value, name=state.output)
+        self.rename(value, state.output)
 
     def counted(self) -> State:
         """The state that counts samples."""
         made = self.fresh(f"{self.position}_out")
         samples = self.op("Add", self.position, self.chunk_of_input())
-        self.op("Identity", samples, name=made)
+        self.rename(samples, made)
         return State(self.position, made, 0, (), "int64")
 
     def shape(self, value: str) -> tuple[int | str, ...]:
@@ -189,25 +193,25 @@ class Writer:
         self, value: str, flow: Flow, fill: float, *, before: bool = True, behind: bool = True
     ) -> Flow:
         """The same with a number in the place of what is no data: before it, and behind."""
-        numbers, tests = self.step_numbers(flow), []
+        numbers = self.numbers(flow, len(self.shape(value)))
+        # Step i of the value is step i + delay of the stream.
+        first, tests = flow.begin + flow.delay, []
         if before:
-            tests.append(self.op("GreaterOrEqual", numbers, np.array(flow.begin)))
+            tests.append(self.op("GreaterOrEqual", numbers, np.array(first)))
         if behind:
-            end = self.written(flow.data)
-            end = self.op("Add", end, np.array(flow.begin)) if flow.begin else end
+            end = self.written(flow.data.then(plus=first))
             tests.append(self.op("Less", numbers, end))
         there = tests[0] if len(tests) == 1 else self.op("And", *tests)
-        dims = np.ones(len(self.shape(value)), np.int64)
-        dims[flow.axis] = -1
-        there = self.op("Reshape", there, dims)
-        number = np.array(fill, self.dtype(value))
-        made = self.op("Where", there, flow.name, number)
+        made = self.op("Where", there, flow.name, np.array(fill, self.dtype(value)))
         return replace(flow, name=made, begin=0, data=flow.length, fill=None)
 
-    def step_numbers(self, flow: Flow) -> str:
-        """The steps of a value that are in a chunk."""
-        first = self.op("Sub", self.by_hops(self.position, flow.steps), np.array(flow.delay))
-        return self.op("Range", first, self.op("Add", first, self.chunk(flow)), np.array(1))
+    def numbers(self, flow: Flow, rank: int) -> str:
+        """Which steps of a stream are in a chunk, along the time axis of so many axes."""
+        first = self.by_hops(self.position, flow.steps)
+        steps = self.op("Range", first, self.op("Add", first, self.chunk(flow)), np.array(1))
+        dims = np.ones(rank, np.int64)
+        dims[flow.axis] = -1
+        return self.op("Reshape", steps, dims)
 
     def chunk(self, flow: Flow) -> str:
         """How many steps a chunk has."""
@@ -233,6 +237,38 @@ class Writer:
             made = self.op("Add", made, np.array(plus)) if plus else made
             made = self.op("Div", made, np.array(by)) if by != 1 else made
         return made
+
+
+class Late:
+    """A chunk whose first steps may be before the first step of a value: these change no state.
+
+    Attributes
+    ----------
+    sliced : str
+        The chunk without them; the last one if there is no other.
+    has_none : str
+        Whether there is none.
+    """
+
+    def __init__(self, writer: Writer, flow: Flow) -> None:
+        self._writer = writer
+        chunk = writer.chunk(flow)
+        before = writer.op("Sub", np.array(flow.delay), writer.by_hops(writer.position, flow.steps))
+        most = writer.op("Sub", chunk, np.array(1))
+        start = writer.op("Max", writer.op("Min", before, most), np.array(0))
+        self._start = writer.op("Reshape", start, np.array([1]))
+        self.sliced = writer.slice(flow.name, flow.axis, self._start, END)
+        self.has_none = writer.op("GreaterOrEqual", before, chunk)
+
+    def kept(self, state: str, made: str, name: str) -> None:
+        """A state that is as it was where there is no step."""
+        self._writer.op("Where", self.has_none, state, made, name=name)
+
+    def restored(self, name: str, value: str, axis: int, rank: int) -> None:
+        """What is made of it, with as many steps as the chunk."""
+        before, behind = np.zeros(axis, np.int64), np.zeros(2 * rank - axis - 1, np.int64)
+        pads: list[str | np.ndarray] = [*([before] if axis else []), self._start, behind]
+        self._writer.op("Pad", name, self._writer.op("Concat", *pads, axis=0), name=value)
 
 
 class OpenShapes:
@@ -295,6 +331,7 @@ __all__ = [
     "END",
     "UNKNOWN_LENGTH",
     "Flow",
+    "Late",
     "OpenShapes",
     "State",
     "Writer",

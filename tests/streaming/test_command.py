@@ -64,6 +64,22 @@ def test_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert (found["ahead"], found["ahead_ms"], found["context"]) == (4, 160 / 3, None)
 
 
+def test_the_look_ahead_of_each_value(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "encoder.onnx"
+    onnx.save(nets.encoder(causal=False), file)
+    for axis in ("2", "time"):
+        assert cli.main(["show", str(file), "--time", axis]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].split()[-1] == "ahead"
+        ahead = {line.split()[-1] for line in lines if " LSTM " in line}
+        assert [line.split()[-1] for line in lines if line.startswith("*")] == ["163"]
+        assert ahead == {"43"}
+        assert "past /40" in next(line for line in lines if " LSTM " in line)
+    for option in ("--program", "--all-axes"):
+        assert cli.main(["show", str(file), "--time", "2", option]) == 2
+        assert "can't be combined with" in capsys.readouterr().err
+
+
 def test_no_stream(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["stream", TASNET]) == 1
     lines = capsys.readouterr().out.splitlines()

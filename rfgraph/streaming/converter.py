@@ -26,7 +26,7 @@ from rfgraph.reads.words import same
 from rfgraph.streaming.geometry import Reading, readings, refusal
 from rfgraph.streaming.lengths import Length
 from rfgraph.streaming.way import Moving, StreamingError, resized
-from rfgraph.streaming.writer import END, Flow, OpenShapes, Writer
+from rfgraph.streaming.writer import END, Flow, Late, OpenShapes, Writer
 
 # Attributes that say what windows see beyond the ends, and how many there are.
 _PADDING = ("pads", "auto_pad", "ceil_mode")
@@ -65,9 +65,9 @@ class Converter:
             else:
                 self._copy(node)
         for output in self.outputs:
-            flow = self.settled(output, masked=False)
+            flow = self.settled(output)
             if flow.name != output:
-                self.writer.op("Identity", flow.name, name=output)
+                self.writer.rename(flow.name, output)
             self.flows[output] = replace(flow, name=output)
 
     # ------------------------------------------------------------ what is needed
@@ -113,8 +113,8 @@ class Converter:
     def _reads_behind(self, value: str, reading: Reading, flow: Flow) -> bool:
         """Whether a value needs something behind the last step of data."""
         ends = [flow.begin + flow.data.of(size) for size, _ in self.sizes]
-        last = [reading.last(k) for k in self.needed.get(value, [-1] * len(ends)) if k >= 0]
-        return any(k >= n for k, n in zip(last, ends, strict=False))
+        needed = self.needed.get(value, [-1] * len(ends))
+        return any(reading.last(k) >= n for k, n in zip(needed, ends, strict=True) if k >= 0)
 
     # ------------------------------------------------------------ nodes
 
@@ -178,7 +178,7 @@ class Converter:
                 )
         return Flow(name, delay, axis, self.found.steps(value), length, 0, length)
 
-    def settled(self, value: str, delay: int = 0, *, masked: bool = True) -> Flow:
+    def settled(self, value: str, delay: int = 0) -> Flow:
         """A value with its padding, if it has any, and at least so many steps late."""
         flow = self.flows[value]
         delay = max(delay, 0)
@@ -269,7 +269,9 @@ class Converter:
 
     def _windowed(self, value: str, reading: Reading, padding: float | None) -> tuple[Flow, float]:
         """What windows read, with padding where they may see it, and what is before the begin."""
-        flow = self.flows[reading.source]
+        flow, dtype = self.flows[reading.source], self.writer.dtype(reading.source)
+        if padding is not None and dtype.kind in "iu":
+            padding = max(padding, float(np.iinfo(dtype).min))
         low = reading.first() < 0
         behind = self._reads_behind(value, reading, flow)
         high = behind and self._reads_behind(
@@ -319,12 +321,8 @@ class Converter:
         if over >= stride:
             name = self.writer.slice(name, flow.axis, 0, -over)
         if end is None:
-            steps = self._steps(value)[0]
-            last = (steps - 1) * stride - pad
-            more = last - self._steps(reading.source)[0]
-            assert more < 0
             name = self.writer.slice(name, flow.axis, 0, END, stride)
-            self.writer.op("Identity", name, name=value)
+            self.writer.rename(name, value)
             length = length.then(plus=pad + stride - 1, by=stride)
         else:
             length = length.then(plus=pad + end - reach + stride, by=stride)
@@ -373,7 +371,7 @@ class Converter:
         stride = (node.attribute("strides") or [1] * rank)[at]
         dilation = (node.attribute("dilations") or [1] * rank)[at]
         reach = (shape[axis] - 1) * dilation + 1
-        pads = list(node.attribute("pads") or [0] * (2 * rank))
+        pads = node.attribute("pads") or [0] * (2 * rank)
         extra = list(node.attribute("output_padding") or [0] * rank)
         auto = node.attribute("auto_pad", "NOTSET")
         if auto.startswith("SAME") or node.attribute("output_shape"):
@@ -390,7 +388,6 @@ class Converter:
         if past:
             name = self.writer.with_past(reading.source, flow, past, number)
         extra[at] = max(stride - reach, 0)
-        pads[at] = pads[at + rank] = 0
         whole = self.writer.fresh(f"{value}_whole")
         self._without_padding(node, flow.axis, {reading.source: name}, output_padding=extra)
         self.writer.nodes[-1].output[0] = whole
@@ -401,7 +398,7 @@ class Converter:
         behind = max(reach - stride, 0)
         if behind:
             first = self.writer.slice(first, axis, 0, -behind)
-        self.writer.op("Identity", first, name=value)
+        self.writer.rename(first, value)
         self.flows[value] = self._flow(value, value, stride * flow.delay + pad, length)
 
     def _blocks(self, node: Node, value: str, reading: Reading) -> None:
@@ -419,7 +416,7 @@ class Converter:
         if len(node.inputs) > 4 and node.inputs[4]:
             raise refusal(self.found, value, "its sequences have lengths of their own")
         flow = self.settled(node.inputs[0])
-        late = _Late(self.writer, flow) if flow.delay > 0 else None
+        late = Late(self.writer, flow) if flow.delay > 0 else None
         made = node.kind.proto_of(node)
         made.input[0] = late.sliced if late else flow.name
         made.output[0] = self.writer.fresh(f"{value}_late") if late else value
@@ -435,7 +432,7 @@ class Converter:
             made.output[last] = behind
             if late:
                 made.output[last] = self.writer.fresh(f"{value}_of_late")
-                self.writer.op("Where", late.has_none, first, made.output[last], name=behind)
+                late.kept(first, made.output[last], behind)
             if kept:
                 self.writer.carry(kept, behind)
         if late:
@@ -458,7 +455,10 @@ class Converter:
             constant = self.found.at.analysis.flow.shapes.static(first)
             if constant is None or not (constant == constant.flat[0]).all():
                 why = "the state before its first step is no single number"
-                raise refusal(self.found, value, why, "export the model with it as an input")
+                remedy = (
+                    "take it as an input, and give what it is behind the last step as an output"
+                )
+                raise refusal(self.found, value, why, remedy)
             number = float(constant.flat[0])
         rule = lookup_rule(node.domain, node.op_type, node.version)
         assert rule is not None
@@ -471,34 +471,6 @@ class Converter:
 
         open_shape = self.writer.open.by(shape)
         return self.writer.given_state(value, open_shape, number, self.writer.dtype(value))
-
-
-class _Late:
-    """A chunk whose first steps may be before the first step of a value: these change no state.
-
-    Attributes
-    ----------
-    sliced : str
-        The chunk without them; the last one if there is no other.
-    has_none : str
-        Whether there is none.
-    """
-
-    def __init__(self, writer: Writer, flow: Flow) -> None:
-        self._writer = writer
-        chunk = writer.chunk(flow)
-        before = writer.op("Sub", np.array(flow.delay), writer.by_hops(writer.position, flow.steps))
-        most = writer.op("Sub", chunk, np.array(1))
-        start = writer.op("Max", writer.op("Min", before, most), np.array(0))
-        self._start = writer.op("Reshape", start, np.array([1]))
-        self.sliced = writer.slice(flow.name, flow.axis, self._start, END)
-        self.has_none = writer.op("GreaterOrEqual", before, chunk)
-
-    def restored(self, name: str, value: str, axis: int, rank: int) -> None:
-        """What is made of it, with as many steps as the chunk."""
-        before, behind = np.zeros(axis, np.int64), np.zeros(2 * rank - axis - 1, np.int64)
-        pads: list[str | np.ndarray] = [*([before] if axis else []), self._start, behind]
-        self._writer.op("Pad", name, self._writer.op("Concat", *pads, axis=0), name=value)
 
 
 __all__ = ["Converter"]
