@@ -143,9 +143,11 @@ class StateStream(Stream):
         names = [state.input for state in converted.states]
         self._first = {name: np.asarray(whole[name]) for name in names if name in whole}
         self._states: Arrays = {}
-        # By output: the steps that came, those before the first one too, and that were given.
-        self._came = {output.output: 0 for output in converted.outputs}
-        self._gave = dict(self._came)
+        # By output: how many steps before the first one are still to come, how many were given,
+        # and those that came and may turn out to be behind the end.
+        self._early = {output.output: output.delay for output in converted.outputs}
+        self._gave = dict.fromkeys(self._early, 0)
+        self._left: dict[str, Any] = dict.fromkeys(self._early)
 
     def _advance(self) -> None:
         name, axis = self._streams[0]
@@ -188,16 +190,19 @@ class StateStream(Stream):
         made = dict(zip(names, self._run(feeds, names), strict=True))
         self._states = {state.input: made[state.output] for state in self._converted.states}
         for output in self._converted.outputs:
-            name = output.output
-            came = self._came[name]
-            self._came[name] += made[name].shape[output.axis]
+            name, axis = output.output, output.axis
+            part = made[name]
+            early = min(self._early[name], part.shape[axis])
+            self._early[name] -= early
+            part = part[along(axis, early, None)]
+            if self._left[name] is not None:
+                part = np.concatenate([self._left[name], part], axis)
             # Samples may still come, never fewer: so many steps there will be.
-            until = min(self._came[name] - output.delay, output.count(self.samples))
-            first = came - output.delay
-            begin, until = max(self._gave[name], first, 0), max(until, 0)
-            if until > begin:
-                self._keep(name, made[name], begin - first, until - first)
-                self._gave[name] = until
+            ready = min(part.shape[axis], output.count(self.samples) - self._gave[name])
+            self._keep(name, part, 0, ready)
+            self._gave[name] += ready
+            left = part[along(axis, ready, None)]
+            self._left[name] = left if left.shape[axis] else None
 
     def _initial(self) -> Arrays:
         """The states before the first chunk."""

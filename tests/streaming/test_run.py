@@ -10,6 +10,7 @@ import pytest
 
 import rfgraph
 from rfgraph.streaming import StreamingError, plan
+from rfgraph.streaming.run import through
 from tests.streaming.nets import SignalNet
 from tests.streaming.test_convert import ROUNDING, difference, signal
 from tests.streaming.test_plan import NETS, opened
@@ -87,6 +88,17 @@ def test_the_context_is_needed() -> None:
         part = session.run(None, {"x": x[..., 300 - kept :]})[0][..., kept:]
         off = difference(part[..., :100], whole[..., 300:400])
         assert (off > 100 * ROUNDING) is (kept < 8)
+
+
+def test_steps_that_see_nothing() -> None:
+    """Between the outputs of a transposed convolution there is its bias, and behind them padding."""
+    net = SignalNet()
+    made = net.model(net.same(net.transposed("x", 1, 2), 5))
+    x = signal(made, 60)
+    session = opened(made)
+    whole = session.run(None, {"x": x})[0]
+    assert difference(plan(made).run(session, x, 7), whole) <= ROUNDING
+    assert difference(through(plan(made).convert().open(), [("x", 2)], {"x": x}, 7), whole) < 1e-6
 
 
 def test_questions_without_an_answer() -> None:
