@@ -228,6 +228,10 @@ def test_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     assert capsys.readouterr().out == shown
 
 
-def test_the_python_of_the_page() -> None:
+def test_the_python_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (MODELS.parent / "docs" / "streaming.md").read_text("utf-8")
-    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), {})
+    first, *others = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "smooth.py").write_text(first)
+    monkeypatch.syspath_prepend(tmp_path)
+    for text in others:
+        exec(text, {})

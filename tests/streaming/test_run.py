@@ -91,7 +91,7 @@ def test_the_context_is_needed() -> None:
 
 
 def test_steps_that_see_nothing() -> None:
-    """Between the outputs of a transposed convolution there is its bias, and behind them padding."""
+    """Between outputs of a transposed convolution there is its bias, and behind them padding."""
     net = SignalNet()
     made = net.model(net.same(net.transposed("x", 1, 2), 5))
     x = signal(made, 60)
