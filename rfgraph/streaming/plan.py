@@ -326,9 +326,10 @@ def plan(
     Examples
     --------
     >>> from rfgraph.streaming import plan
-    >>> found = plan("models/conv_tasnet.onnx")
-    Traceback (most recent call last):
-    rfgraph.streaming.way.StreamingError: models/conv_tasnet.onnx: ...
+    >>> found = plan("models/tcn.onnx", outputs=["features"])
+    >>> timing = found.outputs["features"]
+    >>> timing.axis, timing.stride, timing.back, timing.ahead, timing.first, timing.valid
+    (2, Fraction(1, 1), 3060, 0, 1, 3060)
     """
     analysis = model if isinstance(model, Analysis) else analyze(model, shapes=shapes, assume=True)
     analysis = shortened(analysis)

@@ -19,7 +19,7 @@ from rfgraph.streaming.writer import UNKNOWN_LENGTH
 from tests.graphs import Nodes, model
 from tests.streaming import nets
 from tests.streaming.nets import SignalNet
-from tests.streaming.test_plan import NETS, opened
+from tests.streaming.test_plan import NETS, converted, opened, planned
 from tests.tiling.nets import with_open_axes
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -52,10 +52,11 @@ def streamed(
 # ---------------------------------------------------------------- nets as they are published
 
 
-def assert_equal(made: onnx.ModelProto, samples: int, chunks: Iterable[int]) -> None:
+def assert_equal(
+    made: onnx.ModelProto, found: StreamingModel, samples: int, chunks: Iterable[int]
+) -> None:
     x = signal(made, samples)
     whole = opened(made).run(None, {"x": x})[0]
-    found = plan(made).convert()
     session = opened(found.model)
     for chunk in chunks:
         assert difference(streamed(found, x, chunk, session), whole) <= ROUNDING
@@ -64,7 +65,7 @@ def assert_equal(made: onnx.ModelProto, samples: int, chunks: Iterable[int]) -> 
 @pytest.mark.parametrize("name", NETS)
 def test_chunks_of_any_size(name: str) -> None:
     samples = 211 if NETS[name].graph.input[0].type.tensor_type.shape.dim[1].dim_value > 1 else 1003
-    assert_equal(NETS[name], samples, (1 if samples < 500 else 3, 160, 4096))
+    assert_equal(NETS[name], converted(name), samples, (1 if samples < 500 else 3, 160, 4096))
 
 
 @pytest.mark.parametrize("name", nets.PUBLISHED)
@@ -72,15 +73,16 @@ def test_as_large_as_published(name: str) -> None:
     """Several times as many samples as a step sees, or some seconds of frames."""
     make, rate = nets.PUBLISHED[name]
     made = make()
-    hop, back = plan(made).hop, plan(made).back
+    found = plan(made)
+    hop, back = found.hop, found.back
     samples = 200 if rate < 1000 else min(int(min(back, 6000)) + 3000 + 20 * hop, 70_000)
-    assert_equal(made, samples + 7, (1, 7, 160, 4096))
+    assert_equal(made, found.convert(), samples + 7, (1, 7, 160, 4096))
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_steps_are_as_late_as_the_plan_says_and_no_later(name: str) -> None:
-    found = plan(NETS[name])
-    (output,) = found.convert().outputs
+    found = planned(name)
+    (output,) = converted(name).outputs
     (timing,) = found.outputs.values()
     # A step comes with a hop of samples; the first of its own is so many samples before.
     late = output.delay * timing.stride + found.hop
@@ -89,8 +91,8 @@ def test_steps_are_as_late_as_the_plan_says_and_no_later(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_an_end_is_asked_for_only_where_something_is_padded_there(name: str) -> None:
-    found = plan(NETS[name])
-    length = found.convert().length
+    found = planned(name)
+    length = converted(name).length
     # Frames of a causal encoder look ahead, but see no padding.
     needs_none = found.is_causal or name == "speech encoder, causal"
     assert (length is None) is needs_none
@@ -128,8 +130,7 @@ def is_equal(seed: int) -> bool:
         return False
     most = (3, 20, 200)[seed % 3]
     sizes = rng.integers(0, most + 1, 4 * samples).tolist()
-    converted = found.convert()
-    assert difference(streamed(converted, x, sizes), whole) <= ROUNDING, layers
+    assert difference(streamed(found.convert(), x, sizes), whole) <= ROUNDING, layers
     if found.context is not None:
         kept = found.run(opened(made), x, sizes)
         assert difference(kept, whole) <= ROUNDING, layers
@@ -150,12 +151,10 @@ def test_many_random_nets(part: int) -> None:
 # ---------------------------------------------------------------- the file
 
 
-def by_hand(converted: onnx.ModelProto, x: np.ndarray, chunk: int) -> dict[str, np.ndarray]:
+def by_hand(made: onnx.ModelProto, x: np.ndarray, chunk: int) -> dict[str, np.ndarray]:
     """A loop that knows nothing but what the file says."""
-    (told,) = (
-        json.loads(p.value) for p in converted.metadata_props if p.key == "rfgraph.streaming"
-    )
-    session = opened(converted)
+    (told,) = (json.loads(p.value) for p in made.metadata_props if p.key == "rfgraph.streaming")
+    session = opened(made)
     declared = {each.name: each for each in session.get_inputs()}
     states = {}
     for state in told["states"]:
@@ -179,10 +178,10 @@ def by_hand(converted: onnx.ModelProto, x: np.ndarray, chunk: int) -> dict[str, 
             is_over = begin + chunk > samples
             feeds[told["length"]] = np.array(samples if is_over else UNKNOWN_LENGTH)
         names = [*came, *(state["output"] for state in told["states"])]
-        made = dict(zip(names, session.run(names, feeds), strict=True))
-        states = {state["input"]: made[state["output"]] for state in told["states"]}
+        found = dict(zip(names, session.run(names, feeds), strict=True))
+        states = {state["input"]: found[state["output"]] for state in told["states"]}
         for name, parts in came.items():
-            parts.append(made[name])
+            parts.append(found[name])
         late = {each["output"]: each["delay"] for each in told["outputs"]}
         if all(sum(p.shape[2] for p in came[n]) - late[n] >= wanted[n] for n in came):
             break
@@ -194,8 +193,7 @@ def by_hand(converted: onnx.ModelProto, x: np.ndarray, chunk: int) -> dict[str, 
 
 @pytest.mark.parametrize("name", ["wavenet", "conv_tasnet", "encoder, not causal", "decoder"])
 def test_the_file_says_how_it_is_run(name: str, tmp_path: Path) -> None:
-    made = NETS[name]
-    found = plan(made).convert()
+    made, found = NETS[name], converted(name)
     onnx.save(found.model, tmp_path / "s.onnx")
     read = load(tmp_path / "s.onnx")
     assert read.described == found.described
@@ -209,7 +207,7 @@ def test_the_file_says_how_it_is_run(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tcn", "speech encoder"])
 def test_it_is_a_model_as_any_other(name: str) -> None:
-    found = plan(NETS[name]).convert()
+    found = converted(name)
     onnx.checker.check_model(found.model, full_check=True)
     shapes = {
         each.name: [
@@ -259,11 +257,11 @@ def test_a_spectrogram() -> None:
     made = net.written({"x": ("batch", 1, 16, "frames")}, v)  # type: ignore[arg-type]
     found = plan(made, axis="frames")
     assert (found.hop, found.ahead) == (2, 2)
-    converted = found.convert()
+    made_of = found.convert()
     x = rng.uniform(-1, 1, (2, 1, 16, 61)).astype(np.float32)
     whole = opened(made).run(None, {"x": x})[0]
     for chunk in (1, 5, 64):
-        assert difference(streamed(converted, x, chunk), whole) <= ROUNDING
+        assert difference(streamed(made_of, x, chunk), whole) <= ROUNDING
 
 
 def test_states_that_the_model_takes() -> None:
@@ -335,14 +333,14 @@ def test_several_streams_and_outputs() -> None:
     made.graph.node.append(onnx.helper.make_node("Identity", ["z"], ["z2"]))
     found = plan(made)
     assert found.whole == ("gain",)
-    converted = found.convert()
-    assert [(o.output, o.delay) for o in converted.outputs] == [("y", 1), ("d", 2), ("z2", 0)]
+    made_of = found.convert()
+    assert [(o.output, o.delay) for o in made_of.outputs] == [("y", 1), ("d", 2), ("z2", 0)]
     given = {n: rng.uniform(-1, 1, (1, 2, 77)).astype(np.float32) for n in "xz"}
     given["gain"] = np.array([[[2.0], [3.0]]], np.float32)
     whole = opened(made).run(None, given)
     for chunk in (1, 10, 100):
-        stream = converted.open(whole=given)
-        parts = through(stream, converted.streams, given, chunk)
+        stream = made_of.open(whole=given)
+        parts = through(stream, made_of.streams, given, chunk)
         kept = found.run(opened(made), given, chunk)
         for output, wanted in zip(("y", "d", "z2"), whole, strict=True):
             assert difference(parts[output], wanted) <= ROUNDING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from math import ceil, floor, inf, isinf
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 import rfgraph
 from rfgraph import cli
-from rfgraph.streaming import StreamingError, plan
+from rfgraph.streaming import Plan, StreamingError, StreamingModel, plan
 from rfgraph.tiling.axes import up
 from tests.graphs import model
 from tests.streaming import nets
@@ -50,6 +51,18 @@ FIGURES: dict[str, tuple[int, float, int, int, int]] = {
 }
 
 
+@cache
+def planned(name: str) -> Plan:
+    """The plan of one of the nets."""
+    return plan(NETS[name], rate=16000)
+
+
+@cache
+def converted(name: str) -> StreamingModel:
+    """One of the nets with explicit states."""
+    return planned(name).convert()
+
+
 def opened(made: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -61,7 +74,7 @@ def opened(made: onnx.ModelProto) -> onnxruntime.InferenceSession:
 
 @pytest.mark.parametrize("name", NETS)
 def test_figures(name: str) -> None:
-    found = plan(NETS[name], rate=16000)
+    found = planned(name)
     (timing,) = found.outputs.values()
     figures = found.hop, found.back, found.ahead, found.latency, timing.first
     assert figures == FIGURES[name]
@@ -73,8 +86,7 @@ def test_figures(name: str) -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_steps_look_as_far_as_the_plan_says(name: str) -> None:
     """Of all samples of a hop: the first step that moves if one, and all behind it, change."""
-    made = NETS[name]
-    found = plan(made)
+    made, found = NETS[name], planned(name)
     (timing,) = found.outputs.values()
     hops = ceil((min(timing.back, 400) + timing.ahead) / found.hop) + 2
     session = opened(made)
@@ -107,8 +119,8 @@ def test_steps_look_as_far_as_the_plan_says(name: str) -> None:
 
 def test_the_first_step_that_sees_no_padding() -> None:
     for name in ("tcn", "conv_tasnet", "speech encoder"):
-        (timing,) = plan(NETS[name]).outputs.values()
-        field = rfgraph.analyze(NETS[name], assume=True).field(next(iter(plan(NETS[name]).outputs)))
+        (timing,) = planned(name).outputs.values()
+        field = rfgraph.analyze(NETS[name], assume=True).field(next(iter(planned(name).outputs)))
         firsts = [
             first + turn * len(field[2].phases) * field[2].stride
             for turn in range(400)
@@ -201,7 +213,7 @@ def test_questions_without_an_answer() -> None:
 def test_own_samples() -> None:
     """Of a stride that is a fraction, and one that is not."""
     for name in ("decoder", "encoder, not causal"):
-        found = plan(NETS[name])
+        found = planned(name)
         (timing,) = found.outputs.values()
         assert timing.latency >= timing.ahead + min(found.hop, floor(timing.stride) or 1) - 1
 

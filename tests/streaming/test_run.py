@@ -13,7 +13,7 @@ from rfgraph.streaming import StreamingError, plan
 from rfgraph.streaming.run import through
 from tests.streaming.nets import SignalNet
 from tests.streaming.test_convert import ROUNDING, difference, signal
-from tests.streaming.test_plan import NETS, opened
+from tests.streaming.test_plan import NETS, converted, opened, planned
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -22,8 +22,7 @@ LOCAL = ["wavenet", "tcn", "conv_tasnet", "speech encoder", "speech encoder, cau
 
 def streams(name: str) -> list[Any]:
     """One with kept context, and one with states."""
-    found = plan(NETS[name])
-    return [found.open(opened(NETS[name])), found.convert().open()]
+    return [planned(name).open(opened(NETS[name])), converted(name).open()]
 
 
 @pytest.mark.parametrize("name", LOCAL)
@@ -32,7 +31,7 @@ def test_kept_context(name: str) -> None:
     x = signal(made, 1503, batch=2)
     session = opened(made)
     whole = session.run(None, {"x": x})[0]
-    found = plan(made)
+    found = planned(name)
     for chunks in (7, 160, 4096, [0, 1, 1000, 0, 3]):
         assert difference(found.run(session, x, chunks), whole) <= ROUNDING
 
@@ -119,6 +118,6 @@ def test_questions_without_an_answer() -> None:
         with pytest.raises(rfgraph.RFGraphError, match="onnxruntime can't run a chunk"):
             stream.push(np.zeros((1, 9, 500), np.float32))
     with pytest.raises(StreamingError, match=r"convert it: .*convert\(\)"):
-        plan(NETS["encoder"]).open(opened(NETS["encoder"]))
+        planned("encoder").open(opened(NETS["encoder"]))
     with pytest.raises(rfgraph.QueryError, match="the file fixes the size along axis 2 of 'x'"):
         plan(MODELS / "wavenet.onnx").open(MODELS / "wavenet.onnx")
