@@ -20,6 +20,7 @@ _FORMATS: Mapping[str, Mapping[str, str]] = {
     "why": {"text": "reasons.text", "json": "json.why"},
     "tiling": {"text": "tiles.text", "json": "json.tiling"},
     "fits": {"text": "fits.text", "json": "json.fits"},
+    "streaming": {"text": "streams.text", "json": "json.streaming"},
     "validation": {"text": "validation.text", "json": "json.validation"},
     "report": {name: f"findings.{name}.report" for name in _FINDINGS},
     "comparison": {name: f"findings.{name}.comparison" for name in _FINDINGS},

@@ -31,7 +31,7 @@ def run(
     except QueryError as error:
         error.file = analysis.file
         raise
-    session = model if hasattr(model, "run") else opened(model, analysis.file)
+    session = opened(model, analysis.file)
     joined: dict[str, np.ndarray] = {}
     for tile in product(*cuts):
         made = outputs_of(session, outputs, _cut(axes, feeds, tile), analysis.file)
@@ -81,7 +81,9 @@ def _feeds(
 
 
 def opened(model: Any, file: str | None, **options: Any) -> Any:
-    """A session of a model, a path or bytes."""
+    """A session of onnxruntime that has a model open: a path, its bytes, or a session already."""
+    if hasattr(model, "run"):
+        return model
     try:
         import onnxruntime
     except ImportError:
