@@ -16,13 +16,13 @@ class Network:
 
     Parameters
     ----------
-    *shape : int
-        Shape of the input ``x``.
+    *shape : int or str
+        Shape of the input ``x``; a name is an axis that is open.
     opset : int
         Version of ONNX's operators.
     """
 
-    def __init__(self, *shape: int, opset: int = 17) -> None:
+    def __init__(self, *shape: int | str, opset: int = 17) -> None:
         self._shape = shape
         self._opsets = {"": opset}
         self._nodes: list[onnx.NodeProto] = []
@@ -134,7 +134,7 @@ def concatenations(count: int) -> onnx.ModelProto:
     return net.model(last)
 
 
-def wavenet(samples: int) -> onnx.ModelProto:
+def wavenet(samples: int | str) -> onnx.ModelProto:
     """Three stacks of ten gated causal convolutions, whose dilations double, and their skips."""
     width = 4
     net, last = Network(1, width, samples), "x"
@@ -153,6 +153,19 @@ def wavenet(samples: int) -> onnx.ModelProto:
     for skip in skips[1:]:
         total = net.op("Add", total, skip)
     return net.model(net.conv(net.op("Relu", total), width, width, 1))
+
+
+def separator(samples: int | str) -> onnx.ModelProto:
+    """Frames of stride 8, sixteen convolutions that look ahead as far as back, and a decoder."""
+    width = 8
+    net = Network(1, 1, samples)
+    frames = last = net.conv("x", 1, width, 16, strides=[8])
+    for k in range(16):
+        far = 2 ** (k % 8)
+        seen = net.conv(last, width, width, 3, dilations=[far], pads=[far, far])
+        last = net.op("Add", last, net.op("Tanh", seen))
+    masked = net.op("Mul", frames, net.op("Sigmoid", last))
+    return net.model(net.op("ConvTranspose", masked, net.weight(width, 1, 16), strides=[8]))
 
 
 # Channels of VGG-19's convolutions; 0 is a pool.

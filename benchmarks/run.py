@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from time import process_time
 from typing import Any
 
 import networks
@@ -18,6 +19,7 @@ import onnxruntime as ort
 from measure import alone, children, load_and_infer, start, traced, turns
 
 import rfgraph
+import rfgraph.streaming
 from rfgraph.analysis.entry import forget
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -375,6 +377,53 @@ def transformers() -> None:
         print(f"{label:17}: {asked:12.2f} ms, peak {traced(ask):.2f} MB")
 
 
+# Samples a second, and of a chunk: 10 ms and 100 ms.
+_RATE, _CHUNKS = 16_000, (160, 1_600)
+
+
+def streaming() -> None:
+    """An hour of audio through models with explicit states, and against kept context."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    minute = 60 * _RATE
+    noise = np.random.default_rng(0).uniform(-1, 1, (1, 4, minute)).astype(np.float32)
+    for name, made in (
+        ("WaveNet", networks.wavenet("time")),
+        ("look-ahead", networks.separator("time")),
+    ):
+        found = rfgraph.streaming.plan(made, rate=_RATE)
+        converted = found.convert()
+        session, states = (
+            ort.InferenceSession(m.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            for m in (made, converted.model)
+        )
+        x = noise[:, : session.get_inputs()[0].shape[1]]
+        back, ahead = found.back, found.ahead
+        print(f"{name}: {back:,} back, {ahead:,} ahead, a hop of {found.hop}")
+
+        def cost(stream: Any, chunk: int, samples: int, x: np.ndarray = x) -> float:
+            """Microseconds of processor time a sample."""
+            begin = process_time()
+            for k in range(0, samples, chunk):
+                stream.push(x[..., k : k + chunk])
+            return 1e6 * (process_time() - begin) / samples
+
+        row("microseconds a sample", "states", "context", "ratio", "offline")
+        whole = turns(lambda s=session, x=x: s.run(None, {"x": x}), rounds=2)[0] * 1e3 / minute
+        for chunk in _CHUNKS:
+            kept, stream = found.open(session), converted.open(states)
+            for each in (kept, stream):
+                cost(each, chunk, 2 * _RATE)
+            ways = [cost(each, chunk, 8 * _RATE) for each in (stream, kept)]
+            row(f"chunks of {chunk:,}", *ways, ways[1] / ways[0], whole)
+        stream = converted.open(states)
+        minutes = [cost(stream, _CHUNKS[-1], minute) for _ in range(60)]
+        parts = [min(minutes[k : k + 10]) for k in (0, 25, 50)]
+        row("an hour", "begin", "middle", "end", "ratio")
+        row(f"chunks of {_CHUNKS[-1]:,}", *parts, parts[2] / parts[0])
+
+
 def saved(model: onnx.ModelProto, folder: str) -> str:
     """The path of a model that is written into a folder."""
     path = f"{folder}/model.onnx"
@@ -385,7 +434,7 @@ def saved(model: onnx.ModelProto, folder: str) -> str:
 OF_MODELS = {"opening": opening, "fields": fields, "checks": checks, "cold": cold}
 OF_NETWORKS = {"chain": chain, "branches": branches, "large": large}
 OF_IMAGES = {"tiles": tiles}
-FURTHER = {"weights": weights, "side": side, "units": units}
+FURTHER = {"weights": weights, "side": side, "units": units, "streaming": streaming}
 ACCEPTANCE = [*OF_MODELS, *OF_NETWORKS]
 
 

@@ -30,6 +30,7 @@ CONTENTS = {
     "Use": [
         "docs/terms",
         "docs/tiling",
+        "docs/streaming",
         "docs/ci",
         "docs/checks",
         "docs/custom-operators",

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1] / "rfgraph"
 BY_NAME = {
     "ops": "what is known of an operator",
     "model/signature_table.py": "made from ONNX's own definitions",
+    "streaming/writer.py": "writes the nodes that delay, mask and count steps",
     "unroll": "control flow is written out, operator by operator",
     "validation": "what one runtime's kernels do",
 }

@@ -17,7 +17,7 @@ from rfgraph.render.text import printable
 from rfgraph.version import VERSION
 
 # The commands, each a module of this package, which is imported when it is asked for.
-_COMMANDS = ("show", "unit", "why", "validate", "check", "explain", "diff", "tile", "fit")
+_COMMANDS = ("show", "unit", "why", "validate", "check", "explain", "diff", "tile", "stream", "fit")
 
 
 def main(arguments: Sequence[str] | None = None, *, guard: bool = False) -> int:

@@ -242,6 +242,11 @@ def unit_of(analysis: Analysis, tensor: str, given: str) -> tuple[int | slice, .
     return (0,) * missing + index if index else index
 
 
+def axis_of(given: str) -> int | str:
+    """An axis as it is given: a number, or a name."""
+    return int(given) if given.isdecimal() else given
+
+
 def middle(analysis: Analysis, tensor: str) -> tuple[int, ...]:
     """The unit in the middle of a value."""
     return tuple(n // 2 for n in analysis.extent(tensor) or ())

@@ -9,7 +9,7 @@ from typing import Any
 
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.masks import hint, to_hold
-from rfgraph.cli.common import add_common, analysis_of, arguments
+from rfgraph.cli.common import add_common, analysis_of, arguments, axis_of
 from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError
 from rfgraph.render import text
@@ -31,6 +31,12 @@ def add(commands: Any) -> None:
     add_common(show)
     add_outputs(show, "table")
     show.add_argument("--all-axes", action="store_true", help="every axis of the inputs")
+    show.add_argument(
+        "--time",
+        metavar="AXIS",
+        help="this axis of the inputs alone, by number or by name, and how far ahead each value "
+        "looks along it",
+    )
     show.add_argument(
         "--select",
         action="append",
@@ -75,12 +81,16 @@ def run(options: argparse.Namespace) -> str:
         options.output_format != "text"
         or options.all_axes
         or options.density
+        or options.time is not None
         or options.along is not None
     ):
         raise QueryError(
-            "--program can't be combined with --all-axes, --along, --density or --output-format",
+            "--program can't be combined with --all-axes, --time, --along, --density or "
+            "--output-format",
             remedy="choose values with --select and --constants",
         )
+    if options.time is not None and options.all_axes:
+        raise QueryError("--time can't be combined with --all-axes")
     timings = Timings()
     with timings.phase("answer"):
         answer = _program(options, timings) if options.program else _table(options, timings)
@@ -120,7 +130,13 @@ def _table(options: argparse.Namespace, timings: Timings) -> str:
         analysis, lambda held: analyze(options.model, **_with(options, held), timings=timings)
     )
     hints = [hint(list(masks))] if masks else []
-    return answered(options, LayerTable(analysis, chosen, dense, options.all_axes, hints))
+    time = None
+    if options.time is not None:
+        # What most tables don't need is not loaded.
+        from rfgraph.streaming.way import time_axis
+
+        time = dict(time_axis(analysis, axis_of(options.time)))
+    return answered(options, LayerTable(analysis, chosen, dense, options.all_axes, hints, time))
 
 
 def _with(options: argparse.Namespace, held: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rfgraph.cli.cluster import client_of
-from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of, teller
+from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of, axis_of, teller
 from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError
 from rfgraph.render.documents import Tiling
@@ -183,4 +183,4 @@ def _sizes(given: str | None) -> list[int] | None:
 def _axes(given: str | None) -> list[int | str] | None:
     if given is None:
         return None
-    return [int(axis) if axis.isdecimal() else axis for axis in given.split(",") if axis]
+    return [axis_of(axis) for axis in given.split(",") if axis]

@@ -510,6 +510,22 @@ class Rule:
         return not self.place
 
 
+class Windows(NamedTuple):
+    """Windows over the axes of input 0 behind the second, with attributes as those of Conv.
+
+    Attributes
+    ----------
+    padding : callable
+        The number that an operation's windows see where ``pads`` are; None if what it makes of a
+        window depends on how much of it is padding.
+    transposed : bool
+        Whether each input element has a window of outputs.
+    """
+
+    padding: Callable[[Operation], float | None]
+    transposed: bool = False
+
+
 class Traits(NamedTuple):
     """What is known of an operator at every version of it, beside what it reads.
 
@@ -543,6 +559,12 @@ class Traits(NamedTuple):
     rounding : callable or None
         What the order of its sums rests on, of a node and the axes of its output along which sizes
         differ; None: not measured, unless its elements are moved or made one by one.
+    streamed : str
+        What a model on a stream has in its place, where it takes a whole axis.
+    windows : Windows or None
+        What its windows over input 0 see beyond the ends, if it has any.
+    carried : tuple of (int, int)
+        Inputs with a state before the first step, and the outputs with the same behind the last.
     """
 
     shape: ShapeRule | None = None
@@ -557,6 +579,9 @@ class Traits(NamedTuple):
     told: Callable[[Node, Shape | None, Shape], Sized | None] | None = None
     cut: AxisCut | None = None
     rounding: Callable[[Operation, Collection[int]], Rounding] | None = None
+    streamed: str = ""
+    windows: Windows | None = None
+    carried: tuple[tuple[int, int], ...] = ()
 
 
 # The folder and the package of rfgraph's own transfers: others are those of users.

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rfgraph.analysis.objects import Fit
     from rfgraph.engine.support import Support
     from rfgraph.engine.why import Explanation
+    from rfgraph.streaming import Plan as StreamPlan
+    from rfgraph.streaming import StreamingError, StreamingModel
     from rfgraph.tiling import Plan, Stored, TilingError, Verification
 
 # Along each axis of an input: the first and the last coordinate.
@@ -33,6 +35,8 @@ class LayerTable(NamedTuple):
         Whether all axes of the inputs are shown.
     hints : sequence of str
         What else is to be said.
+    time : mapping of str to int, or None
+        The time axis of inputs, if look-ahead is asked for.
     """
 
     analysis: Analysis
@@ -40,6 +44,7 @@ class LayerTable(NamedTuple):
     densities: Sequence[Mapping[str, float] | None] | None
     all_axes: bool
     hints: Sequence[str]
+    time: Mapping[str, int] | None = None
 
 
 class Listing(NamedTuple):
@@ -167,3 +172,24 @@ class Fits(NamedTuple):
 
     analysis: Analysis
     found: Sequence[Fit]
+
+
+class Streaming(NamedTuple):
+    """What `rfgraph stream` has found.
+
+    Attributes
+    ----------
+    analysis : Analysis
+        Of the model.
+    plan : rfgraph.streaming.Plan or None
+        How it follows a stream, if it can be had on one.
+    obstacle : StreamingError or None
+        Why it can't be had on a stream; or where there is a plan, why it can't be converted.
+    converted : StreamingModel or None
+        The model with explicit states, where it was asked for.
+    """
+
+    analysis: Analysis
+    plan: StreamPlan | None
+    obstacle: StreamingError | None
+    converted: StreamingModel | None = None

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from rfgraph.analysis.objects import Fit
     from rfgraph.engine.closed_form import AxisField, Field, Number
     from rfgraph.engine.why import Explanation, Hop
-    from rfgraph.render.documents import Fits, LayerTable, Reasons, Seen, Tiling, Units
+    from rfgraph.render.documents import (
+        Fits,
+        LayerTable,
+        Reasons,
+        Seen,
+        Streaming,
+        Tiling,
+        Units,
+    )
     from rfgraph.tiling import AxisPlan, Verification
     from rfgraph.validation.report import Validation
 
@@ -181,6 +189,43 @@ def _fit(found: Fit) -> dict[str, Any]:
             for axis in found.axes
         ],
     }
+
+
+def streaming(document: Streaming) -> str:
+    """The document of `rfgraph stream`."""
+    plan, error = document.plan, document.obstacle
+    found: dict[str, Any] = {"streamable": plan is not None}
+    if error is not None:
+        found["obstacle"] = {"node": error.node, "reason": error.reason, "remedy": error.remedy}
+    if plan is not None:
+        found["causal"] = plan.is_causal
+        found["streams"] = [{"input": name, "axis": k} for name, k in plan.inputs]
+        found["whole"] = plan.whole
+        found["states"] = [{"input": given, "output": made} for given, made in plan.states]
+        found["name"] = plan.name or None
+        found["fixed"] = plan.is_fixed
+        found["rate"] = plan.rate
+        for key in ("hop", "back", "ahead", "latency", "context"):
+            samples = getattr(plan, key)
+            has_end = samples is not None and isfinite(samples)
+            found[key] = samples if has_end else None
+            found[f"{key}_ms"] = plan.ms(samples) if has_end and plan.rate else None
+        found["timings"] = {
+            output: {
+                "axis": timing.axis,
+                "stride": _number(timing.stride),
+                "back": _number(timing.back),
+                "ahead": timing.ahead,
+                "latency": timing.latency,
+                "first": timing.first,
+                "valid": timing.valid,
+                "path": [asdict(each) for each in timing.path],
+            }
+            for output, timing in plan.outputs.items()
+        }
+    if document.converted is not None:
+        found["converted"] = document.converted.described
+    return _dump({**_head(document.analysis), **found})
 
 
 def _tiled_axis(axis: AxisPlan) -> dict[str, Any]:

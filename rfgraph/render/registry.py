@@ -24,6 +24,7 @@ _FORMATS: Mapping[str, Mapping[str, str]] = {
         **{name: f"tile_exports.{name}" for name in ("bioimageio", "monai", "dask", "nnunet")},
     },
     "fits": {"text": "fits.text", "json": "json.fits"},
+    "streaming": {"text": "streams.text", "json": "json.streaming"},
     "validation": {"text": "validation.text", "json": "json.validation"},
     "report": {name: f"findings.{name}.report" for name in _FINDINGS},
     "comparison": {name: f"findings.{name}.comparison" for name in _FINDINGS},

@@ -50,6 +50,8 @@ def _lines(document: LayerTable) -> list[str]:
     axes = {name: analysis.moving_axes(name) for name in analysis.inputs}
     if all_axes:
         axes = {name: list(range(len(analysis.extent(name) or ()))) for name in analysis.inputs}
+    time = document.time or {}
+    axes |= {name: [axis] for name, axis in time.items()}
     header = ["", "value", "operator", "shape"]
     for name in analysis.inputs:
         which = ",".join(map(str, axes[name]))
@@ -57,13 +59,15 @@ def _lines(document: LayerTable) -> list[str]:
             "" if all_axes or not which else f" axes {which}" if "," in which else f" axis {which}"
         )
         header.append(f"sees {name} {shape(analysis.shape(name))}{shown}")
-        header += ["density"] * (densities is not None)
+        header += ["ahead"] * (name in time) + ["density"] * (densities is not None)
     table = [header]
     for k, row in enumerate(document.rows):
         cells = ["*" if row.is_output else "", row.name, row.operator, shape(row.shape)]
         for name in analysis.inputs:
             seen = row.fields.get(name)
             cells.append("-" if seen is None else field(seen.local, seen.full, axes[name]))
+            if name in time:
+                cells.append("-" if seen is None else look_ahead(seen.full[time[name]]))
             if densities is not None:
                 dense = (densities[k] or {}).get(name)
                 cells.append("-" if dense is None else share(dense))
@@ -133,6 +137,18 @@ def field(local: Field, full: Field, axes: Sequence[int]) -> str:
         text += " ~"
     wider = [full[axis].is_global and not local[axis].is_global for axis in axes]
     return text + (" +global" if any(wider) else "")
+
+
+def look_ahead(axis: AxisField) -> str:
+    """How far behind their own elements units see along the time axis.
+
+    >>> from rfgraph.engine.closed_form import AxisField
+    >>> look_ahead(AxisField.periodic(1, (-1, 2))), look_ahead(AxisField.endless())
+    ('2', 'all')
+    """
+    if axis.ahead == inf:
+        return "all"
+    return "?" if isnan(axis.ahead) else number(axis.ahead)
 
 
 def sizes(axis: AxisField) -> str:

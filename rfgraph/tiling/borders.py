@@ -108,14 +108,24 @@ def _padded(at: Way, grown: Mapping[str, Mapping[int, int]]) -> Borders:
             known.add(key)
             units, length = grown[value][along], (at.analysis.extent(value) or ())[along]
             seen = window(at, value, name, along, units)
-            for unit in (*range(-units, 0), *range(length, length + units)):
-                turns, phase = divmod(unit, units)
-                first, last = seen[phase]
-                if first <= last and unit < 0 and value in low:
-                    firsts.append(first + turns * at.alignment)
-                if first <= last and unit > 0 and value in high:
-                    lasts.append(last + turns * at.alignment)
+            for unit in range(-units, 0) if value in low else ():
+                firsts += _seen(range(unit, unit + units), seen, at.alignment)[:1]
+            for unit in range(length, length + units) if value in high else ():
+                lasts += _seen(range(unit, unit - units, -1), seen, at.alignment)[1:]
     return Borders(1 + max(firsts), at.size - min(lasts))
+
+
+def _seen(units: range, seen: Sequence[tuple[int, int]], step: int) -> list[int]:
+    """The first and the last element that one unit sees: the first of some that sees anything.
+
+    What sees nothing, and is no padding, is read together with those next to it.
+    """
+    for unit in units:
+        turns, phase = divmod(unit, len(seen))
+        first, last = seen[phase]
+        if first <= last:
+            return [first + turns * step, last + turns * step]
+    return []
 
 
 def _read_beyond(at: Way, grown: Mapping[str, Mapping[int, int]]) -> tuple[set[str], set[str]]:

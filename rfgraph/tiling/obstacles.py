@@ -104,9 +104,9 @@ class Way:
 
     @cached_property
     def widest(self) -> int:
-        """The size of the largest field."""
-        sizes = (int(seen.size) for fields in self.fields.values() for seen in fields.values())
-        return max(sizes, default=1)
+        """The size of the largest field that has an end."""
+        sizes = (seen.size for fields in self.fields.values() for seen in fields.values())
+        return max((int(size) for size in sizes if not isinf(size)), default=1)
 
     @cached_property
     def alignment(self) -> int:
@@ -151,11 +151,17 @@ def period(seen: AxisField) -> int:
 
 
 def way(
-    analysis: Analysis, outputs: Collection[str], axes: Sequence[Axis], local: bool = False
+    analysis: Analysis,
+    outputs: Collection[str],
+    axes: Sequence[Axis],
+    local: bool = False,
+    *,
+    past: bool = False,
 ) -> Way:
     """The values between an axis and some outputs, up to the first that does not move along it.
 
-    Of the `local` part, those that do not move are left out.
+    Of the `local` part, those that do not move are left out. With `past`, a value may see
+    everything before a place, as one of a recurrent layer does.
     """
     wanted = reached(analysis, outputs)
     seeing = {name: analysis.alike(name) for name, _ in axes}
@@ -172,7 +178,7 @@ def way(
                 if number is None:
                     continue
                 if (name, number) not in known:
-                    known[name, number] = _judged(analysis, value, name, axis, local)
+                    known[name, number] = _judged(analysis, value, name, axis, local, past)
                 if known[name, number].size:
                     found[name] = known[name, number]
             if len({Fraction(seen.stride) for seen in found.values()}) > 1:
@@ -230,7 +236,9 @@ def _inputs_read(reads: Sequence[Read]) -> Iterator[int]:
             yield read.source
 
 
-def _judged(analysis: Analysis, value: str, name: str, axis: int, local: bool) -> AxisField:
+def _judged(
+    analysis: Analysis, value: str, name: str, axis: int, local: bool, past: bool
+) -> AxisField:
     """The field of a value on the way, which has to move with its units, and to have an end."""
     seen = analysis.closed_form(value, name, axis, local=local)
     along = f"axis {axis} of '{name}'"
@@ -246,7 +254,7 @@ def _judged(analysis: Analysis, value: str, name: str, axis: int, local: bool) -
         raise obstacle(analysis, value, f"it sees the whole of {along}", BEFORE)
     if seen is None:
         why = f"{UNEVEN} along {along}"
-    elif isinf(seen.size):
+    elif isinf(seen.size) and not (past and seen.is_past):
         side = "before" if seen.is_past else "after"
         why = f"it sees everything {side} a place along {along}"
     elif seen.stride == 0:

@@ -319,8 +319,8 @@ class _Planner:
         self._axes = axes
         self._local = local
         self._times: dict[tuple[Axis, ...], int] = {}
-        self._outputs = _outputs(analysis, outputs)
-        self._groups = _groups(analysis, axes)
+        self._outputs = chosen_outputs(analysis, outputs)
+        self._groups = chosen_axes(analysis, axes)
 
     def plan(self, tile: int | Sequence[int] | None) -> Plan:
         sizes = self._tiles(tile)
@@ -610,7 +610,8 @@ def _missing(at: Way, output: str, axis: int) -> int:
     return max(ends - step + 1, 0)
 
 
-def _outputs(analysis: Analysis, outputs: Sequence[str] | None) -> tuple[str, ...]:
+def chosen_outputs(analysis: Analysis, outputs: Sequence[str] | None) -> tuple[str, ...]:
+    """The outputs that are asked for, all if none is."""
     chosen = tuple(dict.fromkeys(analysis.outputs if outputs is None else outputs))
     for name in chosen:
         if name not in analysis.outputs:
@@ -622,7 +623,7 @@ def _outputs(analysis: Analysis, outputs: Sequence[str] | None) -> tuple[str, ..
     return chosen
 
 
-def _groups(analysis: Analysis, axes: Sequence[int | str] | None) -> dict[str, list[Axis]]:
+def chosen_axes(analysis: Analysis, axes: Sequence[int | str] | None) -> dict[str, list[Axis]]:
     """The axes to cut, those of one size together."""
     every = [
         (name, axis) for name in analysis.inputs for axis in range(len(analysis.extent(name) or ()))
@@ -665,4 +666,4 @@ def _groups(analysis: Analysis, axes: Sequence[int | str] | None) -> dict[str, l
     return groups
 
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "chosen_axes", "chosen_outputs", "plan"]

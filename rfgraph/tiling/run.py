@@ -42,7 +42,7 @@ def run(
     """See `rfgraph.tiling.Plan.run`."""
     feeds = {name: np.asarray(value) for name, value in named(analysis, inputs).items()}
     cuts, sizes = cuts_of(analysis, axes, feeds)
-    session = model if hasattr(model, "run") else opened(model, analysis.file)
+    session = opened(model, analysis.file)
     joined: dict[str, np.ndarray] = {}
     for tile in product(*cuts):
         made = outputs_of(session, outputs, _cut(axes, feeds, tile), analysis.file)
@@ -105,7 +105,9 @@ def cuts_of(
 
 
 def opened(model: Any, file: str | None, **options: Any) -> Any:
-    """A session of a model, a path or bytes."""
+    """A session of onnxruntime that has a model open: a path, its bytes, or a session already."""
+    if hasattr(model, "run"):
+        return model
     try:
         import onnxruntime
     except ImportError:

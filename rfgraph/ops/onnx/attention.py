@@ -6,7 +6,7 @@ import numpy as np
 
 from rfgraph.ops.onnx.moving import along_axis, gathered
 from rfgraph.ops.onnx.windows import bias, taps
-from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.ops.registry import Operation, Reads, describe, transfer
 from rfgraph.prune.facts import Fact
 from rfgraph.prune.masks import Keys, Left, left
 from rfgraph.prune.pieces import confined
@@ -377,3 +377,6 @@ def causal_conv_with_state(op: Operation) -> Reads:
         bias(2),
     ]
     return output, [PerAxis(source, along_axis(3, 2, last))]
+
+
+describe("Attention", streamed="attend within a window, or behind a causal mask")

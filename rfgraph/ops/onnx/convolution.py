@@ -9,7 +9,7 @@ import numpy as np
 
 from rfgraph.model.graph import Kind
 from rfgraph.ops.onnx.windows import bias, spatial_windows, taps, window_sizes
-from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.ops.registry import Operation, Reads, Windows, describe, transfer
 from rfgraph.ops.rounding import BLOCK, Rounding
 from rfgraph.ops.shaping import (
     Extents,
@@ -237,3 +237,5 @@ describe(
     rounding=_transposed_sums,
 )
 describe("Conv ConvTranspose", facts=Sums(bias=2))
+describe("Conv", windows=Windows(lambda _: 0.0))
+describe("ConvTranspose", windows=Windows(lambda _: 0.0, transposed=True))

@@ -227,3 +227,4 @@ def _multiplied_sums(op: Operation, axes: Collection[int]) -> Rounding:
 describe("Gemm", shape=ShapeRule(_gemm_shape), rounding=_multiplied_sums)
 describe("MatMul", shape=ShapeRule(product_shape(0, 1)), rounding=_multiplied_sums)
 describe("Einsum Gemm MatMul", facts=Sums(cut=True))
+describe("Einsum Gemm MatMul", streamed="attend within a window, or behind a causal mask")

@@ -221,3 +221,8 @@ describe("InstanceNormalization LRN", shape=ShapeRule(unchanged))
 describe("GroupNormalization MeanVarianceNormalization", shape=ShapeRule(unchanged, instead=always))
 describe("BatchNormalization LayerNormalization LpNormalization", rounding=steady)
 describe("LRN", rounding=at_ends)
+describe(
+    "GroupNormalization InstanceNormalization LayerNormalization LpNormalization "
+    "MeanVarianceNormalization RMSNormalization SimplifiedLayerNormalization",
+    streamed="normalise each step over its channels, or by what is past (cumulatively)",
+)

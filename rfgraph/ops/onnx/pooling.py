@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 
 from rfgraph.model.graph import Kind
 from rfgraph.model.sizes import Shape
 from rfgraph.ops.onnx.windows import spatial_windows, window_sizes
-from rfgraph.ops.registry import Operation, Reads, describe, transfer
+from rfgraph.ops.registry import Operation, Reads, Windows, describe, transfer
 from rfgraph.ops.rounding import steady
 from rfgraph.ops.shaping import (
     Extents,
@@ -108,3 +108,17 @@ describe(
 )
 describe("MaxPool", differs=_has_places, by_place=(1,))
 describe("AveragePool GlobalAveragePool", facts=Sums())
+
+
+def _counted(op: Operation) -> float | None:
+    """What an average sees in padding, which it may leave out of the count."""
+    return 0.0 if op.attribute("count_include_pad", 0) else None
+
+
+describe("AveragePool", windows=Windows(_counted))
+describe("LpPool", windows=Windows(lambda _: 0.0))
+describe("MaxPool", windows=Windows(lambda _: -inf))
+describe(
+    "GlobalAveragePool GlobalLpPool GlobalMaxPool",
+    streamed="pool over a window, or export the model without it and pool what it gives",
+)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from rfgraph.model import element_types
 from rfgraph.model.graph import Kind
 from rfgraph.model.sizes import Shape
@@ -11,7 +13,7 @@ from rfgraph.ops.onnx.convolution import convolved, convolved_shape
 from rfgraph.ops.onnx.linear import multiplied, product_shape
 from rfgraph.ops.onnx.reduction import reduced
 from rfgraph.ops.onnx.windows import bias
-from rfgraph.ops.registry import Operation, Reads, axis_of, describe, transfer
+from rfgraph.ops.registry import Operation, Reads, Windows, axis_of, describe, transfer
 from rfgraph.ops.rounding import steady
 from rfgraph.ops.shaping import (
     Extents,
@@ -187,3 +189,18 @@ describe("QuantizeLinear", shape=ShapeRule(unchanged, element=_quantised_type))
 describe("ConvInteger MatMulInteger", facts=Sums(cut=True))
 describe("ConvInteger MatMulInteger QLinearConv QLinearMatMul", rounding=steady)
 describe("DequantizeLinear QuantizeLinear", rounding=steady)
+describe("DynamicQuantizeLinear", streamed="quantise by scales that are fixed (static)")
+
+
+def _zero_point(k: int) -> Windows:
+    """A window sees the zero point of the data, input `k`, in padding."""
+
+    def padding(op: Operation) -> float | None:
+        zero = op.static(k) if op.has(k) else np.zeros(())
+        return None if zero is None or zero.size != 1 else float(zero.reshape(()))
+
+    return Windows(padding)
+
+
+describe("ConvInteger", windows=_zero_point(2))
+describe("QLinearConv", windows=_zero_point(2))

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rfgraph.ops.registry import Operation, Reads, transfer
+from rfgraph.ops.registry import Operation, Reads, describe, transfer
 from rfgraph.reads.words import (
     STATISTIC,
     AxisRead,
@@ -320,3 +320,9 @@ def lstm(op: Operation) -> Reads:
         return _union(_gate(o, 4, H), peephole(o, memory)), memory
 
     return _reads(op, cell)
+
+
+_FORWARD = "a recurrent layer that runs forward alone"
+
+describe("RNN GRU", carried=((_INITIAL_H, 1),), streamed=_FORWARD)
+describe("LSTM", carried=((_INITIAL_H, 1), (_INITIAL_C, 2)), streamed=_FORWARD)

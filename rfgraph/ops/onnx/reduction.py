@@ -285,3 +285,9 @@ describe("LogSoftmax Softmax", rounding=steady)
 describe("ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMin", rounding=steady)
 describe("ReduceProd ReduceSumSquare", rounding=steady)
 describe("ReduceMean ReduceSum", rounding=_aligned)
+describe(
+    "ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd "
+    "ReduceSum ReduceSumSquare ArgMax ArgMin",
+    streamed="reduce over a window, or over what is past (cumulatively)",
+)
+describe("Hardmax LogSoftmax Softmax", streamed="attend within a window, or behind a causal mask")
