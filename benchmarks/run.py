@@ -284,6 +284,13 @@ def side() -> None:
         row(name, f"{small:,}", near, f"{large:,}", far, far / near)
 
 
+def tiles(size: int) -> Found:
+    """An image in zarr in tiles on a dask cluster, and other ways to tile."""
+    import tiles as part
+
+    return part.measured(size, row)
+
+
 def asker(model: onnx.ModelProto, unit: Sequence[int], *, prune: bool = False) -> Callable[[], Any]:
     """A function that asks for the support of a unit as if for the first time."""
     analysis = rfgraph.analyze(model, prune=prune)
@@ -426,17 +433,21 @@ def saved(model: onnx.ModelProto, folder: str) -> str:
 
 OF_MODELS = {"opening": opening, "fields": fields, "checks": checks, "cold": cold}
 OF_NETWORKS = {"chain": chain, "branches": branches, "large": large}
+OF_IMAGES = {"tiles": tiles}
 FURTHER = {"weights": weights, "side": side, "units": units, "streaming": streaming}
 ACCEPTANCE = [*OF_MODELS, *OF_NETWORKS]
 
 
 def main() -> None:
-    parts = [*ACCEPTANCE, *FURTHER]
+    parts = [*ACCEPTANCE, *OF_IMAGES, *FURTHER]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "parts", nargs="*", choices=["acceptance", *parts], metavar="PART", help=", ".join(parts)
     )
     parser.add_argument("--models", nargs="+", type=Path, default=[MODELS], metavar="DIR")
+    parser.add_argument(
+        "--size", type=int, default=8_000, metavar="N", help="the side of the image in tiles"
+    )
     arguments = parser.parse_args()
     paths = [path for folder in arguments.models for path in sorted(folder.glob("*.onnx"))]
     found: Found = []
@@ -445,6 +456,8 @@ def main() -> None:
             print(f"== {part}")
             if part in FURTHER:
                 FURTHER[part]()
+            elif part in OF_IMAGES:
+                found += OF_IMAGES[part](arguments.size)
             elif part in OF_MODELS:
                 found += OF_MODELS[part](paths)
             else:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rfgraph.errors import RFGraphError
-from rfgraph.limits import Limits, confine, died, too_long
+from rfgraph.limits import Limits, confine, died, end_with, too_long
 
 if TYPE_CHECKING:
     import subprocess
@@ -57,6 +57,7 @@ def guarded(
         return _anew(arguments, limits.seconds, model)
     sys.stdout.flush()
     sys.stderr.flush()
+    parent = os.getpid()
     ours, theirs = os.pipe()
     with warnings.catch_warnings():
         # The threads that Python warns of are those of numpy's library, which reckons with it.
@@ -64,7 +65,7 @@ def guarded(
         child = os.fork()
     if not child:
         os.close(ours)
-        _carry_out(run, limits.mebibytes)
+        _carry_out(run, limits.mebibytes, parent)
     os.close(theirs)
     try:
         return _waited_for(child, ours, limits.seconds, model)
@@ -72,12 +73,13 @@ def guarded(
         os.close(ours)
 
 
-def _carry_out(run: Callable[[], int], mebibytes: int) -> None:
+def _carry_out(run: Callable[[], int], mebibytes: int, parent: int) -> None:
     """In the copy: run, and end without going back."""
     code = 2
     # What is to be done at the end is left to whom it is of.
     atexit._clear()
     try:
+        end_with(parent)
         confine(mebibytes)
         code = run()
         atexit._run_exitfuncs()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import Any
 
-from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of, axis_of
+from rfgraph.cli.cluster import client_of
+from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of, axis_of, teller
 from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError
 from rfgraph.render.documents import Tiling
-from rfgraph.tiling import TilingError, plan
+from rfgraph.tiling import Plan, Stored, TilingError, plan, run_zarr
 
 
 def add(commands: Any) -> None:
@@ -20,7 +23,8 @@ def add(commands: Any) -> None:
         description="Print, for each axis that is cut, the margins of a tile, the alignment of "
         "where tiles begin, the sizes that the model takes, and how much is computed for each "
         "element that is kept. It ends with 1 if no tiles give the result of the whole, and names "
-        "the first node that is the reason.",
+        "the first node that is the reason. With --run, run the model on an array of zarr that "
+        "may be larger than memory. The same command goes on with a run that was ended.",
     )
     add_common(tile)
     add_outputs(tile, "tiling")
@@ -63,7 +67,43 @@ def add(commands: Any) -> None:
         "it ends with 1 if tiles differ from the whole; no limit of time and memory unless one is "
         "given",
     )
+    _add_run(tile)
     tile.set_defaults(run=run)
+
+
+def _add_run(tile: argparse.ArgumentParser) -> None:
+    tile.add_argument(
+        "source", nargs="?", type=Path, metavar="IN.zarr", help="with --run: the array to read"
+    )
+    tile.add_argument(
+        "target",
+        nargs="?",
+        type=Path,
+        metavar="OUT.zarr",
+        help="with --run: what is written, an array or, of several outputs, a group. It is there "
+        "when it is finished; until then there is OUT.zarr.….part",
+    )
+    tile.add_argument(
+        "--run",
+        dest="runs",
+        action=_Unlimited,
+        nargs=0,
+        default=False,
+        help="run the model tile by tile, without a limit of time and memory unless one is given",
+    )
+    workers = tile.add_mutually_exclusive_group()
+    workers.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="with --run: how many tiles are run at a time (default: one for each processor)",
+    )
+    workers.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="with --run: run tiles on a dask cluster, given by the address of its scheduler; its "
+        "workers have to see the same files",
+    )
 
 
 class _Unlimited(argparse.Action):
@@ -80,6 +120,7 @@ class _Unlimited(argparse.Action):
 
 def run(options: argparse.Namespace) -> str:
     """The answer."""
+    _check(options)
     tile, axes = _sizes(options.tile), _axes(options.axes)
     analysis = analysis_of(options)
     try:
@@ -95,7 +136,37 @@ def run(options: argparse.Namespace) -> str:
         return answered(options, Tiling(analysis, None, error), FINDINGS)
     verified = found.verify(options.model) if options.verify else None
     code = CLEAN if verified is None or verified.ok else FINDINGS
-    return answered(options, Tiling(analysis, found, None, verified), code)
+    stored = _run(options, found) if options.runs else None
+    return answered(options, Tiling(analysis, found, None, verified, stored), code)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """What belongs to --run is there if it is, and not else."""
+    if options.runs and options.target is None:
+        raise QueryError(
+            "--run: an array to read and one to write are missing",
+            remedy="rfgraph tile MODEL IN.zarr OUT.zarr --run",
+        )
+    given = ("IN.zarr", options.source), ("--jobs", options.jobs), ("--dask", options.dask)
+    for name, value in given if not options.runs else ():
+        if value is not None:
+            raise QueryError(f"{name} {value}: nothing is run", remedy="add --run")
+    if options.jobs is not None and options.jobs < 1:
+        raise QueryError(f"--jobs {options.jobs}: not a number of tiles from 1 on")
+
+
+def _run(options: argparse.Namespace, found: Plan) -> Stored:
+    progress = teller("tiles") if sys.stderr.isatty() else None
+    with client_of(options.dask) as client:
+        return run_zarr(
+            found,
+            options.model,
+            options.source,
+            options.target,
+            client=client,
+            jobs=options.jobs,
+            progress=progress,
+        )
 
 
 def _sizes(given: str | None) -> list[int] | None:

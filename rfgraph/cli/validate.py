@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import zlib
-from collections.abc import Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
+from rfgraph.cli.cluster import client_of
 from rfgraph.cli.common import (
     CLEAN,
     ERROR,
@@ -24,7 +22,7 @@ from rfgraph.cli.common import (
     teller,
 )
 from rfgraph.cli.outputs import add_outputs, answered
-from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.errors import QueryError
 from rfgraph.validation import validate
 
 
@@ -131,7 +129,7 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """The answer."""
-    with _executor(options.dask) as (executor, workers):
+    with client_of(options.dask) as client:
         found = validate(
             options.model,
             **arguments(options),
@@ -142,9 +140,9 @@ def run(options: argparse.Namespace) -> Answer:
             seconds=options.seconds,
             exhaustive=options.exhaustive,
             seed=options.seed,
-            jobs=workers or options.jobs,
+            jobs=sum(client.ncores().values()) if client else options.jobs,
             processes=options.processes,
-            executor=executor,
+            executor=client.get_executor() if client else None,
             providers=options.provider or ("CPUExecutionProvider",),
             reproductions=options.reproduce,
             progress=teller("passes") if sys.stderr.isatty() else None,
@@ -166,31 +164,3 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             f"--inputs {path}: {error}",
             remedy="write it with numpy.savez(FILE, x=...), one array for each input",
         ) from None
-
-
-@contextmanager
-def _executor(address: str | None) -> Iterator[tuple[Executor | None, int]]:
-    """The executor of a dask cluster, and how many threads its workers have."""
-    if address is None:
-        yield None, 0
-        return
-    try:
-        from dask.distributed import Client
-    except ImportError:
-        raise RFGraphError(
-            "--dask needs dask, which is not installed", remedy="pip install 'rfgraph[dask]'"
-        ) from None
-    connect: Any = Client
-    try:
-        client = connect(address, timeout="10s")
-    except (OSError, ValueError) as error:
-        raise RFGraphError(
-            f"--dask {address}: the scheduler can't be reached: {error}", remedy="check the address"
-        ) from None
-    with client:
-        workers = sum(client.ncores().values())
-        if not workers:
-            raise RFGraphError(
-                f"--dask {address}: the cluster has no workers", remedy="start one: dask worker"
-            )
-        yield client.get_executor(), workers

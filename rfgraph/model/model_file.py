@@ -393,12 +393,29 @@ def whole(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> tuple[onnx
     else:
         path = Path(model)
         proto = onnx.load(path, load_external_data=False)
+    outside = _outside(proto, path)
+    return proto, str(path.parent.resolve()) if path and outside else ""
+
+
+def files(path: Path) -> list[Path]:
+    """The files that a model consists of: its own, and those of external data.
+
+    Raises
+    ------
+    ModelError
+        External data is missing, or lies outside the model's folder.
+    """
+    import onnx
+
+    return [path, *sorted(set(_outside(onnx.load(path, load_external_data=False), path)))]
+
+
+def _outside(proto: onnx.ModelProto, path: Path | None) -> list[Path]:
+    """The files of all tensors whose contents are not in the model."""
     bodies = [proto.graph.node, *(function.node for function in proto.functions)]
     every = [*_graph_tensors(proto.graph), *(t for body in bodies for t in _node_tensors(body))]
     outside = [t for t in every if t.data_location == _EXTERNAL]
-    for tensor in outside:
-        _target(tensor, path, f"tensor '{tensor.name}'")
-    return proto, str(path.parent.resolve()) if path and outside else ""
+    return [_target(tensor, path, f"tensor '{tensor.name}'") for tensor in outside]
 
 
 def _graph_tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rfgraph.engine.why import Explanation
     from rfgraph.streaming import Plan as StreamPlan
     from rfgraph.streaming import StreamingError, StreamingModel
-    from rfgraph.tiling import Plan, TilingError, Verification
+    from rfgraph.tiling import Plan, Stored, TilingError, Verification
 
 # Along each axis of an input: the first and the last coordinate.
 Box = tuple[tuple[int, int], ...]
@@ -148,12 +148,15 @@ class Tiling(NamedTuple):
         Why no tiles give the result of the whole, where there is no plan.
     verified : Verification or None
         What runs of tiles and of the whole have shown, where they are asked for.
+    stored : Stored or None
+        What was run, if anything was.
     """
 
     analysis: Analysis
     plan: Plan | None
     obstacle: TilingError | None
     verified: Verification | None = None
+    stored: Stored | None = None
 
 
 class Fits(NamedTuple):

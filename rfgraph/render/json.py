@@ -134,6 +134,8 @@ def tiling(document: Tiling) -> str:
             "causes": [cause._asdict() for cause in plan.equality.causes],
         }
         found["axes"] = list(map(_tiled_axis, plan.axes))
+    if document.stored is not None:
+        found["stored"] = document.stored._asdict()
     if document.verified is not None:
         found["verified"] = _verified(document.verified)
     return _dump({**_head(document.analysis), **found})

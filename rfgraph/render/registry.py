@@ -18,7 +18,11 @@ _FORMATS: Mapping[str, Mapping[str, str]] = {
     "program": {"text": "program.text"},
     "units": {"text": "units.text", "json": "json.units"},
     "why": {"text": "reasons.text", "json": "json.why"},
-    "tiling": {"text": "tiles.text", "json": "json.tiling"},
+    "tiling": {
+        "text": "tiles.text",
+        "json": "json.tiling",
+        **{name: f"tile_exports.{name}" for name in ("bioimageio", "monai", "dask", "nnunet")},
+    },
     "fits": {"text": "fits.text", "json": "json.fits"},
     "streaming": {"text": "streams.text", "json": "json.streaming"},
     "validation": {"text": "validation.text", "json": "json.validation"},

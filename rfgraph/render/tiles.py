@@ -26,6 +26,10 @@ def text(document: Tiling) -> str:
     parts += [*aligned(_axes(plan)), "", *aligned(_outputs(plan)), "", *_remarks(plan)]
     if document.verified is not None:
         parts += ["", *_verified(document.verified)]
+    if document.stored is not None:
+        stored = document.stored
+        before = f", of which {stored.before} were there before" if stored.before else ""
+        parts.append(f"{plain(stored.target)} is there, of {stored.tiles} tiles{before}")
     return "\n".join(parts)
 
 

@@ -203,13 +203,17 @@ class AxisPlan:
         fitted = self.fitted(self.tile if tile is None else tile)
         return Fraction(fitted, self.core(tile))
 
-    def cuts(self, size: int) -> list[Cut]:
+    def cuts(self, size: int, *, even: bool = False) -> list[Cut]:
         """Where to cut a whole of some size.
 
         Parameters
         ----------
         size : int
             Elements of the input.
+        even : bool
+            Whether all cores but the last have the same length, as the chunks of an array on disk
+            do; tiles are then no larger than so many have to be. Else the core of the first tile
+            is longer, as it needs no margin before it.
 
         Returns
         -------
@@ -227,17 +231,24 @@ class AxisPlan:
         >>> rows = plan("models/unet_tconv.onnx", tile=256).axes[0]
         >>> [tuple(cut) for cut in rows.cuts(512)]
         [(0, 256, 0, 208), (160, 416, 208, 368), (256, 512, 368, 512)]
+        >>> [tuple(cut) for cut in rows.cuts(512, even=True)]
+        [(0, 224, 0, 128), (80, 304, 128, 256), (208, 432, 256, 384), (288, 512, 384, 512)]
         """
         tile, step = self.fitted(self.tile, size), self.alignment
+        core = (tile - self.margin[0] - self.after) // step * step
+        if even and tile < size:
+            count = -(-size // core)
+            core = up(-(-size // count), step)
+            least = self.margin[0] + core + self.after
+            tile = least + (size - least) % step
         found: list[Cut] = []
         first = 0
         while first < size:
-            begin = max(0, first - self.margin[0])
-            if begin + tile >= size:
-                found.append(Cut(size - tile, size, first, size))
-                break
+            begin = min(max(0, first - self.margin[0]), size - tile)
             end = begin + tile
-            last = (end - self.after) // step * step
+            last = size if end == size else (end - self.after) // step * step
+            if even and tile < size:
+                last = min(first + core, size)
             found.append(Cut(begin, end, first, last))
             first = last
         return found

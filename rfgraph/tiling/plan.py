@@ -15,6 +15,7 @@ from rfgraph.errors import QueryError, ShapeError
 from rfgraph.tiling.axes import AxisPlan, OutputAxis, up
 from rfgraph.tiling.borders import Borders, borders, window
 from rfgraph.tiling.equality import Cause, Equality, equality, resized
+from rfgraph.tiling.lazy import map_blocks
 from rfgraph.tiling.local import global_reads
 from rfgraph.tiling.memory import largest, peak
 from rfgraph.tiling.obstacles import (
@@ -143,6 +144,48 @@ class Plan:
         (1, 2, 256, 192)
         """
         return run(self.analysis, self.axes, self.outputs, model, inputs)
+
+    def map_blocks(
+        self, model: Any, inputs: Any, *, providers: Sequence[str] = ("CPUExecutionProvider",)
+    ) -> Any:
+        """The same as `run` for arrays of dask, which may be larger than memory.
+
+        Nothing is run before results are asked for; then dask runs it, with threads, processes or
+        a cluster. A process opens the model once, with one thread: tiles run side by side.
+
+        Parameters
+        ----------
+        model : path, bytes or onnxruntime.InferenceSession
+            The model, at a path that all processes have; or a session that has it open, with
+            dask's threads alone.
+        inputs : dask.array.Array or mapping of str to dask.array.Array
+            Its inputs; the array alone where there is one.
+        providers : sequence of str
+            The execution providers of onnxruntime.
+
+        Returns
+        -------
+        dask.array.Array or dict of str to dask.array.Array
+            The outputs of the plan by name; the array alone where there is one. Each chunk is the
+            core of a tile.
+
+        Raises
+        ------
+        QueryError
+            As `run`; or, once it runs, that a session can't be sent to other processes.
+        RFGraphError
+            dask is not installed; or, once it runs, as `run`.
+
+        Examples
+        --------
+        >>> import dask.array as da
+        >>> from rfgraph.tiling import plan
+        >>> image = da.zeros((1, 1, 256, 192), chunks=64, dtype="float32")
+        >>> found = plan("models/unet_tconv.onnx", tile=128, outputs=["logits"])
+        >>> found.map_blocks("models/unet_tconv.onnx", image).chunks[2:]
+        ((32, 32, 32, 32, 32, 32, 32, 32), (32, 32, 32, 32, 32, 32))
+        """
+        return map_blocks(self.analysis, self.axes, self.outputs, model, inputs, providers)
 
     def verify(self, model: Any, *, tiles: int = 3, seed: int = 0) -> Verification:
         """Compare tiles with the whole in onnxruntime, on random data of a size that is small.

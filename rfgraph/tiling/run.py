@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,22 @@ from rfgraph.analysis import Analysis
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.tiling.axes import AxisPlan, Cut
 from rfgraph.tiling.obstacles import OPEN_SIZES
+
+
+class Place(NamedTuple):
+    """Where the core of a tile's output lies.
+
+    Attributes
+    ----------
+    whole : tuple of int
+        The shape of the output of the whole.
+    target, source : tuple of slice
+        The core in it, and in that of the tile.
+    """
+
+    whole: tuple[int, ...]
+    target: tuple[slice, ...]
+    source: tuple[slice, ...]
 
 
 def run(
@@ -24,28 +40,22 @@ def run(
     inputs: np.ndarray | Mapping[str, np.ndarray],
 ) -> Any:
     """See `rfgraph.tiling.Plan.run`."""
-    feeds = _feeds(analysis, axes, inputs)
-    sizes = [feeds[axis.inputs[0][0]].shape[axis.inputs[0][1]] for axis in axes]
-    try:
-        cuts = [axis.cuts(size) for axis, size in zip(axes, sizes, strict=True)]
-    except QueryError as error:
-        error.file = analysis.file
-        raise
+    feeds = {name: np.asarray(value) for name, value in named(analysis, inputs).items()}
+    cuts, sizes = cuts_of(analysis, axes, feeds)
     session = opened(model, analysis.file)
     joined: dict[str, np.ndarray] = {}
     for tile in product(*cuts):
         made = outputs_of(session, outputs, _cut(axes, feeds, tile), analysis.file)
         for output, result in zip(outputs, made, strict=True):
-            _join(axes, joined, output, result, tile, sizes)
+            at = place(axes, output, result.shape, tile, sizes)
+            if output not in joined:
+                joined[output] = np.empty(at.whole, result.dtype)
+            joined[output][at.target] = result[at.source]
     return joined if len(outputs) > 1 else joined[outputs[0]]
 
 
-def _feeds(
-    analysis: Analysis,
-    axes: Sequence[AxisPlan],
-    inputs: np.ndarray | Mapping[str, np.ndarray],
-) -> dict[str, np.ndarray]:
-    """The inputs by name, those that are cut alike of one size."""
+def named(analysis: Analysis, inputs: Any) -> dict[str, Any]:
+    """The arrays of all inputs by name, of whatever kind they are."""
     file, names = analysis.file, analysis.inputs
     if not isinstance(inputs, Mapping):
         if len(names) != 1:
@@ -58,7 +68,14 @@ def _feeds(
     missing = [name for name in names if name not in inputs]
     if missing:
         raise QueryError(f"there is no array for input '{missing[0]}'", file=file)
-    feeds = {name: np.asarray(value) for name, value in inputs.items()}
+    return dict(inputs)
+
+
+def cuts_of(
+    analysis: Analysis, axes: Sequence[AxisPlan], feeds: Mapping[str, Any], *, even: bool = False
+) -> tuple[list[list[Cut]], list[int]]:
+    """Where each axis is cut, and the sizes of the whole: those of all inputs have to agree."""
+    file, sizes = analysis.file, []
     for axis in axes:
         if axis.is_fixed:
             raise QueryError(
@@ -66,7 +83,7 @@ def _feeds(
                 file=file,
                 remedy=OPEN_SIZES,
             )
-        sizes = {}
+        found = {}
         for name, k in axis.inputs:
             rank = len(analysis.dims(name))
             if feeds[name].ndim != rank:
@@ -74,10 +91,17 @@ def _feeds(
                     f"the array for input '{name}' has {feeds[name].ndim} axes, not {rank}",
                     file=file,
                 )
-            sizes[name] = feeds[name].shape[k]
-        if len(set(sizes.values())) > 1:
-            raise QueryError(f"inputs that are cut alike differ in size: {sizes}", file=file)
-    return feeds
+            found[name] = feeds[name].shape[k]
+        if len(set(found.values())) > 1:
+            raise QueryError(f"inputs that are cut alike differ in size: {found}", file=file)
+        sizes.append(next(iter(found.values())))
+        if not sizes[-1]:
+            raise QueryError(f"{axis.title} has no elements", file=file)
+    try:
+        return [a.cuts(n, even=even) for a, n in zip(axes, sizes, strict=True)], sizes
+    except QueryError as error:
+        error.file = file
+        raise
 
 
 def opened(model: Any, file: str | None, **options: Any) -> Any:
@@ -127,32 +151,31 @@ def _cut(
     return {name: np.ascontiguousarray(value) for name, value in part.items()}
 
 
-def _join(
+def place(
     axes: Sequence[AxisPlan],
-    joined: dict[str, np.ndarray],
     output: str,
-    result: np.ndarray,
-    tile: tuple[Cut, ...],
-    sizes: list[int],
-) -> None:
-    """Put the core of a tile's output where it belongs."""
-    shape = list(result.shape)
-    source, target = result, [slice(None)] * result.ndim
+    shape: Sequence[int],
+    tile: Sequence[Cut],
+    sizes: Sequence[int],
+) -> Place:
+    """Where the core of a tile's output lies in it, and in the whole."""
+    whole = list(shape)
+    source = [slice(0, n) for n in shape]
+    target = list(source)
     for axis, cut, size in zip(axes, tile, sizes, strict=True):
         follows = axis.outputs.get(output)
         if follows is None:
             continue
         k, scale = follows.axis, follows.scale
         # The rest of the whole is a whole number of periods.
-        shape[k] += _whole((size - (cut.end - cut.begin)) * scale)
+        whole[k] += _whole((size - (cut.end - cut.begin)) * scale)
         begin = _whole(cut.begin * scale)
-        first = _whole(cut.first * scale)
-        last = shape[k] if cut.last == size else _whole(cut.last * scale)
+        # What an output has no elements for, as borders are cropped, is in no core.
+        first = min(_whole(cut.first * scale), whole[k])
+        last = whole[k] if cut.last == size else min(_whole(cut.last * scale), whole[k])
         target[k] = slice(first, last)
-        source = source[_along(k, first - begin, last - begin)]
-    if output not in joined:
-        joined[output] = np.empty(shape, result.dtype)
-    joined[output][tuple(target)] = source
+        source[k] = slice(first - begin, last - begin)
+    return Place(tuple(whole), tuple(target), tuple(source))
 
 
 def _whole(number: Fraction) -> int:
@@ -164,4 +187,4 @@ def _along(axis: int, begin: int, end: int) -> tuple[slice, ...]:
     return (slice(None),) * axis + (slice(begin, end),)
 
 
-__all__ = ["opened", "outputs_of", "run"]
+__all__ = ["run"]

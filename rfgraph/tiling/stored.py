@@ -1,0 +1,438 @@
+"""Running a model tile by tile from one zarr array to another, in a way that can be gone on with.
+
+While it runs, results lie in a folder beside the target, whose name has the digest of model, plan
+and input: what another run has left is never gone on with. A tile is finished if its chunks are
+there: each tile writes whole chunks, which no other does, and zarr puts a chunk in its place when
+it is whole. In the end the folder becomes the target.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from glob import escape
+from hashlib import sha256
+from itertools import product
+from math import ceil
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.tiling.lazy import INSTALL, Tiles, element_dtype, output_shapes
+from rfgraph.tiling.run import cuts_of
+from rfgraph.tiling.source import Source
+from rfgraph.version import VERSION
+
+if TYPE_CHECKING:
+    from rfgraph.tiling.plan import Plan
+
+# The attribute of the target that tells what it was made of.
+_MADE_OF = "rfgraph"
+
+# The folder of what becomes the target, in that of the run.
+_RESULT = "result"
+
+
+class Stored(NamedTuple):
+    """What `run_zarr` has done.
+
+    Attributes
+    ----------
+    target : str
+        Where the outputs are.
+    tiles : int
+        How many tiles they consist of.
+    before : int
+        How many of them were there before.
+    """
+
+    target: str
+    tiles: int
+    before: int
+
+
+def run_zarr(
+    plan: Plan,
+    model: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    client: Any = None,
+    jobs: int | None = None,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
+    progress: Callable[[int, int], None] | None = None,
+) -> Stored:
+    """Run a model of one input tile by tile, from an array of zarr to another.
+
+    A run that was ended in any way is gone on with by the same call: tiles that are finished are
+    not made again. Until then they lie in a folder beside the target, which is there when all of
+    it is.
+
+    Parameters
+    ----------
+    plan : Plan
+        How to cut; the whole has all axes of the model's input.
+    model : path
+        The model.
+    source : path
+        The folder of the array.
+    target : path
+        A folder that is not there yet: of an array whose chunks are the cores of tiles; where
+        there are several outputs, of a group that has an array for each.
+    client : distributed.Client, optional
+        The cluster that runs tiles, whose workers have the same files; threads of this process
+        if left out.
+    jobs : int, optional
+        How many tiles these run at a time; one for each processor if left out.
+    providers : sequence of str
+        The execution providers of onnxruntime.
+    progress : callable, optional
+        Is told how many tiles are finished, and how many there are.
+
+    Returns
+    -------
+    Stored
+        How many tiles there are, and how many were there before.
+
+    Raises
+    ------
+    QueryError
+        The array is not what the model takes, or of a size that it does not take; or the target is
+        there already.
+    RFGraphError
+        dask or zarr is not installed; a file can't be read or written; or onnxruntime can't run
+        the model.
+    """
+    run = _Run(plan, Source.of(model, providers), Path(source), Path(target))
+    return run.carried_out(client, jobs, progress)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a worker has to know to carry out any tile.
+
+    Attributes
+    ----------
+    tiles : Tiles
+        All tiles.
+    source : Source
+        The model.
+    name : str
+        Its input.
+    image : zarr.Array
+        What is read.
+    results : sequence of zarr.Array
+        Where each output is written.
+    held : mapping of str to ndarray
+        The inputs that are held fixed.
+    """
+
+    tiles: Tiles
+    source: Source
+    name: str
+    image: Any
+    results: Sequence[Any]
+    held: Mapping[str, np.ndarray]
+
+    def carry_out(self, index: Sequence[int]) -> None:
+        """Read a tile, run it, and write its cores.
+
+        A cluster does it once more if a worker is lost that has done it.
+        """
+        if self.is_done(index):
+            return
+        part = [slice(None)] * self.image.ndim
+        for axis, cuts, k in zip(self.tiles.axes, self.tiles.cuts, index, strict=True):
+            part[axis.inputs[0][1]] = slice(cuts[k].begin, cuts[k].end)
+        try:
+            image = np.ascontiguousarray(self.image[tuple(part)])
+        except Exception as error:  # what is raised differs from fault to fault
+            said = " ".join(str(error).split())[:300]
+            raise RFGraphError(f"can't be read: {said}", file=str(self.image.store.root)) from error
+        feed = {**self.held, self.name: image}
+        cores = self.tiles.run(self.source, index, feed)
+        places = self.tiles.places(index)
+        for k, (core, at, result) in enumerate(zip(cores, places, self.results, strict=True)):
+            if core.size and self.is_writer(k, index):
+                result[at.target] = core
+
+    def is_writer(self, output: int, index: Sequence[int]) -> bool:
+        """Whether a tile writes an output: where it follows no axis, the first one does."""
+        name = self.tiles.outputs[output]
+        return not any(
+            k for axis, k in zip(self.tiles.axes, index, strict=True) if name not in axis.outputs
+        )
+
+    def is_done(self, index: Sequence[int]) -> bool:
+        """Whether all chunks of a tile are there."""
+        places = self.tiles.places(index)
+        for k, (at, result) in enumerate(zip(places, self.results, strict=True)):
+            if not self.is_writer(k, index):
+                continue
+            chunks = [
+                range(s.start // n, ceil(s.stop / n))
+                for s, n in zip(at.target, result.chunks, strict=True)
+            ]
+            folder = Path(result.store.root) / result.path
+            for chunk in product(*chunks):
+                if not (folder / result.metadata.encode_chunk_key(chunk)).exists():
+                    return False
+        return True
+
+
+@dataclass
+class _Run:
+    """One run, from a zarr array to another."""
+
+    plan: Plan
+    source: Source
+    image: Path
+    target: Path
+    made_of: dict[str, Any] = field(init=False)
+    part: Path = field(init=False)
+
+    def carried_out(
+        self, client: Any, jobs: int | None, progress: Callable[[int, int], None] | None
+    ) -> Stored:
+        analysis, axes, outputs = self.plan.analysis, self.plan.axes, self.plan.outputs
+        name, image = self._input(), self._opened()
+        cuts, sizes = cuts_of(analysis, axes, {name: image}, even=True)
+        shapes = output_shapes(analysis, axes, outputs, {name: image}, cuts)
+        tiles = Tiles(axes, outputs, cuts, sizes, shapes)
+        # What can't be opened is told before anything is written.
+        self.source.session()
+        self.made_of = self._made_of()
+        indices = list(np.ndindex(*map(len, cuts)))
+        if self._is_there():
+            return Stored(str(self.target), len(indices), len(indices))
+        digest = sha256(json.dumps(self.made_of, sort_keys=True).encode()).hexdigest()[:8]
+        self.part = self.target.with_name(f"{self.target.name}.{digest}.part")
+        self._check_others()
+        with self._alone():
+            results = [self._result(tiles, k) for k in range(len(outputs))]
+            held = {
+                other: np.asarray(value, element_dtype(analysis, other))
+                for other, value in analysis.held.items()
+            }
+            work = _Work(tiles, self.source, name, image, results, held)
+            left = [index for index in indices if not work.is_done(index)]
+            before = done = len(indices) - len(left)
+
+            def tell(*_: Any) -> None:
+                nonlocal done
+                done += 1
+                if progress:
+                    progress(done, len(indices))
+
+            try:
+                _carry_out(work, left, client, jobs, tell)
+                self._finish()
+            except BaseException:
+                if not done:
+                    rmtree(self.part, ignore_errors=True)
+                raise
+        return Stored(str(self.target), len(indices), before)
+
+    def _input(self) -> str:
+        names = self.plan.analysis.inputs
+        if len(names) != 1:
+            raise QueryError(
+                f"one array, and the model has {len(names)} inputs",
+                file=self.plan.analysis.file,
+                remedy="hold others fixed, or run it in Python: Plan.map_blocks",
+            )
+        return names[0]
+
+    def _opened(self) -> Any:
+        """The array that is read."""
+        zarr = _zarr()
+        try:
+            return zarr.open_array(str(self.image), mode="r")
+        except Exception as error:  # what is raised differs from fault to fault
+            arrays: list[str] = []
+            with suppress(Exception):
+                arrays = sorted(zarr.open_group(str(self.image), mode="r").array_keys())
+            raise QueryError(
+                "it is no array of zarr" if self.image.exists() else "there is no such folder",
+                file=str(self.image),
+                remedy=f"name one in it: {', '.join(arrays)}" if arrays else None,
+            ) from error
+
+    def _made_of(self) -> dict[str, Any]:
+        """What decides on every element of the target."""
+        import onnxruntime
+
+        held = sha256()
+        for name, value in sorted(self.plan.analysis.held.items()):
+            held.update(f"{name}{value.dtype}{value.shape}".encode() + value.tobytes())
+        axes = [[a.title, a.tile, a.before, a.after, a.alignment] for a in self.plan.axes]
+        return {
+            "version": VERSION,
+            "onnxruntime": onnxruntime.__version__,
+            "providers": list(self.source.providers),
+            "model": self.source.digest,
+            "held": held.hexdigest(),
+            "input": _stamp(self.image),
+            "outputs": list(self.plan.outputs),
+            "axes": axes,
+        }
+
+    def _is_there(self) -> bool:
+        """Whether the target is finished; what else is there is not touched."""
+        if not os.path.lexists(self.target):
+            return False
+        attributes = None
+        with suppress(Exception):
+            attributes = _zarr().open(str(self.target), mode="r").attrs.get(_MADE_OF)
+        if attributes != self.made_of:
+            raise QueryError(
+                "it is there already, and was not made of this model, plan and input",
+                file=str(self.target),
+                remedy="remove it, or name another target",
+            )
+        return True
+
+    def _check_others(self) -> None:
+        """A run of something else has to be ended by somebody."""
+        for other in sorted(self.target.parent.glob(f"{escape(self.target.name)}.*.part")):
+            if other != self.part:
+                raise QueryError(
+                    "it is of a run with another model, plan or input that is not finished",
+                    file=str(other),
+                    remedy="remove it, or name another target",
+                )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The folder of this run, which no other process writes meanwhile.
+
+        Where files can't be locked, as on Windows, none is kept away.
+        """
+        try:
+            import fcntl
+        except ImportError:
+            fcntl = None  # type: ignore[assignment]
+        folder = -1
+        try:
+            self.part.mkdir(exist_ok=True)
+            if fcntl is not None:
+                folder = os.open(self.part, os.O_RDONLY)
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise QueryError("another process is at it", file=str(self.target)) from None
+        except OSError as error:
+            raise _unwritten(error, self.target) from None
+        finally:
+            if folder >= 0:
+                os.close(folder)
+
+    def _result(self, tiles: Tiles, k: int) -> Any:
+        """The array of an output, whose chunks are the cores of tiles."""
+        zarr, name = _zarr(), tiles.outputs[k]
+        path, made_of = self.part / _RESULT, {_MADE_OF: self.made_of}
+        attributes = made_of
+        if len(tiles.outputs) > 1:
+            zarr.open_group(str(path), mode="a", zarr_format=3, attributes=made_of)
+            path, attributes = path / quote(name, safe=""), {}
+        # Chunks of nothing but zeros are written as well: they tell that their tile is finished.
+        config = {"write_empty_chunks": True}
+        if path.exists():
+            return zarr.open_array(str(path), mode="r+", config=config)
+        at = tiles.places([0] * len(tiles.axes))[k]
+        return zarr.create_array(
+            str(path),
+            shape=at.whole,
+            chunks=tuple(max(s.stop, 1) for s in at.target),
+            dtype=element_dtype(self.plan.analysis, name),
+            zarr_format=3,
+            attributes=attributes,
+            # Of numbers with a fraction it makes less than zarr's default does, in half the time.
+            compressors=zarr.codecs.BloscCodec(cname="lz4", shuffle="shuffle"),
+            config=config,
+        )
+
+    def _finish(self) -> None:
+        """The target appears, all of it."""
+        if _stamp(self.image) != self.made_of["input"]:
+            raise QueryError(
+                "it has changed since the run began",
+                file=str(self.image),
+                remedy=f"remove {self.part}, and begin anew",
+            )
+        # What a process has left that was ended within a chunk.
+        for left in self.part.rglob("*.partial"):
+            left.unlink()
+        (self.part / _RESULT).rename(self.target)
+        self.part.rmdir()
+
+
+def _carry_out(
+    work: _Work,
+    left: Sequence[tuple[int, ...]],
+    client: Any,
+    jobs: int | None,
+    tell: Callable[..., None],
+) -> None:
+    """Let dask run tiles."""
+    if client is None:
+        import dask
+        from dask.callbacks import Callback
+
+        # By their names tasks are begun in order, so that what is read is read again soon.
+        carry_out = dask.delayed(work.carry_out, pure=False)
+        tasks = [carry_out(at, dask_key_name=f"tile-{k:012}") for k, at in enumerate(left)]
+        with Callback(posttask=tell):
+            dask.compute(*tasks, scheduler="threads", num_workers=jobs)
+        return
+    from distributed import as_completed
+
+    futures = client.map(work.carry_out, left, pure=False)
+    try:
+        for future in as_completed(futures):
+            future.result()
+            tell()
+    except (RFGraphError, OSError):
+        raise
+    except Exception as error:  # what is raised differs from fault to fault
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise RFGraphError(f"the cluster can't run a tile: {said}") from error
+    finally:
+        client.cancel(futures)
+
+
+def _stamp(folder: Path) -> str:
+    """What changes when an array is written to, as make tells: sizes and times of its files."""
+    found = sha256()
+    for root, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            at = os.stat(os.path.join(root, name))
+            where = os.path.relpath(os.path.join(root, name), folder)
+            found.update(f"{where} {at.st_size} {at.st_mtime_ns}\n".encode())
+    return found.hexdigest()
+
+
+def _zarr() -> Any:
+    try:
+        import dask  # noqa: F401
+        import zarr
+    except ImportError as error:
+        raise RFGraphError(
+            f"{error.name}, which reads and writes tiles, is not installed", remedy=INSTALL
+        ) from None
+    return zarr
+
+
+def _unwritten(error: OSError, path: Path | str) -> RFGraphError:
+    return RFGraphError(f"can't be written: {error.strerror or error}", file=str(path))
+
+
+__all__ = ["Stored", "run_zarr"]
