@@ -44,6 +44,7 @@ CONTENTS = {
         "docs/contributing",
         "docs/architecture",
         "docs/engine",
+        "docs/performance",
         "docs/adding-an-operator",
         "docs/adr/README",
         "models/README",
