@@ -49,7 +49,18 @@ class StreamedOutput:
     length: tuple[tuple[int, int, int], ...]
 
     def count(self, samples: int) -> int:
-        """The steps that the model gives for so many samples."""
+        """The steps that the model gives for so many samples.
+
+        Parameters
+        ----------
+        samples : int
+            How many samples there are in all.
+
+        Returns
+        -------
+        int
+            How many steps.
+        """
         return Length(self.length).of(samples)
 
 
@@ -129,7 +140,17 @@ def _told(number: float) -> float | str:
 
 
 class StateStream(Stream):
-    """A stream through a converted model: nothing is computed twice."""
+    """A stream through a converted model: nothing is computed twice. `StreamingModel.open` makes one.
+
+    Parameters
+    ----------
+    converted : StreamingModel
+        The model.
+    session : onnxruntime.InferenceSession
+        What runs it.
+    whole : mapping of str to array
+        The inputs that are no streams, and states to begin with others than those of the model.
+    """
 
     def __init__(
         self, converted: StreamingModel, session: Any, whole: Mapping[str, np.ndarray]

@@ -213,7 +213,20 @@ class Stream(ABC):
 class ContextStream(Stream):
     """A stream through the model as it is: each chunk is run with the samples before it.
 
-    How much is computed anew is the look-back, for each chunk.
+    How much is computed anew is the look-back, for each chunk. `Plan.open` makes one.
+
+    Parameters
+    ----------
+    found : Moving
+        How values move along the stream.
+    axis : AxisPlan
+        The time axis, cut as tiles are.
+    outputs : sequence of str
+        The outputs that are wanted.
+    session : onnxruntime.InferenceSession
+        What runs the model.
+    whole : mapping of str to array
+        The inputs that are no streams.
     """
 
     def __init__(
