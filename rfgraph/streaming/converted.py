@@ -140,7 +140,9 @@ def _told(number: float) -> float | str:
 
 
 class StateStream(Stream):
-    """A stream through a converted model: nothing is computed twice. `StreamingModel.open` makes one.
+    """A stream through a converted model: nothing is computed twice.
+
+    `StreamingModel.open` makes one.
 
     Parameters
     ----------
