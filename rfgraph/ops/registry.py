@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from functools import cache
 from importlib import import_module
 from operator import index
 from pathlib import Path
@@ -858,11 +860,17 @@ def blamed(rule: Rule, error: Exception, operation: Operation, what: str = "") -
     )
 
 
+@cache
+def _import_families() -> None:
+    """Import every family in this folder."""
+    for found in walk_packages([_PACKAGE], _FAMILY):
+        import_module(found.name)
+    _HOMES.clear()
+
+
 def registered() -> dict[tuple[str, str], list[Rule]]:
     """All rules by domain and operator, the oldest first; of every family in this folder, whether
     the table of families has it or not.
     """
-    for found in walk_packages([_PACKAGE], _FAMILY):
-        import_module(found.name)
-    _HOMES.clear()
+    _import_families()
     return {key: list(rules) for key, rules in sorted(_RULES.items())}
