@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from functools import cache
 from importlib import import_module
 from operator import index
 from pathlib import Path
