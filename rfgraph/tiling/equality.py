@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from math import inf
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from rfgraph.analysis import Analysis
@@ -40,7 +42,8 @@ class Cause(NamedTuple):
 
 @dataclass(frozen=True)
 class Equality:
-    """How far tiles give what the whole gives, in onnxruntime on one machine.
+    """How far tiles give what the whole gives, in onnxruntime on one machine: as it was measured on
+    x86-64 with AVX2.
 
     Attributes
     ----------
@@ -63,6 +66,18 @@ class Equality:
     level: Level
     options: Mapping[str, int | str] = field(default_factory=dict)
     causes: tuple[Cause, ...] = ()
+
+
+@cache
+def is_measured_here() -> bool:
+    """Whether this processor is of the kind on which it was measured what is the same bit for bit:
+    x86-64 with AVX2, and without the wider vectors of AVX-512. Only on Linux it can be told.
+    """
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return False
+    return "avx2" in flags and "avx512f" not in flags
 
 
 def equality(analysis: Analysis, axes: Sequence[AxisPlan], outputs: Sequence[str]) -> Equality:

@@ -56,14 +56,14 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_verify(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["tile", UNET, "--axes", "height", "--verify"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2].split()[:7] == ["axis", "2", "of", "'x'", "3", "0", lines[-2].split()[6]]
+    assert lines[-2].split()[:5] == ["axis", "2", "of", "'x'", "3"]
     assert lines[-1] == "tiles give what the whole gives, at x: 1x1x144x224"
     options = ["--axes", "height", "--verify", "--output-format", "json"]
     assert cli.main(["tile", UNET, *options]) == 0
     found = json.loads(capsys.readouterr().out)["verified"]
-    assert (found["ok"], found["tolerance"], found["shapes"]) == (True, 0, {"x": [1, 1, 144, 224]})
+    assert (found["ok"], found["shapes"]) == (True, {"x": [1, 1, 144, 224]})
     (rows,) = found["axes"]
-    assert rows["difference"] == 0
+    assert rows["difference"] <= found["tolerance"] <= 1e-4
     assert min(rows["less_before"], rows["less_after"], rows["unaligned"]) > 0
 
 
