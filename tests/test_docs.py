@@ -96,6 +96,9 @@ NOT_RUN = {
 # What is not for a shell or for Python; directives are for the site.
 SHOWN = {"", "yaml", "toml", "groovy", "{eval-rst}"}
 
+# The models that the reader's own folder has, on the pages after README.
+KEPT = ("efficientnet_b0", "lenet_textbook", "resnet50", "tcn", "unet_tconv")
+
 # Excerpts of the source.
 EXCERPTS = {"docs/adding-an-operator.md"}
 
@@ -166,7 +169,7 @@ def test_every_block_runs_in_order_in_a_fresh_clone(clone: Path) -> None:
         if page != README:
             # From here on it is the reader's own folder, of few models.
             for file in (clone / "models").iterdir():
-                if file.stem not in ("lenet_textbook", "resnet50", "tcn", "unet_tconv"):
+                if file.stem not in KEPT:
                     file.unlink()
         for kind, text in fenced(page):
             if kind == "python" and name not in EXCERPTS:
@@ -209,6 +212,7 @@ _OWN = {
     "OLD NEW": "models/resnet50.onnx models/resnet50.onnx",
     "--write-baseline FILE": "--write-baseline {folder}/known.json models/lenet_textbook.onnx",
     "--ops my_ops.py": "",
+    "--time AXIS": "--time 2",
     "layers.png": "{folder}/layers.png",
 }
 
