@@ -18,8 +18,8 @@ FAMILIES: Mapping[str, Mapping[str, str]] = {
     "microsoft.fused": {
         "com.microsoft": """
             BiasAdd BiasDropout BiasGelu BiasSoftmax BiasSplitGelu FastGelu FusedConv FusedGemm
-            FusedMatMul FusedMatMulActivation Gelu GemmFastGelu GroupNorm Inverse MurmurHash3
-            QuickGelu SampleOp ScaledSiLU SkipGroupNorm SkipLayerNormalization
+            FusedMatMul FusedMatMulActivation GatedAdd Gelu GemmFastGelu GroupNorm Inverse
+            MurmurHash3 QuickGelu SampleOp ScaledSiLU SkipGroupNorm SkipLayerNormalization
             SkipSimplifiedLayerNormalization TransposeMatMul
         """,
     },

@@ -23,6 +23,7 @@ from rfgraph.reads.words import (
     Shape,
     Stage,
     block,
+    point,
     same,
     shifted,
 )
@@ -61,6 +62,24 @@ def bias_dropout(op: Operation) -> Reads:
     settings: list[Read] = [Elementwise(k) for k in (3, 4) if op.has(k)]
     data: list[Read] = [Elementwise(k) for k in (0, 1, 2) if op.has(k)]
     return [*data, *settings], settings
+
+
+@transfer("GatedAdd", domain=MICROSOFT, shape=like_first)
+def gated_add(op: Operation) -> Reads:
+    """X, to which Y is added times the gate of its row, which may be projected by gate_weight.
+
+    output[..., c] <- X[..., c], Y[..., c], gate[..., 0]; with gate_weight, gate[..., all] and
+    gate_weight[all, 0]
+
+    X 2x3, gate 2x1:   output[1, 2] reads X[1, 2], Y[1, 2], gate[1, 0]
+
+    https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#commicrosoftgatedadd
+    """
+    if not op.has(3):
+        return [Elementwise(0), Elementwise(1), Elementwise(2)]
+    rows = [same(axis) for axis in range(len(op.shape(0)) - 1)]
+    gate = [PerAxis(2, (*rows, STATISTIC)), PerAxis(3, (STATISTIC, point(0)))]
+    return [Elementwise(0), Elementwise(1), *gate]
 
 
 @transfer("BiasSplitGelu", domain=MICROSOFT, shape=lambda op: _half(op.shape(0)))

@@ -290,7 +290,7 @@ _CARRY = """
 """
 
 _CARRY_FUSED = """
-    BiasGelu CDist ExpandDims FastGelu FusedMatMul GatherND Gelu Inverse Pad QuickGelu
+    BiasGelu CDist ExpandDims FastGelu FusedMatMul GatedAdd GatherND Gelu Inverse Pad QuickGelu
     RotaryEmbedding SkipLayerNormalization SkipSimplifiedLayerNormalization TransposeMatMul Trilu
     UnfoldTensor
 """

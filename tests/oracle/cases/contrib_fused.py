@@ -74,6 +74,31 @@ def bias_dropout() -> _Cases:
     )
 
 
+@cases("GatedAdd", MS)
+def gated_add() -> _Cases:
+    for shape in ((4,), (3, 4), (2, 3, 4)):
+        inputs = {
+            "X": normal(*shape),
+            "Y": normal(*shape, seed=1),
+            "gate": normal(*shape[:-1], 1, seed=2),
+        }
+        yield Case(f"plain on {shape}", *ms("GatedAdd", inputs))
+        yield Case(f"constant on {shape}", *ms("GatedAdd", inputs, constants=("gate",)))
+
+    def projected(feeds: Any) -> list[np.ndarray]:
+        return [feeds["X"] + feeds["Y"] / (1 + np.exp(-(feeds["gate"] @ feeds["gate_weight"])))]
+
+    for shape in ((3, 4), (2, 3, 4)):
+        inputs = {
+            "X": normal(*shape),
+            "Y": normal(*shape, seed=1),
+            "gate": normal(*shape[:-1], 5, seed=2),
+            "gate_weight": normal(5, 1, seed=3),
+        }
+        model, feeds = ms("GatedAdd", inputs)
+        yield Case(f"projected on {shape}", model, feeds, run=projected, within=(-2, 2))
+
+
 @cases("BiasSplitGelu", MS)
 def bias_split_gelu() -> _Cases:
     def run(feeds: Any) -> list[np.ndarray]:
