@@ -1,6 +1,6 @@
 """Every case by hand: what is claimed holds what is seen, and equals it where that is complete.
 
-Of an operator that has many, every sixth one is tested by default, and the others with the long
+Of an operator that has many, every eighth one is tested by default, and the others with the long
 runs.
 """
 
