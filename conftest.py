@@ -36,6 +36,7 @@ SLOW = (
     "tests/validation/test_teeth.py",
     "tests/validation/test_poison.py::test_nan_shows_what_is_read",
     # All models, and random nets, in every way.
+    "tests/checks/test_causal_lengths.py::test_any_length[layers7",
     "tests/checks/test_checks.py::test_published_models_are_as_they_should_be",
     "tests/render/test_formats.py::test_every_model",
     "tests/test_closed_form.py::test_interior_units",
@@ -48,6 +49,9 @@ SLOW = (
     "tests/test_garbage.py::test_nothing_is_left_to_the_collector[unet3d",
     "tests/test_local_global.py::test_bounds_of_random_nets",
     "tests/test_models.py::test_sound_at_every_unit[light_vgg19",
+    "tests/test_optimised.py::test_quantised_models_see_the_same",
+    "tests/test_prune_attention.py::test_masks_over_a_past[1",
+    "tests/test_prune_attention.py::test_rows_of_grouped_queries",
     "tests/test_prune_attention.py::test_scores_that_a_graph_masks[number1",
     "tests/test_prune_attention.py::test_scores_that_a_graph_masks[number2",
     "tests/test_ranges.py::test_models",
@@ -67,6 +71,7 @@ SLOW = (
     "tests/tiling/test_verify.py::test_a_wrong_plan_is_found[changed1",
     "tests/tiling/test_verify.py::test_a_wrong_plan_is_found[changed2",
     "tests/tiling/test_verify.py::test_models[unet",
+    "tests/validation/test_validate.py::test_every_unit_of_every_value",
     # Installations, clusters, and processes that are waited for.
     "tests/checks/test_suite.py::test_control_c_at_the_command_line",
     "tests/test_bad_input.py::test_functions_that_double_thirty_times",
