@@ -112,6 +112,7 @@ def test_stores_that_begin_anew_change_nothing(
     paths = [path for path in MODELS if path.stem in ("unet_tconv", "siamese", "wavenet", "tcn")]
     expected = [bounds(rfgraph.analyze(path, assume=True)) for path in paths]
     monkeypatch.setattr(graph, "_MOST_KEPT", limits[0])
+    monkeypatch.setattr(graph, "_MOST_KNOWN", limits[0])
     monkeypatch.setattr(trace, "_MOST_KEPT", limits[1])
     monkeypatch.setattr(entry, "_MOST_KEPT", limits[2])
     for _ in range(2):

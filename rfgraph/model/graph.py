@@ -54,6 +54,9 @@ _COMPARED = 4096
 # What was worked out for the nodes of one model holds for those of the next: the kinds of ONNX's
 # and onnxruntime's operators are kept, up to so many for some operator sets; then it begins anew.
 _MOST_KEPT, _MOST_SETS = 2048, 16
+
+# So much is known of a kind, shapes of its outputs by those of its inputs: more than a model has.
+_MOST_KNOWN = 4096
 _KEPT: dict[frozenset[tuple[str, int]], dict[Key, Kind]] = {}
 _NUMBERS = itertools.count()
 _KEPT_DOMAINS = ("ai.onnx.", "com.microsoft")
@@ -216,6 +219,12 @@ class Kind:
     def attribute(self, name: str, default: Any = None) -> Any:
         """Value of the attribute `name`, else `default`."""
         return self.attributes.get(name, default)
+
+    def learn(self, key: Any, made: Any) -> None:
+        """Keep in `known` what follows from `key`."""
+        if len(self.known) >= _MOST_KNOWN:
+            self.known.clear()
+        self.known[key] = made
 
     def subgraphs(self) -> Iterator[onnx.GraphProto]:
         """The graphs among the attributes."""

@@ -235,7 +235,7 @@ class Shapes:
         several = answer[: kind.outputs] if isinstance(answer, list) else [answer] * kind.outputs
         made = tuple(zip(elements, [self._typed.sound(s, node) for s in several], strict=True))
         if not self._typed.unknown and not self._typed.is_excessive:
-            kind.known[key] = made
+            kind.learn(key, made)
         return made
 
     def _step(self, node: Node, given: tuple[Typed, ...]) -> None:
@@ -360,7 +360,7 @@ class Shapes:
             and not self._typed.is_excessive
             and all(s is not None for _, s in made)
         ):
-            node.kind.known[key] = made
+            node.kind.learn(key, made)
 
     def _declared(self, node: Node) -> None:
         """Of an operator that nobody knows, what the file says, where its sizes are concrete."""

@@ -302,14 +302,14 @@ class StaticValues:
         results = [None if isinstance(value, list) else np.asarray(value) for value in made]
         values.update(zip(node.outputs, results, strict=False))
         if key is not None and all(v is not None and v.size <= _MAX_KEPT for v in results):
-            kind.known[key] = results
+            kind.learn(key, results)
 
     def _constant(self, node: Node) -> np.ndarray | None:
         found = node.kind.known.get("value")
         if found is None:
             found = self._read_constant(node)
             if found is not None and found.nbytes <= SMALL:
-                node.kind.known["value"] = found
+                node.kind.learn("value", found)
         return found
 
     def _read_constant(self, node: Node) -> np.ndarray | None:
