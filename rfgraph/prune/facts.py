@@ -350,41 +350,66 @@ def in_blocks(
             return array
         return array[(..., slice(begin, begin + many)) + (slice(None),) * (behind - 1)]
 
-    begins = range(0, size, many)
-    parts = []
-    for begin in begins:
+    joined: list[_Joined] = []
+    for begin in range(0, size, many):
         own = [None if f is None else f.map(lambda a, b=begin: block(a, b)) for f in facts]  # type: ignore[misc]
-        parts.append(make(own))
-    lengths = [min(many, size - begin) for begin in begins]
-    columns = [list(arrays) for arrays in zip(*parts, strict=True)]
-    del parts
-    return tuple(_joined(arrays, lengths, axis) for arrays in columns)
+        made = make(own)
+        joined = joined or [_Joined(axis, size) for _ in made]
+        for one, array in zip(joined, made, strict=True):
+            one.add(array, begin, min(begin + many, size))
+    return tuple(one.whole() for one in joined)
 
 
-def _joined(
-    arrays: list[np.ndarray | None], lengths: Sequence[int], axis: int
-) -> np.ndarray | None:
-    """Compressed arrays of blocks that follow each other along an axis, as one; uses them up."""
-    given = [a for a in arrays if a is not None]
-    if not given:
-        return None
-    first = given[0]
-    rest: np.ndarray = np.zeros((1,) * first.ndim, dtype=bool)
-    if first.dtype != bool:
-        # Of what nothing is known of, the value means nothing.
-        rest = first[(slice(0, 1),) * first.ndim]
-    filled = [rest if a is None else a for a in arrays]
-    if all(a.shape == first.shape and a.shape[axis] == 1 and _equal(a, first) for a in filled):
-        return first
-    arrays.clear()
-    shapes = [(*a.shape[:axis], sum(lengths), *a.shape[axis + 1 :]) for a in filled]
-    whole = np.empty(np.broadcast_shapes(*shapes), np.result_type(*filled))
-    begin = sum(lengths)
-    # From behind, so that none is there twice for long.
-    for length in reversed(lengths):
-        begin -= length
-        whole[(slice(None),) * axis + (slice(begin, begin + length),)] = filled.pop()
-    return compressed(whole)
+class _Joined:
+    """Compressed arrays of blocks that follow each other along an axis, as one.
+
+    It is written out from the first block on that differs from those before it, so that no block
+    is there twice.
+    """
+
+    def __init__(self, axis: int, size: int) -> None:
+        self._axis, self._size = axis, size
+        # What all blocks so far are, as long as that is the same; and else all of them.
+        self._same: np.ndarray | None = None
+        self._whole: np.ndarray | None = None
+        self._rest = np.zeros((), dtype=bool)
+
+    def add(self, array: np.ndarray | None, begin: int, end: int) -> None:
+        if not begin:
+            self._same = array
+            return
+        if self._whole is None:
+            given = array if self._same is None else self._same
+            if given is None or self._goes_on(array):
+                return
+            one = given[(slice(0, 1),) * given.ndim]
+            # Of what nothing is known of, the value means nothing.
+            self._rest = np.zeros_like(one) if one.dtype == bool else one
+            self._whole = np.repeat(one, self._size, self._axis)
+            self._write(self._same, 0, begin)
+        self._write(array, begin, end)
+
+    def _goes_on(self, array: np.ndarray | None) -> bool:
+        before = self._same
+        if array is None or before is None:
+            return False
+        is_flat = before.shape[self._axis] == 1
+        return is_flat and array.shape == before.shape and _equal(array, before)
+
+    def _write(self, array: np.ndarray | None, begin: int, end: int) -> None:
+        array = self._rest if array is None else array
+        whole = self._whole
+        assert whole is not None
+        shape = list(np.broadcast_shapes(whole.shape[: self._axis], array.shape[: self._axis]))
+        behind = self._axis + 1
+        shape += [self._size, *np.broadcast_shapes(whole.shape[behind:], array.shape[behind:])]
+        kind = np.result_type(whole, array)
+        if whole.shape != tuple(shape) or whole.dtype != kind:
+            whole = self._whole = np.broadcast_to(whole, shape).astype(kind)
+        whole[(slice(None),) * self._axis + (slice(begin, end),)] = array
+
+    def whole(self) -> np.ndarray | None:
+        return self._same if self._whole is None else compressed(self._whole)
 
 
 def at_rank(array: np.ndarray, rank: int) -> np.ndarray:
