@@ -1,12 +1,21 @@
 """Long series of random things, in chunks: the first ones are tested by default, the rest with the
-long runs.
+long runs. The environment variable ``RFGRAPH_SHARE`` is the share of them that is looked at: 1 by
+default, and above 1 there are more.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
+
+_SHARE = float(os.environ.get("RFGRAPH_SHARE", "1"))
+
+
+def share(total: int) -> int:
+    """How many of so many random things are looked at."""
+    return max(1, round(total * _SHARE))
 
 
 def chunks(total: int, size: int, quick: int) -> list[Any]:

@@ -16,13 +16,13 @@ from rfgraph.engine.products import region_of
 from rfgraph.engine.support import backward
 from rfgraph.engine.why import Explanation
 
-from .chunks import chunks
+from .chunks import chunks, share
 from .oracle.control_flow import Graphs
 from .oracle.generate import random_graph
 
 MODELS = Path(__file__).parents[1] / "models"
 LARGE = ("resnet50", "inception_v3", "efficientnet_b0")
-GRAPHS = 400
+GRAPHS = share(400)
 
 
 def check(analysis: Analysis, tensor: str, unit: tuple[int, ...], *, local: bool) -> int:

@@ -14,12 +14,12 @@ from onnx import TensorProto
 
 import rfgraph
 from rfgraph.engine import paths
-from tests.chunks import chunks
+from tests.chunks import chunks, share
 from tests.graphs import Nodes, model
 from tests.oracle.generate import random_graph
 from tests.oracle.observe import session
 
-GRAPHS = 200
+GRAPHS = share(200)
 CHUNK = 50
 MOST = 160
 

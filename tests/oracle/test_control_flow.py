@@ -1,8 +1,7 @@
 """Random nested control flow: bounds, support and influence of every unit are what poison shows.
 
-``RFGRAPH_CONTROL_FLOW_GRAPHS`` is the number of seeded graphs, 600 by default, of which the
-first 200 are not slow; at ``RFGRAPH_SETS`` units of each, 2 by default, all with ``all``, sets are
-compared, at all bounds.
+There are 600 seeded graphs, of which the first 200 are not slow; at ``RFGRAPH_SETS`` units of each,
+2 by default, all with ``all``, sets are compared, at all bounds.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import numpy as np
 import pytest
 
 import rfgraph
-from tests.chunks import chunks
+from tests.chunks import chunks, share
 
 from .control_flow import SHAPE, Graphs
 from .observe import hull
 
-GRAPHS = int(os.environ.get("RFGRAPH_CONTROL_FLOW_GRAPHS", "600"))
+GRAPHS = share(600)
 SETS = os.environ.get("RFGRAPH_SETS", "2")
 CHUNK = 50
 

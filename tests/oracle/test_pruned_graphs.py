@@ -1,9 +1,8 @@
 """Pruning against the oracle: random graphs with zeros and masks, every unit of every value.
 
-``RFGRAPH_PRUNED_GRAPHS`` is the number of seeded graphs, 400 by default: about 15 seconds on one
-core. Bounds are compared at every unit, supports and influence of so many units and elements of a
-graph as ``RFGRAPH_SETS`` says; ``all`` takes every one. A graph that fails is made again by the
-call that the message begins with.
+There are 400 seeded graphs, which take about 15 seconds on one core. Bounds are compared at every
+unit, supports and influence of so many units and elements of a graph as ``RFGRAPH_SETS`` says;
+``all`` takes every one. A graph that fails is made again by the call that the message begins with.
 """
 
 from __future__ import annotations
@@ -15,12 +14,13 @@ import onnx
 import pytest
 
 import rfgraph
+from tests.chunks import share
 
 from .compare import Observed, describe, differing, differing_sets
 from .observe import hull, node_outputs
 from .zeros import PATTERNS, changes, random_graph
 
-GRAPHS = int(os.environ.get("RFGRAPH_PRUNED_GRAPHS", "400"))
+GRAPHS = share(400)
 SETS = None if os.environ.get("RFGRAPH_SETS") == "all" else int(os.environ.get("RFGRAPH_SETS", "8"))
 CHUNK = 25
 

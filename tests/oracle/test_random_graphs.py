@@ -1,9 +1,9 @@
 """The library against the oracle: random graphs, every unit of every value of each.
 
-``RFGRAPH_GRAPHS`` is the number of seeded graphs, 4,000 by default: about 40 seconds on one core.
-Bounds are compared at every unit. ``RFGRAPH_SETS`` is the number of units a graph whose supports
-are compared, and of elements whose influence is, with regions besides; ``all`` takes every one.
-A graph that fails is made again by the call that the message begins with.
+There are 4,000 seeded graphs, which take about 40 seconds on one core. Bounds are compared at
+every unit. ``RFGRAPH_SETS`` is the number of units a graph whose supports are compared, and of
+elements whose influence is, with regions besides; ``all`` takes every one. A graph that fails is
+made again by the call that the message begins with.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rfgraph
+from tests.chunks import share
 
 from .compare import check_exact
 from .generate import random_graph
 
-GRAPHS = int(os.environ.get("RFGRAPH_GRAPHS", "4000"))
+GRAPHS = share(4000)
 SETS = None if os.environ.get("RFGRAPH_SETS") == "all" else int(os.environ.get("RFGRAPH_SETS", "8"))
 CHUNK = 50
 

@@ -16,6 +16,7 @@ import rfgraph
 from rfgraph.streaming import StreamingError, StreamingModel, load, plan
 from rfgraph.streaming.run import through
 from rfgraph.streaming.writer import UNKNOWN_LENGTH
+from tests.chunks import share
 from tests.graphs import Nodes, model
 from tests.streaming import nets
 from tests.streaming.nets import SignalNet
@@ -144,8 +145,8 @@ def test_random_nets(part: int) -> None:
 
 @pytest.mark.parametrize("part", range(10))
 def test_many_random_nets(part: int) -> None:
-    seeds = range(10_000 + 50 * part, 10_050 + 50 * part)
-    assert sum(map(is_equal, seeds)) >= 45
+    seeds = range(10_000 + 50 * part, 10_000 + 50 * part + share(50))
+    assert sum(map(is_equal, seeds)) >= 0.8 * len(seeds)
 
 
 # ---------------------------------------------------------------- the file

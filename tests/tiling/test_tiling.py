@@ -14,6 +14,7 @@ import pytest
 
 import rfgraph
 from rfgraph.tiling import Plan, TilingError, plan
+from tests.chunks import share
 from tests.graphs import model
 from tests.tiling.nets import END, OpenNet, random_net, with_open_axes
 
@@ -78,7 +79,7 @@ def test_random_nets(axes: int, seeds: int) -> None:
     assert sum(is_equal(seed, axes) for seed in range(seeds)) >= 0.9 * seeds
 
 
-@pytest.mark.parametrize(("axes", "seeds"), [(1, 1000), (2, 300), (3, 60)])
+@pytest.mark.parametrize(("axes", "seeds"), [(1, share(1000)), (2, share(300)), (3, share(60))])
 def test_many_random_nets(axes: int, seeds: int) -> None:
     compared = sum(is_equal(seed, axes) for seed in range(10_000, 10_000 + seeds))
     assert compared >= 0.9 * seeds
