@@ -17,7 +17,19 @@ from rfgraph.render.text import printable
 from rfgraph.version import VERSION
 
 # The commands, each a module of this package, which is imported when it is asked for.
-_COMMANDS = ("show", "unit", "why", "validate", "check", "explain", "diff", "tile", "stream", "fit")
+_COMMANDS = (
+    "show",
+    "unit",
+    "why",
+    "validate",
+    "check",
+    "explain",
+    "diff",
+    "tile",
+    "stream",
+    "fit",
+    "annotate",
+)
 
 
 def main(arguments: Sequence[str] | None = None, *, guard: bool = False) -> int:

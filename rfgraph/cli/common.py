@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rfgraph.analysis import Analysis, analyze, held
-from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.errors import QueryError
+from rfgraph.files import replace, unwritten
 from rfgraph.model.graph import read
 from rfgraph.render.text import printable
 from rfgraph.timings import Timings
@@ -306,37 +307,7 @@ def write(answer: str, path: Path | None) -> None:
     except (OSError, ValueError) as error:
         if path is None:
             silence()
-        raise _unwritten(error, path) from None
-
-
-def _unwritten(error: Exception, path: Path | None) -> RFGraphError:
-    reason = getattr(error, "strerror", None) or str(error)
-    return RFGraphError(f"can't be written: {reason}", file=str(path or "standard output"))
-
-
-def save(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    """Write a file that is either whole or not there."""
-    try:
-        replace(path, fill)
-    except (OSError, ValueError) as error:
-        raise _unwritten(error, path) from None
-
-
-def replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    """Write beside the file and rename, with the permissions of any new file.
-
-    Through a symbolic link the file that it leads to is written.
-    """
-    path = path.resolve()
-    # No other process has the name, even one of the same number in a container.
-    temporary = path.with_name(f".rfgraph-{os.urandom(8).hex()}")
-    try:
-        with temporary.open("xb") as stream:
-            fill(stream)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        raise unwritten(error, path) from None
 
 
 @contextmanager
@@ -354,7 +325,7 @@ def alone(path: Path) -> Iterator[None]:
     try:
         folder = os.open(path.resolve().parent, os.O_RDONLY)
     except OSError as error:
-        raise _unwritten(error, path) from None
+        raise unwritten(error, path) from None
     try:
         with suppress(OSError):
             fcntl.flock(folder, fcntl.LOCK_EX)

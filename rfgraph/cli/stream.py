@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of, axis_of, save
+from rfgraph.cli.common import CLEAN, FINDINGS, add_common, analysis_of, axis_of
 from rfgraph.cli.outputs import add_outputs, answered
+from rfgraph.files import save
 from rfgraph.render.documents import Streaming
 from rfgraph.streaming import StreamingError, plan
 

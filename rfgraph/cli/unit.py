@@ -21,12 +21,12 @@ from rfgraph.cli.common import (
     index_of,
     middle,
     padded,
-    save,
     unit_of,
     whole_units,
 )
 from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError
+from rfgraph.files import save
 from rfgraph.render import text
 from rfgraph.render.documents import Seen, Units
 from rfgraph.render.rows import rows

@@ -222,6 +222,11 @@ class Weights:
                 self._types[name] = sparse.values.data_type, tuple(sparse.dims)
         return dict(self._types)
 
+    @property
+    def are_elsewhere(self) -> bool:
+        """Whether any of them lies in another file."""
+        return any(tensor.is_external for tensor in self._dense.values())
+
     def put(self, name: str, tensor: Tensor) -> None:
         """Make `tensor` the initializer `name`."""
         self._dense[name] = tensor

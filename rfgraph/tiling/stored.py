@@ -25,6 +25,7 @@ from urllib.parse import quote
 import numpy as np
 
 from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.files import unwritten
 from rfgraph.tiling.lazy import INSTALL, Tiles, element_dtype, output_shapes
 from rfgraph.tiling.run import cuts_of
 from rfgraph.tiling.source import Source
@@ -329,7 +330,7 @@ class _Run:
         except BlockingIOError:
             raise QueryError("another process is at it", file=str(self.target)) from None
         except OSError as error:
-            raise _unwritten(error, self.target) from None
+            raise unwritten(error, self.target) from None
         finally:
             if folder >= 0:
                 os.close(folder)
@@ -429,10 +430,6 @@ def _zarr() -> Any:
             f"{error.name}, which reads and writes tiles, is not installed", remedy=INSTALL
         ) from None
     return zarr
-
-
-def _unwritten(error: OSError, path: Path | str) -> RFGraphError:
-    return RFGraphError(f"can't be written: {error.strerror or error}", file=str(path))
 
 
 __all__ = ["Stored", "run_zarr"]

@@ -1,0 +1,47 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from rfgraph.errors import RFGraphError
+
+
+def save(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Write a file that is either whole or not there.
+
+    Raises
+    ------
+    RFGraphError
+        It can't be written.
+    """
+    try:
+        replace(path, fill)
+    except (OSError, ValueError) as error:
+        raise unwritten(error, path) from None
+
+
+def replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Write beside the file and rename, with the permissions of any new file.
+
+    Through a symbolic link the file that it leads to is written.
+    """
+    path = path.resolve()
+    # No other process has the name, even one of the same number in a container.
+    temporary = path.with_name(f".rfgraph-{os.urandom(8).hex()}")
+    try:
+        with temporary.open("xb") as stream:
+            fill(stream)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def unwritten(error: Exception, path: Path | None) -> RFGraphError:
+    """The error for a file, or standard output, that can't be written."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return RFGraphError(f"can't be written: {reason}", file=str(path or "standard output"))
