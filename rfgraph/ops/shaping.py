@@ -33,9 +33,9 @@ class NoAnswer(Exception):  # noqa: N818 - an answer, not an error: it never lea
 
 
 class Wrong(Exception):  # noqa: N818 - told by `rfgraph.shapes` as the error of a node
-    """Raised by a rule for a node that is wrong whatever its inputs are; the message says why.
+    """Raised by a rule for a node that no runtime runs on inputs of such sizes; it says why.
 
-    ONNX's own inference is not asked: of some such nodes it ends the process.
+    ONNX's own inference is not asked: it says so in other words, and of some it ends the process.
     """
 
 

@@ -68,9 +68,20 @@ def test_sizes_that_the_data_decide() -> None:
     assert other != many
 
 
-def test_what_does_not_fit_names_the_node() -> None:
-    with pytest.raises(ShapeError, match="MatMul"):
-        walked("y = MatMul(x, x)", "float[2, 3] x")
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("y = MatMul(x, x)", r"MatMul 'MatMul_0': .*: \(2, 3\) and \(2, 3\) can't be multiplied"),
+        ("t = Transpose(x) y = Add(x, t)", r"Add 'Add_1': .*: .* and \(3, 2\) can't be broadcast"),
+        (
+            "t = Transpose(x) y = Concat<axis = 1>(x, t)",
+            r"Concat 'Concat_1': .*: \(2, 3\) and \(3, 2\) can't be joined along axis 1",
+        ),
+    ],
+)
+def test_what_does_not_fit_names_the_node_and_the_shapes(body: str, why: str) -> None:
+    with pytest.raises(ShapeError, match=why):
+        walked(body, "float[2, 3] x")
 
 
 # ---------------------------------------------------------------- unknown sizes by themselves

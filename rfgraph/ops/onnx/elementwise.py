@@ -15,8 +15,10 @@ from rfgraph.ops.registry import Operation, Reads, describe, transfer
 from rfgraph.ops.rounding import Rounding, at_ends, steady
 from rfgraph.ops.shaping import (
     Extents,
+    NoAnswer,
     ShapeRule,
     Steering,
+    Wrong,
     broadcast,
     by_last,
     integers,
@@ -138,7 +140,12 @@ def plain_dropout(op: Operation) -> Reads:
 
 
 def _broadcast(kind: Kind, shapes: Extents, _: Steering) -> Shape:
-    return broadcast(shapes)
+    try:
+        return broadcast(shapes)
+    except NoAnswer:
+        # Earlier ones say in attributes how.
+        need(kind.version >= 7)
+        raise Wrong(f"{' and '.join(map(str, shapes))} can't be broadcast") from None
 
 
 def _sloped(kind: Kind, shapes: Extents, _: Steering) -> Shape:

@@ -14,6 +14,7 @@ from rfgraph.ops.shaping import (
     Extents,
     ShapeRule,
     Steering,
+    Wrong,
     broadcast,
     need,
 )
@@ -197,7 +198,9 @@ def product_shape(a: int, b: int) -> Callable[[Kind, Extents, Steering], Shape]:
 
     def output(kind: Kind, shapes: Extents, _: Steering) -> Shape:
         A, B = shapes[a], shapes[b]
-        need(A and B and A[-1] == (B[-2] if len(B) > 1 else B[0]))
+        need(A and B)
+        if A[-1] != (B[-2] if len(B) > 1 else B[0]):
+            raise Wrong(f"{A} and {B} can't be multiplied")
         batch = broadcast((A[:-2], B[:-2]))
         return (*batch, *A[-2:-1], *(B[-1:] if len(B) > 1 else ()))
 

@@ -485,7 +485,8 @@ def _concat(kind: Kind, shapes: Extents, _: Steering) -> Shape:
     before, behind = first[:axis], first[axis + 1 :]
     size = 0
     for shape in shapes:
-        need(len(shape) == len(first) and shape[:axis] == before and shape[axis + 1 :] == behind)
+        if (*shape[:axis], *shape[axis + 1 :]) != (*before, *behind) or len(shape) != len(first):
+            raise Wrong(f"{first} and {shape} can't be joined along axis {axis}")
         size += shape[axis]
     return (*before, size, *behind)
 
