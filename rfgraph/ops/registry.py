@@ -358,8 +358,9 @@ class Operation:
 
     def known(self, k: int) -> Fact | None:
         """What is known of the elements of input `k`, if constants cut reads."""
-        if self._knowledge is None or not self.has(k) or self.unsized:
+        if not self.prune or not self.has(k) or self.unsized:
             return None
+        assert self._knowledge is not None
         name = self._names[k]
         fact = self._knowledge.of(name)
         if self._told is not None and name not in self._live:
@@ -371,8 +372,9 @@ class Operation:
         """The elements of input `k` that are exactly 0 whatever the data are: bool, of length 1
         along axes on which that does not vary. None if there is none, or if nothing is cut.
         """
-        if self._knowledge is None or not self.has(k) or self.unsized:
+        if not self.prune or not self.has(k) or self.unsized:
             return None
+        assert self._knowledge is not None
         fact = self._knowledge.of(self._names[k])
         return fact.zeros if fact is not None else None
 
@@ -718,8 +720,10 @@ def describe(op_types: str, *, domain: str = "", **traits: Any) -> None:
 
 def traits_of(domain: str, op_type: str) -> Traits:
     """What is known of an operator beside what it reads."""
-    _rules(domain, op_type)
-    return _TRAITS.get((domain, op_type), _NO_TRAITS)
+    operator = domain, op_type
+    if operator in _HOMES:
+        _rules(domain, op_type)
+    return _TRAITS.get(operator, _NO_TRAITS)
 
 
 def shape_rule_of(kind: Kind) -> Applied | None:

@@ -80,9 +80,7 @@ class Fact:
     @cached_property
     def zeros(self) -> np.ndarray | None:
         """The elements that are 0, or False; None if there is none. Compressed."""
-        if self.value.dtype.kind in "biuf" and np.count_nonzero(self.value) == self.value.size:
-            return None
-        return some(self.known & (self.value == 0))
+        return some(self.known & (self.value == 0)) if may_have_zeros(self.value) else None
 
     @cached_property
     def ones(self) -> np.ndarray | None:
@@ -140,6 +138,14 @@ class Learnt:
     settled: np.ndarray | None = None
 
 
+def may_have_zeros(value: np.ndarray) -> bool:
+    """Whether some element may be 0, or False."""
+    if not any(value.strides):
+        # One element in the place of all.
+        value = value[(slice(1),) * value.ndim]
+    return value.dtype.kind not in "biuf" or np.count_nonzero(value) < value.size
+
+
 class Knowledge:
     """The facts about the values of one graph.
 
@@ -159,6 +165,8 @@ class Knowledge:
         self.evaluate = evaluate
         self._facts: dict[str, Fact] = {}
         self._constants: dict[str, Fact | None] = {}
+        # Constants without zeros, and what is none.
+        self._dull: set[str] = set()
         # With their arguments, so that no identity is given away twice.
         self._made: dict[Hashable, tuple[Any, Any]] = {}
 
@@ -176,10 +184,20 @@ class Knowledge:
 
     def cutting(self, name: str) -> Fact | None:
         """What is known of a value by which it might cut reads: of a constant if it has zeros."""
+        if name in self.live or name in self._facts:
+            return self._facts.get(name)
+        if name in self._dull:
+            return None
+        value = self.shapes.static(name)
+        if value is None or not may_have_zeros(value):
+            self._dull.add(name)
+            return None
         fact = self.of(name)
-        if fact is None or name in self.live or name in self._facts:
-            return fact
-        return None if fact.zeros is None else fact
+        return None if fact is None or fact.zeros is None else fact
+
+    def is_nothing_of(self, names: Sequence[str]) -> bool:
+        """Whether nothing is known of any of some values, which all vary."""
+        return not self._facts and self.live.issuperset(names)
 
     def facts(self, names: Sequence[str]) -> list[Fact | None]:
         """What has been learnt of each of some values."""
