@@ -126,9 +126,12 @@ class _Layers:
         """Whether some units of a value, or all of them, see everything."""
         number = self._number[tensor]
         if number not in self._sees_all:
-            self._sees_all[number] = all(
-                self.analysis.sees_end_to_end(tensor, self.given, axis, every=self._every)
-                for axis in self.axes
+            ask, given, axes, every = self.analysis, self.given, self.axes, self._every
+            self._sees_all[number] = ask.once(
+                tensor,
+                given,
+                ("sees all", *axes, every),
+                lambda: all(ask.sees_end_to_end(tensor, given, a, every=every) for a in axes),
             )
         return self._sees_all[number]
 
@@ -186,6 +189,11 @@ class _Layers:
         """The closed form of a value, by axis."""
         number = self._number[tensor]
         if number not in self._closed:
-            closed = self.analysis.closed_form
-            self._closed[number] = [closed(tensor, self.given, axis) for axis in self.axes]
+            ask, given, axes = self.analysis, self.given, self.axes
+            self._closed[number] = ask.once(
+                tensor,
+                given,
+                ("closed forms", *axes),
+                lambda: [ask.closed_form(tensor, given, axis) for axis in axes],
+            )
         return self._closed[number]

@@ -200,7 +200,7 @@ class Subject:
         """The values that a baseline keeps: the outputs, and those of the patterns of `track`."""
         analysis, patterns = self.analysis, self.settings.get("track")
         kept = dict.fromkeys(analysis.outputs)
-        for tensor in analysis.tensors:
+        for tensor in analysis.tensors if patterns else ():
             if analysis.node(tensor) and any(fnmatchcase(tensor, p) for p in patterns):
                 kept[tensor] = None
         return list(kept)
