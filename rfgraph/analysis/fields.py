@@ -57,7 +57,8 @@ class Fields:
         asked = tensor, name, local
         if not at and asked in self._answers:
             return self._answers[asked]
-        held = self._address.coordinates(tensor, at)
+        self._address.known(tensor)
+        held = self._address.coordinates(tensor, at) if at else {}
         axes = range(len(self._address.given(name)))
         answer = self.once(
             tensor,
@@ -74,8 +75,7 @@ class Fields:
         # Values that pass on what they see share their views, and so the answer.
         view = self._form.view(tensor, name)
         bounds = self._bounds.views.get(tensor, _NOTHING).get(name)
-        shape = self._address.sized(tensor)
-        key = view, bounds, self._address.given(name), shape, what
+        key = view, bounds, self._flow.inputs[name], self._flow.shapes.shape(tensor), what
         found = self._of_views.get(key, _UNASKED)
         if found is _UNASKED:
             found = self._of_views[key] = make()

@@ -8,7 +8,7 @@ from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, name
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
-from rfgraph.engine.closed_form import AxisField, Number
+from rfgraph.engine.closed_form import Number
 from rfgraph.model.graph import Node
 
 
@@ -94,7 +94,7 @@ class _Layers:
         self._every = subject.settings.get("saturated") == "every"
         self._number = self.analysis.alike(given)
         self._sees_all: dict[int, bool] = {}
-        self._closed: dict[int, list[AxisField | None]] = {}
+        self._sizes_of: dict[int, tuple[list[Number | None], list[Number | None]]] = {}
         # By the shortest path, of every value up to the last one that was asked for.
         self._sizes: dict[str, list[Number]] = {}
         self._left = iter(self._number)
@@ -174,26 +174,28 @@ class _Layers:
     def _added(self, tensor: str, sources: list[str]) -> list[Number]:
         """How much larger the field of a value is than those of what it is made of, by axis."""
         found: list[Number] = []
-        sides = zip(*map(self._closed_forms, sources), strict=True)
-        for axis, own, others in zip(self.axes, self._closed_forms(tensor), sides, strict=True):
-            more: Number = 0
+        sides = zip(*[self._figures(source)[0] for source in sources], strict=True)
+        for own, others in zip(self._figures(tensor)[1], sides, strict=True):
             # Figures for this size of the input say nothing of how much a layer adds.
-            if None not in others:
-                own = own or self.analysis.field(tensor, self.given)[axis]
-                if not (own.branches or own.irregular):
-                    more = own.size - max(side.size for side in others if side is not None)
+            more = 0 if own is None or None in others else own - max(others)
             found.append(more if more > 0 else 0)
         return found
 
-    def _closed_forms(self, tensor: str) -> list[AxisField | None]:
-        """The closed form of a value, by axis."""
+    def _figures(self, tensor: str) -> tuple[list[Number | None], list[Number | None]]:
+        """The size of a value's field by axis, where it has a closed form, and where it is that of
+        all units.
+        """
         number = self._number[tensor]
-        if number not in self._closed:
+        if number not in self._sizes_of:
             ask, given, axes = self.analysis, self.given, self.axes
-            self._closed[number] = ask.once(
-                tensor,
-                given,
-                ("closed forms", *axes),
-                lambda: [ask.closed_form(tensor, given, axis) for axis in axes],
-            )
-        return self._closed[number]
+
+            def figures() -> tuple[list[Number | None], list[Number | None]]:
+                closed = [ask.closed_form(tensor, given, axis) for axis in axes]
+                sides = [ask.field(tensor, given)[a] if c is None else c for a, c in zip(axes, closed)]
+                return (
+                    [None if side is None else side.size for side in closed],
+                    [None if s.branches or s.irregular else s.size for s in sides],
+                )
+
+            self._sizes_of[number] = ask.once(tensor, given, ("sizes", *axes), figures)
+        return self._sizes_of[number]

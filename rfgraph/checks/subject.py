@@ -95,7 +95,8 @@ class Subject:
         # What fills an input takes its shape.
         filled = prune and any(isinstance(value, Filling) for value in self._values.values())
         if sizes and not held and not filled:
-            return self.analysis.resized(self.shapes | dict(sizes), prune=prune)
+            made = self.analysis.resized(self.shapes | dict(sizes))
+            return made.pruned if prune else made
         return analyze(
             self.model,
             shapes=self.shapes | dict(sizes),

@@ -71,6 +71,9 @@ class Support:
             return None
         ends = []
         for axis, size in enumerate(self.shape):
+            if any(all(axis not in f.axes for f in product) for product in self._region):
+                ends.append((0, size - 1))
+                continue
             side = np.flatnonzero(self.along(axis))
             ends.append((int(side[0]), int(side[-1])) if size else (0, -1))
         return tuple(ends)

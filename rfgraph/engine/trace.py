@@ -46,7 +46,6 @@ from rfgraph.shapes import Shapes
 
 if TYPE_CHECKING:
     from rfgraph.prune.facts import Fact, Knowledge
-    from rfgraph.prune.passing import Passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +221,7 @@ class _Answer:
     factors : collection of int or None
         The inputs with which reads are multiplied; None: it was not looked at.
     tells : bool or None
-        Whether something is known of an output all the same where nothing is of the inputs, as of a
+        Whether something is known of an output, or may be, where nothing is of the inputs, as of a
         sum of nothing in the midst of padding; None: it was not looked at.
     """
 
@@ -239,7 +238,7 @@ _Answers: TypeAlias = dict[Hashable, "Question | _Answer"]
 
 
 # So many answers, and questions on the way to them, are kept for a kind of node beyond its model.
-_MOST_KEPT = 64
+_MOST_KEPT = 256
 
 
 # The steps of no trace before.
@@ -338,32 +337,35 @@ class _Tracer:
         """Go on from what an input reaches of a node."""
         for k in answer.reached:
             self._live.add(node.outputs[k])
-        for reason, kind in answer.notes.items():
-            self.notes.append(Note(node.name, node.op_type, reason, kind))
+        if answer.notes:
+            for reason, kind in answer.notes.items():
+                self.notes.append(Note(node.name, node.op_type, reason, kind))
 
     def _holds(self, earlier: Step) -> bool:
         """Whether a step is the same where constants cut reads."""
+        node, answer = earlier.node, earlier.answer
+        if answer is None or earlier.cycle is not None or self._tells(node, answer):
+            return False
+        assert self._knowledge is not None
+        if self._knowledge.is_nothing_of(node.inputs):
+            return True
         from rfgraph.prune.learning import is_silent
 
-        assert self._knowledge is not None
-        node, answer = earlier.node, earlier.answer
-        if answer is None or earlier.cycle is not None:
-            return False
         how = traits_of(node.domain, node.op_type).facts
         if answer.factors is None:
             from rfgraph.prune.zeros import factors_of
 
             answer.factors = factors_of(chain.from_iterable(answer.reads))
-        silent = is_silent(self._knowledge, node, how, answer.factors)
-        return silent and not self._tells(node, how, answer)
+        return is_silent(self._knowledge, node, how, answer.factors)
 
-    def _tells(self, node: Node, how: Passing | None, answer: _Answer) -> bool:
+    def _tells(self, node: Node, answer: _Answer) -> bool:
         """Whether something is known of the outputs of a node of whose inputs nothing is."""
         if answer.tells is None:
-            from rfgraph.prune.learning import learn
+            from rfgraph.prune.learning import tells_of_nothing
 
             assert self._knowledge is not None
-            answer.tells = any(learn(self._knowledge, node, how, answer.reads))
+            how = traits_of(node.domain, node.op_type).facts
+            answer.tells = tells_of_nothing(self._knowledge, node, how, answer.reads)
         return answer.tells
 
     def _pruned(self, node: Node, key: Hashable, knowledge: Knowledge) -> _Answer:
@@ -373,17 +375,25 @@ class _Tracer:
         how = traits_of(node.domain, node.op_type).facts
         if is_silent(knowledge, node, how):
             answer = self._answer(node, key, self._uncut)
-            if not self._tells(node, how, answer):
+            if not self._tells(node, answer):
                 return answer
         # Weights differ, and rarely have zeros.
-        return self._answer(node, (key, *map(knowledge.cutting, sources(node))), self.answers)
+        cutting = tuple(map(knowledge.cutting, sources(node)))
+        # What is known of values that vary is of this model.
+        lasts = cutting.count(None) == len(cutting)
+        return self._answer(node, (key, *cutting), self.answers, lasts=lasts)
 
-    def _answer(self, node: Node, key: Hashable, answers: _Answers) -> _Answer:
-        """What is answered to a node: the same as to an earlier one that asks the same."""
+    def _answer(
+        self, node: Node, key: Hashable, answers: _Answers, *, lasts: bool = True
+    ) -> _Answer:
+        """What is answered to a node: the same as to an earlier one that asks the same.
+
+        It may go back to another model, and be kept for others, unless it does not last.
+        """
         found = answers.get(key)
         if type(found) is _Answer:
             return found
-        kept, start = self._kept(node), key
+        kept, start = self._kept(node) if lasts else {}, key
         found = found or kept.get(key)
         if type(found) is _Answer:
             answers[key] = found
@@ -403,7 +413,7 @@ class _Tracer:
 
     def _kept(self, node: Node) -> _Answers:
         """What nodes of the kind were answered in models before, by the same transfer."""
-        if self._knowledge is None and not self._shapes.unsized:
+        if not self._shapes.unsized:
             rule = lookup_rule(node.domain, node.op_type, node.version)
             if rule is not None and rule.own:
                 kept: _Answers = node.kind.answers.setdefault(rule.transfer, {})

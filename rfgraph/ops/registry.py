@@ -365,7 +365,9 @@ class Operation:
         fact = self._knowledge.of(name)
         if self._told is not None and name not in self._live:
             # Of what varies it is part of every question, and where the zeros of constants are.
-            self._told["known", k] = fact
+            constant = fact is not None and fact is self._knowledge.constant(name)
+            told = _comparable(fact.value, name) if constant else fact  # type: ignore[union-attr]
+            self._told["known", k] = told
         return fact
 
     def zeros(self, k: int) -> np.ndarray | None:

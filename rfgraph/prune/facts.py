@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -92,6 +92,8 @@ class Fact:
         """The elements that are so low that their softmax is 0 beside others."""
         if self.value.dtype.kind in "OUSbc":
             return None
+        if self.below is None and self.value.size and self.value.min() > LOW:
+            return None
         low = self.known & (self.value <= LOW)
         return some(low if self.below is None else low | self.below)
 
@@ -120,6 +122,12 @@ class Fact:
         if self.below is not None and self.below.any():
             return True
         return bool(((self.value <= LOW) & (self.value > SWALLOWS) & self.known).any())
+
+
+@cache
+def _all(rank: int) -> np.ndarray:
+    """All elements of a value of so many axes, compressed."""
+    return np.broadcast_to(np.True_, (1,) * rank)
 
 
 @dataclass(eq=False)
@@ -174,11 +182,15 @@ class Knowledge:
         """What is known of a value; None if that is nothing."""
         if name in self.live or name in self._facts:
             return self._facts.get(name)
+        return self.constant(name)
+
+    def constant(self, name: str) -> Fact | None:
+        """What is known of a value that does not depend on the data: all of it, or nothing."""
         if name not in self._constants:
             value = self.shapes.static(name)
             fact = None
             if value is not None and value.dtype.kind in "biufV" and value.size:
-                fact = Fact(np.ones((1,) * value.ndim, dtype=bool), value)
+                fact = Fact(_all(value.ndim), value)
             self._constants[name] = fact
         return self._constants[name]
 
@@ -197,7 +209,7 @@ class Knowledge:
 
     def is_nothing_of(self, names: Sequence[str]) -> bool:
         """Whether nothing is known of any of some values, which all vary."""
-        return not self._facts and self.live.issuperset(names)
+        return self.live.issuperset(names) and self._facts.keys().isdisjoint(names)
 
     def facts(self, names: Sequence[str]) -> list[Fact | None]:
         """What has been learnt of each of some values."""

@@ -486,11 +486,21 @@ def rests_on_zeros(how: Passing) -> bool:
     return isinstance(how, Sums)
 
 
+def tells_of_nothing(
+    known: Knowledge, node: Node, how: Passing | None, per_output: Sequence[Sequence[Read]]
+) -> bool:
+    """Whether something may be known of the outputs of a node of whose inputs nothing is."""
+    if node.domain or (isinstance(how, Moves) and how.fill is not None):
+        return True
+    # A sum of nothing, as in the midst of padding, is known if what is added to it is.
+    return isinstance(how, Sums) and any(learn(known, node, how._replace(bias=None), per_output))
+
+
 def is_silent(
     known: Knowledge, node: Node, how: Passing | None, factors: Iterable[int] | None = None
 ) -> bool:
-    """Whether nothing that is known of the inputs of a node tells what it reads or makes; but sums
-    of nothing are known without.
+    """Whether nothing that is known of the inputs of a node tells what it reads or makes; but see
+    `tells_of_nothing`.
 
     Parameters
     ----------
@@ -506,20 +516,17 @@ def is_silent(
     names = node.inputs
     if node.domain or node.captures or (isinstance(how, Moves) and how.fill is not None):
         return False
-    if known.is_nothing_of(names):
-        return True
     if any(map(known.cutting, names if factors is None else [names[k] for k in factors])):
         return False
     if how is None:
         return True
     if isinstance(how, Sums):
-        return not any(map(known.cutting, names))
+        # What is added counts where nothing is summed up.
+        return not any([known.cutting(name) for name in names if name in known.live])
     if isinstance(how, Moves):
         return not any(map(known.of, names if how.every else names[:1]))
-    facts = [known.of(name) for name in names]
-    if isinstance(how, Pointwise):
+    if isinstance(how, Pointwise) and any(n in known.live and not known.of(n) for n in names):
         # Beside what varies only what settles something tells anything.
-        free = [fact is None and name in known.live for fact, name in zip(facts, names, strict=True)]
-        if True in free:
-            return not any([fact is not None and settles(how, fact) for fact in facts])
-    return not any(facts)
+        facts = map(known.of, names) if how.settled_by else ()
+        return not any([fact is not None and settles(how, fact) for fact in facts])
+    return not any(map(known.of, names))

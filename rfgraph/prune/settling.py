@@ -136,11 +136,13 @@ def settles(how: Pointwise, fact: Fact) -> bool:
     """Whether what is known of an operand may settle a result that varies, or say that the data
     decide whether it is masked.
     """
+    if how.settled_by == "condition" or fact.maybe is not None:
+        return True
     if how.settled_by in ("zero", "zero numerator"):
-        told = fact.zeros is not None
+        told = fact.zeros
     else:
-        told = how.settled_by == "condition" or (how.settled_by == "truth" and fact.ones is not None)
-    return told or bool(how.settled_by and (fact.low is not None or fact.maybe is not None))
+        told = fact.ones if how.settled_by == "truth" else fact.low
+    return told is not None or (how.masked_by != "" and fact.low is not None)
 
 
 def set_in_relation(facts: Facts, rank: int) -> Fact | None:
