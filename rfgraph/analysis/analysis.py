@@ -228,15 +228,8 @@ class Analysis:
         """
         self._address.known(tensor)
         if tensor not in self._ancestors:
-            names, producer = self._address.names, self._graph.producer
-            found, pending = {tensor}, [tensor]
-            while pending:
-                node = producer.get(pending.pop())
-                for name in () if node is None else (*node.inputs, *node.captures):
-                    if name not in found and name in names:
-                        found.add(name)
-                        pending.append(name)
-            self._ancestors[tensor] = found
+            found = self._graph.ancestors(tensor)
+            self._ancestors[tensor] = found.intersection(self._address.names)
         return set(self._ancestors[tensor])
 
     def dims(self, input: str) -> tuple[int | str | None, ...]:

@@ -104,10 +104,11 @@ class _Layers:
         number = self._number.get(tensor)
         if number is None or not self.axes:
             return None
-        sources = [source for source in node.inputs if source in self._number]
         # What few layers meet, and costs least, is asked first.
-        if any(self._number[source] == number for source in sources):
+        numbers = [self._number.get(source) for source in node.inputs]
+        if number in numbers:
             return None
+        sources = [source for source in node.inputs if source in self._number]
         full = [source for source in sources if self._is_full(source)]
         full = [source for source in full if self._is_far(self._shortest(source))]
         if not full:
@@ -165,9 +166,11 @@ class _Layers:
         if not sources:
             field = self.analysis.field(tensor, self.given)
             return [field[axis].size for axis in self.axes]
-        if len(sources) == 1 and number[sources[0]] == number[tensor]:
-            return sizes[sources[0]]
-        before = map(min, zip(*(sizes[source] for source in sources), strict=True))
+        before = sizes[sources[0]]
+        if len(sources) > 1:
+            before = [*map(min, zip(*[sizes[source] for source in sources], strict=True))]
+        elif number[sources[0]] == number[tensor]:
+            return before
         added = self._added(tensor, sources)
         return [size + more for size, more in zip(before, added, strict=True)]
 

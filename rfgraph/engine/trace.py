@@ -377,11 +377,10 @@ class _Tracer:
             answer = self._answer(node, key, self._uncut)
             if not self._tells(node, answer):
                 return answer
-        # Weights differ, and rarely have zeros.
-        cutting = tuple(map(knowledge.cutting, sources(node)))
-        # What is known of values that vary is of this model.
-        lasts = cutting.count(None) == len(cutting)
-        return self._answer(node, (key, *cutting), self.answers, lasts=lasts)
+        # What was learnt of values is of this model; of constants is told what is asked.
+        learnt = tuple(knowledge.facts(sources(node)))
+        lasts = learnt.count(None) == len(learnt)
+        return self._answer(node, (key, *learnt), self.answers, lasts=lasts)
 
     def _answer(
         self, node: Node, key: Hashable, answers: _Answers, *, lasts: bool = True
@@ -540,8 +539,8 @@ class _Tracer:
         if how is not None:
             # What is learnt rests on what is known of the inputs: nodes of which that is the same
             # share it.
-            for k in () if rests_on_zeros(how) else operation.inputs:
-                operation.known(k)
+            for k in operation.inputs:
+                operation.zeros(k) if rests_on_zeros(how) else operation.known(k)
         cut = list(per_output)
         for k, learnt in enumerate(learn(knowledge, node, how, per_output)):
             extent = extents[k]

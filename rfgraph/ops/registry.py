@@ -360,15 +360,7 @@ class Operation:
         """What is known of the elements of input `k`, if constants cut reads."""
         if not self.prune or not self.has(k) or self.unsized:
             return None
-        assert self._knowledge is not None
-        name = self._names[k]
-        fact = self._knowledge.of(name)
-        if self._told is not None and name not in self._live:
-            # Of what varies it is part of every question, and where the zeros of constants are.
-            constant = fact is not None and fact is self._knowledge.constant(name)
-            told = _comparable(fact.value, name) if constant else fact  # type: ignore[union-attr]
-            self._told["known", k] = told
-        return fact
+        return self._fact("known", k)
 
     def zeros(self, k: int) -> np.ndarray | None:
         """The elements of input `k` that are exactly 0 whatever the data are: bool, of length 1
@@ -376,9 +368,21 @@ class Operation:
         """
         if not self.prune or not self.has(k) or self.unsized:
             return None
+        fact = self._fact("zeros", k)
+        return None if fact is None else fact.zeros
+
+    def _fact(self, asked: str, k: int) -> Fact | None:
+        """What is known of input `k`; of constants it is written down, or that they have zeros."""
         assert self._knowledge is not None
-        fact = self._knowledge.of(self._names[k])
-        return fact.zeros if fact is not None else None
+        name = self._names[k]
+        fact = self._knowledge.learnt(name)
+        if fact is not None or name in self._live:
+            # Of what was learnt it is part of every question.
+            return fact
+        fact = self._knowledge.of(name) if asked == "known" else self._knowledge.cutting(name)
+        if self._told is not None:
+            self._told[asked, k] = None if fact is None else _comparable(fact.value, name)
+        return fact
 
     def is_zero_point(self, k: int, stored: int) -> bool:
         """Whether input `k` is the zero point of input `stored`: it is of the same type."""

@@ -182,10 +182,6 @@ class Knowledge:
         """What is known of a value; None if that is nothing."""
         if name in self.live or name in self._facts:
             return self._facts.get(name)
-        return self.constant(name)
-
-    def constant(self, name: str) -> Fact | None:
-        """What is known of a value that does not depend on the data: all of it, or nothing."""
         if name not in self._constants:
             value = self.shapes.static(name)
             fact = None
@@ -211,8 +207,12 @@ class Knowledge:
         """Whether nothing is known of any of some values, which all vary."""
         return self.live.issuperset(names) and self._facts.keys().isdisjoint(names)
 
+    def learnt(self, name: str) -> Fact | None:
+        """What has been learnt of a value that is no constant; None if that is nothing."""
+        return self._facts.get(name)
+
     def facts(self, names: Sequence[str]) -> list[Fact | None]:
-        """What has been learnt of each of some values."""
+        """The same of some values."""
         return [self._facts.get(name) for name in names]
 
     def keep(self, names: Sequence[str], facts: Sequence[Fact | None]) -> None:
