@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, name
@@ -80,6 +81,11 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
                 break
 
 
+# The size of a value's field by axis: where it has a closed form, and where it is that of all
+# units.
+_Figures: TypeAlias = "tuple[tuple[Number | None, ...], tuple[Number | None, ...]]"
+
+
 class _Layers:
     """What the nodes of a model add to what is seen of an input, along axes that move.
 
@@ -94,7 +100,7 @@ class _Layers:
         self._every = subject.settings.get("saturated") == "every"
         self._number = self.analysis.alike(given)
         self._sees_all: dict[int, bool] = {}
-        self._sizes_of: dict[int, tuple[list[Number | None], list[Number | None]]] = {}
+        self._sizes_of: dict[int, _Figures] = {}
         # By the shortest path, of every value up to the last one that was asked for.
         self._sizes: dict[str, list[Number]] = {}
         self._left = iter(self._number)
@@ -184,21 +190,21 @@ class _Layers:
             found.append(more if more > 0 else 0)
         return found
 
-    def _figures(self, tensor: str) -> tuple[list[Number | None], list[Number | None]]:
-        """The size of a value's field by axis, where it has a closed form, and where it is that of
-        all units.
-        """
+    def _figures(self, tensor: str) -> _Figures:
+        """The sizes of a value's field."""
         number = self._number[tensor]
         if number not in self._sizes_of:
-            ask, given, axes = self.analysis, self.given, self.axes
-
-            def figures() -> tuple[list[Number | None], list[Number | None]]:
-                closed = [ask.closed_form(tensor, given, axis) for axis in axes]
-                sides = [ask.field(tensor, given)[a] if c is None else c for a, c in zip(axes, closed)]
-                return (
-                    [None if side is None else side.size for side in closed],
-                    [None if s.branches or s.irregular else s.size for s in sides],
-                )
-
-            self._sizes_of[number] = ask.once(tensor, given, ("sizes", *axes), figures)
+            self._sizes_of[number] = self.analysis.once(
+                tensor, self.given, ("sizes", *self.axes), lambda: self._figures_of(tensor)
+            )
         return self._sizes_of[number]
+
+    def _figures_of(self, tensor: str) -> _Figures:
+        field = self.analysis.field(tensor, self.given)
+        closed, own = [], []
+        for axis in self.axes:
+            known = self.analysis.closed_form(tensor, self.given, axis)
+            side = field[axis] if known is None else known
+            closed.append(None if known is None else known.size)
+            own.append(None if side.branches or side.irregular else side.size)
+        return tuple(closed), tuple(own)

@@ -269,7 +269,7 @@ def look_ahead(analysis: Analysis, tensor: str, way: Steps) -> Ahead | None:
         return None
     other = None if way.longer is None else way.longer.extent(tensor)
 
-    def own() -> Ahead | None | EllipsisType:
+    def own() -> Ahead | EllipsisType | None:
         stride = _stride(analysis, tensor, way)
         return ... if stride is None else _ahead(analysis, tensor, way, shape, other, stride)
 

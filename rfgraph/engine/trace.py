@@ -290,14 +290,12 @@ class _Tracer:
         live, typed = self._live, self._shapes.typed
         for node in nodes:
             earlier = before.get(id(node))
-            if before:
-                # As long as nothing is cut off, what was not reached is not reached now.
-                if earlier is None:
-                    continue
-                if self._holds(earlier):
-                    steps.append(earlier)
-                    self._follow(node, earlier.answer)
-                    continue
+            held = earlier.answer if earlier is not None else None
+            # As long as nothing is cut off, the same values are reached.
+            if earlier is not None and held is not None and self._holds(earlier, held):
+                steps.append(earlier)
+                self._follow(node, held)
+                continue
             names, outputs = sources(node), node.outputs
             cycle = self._cycle(node.body) if node.body is not None else None
             reached = tuple(map(live.__contains__, names))
@@ -341,10 +339,10 @@ class _Tracer:
             for reason, kind in answer.notes.items():
                 self.notes.append(Note(node.name, node.op_type, reason, kind))
 
-    def _holds(self, earlier: Step) -> bool:
+    def _holds(self, earlier: Step, answer: _Answer) -> bool:
         """Whether a step is the same where constants cut reads."""
-        node, answer = earlier.node, earlier.answer
-        if answer is None or earlier.cycle is not None or self._tells(node, answer):
+        node = earlier.node
+        if earlier.cycle is not None or self._tells(node, answer):
             return False
         assert self._knowledge is not None
         if self._knowledge.is_nothing_of(node.inputs):

@@ -383,9 +383,9 @@ class Graph:
         # What goes from round to round depends on what comes behind it.
         pending = [name]
         while pending:
-            node = self.producer.get(pending.pop())
-            if node is not None:
-                new = {*node.inputs, *node.captures} - found
+            made = self.producer.get(pending.pop())
+            if made is not None:
+                new = {*made.inputs, *made.captures} - found
                 pending.extend(new)
                 found |= new
         return found

@@ -151,7 +151,7 @@ def may_have_zeros(value: np.ndarray) -> bool:
     if not any(value.strides):
         # One element in the place of all.
         value = value[(slice(1),) * value.ndim]
-    return value.dtype.kind not in "biuf" or np.count_nonzero(value) < value.size
+    return value.dtype.kind not in "biuf" or int(np.count_nonzero(value)) < value.size
 
 
 class Knowledge:

@@ -522,11 +522,11 @@ def is_silent(
         return True
     if isinstance(how, Sums):
         # What is added counts where nothing is summed up.
-        return not any([known.cutting(name) for name in names if name in known.live])
+        return not any(known.cutting(name) for name in names if name in known.live)
     if isinstance(how, Moves):
         return not any(map(known.of, names if how.every else names[:1]))
     if isinstance(how, Pointwise) and any(n in known.live and not known.of(n) for n in names):
         # Beside what varies only what settles something tells anything.
         facts = map(known.of, names) if how.settled_by else ()
-        return not any([fact is not None and settles(how, fact) for fact in facts])
+        return not any(fact is not None and settles(how, fact) for fact in facts)
     return not any(map(known.of, names))
