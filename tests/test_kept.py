@@ -179,6 +179,37 @@ def test_what_constants_cut_is_of_their_model(last: str) -> None:
     assert bounds(rfgraph.analyze(asked(last))) == bounds(rfgraph.analyze(asked("dense")))
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_constants_cut_what_they_have_zeros_for(later: bool) -> None:
+    def analysed(nodes: str, inputs: str, **given: list[float]) -> rfgraph.Analysis:
+        weights = {name: np.array(value, np.float32) for name, value in given.items()}
+        asked = model(nodes, inputs, initializers=weights)
+        return rfgraph.analyze(asked).pruned if later else rfgraph.analyze(asked, prune=True)
+
+    def ends(analysis: rfgraph.Analysis, name: str) -> list[list[int]]:
+        return [bound.reshape(-1).tolist() for bound in analysis.bounds("y", name, axis=2)]
+
+    # Taps.
+    x = "float[1, 1, 9] x"
+    for w, last in (([1, 1, 1], 2), ([1, 0, 0], 0), ([1, 1, 0], 1), ([1, 1, 1], 2)):
+        found = ends(analysed("y = Conv (x, w)", x, w=[[w]]), "x")
+        assert found == [list(range(7)), list(range(last, 7 + last))]
+    # A sum of nothing is 0 if nothing is added to it.
+    for b in (1, 0, 2, 0):
+        given = {"w": np.ones((1, 1, 3)), "b": [b]}
+        nodes = "c = Conv <pads = [4, 4]> (x, w, b)\ny = Mul (c, z)"
+        found = ends(analysed(nodes, f"{x}, float[1, 1, 15] z", **given), "z")
+        read = [o for o in range(15) if b or 2 <= o < 13]
+        assert [o for o in range(15) if found[0][o] == found[1][o] == o] == read
+    # What is cut off stays so.
+    for zeros in (0, 9, 4, 9):
+        m = [0] * zeros + [1] * (9 - zeros)
+        nodes = "a = Mul (x, m)\nb = Softmax <axis = 2> (a)\nc = Sigmoid (b)\ny = Add (c, z)"
+        found = analysed(nodes, f"{x}, {x.replace('x', 'z')}", m=m)
+        assert found.depends("y", "z")
+        assert [found.depends(t, "x") for t in "abcy"] == [zeros < 9] * 4
+
+
 def test_what_follows_from_a_view_is_worked_out_once() -> None:
     calls = []
 
@@ -195,11 +226,12 @@ def test_what_follows_from_a_view_is_worked_out_once() -> None:
     assert ask(first, "y", "this") == 2
     assert ask(first, "a", "that") == 3
     # The same net with other names, and a longer one.
-    later = rfgraph.analyze(model(nodes.replace("a = ", "z = ").replace("(a)", "(z)"), "float[9] x"))
+    later = rfgraph.analyze(
+        model(nodes.replace("a = ", "z = ").replace("(a)", "(z)"), "float[9] x")
+    )
     assert ask(later, "z", "this") == 1
     longer = rfgraph.analyze(model(nodes, "float[10] x"))
     assert ask(longer, "a", "this") == 4
-
 
 
 def test_threads_do_not_get_in_each_others_way() -> None:
