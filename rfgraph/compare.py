@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from functools import cache
 from math import inf, isfinite
 from typing import Any, Literal, TypeAlias
 
@@ -104,7 +105,7 @@ def _side(near: AxisField, full: AxisField, length: int | str | None) -> dict[st
     """The local part along an axis of the input, and whether there is more."""
     if length == 1:
         # Nothing moves along a single element, and no more of it can be seen.
-        near = AxisField.periodic(0, (0, 0))
+        near = _single()
     return {
         "size": _plain(near.size),
         "smallest": _plain(near.smallest),
@@ -114,6 +115,12 @@ def _side(near: AxisField, full: AxisField, length: int | str | None) -> dict[st
         "ahead": _plain(near.ahead),
         "global": full.is_global,
     }
+
+
+@cache
+def _single() -> AxisField:
+    """The field along an axis of one element."""
+    return AxisField.periodic(0, (0, 0))
 
 
 def _plain(number: Number) -> int | str | None:

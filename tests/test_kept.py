@@ -11,7 +11,7 @@ import onnx.parser
 import pytest
 
 import rfgraph
-from rfgraph.analysis import entry
+from rfgraph.analysis import entry, regions
 from rfgraph.engine import trace
 from rfgraph.model import graph
 from rfgraph.reads import PerAxis, same, window
@@ -37,6 +37,19 @@ def bounds(analysis: rfgraph.Analysis) -> dict[tuple[str, str, int], bytes]:
                 for axis in range(len(analysis.extent(name) or ())):
                     lo, hi = analysis.bounds(tensor, name, axis=axis)
                     found[tensor, name, axis] = lo.tobytes() + hi.tobytes()
+    return found
+
+
+def supports(analysis: rfgraph.Analysis) -> dict[tuple[str, str], bytes]:
+    """What the middle unit of every output sees."""
+    found = {}
+    for output in analysis.outputs:
+        unit = [n // 2 for n in analysis.extent(output) or ()]
+        for name in analysis.inputs:
+            if analysis.depends(output, name):
+                support = analysis.support(output, unit, name)
+                sides = [support.along(axis) for axis in range(len(support.shape))]
+                found[output, name] = b"".join(side.tobytes() for side in sides)
     return found
 
 
@@ -111,18 +124,121 @@ def test_stores_that_begin_anew_change_nothing(
 ) -> None:
     paths = [path for path in MODELS if path.stem in ("unet_tconv", "siamese", "wavenet", "tcn")]
     expected = [bounds(rfgraph.analyze(path, assume=True)) for path in paths]
+    seen = [supports(rfgraph.analyze(path, assume=True)) for path in paths]
+    monkeypatch.setattr(regions, "_MOST_KEPT", limits[2])
     monkeypatch.setattr(graph, "_MOST_KEPT", limits[0])
     monkeypatch.setattr(graph, "_MOST_KNOWN", limits[0])
     monkeypatch.setattr(trace, "_MOST_KEPT", limits[1])
     monkeypatch.setattr(entry, "_MOST_KEPT", limits[2])
     for _ in range(2):
         assert [bounds(rfgraph.analyze(path, assume=True)) for path in paths] == expected
+        assert [supports(rfgraph.analyze(path, assume=True)) for path in paths] == seen
+
+
+# Each differs from the first in what constants of the same names hold.
+WEIGHTS = np.ones((1, 1, 3), np.float32)
+HOLED = {
+    "dense": {"w": WEIGHTS, "b": np.ones(1, np.float32), "m": np.ones(9, np.float32)},
+    "without a tap": {"w": WEIGHTS * [1, 0, 0], "b": np.ones(1, np.float32)},
+    "without a bias": {"w": WEIGHTS, "b": np.zeros(1, np.float32)},
+    "masked": {"w": WEIGHTS, "m": np.arange(9.0) // 4},
+    "all masked": {"w": WEIGHTS, "m": np.zeros(9)},
+    "low": {"w": WEIGHTS, "l": np.where(np.arange(9) < 5, 0, -np.inf)},
+}
+
+
+@pytest.mark.parametrize("last", HOLED)
+def test_what_constants_cut_is_of_their_model(last: str) -> None:
+    def asked(name: str) -> onnx.ModelProto:
+        given = {"b": np.ones(1), "m": np.ones(9), "l": np.zeros(9)} | HOLED[name]
+        return model(
+            """far = Pad <mode = "constant"> (x, p)
+            conv = Conv (far, w, b)
+            short = Slice (conv, s, e, a)
+            held = Mul (short, m)
+            scores = Add (held, l)
+            weights = Softmax <axis = 2> (scores)
+            y = Mul (weights, short)""",
+            "float[1, 1, 9] x",
+            initializers={
+                **{k: v.astype(np.float32) for k, v in given.items()},
+                "p": np.array([0, 0, 4, 0, 0, 4]),
+                "s": np.array([3]),
+                "e": np.array([12]),
+                "a": np.array([2]),
+            },
+        )
+
+    expected = bounds(rfgraph.analyze(asked(last), prune=True))
+    entry.forget()
+    for name in HOLED:
+        rfgraph.analyze(asked(name), prune=True)
+        assert rfgraph.analyze(asked(name)).pruned
+    assert bounds(rfgraph.analyze(asked(last), prune=True)) == expected
+    assert bounds(rfgraph.analyze(asked(last)).pruned) == expected
+    assert bounds(rfgraph.analyze(asked(last))) == bounds(rfgraph.analyze(asked("dense")))
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_constants_cut_what_they_have_zeros_for(later: bool) -> None:
+    def analysed(nodes: str, inputs: str, **given: list[float]) -> rfgraph.Analysis:
+        weights = {name: np.array(value, np.float32) for name, value in given.items()}
+        asked = model(nodes, inputs, initializers=weights)
+        return rfgraph.analyze(asked).pruned if later else rfgraph.analyze(asked, prune=True)
+
+    def ends(analysis: rfgraph.Analysis, name: str) -> list[list[int]]:
+        return [bound.reshape(-1).tolist() for bound in analysis.bounds("y", name, axis=2)]
+
+    # Taps.
+    x = "float[1, 1, 9] x"
+    for w, last in (([1, 1, 1], 2), ([1, 0, 0], 0), ([1, 1, 0], 1), ([1, 1, 1], 2)):
+        found = ends(analysed("y = Conv (x, w)", x, w=[[w]]), "x")
+        assert found == [list(range(7)), list(range(last, 7 + last))]
+    # A sum of nothing is 0 if nothing is added to it.
+    for b in (1, 0, 2, 0):
+        given = {"w": np.ones((1, 1, 3)), "b": [b]}
+        nodes = "c = Conv <pads = [4, 4]> (x, w, b)\ny = Mul (c, z)"
+        found = ends(analysed(nodes, f"{x}, float[1, 1, 15] z", **given), "z")
+        read = [o for o in range(15) if b or 2 <= o < 13]
+        assert [o for o in range(15) if found[0][o] == found[1][o] == o] == read
+    # What is cut off stays so.
+    for zeros in (0, 9, 4, 9):
+        m = [0] * zeros + [1] * (9 - zeros)
+        nodes = "a = Mul (x, m)\nb = Softmax <axis = 2> (a)\nc = Sigmoid (b)\ny = Add (c, z)"
+        found = analysed(nodes, f"{x}, {x.replace('x', 'z')}", m=m)
+        assert found.depends("y", "z")
+        assert [found.depends(t, "x") for t in "abcy"] == [zeros < 9] * 4
+
+
+def test_what_follows_from_a_view_is_worked_out_once() -> None:
+    calls = []
+
+    def ask(analysis: rfgraph.Analysis, tensor: str, what: str) -> int:
+        def make() -> int:
+            calls.append(what)
+            return len(calls)
+
+        return analysis.once(tensor, "x", what, make)
+
+    nodes = "a = Relu (x)\nb = Sigmoid (a)\ny = ReduceMax <axes = [0]> (b)"
+    first = rfgraph.analyze(model(nodes, "float[9] x"))
+    assert ask(first, "x", "this") == ask(first, "b", "this") == 1
+    assert ask(first, "y", "this") == 2
+    assert ask(first, "a", "that") == 3
+    # The same net with other names, and a longer one.
+    later = rfgraph.analyze(
+        model(nodes.replace("a = ", "z = ").replace("(a)", "(z)"), "float[9] x")
+    )
+    assert ask(later, "z", "this") == 1
+    longer = rfgraph.analyze(model(nodes, "float[10] x"))
+    assert ask(longer, "a", "this") == 4
 
 
 def test_threads_do_not_get_in_each_others_way() -> None:
     paths = [path for path in MODELS if path.stat().st_size < 300_000][:3]
     analyses = [rfgraph.analyze(path, assume=True) for path in paths]
     expected = [bounds(analysis) for analysis in analyses]
+    seen = [supports(rfgraph.analyze(path, assume=True)) for path in paths]
     wrong: list[str] = []
 
     def work(turn: int) -> None:
@@ -131,7 +247,9 @@ def test_threads_do_not_get_in_each_others_way() -> None:
             # What was made before is read while others are made.
             found = [analyses[k], rfgraph.analyze(paths[k], assume=True)]
             found.append(analyses[k].resized({}))
+            found.append(analyses[k].pruned)
             wrong.extend(str(paths[k]) for a in found if bounds(a) != expected[k])
+            wrong.extend(str(paths[k]) for a in found[:2] if supports(a) != seen[k])
 
     threads = [threading.Thread(target=work, args=(turn,)) for turn in range(3)]
     for thread in threads:

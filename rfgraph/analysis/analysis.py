@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rfgraph.engine.support import Support
     from rfgraph.engine.why import Explainer, Explanation
 
+
+T = TypeVar("T")
 
 # Larger answers are refused; the error offers one axis at a time.
 _MAX_ANSWER = 1 << 28
@@ -74,6 +76,7 @@ class Analysis:
         self._bounds = bounds
         self._address = Addressing(graph, flow)
         self._reads_of: dict[str, list[Read]] | None = None
+        self._ancestors: dict[str, set[str]] = {}
         self.held: Mapping[str, Any] = {}
         self.inputs = list(flow.inputs)
         self.outputs = list(graph.outputs)
@@ -224,15 +227,10 @@ class Analysis:
         ['left']
         """
         self._address.known(tensor)
-        names = self._address.names
-        found, pending = {tensor}, [tensor]
-        while pending:
-            node = self._graph.producer.get(pending.pop())
-            if node is not None:
-                new = {name for name in (*node.inputs, *node.captures) if name in names}
-                pending.extend(new - found)
-                found |= new
-        return found
+        if tensor not in self._ancestors:
+            found = self._graph.ancestors(tensor)
+            self._ancestors[tensor] = found.intersection(self._address.names)
+        return set(self._ancestors[tensor])
 
     def dims(self, input: str) -> tuple[int | str | None, ...]:
         """The axes of an input as the file has them.
@@ -907,6 +905,43 @@ class Analysis:
         ('Relu', True)
         """
         return self._fields.alike(self._address.input(input))
+
+    def once(self, tensor: str, input: str, what: Hashable, make: Callable[[], T]) -> T:
+        """What a function gives that follows from what a value sees of an input alone.
+
+        It is called once for all values of a shape that see the same (`alike`), in models that are
+        analysed later too.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str
+            The input.
+        what : hashable
+            What it gives: no two functions may have the same, nor one with other settings.
+        make : callable
+            The function; what it returns may not be changed.
+
+        Returns
+        -------
+        object
+            What it returns, or returned.
+
+        Raises
+        ------
+        QueryError
+            No such tensor or input.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> size = lambda: a.field("features", "x").size[2]
+        >>> a.once("features", "x", "size of rows", size)
+        427
+        """
+        self._address.known(tensor)
+        return self._fields.once(tensor, self._address.input(input), what, make)
 
     def closed_form(
         self, tensor: str, input: str | None = None, axis: int = 0, local: bool = True

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from math import ceil, inf, isinf, isnan
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +23,11 @@ from rfgraph.errors import QueryError
 
 # Runs of coordinates with fields of their own, of one value: each is a row of the answer.
 _MOST_RUNS = 1 << 16
+
+T = TypeVar("T")
+
+# Stands where there is no answer yet.
+_UNASKED = object()
 
 # The views of a value that sees nothing.
 _NOTHING: dict[str, tuple[AxisView, ...]] = {}
@@ -51,21 +57,29 @@ class Fields:
         asked = tensor, name, local
         if not at and asked in self._answers:
             return self._answers[asked]
-        held = self._address.coordinates(tensor, at)
-        # Values that pass on what they see share their views, and so the answer.
-        view = self._form.view(tensor, name)
-        bounds = self._bounds.views.get(tensor, _NOTHING).get(name)
-        given = self._address.given(name)
-        shape = self._address.sized(tensor) or ()
-        key = view, bounds, given, shape, local, tuple(held.items())
-        answer: Field | None = self._of_views.get(key)
-        if answer is None:
-            answer = self._of_views[key] = Field(
-                tuple([self.along(tensor, name, a, local, held) for a in range(len(given))])
-            )
+        self._address.known(tensor)
+        held = self._address.coordinates(tensor, at) if at else {}
+        axes = range(len(self._address.given(name)))
+        answer = self.once(
+            tensor,
+            name,
+            ("field", local, *held.items()),
+            lambda: Field(tuple([self.along(tensor, name, a, local, held) for a in axes])),
+        )
         if not at:
             self._answers[asked] = answer
         return answer
+
+    def once(self, tensor: str, name: str, what: Hashable, make: Callable[[], T]) -> T:
+        """`make`, unless it was called for the same `what`; see `Analysis.once`."""
+        # Values that pass on what they see share their views, and so the answer.
+        view = self._form.view(tensor, name)
+        bounds = self._bounds.views.get(tensor, _NOTHING).get(name)
+        key = view, bounds, self._flow.inputs[name], self._flow.shapes.shape(tensor), what
+        found = self._of_views.get(key, _UNASKED)
+        if found is _UNASKED:
+            found = self._of_views[key] = make()
+        return cast(T, found)
 
     def along(
         self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]
@@ -155,12 +169,22 @@ class Fields:
         found = self._alike.get(name)
         if found is None:
             numbers: dict[object, int] = {}
+            unseen: set[object] = set()
             found = self._alike[name] = {}
+            view_of, views = self._form.view, self._bounds.views
+            shape_of = self._flow.shapes.shape
             for tensor in self._address.tensors:
-                if self._bounds.sees(tensor, name):
-                    form = self._form.view(tensor, name)
-                    seen = form, self._bounds.views[tensor][name], self._address.sized(tensor)
-                    found[tensor] = numbers.setdefault(seen, len(numbers))
+                view = views.get(tensor, _NOTHING).get(name)
+                if view is None:
+                    continue
+                seen = view_of(tensor, name), view, shape_of(tensor)
+                number = numbers.get(seen)
+                if number is None:
+                    if seen in unseen or not self._bounds.sees(tensor, name):
+                        unseen.add(seen)
+                        continue
+                    number = numbers[seen] = len(numbers)
+                found[tensor] = number
         return found
 
     @cached_property
@@ -170,7 +194,7 @@ class Fields:
             (name, given, meeting)
             for step in self._flow.steps
             for name, reads in zip(step.node.outputs, step.reads, strict=False)
-            if name
+            if name and len(reads) > 1
             for given, found in self._form.meetings(name, sources(step.node), reads).items()
             for meeting in found
         ]
@@ -201,12 +225,11 @@ class Fields:
         """The axes along which some field both extends and moves; see `Analysis.moving_axes`."""
         # One value for each number.
         values = {number: tensor for tensor, number in self.alike(name).items()}.values()
-
-        def moves(axis: int) -> bool:
-            sides = (self.along(tensor, name, axis, True, {}) for tensor in values)
-            return any(side.stride and side.size > 1 for side in sides)
-
+        fields = [self.field(tensor, name, True).axes for tensor in values]
         rank = len(self._address.given(name))
-        return [axis for axis in range(rank) if moves(axis)] or list(range(rank))[
-            min(1, rank - 1) :
+        moving = [
+            axis
+            for axis in range(rank)
+            if any(sides[axis].stride and sides[axis].size > 1 for sides in fields)
         ]
+        return moving or list(range(rank))[min(1, rank - 1) :]

@@ -15,7 +15,7 @@ from rfgraph.engine.closed_form import AxisField
 from rfgraph.engine.influence import influenced
 from rfgraph.engine.paths import Paths, counted, paths, proportions, variation
 from rfgraph.engine.products import Region, compressed, region_of
-from rfgraph.engine.support import Support, backward
+from rfgraph.engine.support import KnownRegions, Support, backward
 from rfgraph.engine.trace import Flow
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
 
@@ -23,6 +23,9 @@ from rfgraph.errors import QueryError, RFGraphError, ShapeError
 # nine bytes.
 _MAX_ROWS = 1 << 17
 _MAX_ENTRIES = 1 << 28
+
+# Of other models so much is kept: regions, and the elements of their masks.
+_MOST_KEPT = 1 << 24
 
 
 class Regions:
@@ -42,7 +45,7 @@ class Regions:
         key = _key(tensor, places)
         if self._last_seen is None or self._last_seen[0] != key:
             region = region_of(places, tuple(map(len, places)))
-            self._last_seen = key, backward(self._flow, {tensor: region})
+            self._last_seen = key, self._backward({tensor: region})
         return Support(name, shape, self._last_seen[1].get(name, ()))
 
     def read(self, name: str) -> Support:
@@ -59,7 +62,15 @@ class Regions:
         seeing = [o for o in outputs if any(self._bounds.sees(o, i) for i in self._flow.inputs)]
         extents = {output: self._address.extent(output) for output in seeing}
         known = [o for o, extent in extents.items() if extent is not None and 0 not in extent]
-        return backward(self._flow, dict.fromkeys(known, ((),)))
+        return self._backward(dict.fromkeys(known, ((),)))
+
+    def _backward(self, wanted: dict[str, Region]) -> dict[str, Region]:
+        """What regions of some values depend on, by what is known of the regions of all models."""
+        kept = self._bounds.walk.lowering.answers
+        known = kept.get(KnownRegions)
+        if known is None or len(known) > _MOST_KEPT:
+            known = kept[KnownRegions] = KnownRegions()
+        return backward(self._flow, wanted, known)
 
     def influence(self, tensor: str, index: Index, output: str) -> Support:
         """The units of a later value that depend on a region; see `Analysis.influence`."""

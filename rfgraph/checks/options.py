@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 # Limits by axis of an input; None stands for every axis along which fields move.
@@ -34,7 +35,7 @@ class Option:
     text: str
     scope: Literal["output", "model"] = "output"
 
-    @property
+    @cached_property
     def value(self) -> Any:
         """The default, as `parse` answers."""
         return None if self.default is None else self.parse(self.default)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, name
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
-from rfgraph.engine.closed_form import AxisField, Number
+from rfgraph.engine.closed_form import Number
 from rfgraph.model.graph import Node
 
 
@@ -80,6 +81,11 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
                 break
 
 
+# The size of a value's field by axis: where it has a closed form, and where it is that of all
+# units.
+_Figures: TypeAlias = "tuple[tuple[Number | None, ...], tuple[Number | None, ...]]"
+
+
 class _Layers:
     """What the nodes of a model add to what is seen of an input, along axes that move.
 
@@ -94,7 +100,7 @@ class _Layers:
         self._every = subject.settings.get("saturated") == "every"
         self._number = self.analysis.alike(given)
         self._sees_all: dict[int, bool] = {}
-        self._closed: dict[int, list[AxisField | None]] = {}
+        self._sizes_of: dict[int, _Figures] = {}
         # By the shortest path, of every value up to the last one that was asked for.
         self._sizes: dict[str, list[Number]] = {}
         self._left = iter(self._number)
@@ -104,10 +110,11 @@ class _Layers:
         number = self._number.get(tensor)
         if number is None or not self.axes:
             return None
-        sources = [source for source in node.inputs if source in self._number]
         # What few layers meet, and costs least, is asked first.
-        if any(self._number[source] == number for source in sources):
+        numbers = [self._number.get(source) for source in node.inputs]
+        if number in numbers:
             return None
+        sources = [source for source in node.inputs if source in self._number]
         full = [source for source in sources if self._is_full(source)]
         full = [source for source in full if self._is_far(self._shortest(source))]
         if not full:
@@ -126,9 +133,12 @@ class _Layers:
         """Whether some units of a value, or all of them, see everything."""
         number = self._number[tensor]
         if number not in self._sees_all:
-            self._sees_all[number] = all(
-                self.analysis.sees_end_to_end(tensor, self.given, axis, every=self._every)
-                for axis in self.axes
+            ask, given, axes, every = self.analysis, self.given, self.axes, self._every
+            self._sees_all[number] = ask.once(
+                tensor,
+                given,
+                ("sees all", *axes, every),
+                lambda: all(ask.sees_end_to_end(tensor, given, a, every=every) for a in axes),
             )
         return self._sees_all[number]
 
@@ -162,30 +172,39 @@ class _Layers:
         if not sources:
             field = self.analysis.field(tensor, self.given)
             return [field[axis].size for axis in self.axes]
-        if len(sources) == 1 and number[sources[0]] == number[tensor]:
-            return sizes[sources[0]]
-        before = map(min, zip(*(sizes[source] for source in sources), strict=True))
+        before = sizes[sources[0]]
+        if len(sources) > 1:
+            before = [*map(min, zip(*[sizes[source] for source in sources], strict=True))]
+        elif number[sources[0]] == number[tensor]:
+            return before
         added = self._added(tensor, sources)
         return [size + more for size, more in zip(before, added, strict=True)]
 
     def _added(self, tensor: str, sources: list[str]) -> list[Number]:
         """How much larger the field of a value is than those of what it is made of, by axis."""
         found: list[Number] = []
-        sides = zip(*map(self._closed_forms, sources), strict=True)
-        for axis, own, others in zip(self.axes, self._closed_forms(tensor), sides, strict=True):
-            more: Number = 0
+        sides = zip(*[self._figures(source)[0] for source in sources], strict=True)
+        for own, others in zip(self._figures(tensor)[1], sides, strict=True):
             # Figures for this size of the input say nothing of how much a layer adds.
-            if None not in others:
-                own = own or self.analysis.field(tensor, self.given)[axis]
-                if not (own.branches or own.irregular):
-                    more = own.size - max(side.size for side in others if side is not None)
+            more = 0 if own is None or None in others else own - max(others)
             found.append(more if more > 0 else 0)
         return found
 
-    def _closed_forms(self, tensor: str) -> list[AxisField | None]:
-        """The closed form of a value, by axis."""
+    def _figures(self, tensor: str) -> _Figures:
+        """The sizes of a value's field."""
         number = self._number[tensor]
-        if number not in self._closed:
-            closed = self.analysis.closed_form
-            self._closed[number] = [closed(tensor, self.given, axis) for axis in self.axes]
-        return self._closed[number]
+        if number not in self._sizes_of:
+            self._sizes_of[number] = self.analysis.once(
+                tensor, self.given, ("sizes", *self.axes), lambda: self._figures_of(tensor)
+            )
+        return self._sizes_of[number]
+
+    def _figures_of(self, tensor: str) -> _Figures:
+        field = self.analysis.field(tensor, self.given)
+        closed, own = [], []
+        for axis in self.axes:
+            known = self.analysis.closed_form(tensor, self.given, axis)
+            side = field[axis] if known is None else known
+            closed.append(None if known is None else known.size)
+            own.append(None if side.branches or side.irregular else side.size)
+        return tuple(closed), tuple(own)

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import partial
 from math import inf, lcm
+from types import EllipsisType
 
 import numpy as np
 
@@ -263,14 +264,37 @@ class Ahead:
 
 def look_ahead(analysis: Analysis, tensor: str, way: Steps) -> Ahead | None:
     """How far a value sees ahead; None if it sees nothing, or has no steps."""
-    shape, given, axis = analysis.extent(tensor), way.given, way.axis
+    shape, given = analysis.extent(tensor), way.given
     if shape is None or not analysis.depends(tensor, given):
         return None
+    other = None if way.longer is None else way.longer.extent(tensor)
+
+    def own() -> Ahead | EllipsisType | None:
+        stride = _stride(analysis, tensor, way)
+        return ... if stride is None else _ahead(analysis, tensor, way, shape, other, stride)
+
+    what = "look ahead", way.axis, way.aligned, way.along, other
+    seen = analysis.once(tensor, given, what, own)
+    if isinstance(seen, EllipsisType):
+        # What lies before the value counts too.
+        seen = _ahead(analysis, tensor, way, shape, other, None)
+    return seen
+
+
+def _ahead(
+    analysis: Analysis,
+    tensor: str,
+    way: Steps,
+    shape: tuple[int, ...],
+    other: tuple[int, ...] | None,
+    stride: Fraction | None,
+) -> Ahead | None:
+    """How far a value sees ahead, of a stride, or of that of what lies before it."""
+    given, axis = way.given, way.axis
     size = (analysis.extent(given) or ())[axis]
     lo, hi = analysis.bounds(tensor, given, axis=axis)
     last = every = np.where(lo <= hi, hi, -1)
     moves = analysis.field_along(tensor, given, axis, local=False).stride > 0
-    other = None if way.longer is None else way.longer.extent(tensor)
     along = _followed(last, shape, other, size, way, moves=moves)
     if along is None or not (last >= 0).any():
         # Without steps it is a summary, which is made when the last step is known.
@@ -278,7 +302,9 @@ def look_ahead(analysis: Analysis, tensor: str, way: Steps) -> Ahead | None:
     units = shape[along]
     apart = tuple(a for a in range(last.ndim) if a != along)
     last = np.broadcast_to(last.max(axis=apart), (units,))
-    own = _own(units, size, _stride(analysis, tensor, way, units), way.aligned)
+    if stride is None:
+        stride = _stride_before(analysis, tensor, way, units)
+    own = _own(units, size, stride, way.aligned)
     ahead = np.where(last >= 0, last - own, np.iinfo(np.int64).min)
     steps, at = int(ahead.max()), int(ahead.argmax())
     steps = max([steps, *_hidden(analysis, tensor, way, along, last, own)])
@@ -312,22 +338,25 @@ def _own(units: int, size: int, stride: Fraction, aligned: str | int) -> np.ndar
     return newest
 
 
-def _stride(analysis: Analysis, tensor: str, way: Steps, units: int) -> Fraction:
-    """The steps of the input between neighbouring units.
+def _stride(analysis: Analysis, tensor: str, way: Steps) -> Fraction | None:
+    """The steps of the input between neighbouring units; None of a value without a closed form."""
+    for local in (False, True):
+        side = analysis.field_along(tensor, way.given, way.axis, local)
+        if not side.irregular and side.stride > 0:
+            return Fraction(side.stride)
+    return None
 
-    Of a value without a closed form, as behind attention, it is that of the nearest one before it
-    that has one, and as many units.
+
+def _stride_before(analysis: Analysis, tensor: str, way: Steps, units: int) -> Fraction:
+    """The steps of the input between units of the nearest value before one, as behind attention,
+    that has a closed form, and as many units.
     """
-    before: set[str] = set()
-    for name in (tensor, *reversed(analysis.tensors)):
-        if name != tensor:
-            before = before or analysis.ancestors(tensor)
-            if name not in before or units not in (analysis.extent(name) or ()):
-                continue
-        for local in (False, True):
-            side = analysis.field_along(name, way.given, way.axis, local)
-            if not side.irregular and side.stride > 0:
-                return Fraction(side.stride)
+    before = analysis.ancestors(tensor)
+    for name in reversed(analysis.tensors):
+        if name != tensor and name in before and units in (analysis.extent(name) or ()):
+            stride = _stride(analysis, name, way)
+            if stride is not None:
+                return stride
     return Fraction((analysis.extent(way.given) or ())[way.axis], units)
 
 

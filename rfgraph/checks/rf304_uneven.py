@@ -41,24 +41,29 @@ def uneven_coverage(subject: Subject) -> Iterator[Finding]:
     analysis = subject.analysis
     allowed = subject.settings.get("uneven")
     wanted = subject.wanted
-    for tensor in analysis.tensors:
-        if tensor not in wanted:
-            continue
-        for axis, counts in sorted(_uneven(analysis.reads(tensor)).items()):
-            varies = variation(counts)
-            if varies > allowed:
-                yield subject.finding(
-                    f"{analysis.node(tensor)} adds up {min(counts)} to {max(counts)} elements "
-                    f"along axis {axis}, in turn",
-                    "make the kernel a multiple of the stride, or resize first and convolve "
-                    "afterwards",
-                    value=tensor,
-                    made_by=tensor,
-                    least=min(counts),
-                    most=max(counts),
-                    varies=round(varies, 6),
-                    uneven=allowed,
-                )
+    # Nodes that are alike share their reads.
+    found: dict[int, dict[int, tuple[int, ...]]] = {}
+    for step in analysis.flow.steps:
+        for tensor, reads in zip(step.node.outputs, step.reads, strict=False):
+            if tensor not in wanted:
+                continue
+            if id(reads) not in found:
+                found[id(reads)] = _uneven(reads)
+            for axis, counts in sorted(found[id(reads)].items()):
+                varies = variation(counts)
+                if varies > allowed:
+                    yield subject.finding(
+                        f"{analysis.node(tensor)} adds up {min(counts)} to {max(counts)} elements "
+                        f"along axis {axis}, in turn",
+                        "make the kernel a multiple of the stride, or resize first and convolve "
+                        "afterwards",
+                        value=tensor,
+                        made_by=tensor,
+                        least=min(counts),
+                        most=max(counts),
+                        varies=round(varies, 6),
+                        uneven=allowed,
+                    )
 
 
 def _uneven(reads: list) -> dict[int, tuple[int, ...]]:

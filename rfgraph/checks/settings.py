@@ -184,9 +184,10 @@ class Settings:
     def codes(self) -> list[str]:
         """The checks to make: of two prefixes that match, the longer one decides."""
         chosen = []
+        select, ignore = self.get("select"), self.get("ignore")
         for code in CHECKS:
-            yes = max((len(p) for p in self.get("select") if code.startswith(p)), default=-1)
-            no = max((len(p) for p in self.get("ignore") if code.startswith(p)), default=-1)
+            yes = max((len(p) for p in select if code.startswith(p)), default=-1)
+            no = max((len(p) for p in ignore if code.startswith(p)), default=-1)
             if yes > no:
                 chosen.append(code)
         return chosen

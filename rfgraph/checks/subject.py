@@ -95,7 +95,8 @@ class Subject:
         # What fills an input takes its shape.
         filled = prune and any(isinstance(value, Filling) for value in self._values.values())
         if sizes and not held and not filled:
-            return self.analysis.resized(self.shapes | dict(sizes), prune=prune)
+            made = self.analysis.resized(self.shapes | dict(sizes))
+            return made.pruned if prune else made
         return analyze(
             self.model,
             shapes=self.shapes | dict(sizes),
@@ -200,7 +201,7 @@ class Subject:
         """The values that a baseline keeps: the outputs, and those of the patterns of `track`."""
         analysis, patterns = self.analysis, self.settings.get("track")
         kept = dict.fromkeys(analysis.outputs)
-        for tensor in analysis.tensors:
+        for tensor in analysis.tensors if patterns else ():
             if analysis.node(tensor) and any(fnmatchcase(tensor, p) for p in patterns):
                 kept[tensor] = None
         return list(kept)

@@ -6,14 +6,18 @@ from rfgraph.reads.words import Read, Shape
 
 _Region = TypeVar("_Region")
 
-class Backward(Generic[_Region]):
+class Memory(Generic[_Region]):
     def __init__(
         self,
-        flow: Flow,
-        wanted: Mapping[str, _Region],
         pulled_back: Callable[[_Region, Read, Shape | None, Shape | None], _Region],
         union: Callable[[_Region, _Region, Shape | None], _Region],
         canonical: Callable[[_Region], _Region],
+    ) -> None: ...
+    def __len__(self) -> int: ...
+
+class Backward(Generic[_Region]):
+    def __init__(
+        self, flow: Flow, wanted: Mapping[str, _Region], memory: Memory[_Region]
     ) -> None: ...
     def run(self) -> dict[str, _Region]: ...
 

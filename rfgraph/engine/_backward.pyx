@@ -3,7 +3,7 @@
 What is carried is a set of elements of each value, a *region*. Equal ones are one object
 (`canonical`), so that what was asked once, of a region and how it is read, or of two that meet, is
 remembered: in networks that repeat, and where sets have grown to all there is, that is nearly
-everything.
+everything. It is remembered beyond a walk, for the next unit and the next model.
 """
 
 from libc.stdint cimport int64_t
@@ -16,11 +16,61 @@ cdef inline size_t address(object thing) noexcept:
 
 
 cdef class Held:
-    """A region, what is read by it, by the identity of the read, and what it makes with others."""
+    """A region, what is read by it, by the identity of the reads, and what it makes with others."""
 
     cdef object region
     cdef dict read
     cdef dict joined
+
+
+cdef class Memory:
+    """What was worked out of regions: it serves whatever is asked later.
+
+    Parameters
+    ----------
+    pulled_back : callable
+        Gives what of a source is read by a region: of (region, read, shape of the source, shape of
+        what is read into).
+    union : callable
+        Gives the union of two regions of one value of a shape: of (region, other, shape).
+    canonical : callable
+        Gives the one object that stands for all regions equal to one; an empty one is false.
+
+    """
+
+    cdef object pulled_back
+    cdef object union
+    cdef object canonical
+    # By the identity of the region.
+    cdef dict held
+
+    def __init__(self, pulled_back, union, canonical):
+        self.pulled_back, self.union, self.canonical = pulled_back, union, canonical
+        self.held = {}
+
+    def __len__(self):
+        return len(self.held)
+
+    cdef Held one(self, region):
+        cdef Held made
+        region = self.canonical(region)
+        found = self.held.get(address(region))
+        if found is None:
+            made = Held.__new__(Held)
+            made.region, made.read, made.joined = region, {}, {}
+            # Another thread may have been faster.
+            found = self.held.setdefault(address(region), made)
+        return found
+
+    cdef Held both(self, Held one, Held other, shape):
+        """The union of two regions of a value."""
+        if one is other:
+            return one
+        found = one.joined.get(address(other))
+        if found is None:
+            found = self.one(self.union(one.region, other.region, shape))
+            one.joined[address(other)] = found
+        return found
 
 
 cdef class Backward:
@@ -32,54 +82,27 @@ cdef class Backward:
         The steps.
     wanted : mapping of str to Region
         The regions to begin with, by value.
-    pulled_back : callable
-        Gives what of a source is read by a region: of (region, read, shape of the source, shape of
-        what is read into).
-    union : callable
-        Gives the union of two regions of one value of a shape: of (region, other, shape).
-    canonical : callable
-        Gives the one object that stands for all regions equal to one; an empty one is false.
+    memory : Memory
+        What was worked out before.
 
     """
 
     cdef object flow
     cdef object shape_of
-    cdef object pulled_back
-    cdef object union
-    cdef object canonical
+    cdef Memory memory
     # By value.
     cdef dict found
-    # By the identity of the region.
-    cdef dict held
 
-    def __init__(self, flow, wanted, pulled_back, union, canonical):
+    def __init__(self, flow, wanted, Memory memory not None):
         self.flow, self.shape_of = flow, flow.shape
-        self.pulled_back, self.union, self.canonical = pulled_back, union, canonical
-        self.held = {}
-        self.found = {name: self.one(region) for name, region in wanted.items() if region}
+        self.memory = memory
+        self.found = {name: memory.one(region) for name, region in wanted.items() if region}
 
     def run(self):
         """The regions of all values that are reached, by value."""
-        cdef Held held
-        try:
-            for step in reversed(self.flow.steps):
-                self.step(step)
-            return {name: (<Held> held).region for name, held in self.found.items()}
-        finally:
-            # They remember each other, and themselves: without that all is freed at once.
-            for held in self.held.values():
-                held.read.clear()
-                held.joined.clear()
-
-    cdef Held one(self, region):
-        cdef Held made
-        region = self.canonical(region)
-        found = self.held.get(address(region))
-        if found is None:
-            made = Held.__new__(Held)
-            made.region, made.read, made.joined = region, {}, {}
-            found = self.held[address(region)] = made
-        return found
+        for step in reversed(self.flow.steps):
+            self.step(step)
+        return {name: (<Held> held).region for name, held in self.found.items()}
 
     cdef int step(self, step) except -1:
         cdef list reads = step.reads
@@ -101,33 +124,35 @@ cdef class Backward:
         return 0
 
     cdef int follow(self, names, list reads, Held held, name) except -1:
-        """Go back from a region of a value, or of a stage, whose shape is then given as `name`."""
-        cdef Held made, known
-        for read in reads:
-            source = read.source
-            got = held.read.get(address(read))
-            if got is None:
-                extent = self.shape_of(name) if isinstance(name, str) else name
-                shape = source.shape if isinstance(source, Stage) else self.shape_of(names[source])
-                got = self.one(self.pulled_back(held.region, read, shape, extent))
-                held.read[address(read)] = got
-            made = got
-            if not made.region:
-                continue
-            if isinstance(source, Stage):
-                self.follow(names, source.reads, made, source.shape)
-                continue
+        """Go back from a region of a value."""
+        cdef tuple known = held.read.get(address(reads))
+        if known is None:
+            sources = []
+            self.pull(names, reads, held, self.shape_of(name), sources)
+            # With the reads, so that their identity is not given away twice.
+            known = held.read[address(reads)] = (sources, reads)
+        for source, made in <list> known[0]:
             value = names[source]
             got = self.found.get(value)
             if got is None:
                 self.found[value] = made
             elif got is not made:
-                known = got
-                got = known.joined.get(address(made))
-                if got is None:
-                    got = self.one(self.union(known.region, made.region, self.shape_of(value)))
-                    known.joined[address(made)] = got
-                self.found[value] = got
+                self.found[value] = self.memory.both(got, made, self.shape_of(value))
+        return 0
+
+    cdef int pull(self, names, list reads, Held held, extent, list sources) except -1:
+        """What is read by a region of a value, or of a stage, of shape `extent`: by what source."""
+        cdef Held made
+        for read in reads:
+            source = read.source
+            shape = source.shape if isinstance(source, Stage) else self.shape_of(names[source])
+            made = self.memory.one(self.memory.pulled_back(held.region, read, shape, extent))
+            if not made.region:
+                continue
+            if isinstance(source, Stage):
+                self.pull(names, source.reads, made, source.shape, sources)
+            else:
+                sources.append((source, made))
         return 0
 
     cdef int settle(self, cycle) except -1:

@@ -413,22 +413,40 @@ cdef class ClosedForm:
         dict of str to list of Meeting
             By input.
         """
-        cdef dict by_origin = {}
         cdef dict branches = {}
         cdef dict found = {}
-        for read in reads:
-            by_origin.setdefault(origin(read.source, names), []).append(read)
-        if len(by_origin) < 2:
+        cdef list origins, groups
+        if len(reads) < 2:
+            return found
+        origins = [origin(read.source, names) for read in reads]
+        groups = self.by_origin(reads, origins)
+        if len(groups) < 2:
             return found
         extent = self.flow.shape(tensor)
-        for own in by_origin.values():
+        for own in groups:
             for name, view in self.branch(tuple(names), own, extent).items():
                 branches.setdefault(name, []).append(view)
         for name, views in branches.items():
-            differing = self.differences(views)
+            key = "meetings", tuple(views)
+            differing = self.lowering.answers.get(key)
+            if differing is None:
+                differing = self.lowering.answers[key] = self.differences(views)
             if differing:
                 found[name] = differing
         return found
+
+    cdef list by_origin(self, list reads, list origins):
+        """The reads of each origin: for the same reads the same lists, which recipes go by."""
+        cdef dict groups = {}
+        # Nodes that share their reads may take one value twice.
+        key = "origins", <size_t> <void*> reads, tuple([origins.index(own) for own in origins])
+        known = self.lowering.answers.get(key)
+        if known is None:
+            for read, own in zip(reads, origins):
+                groups.setdefault(own, []).append(read)
+            # With the reads, so that their identity is not given away twice.
+            known = self.lowering.answers[key] = list(groups.values()), reads
+        return known[0]
 
     cdef object branch(self, tuple names, list reads, extent):
         """What is seen by some of the reads of a value."""

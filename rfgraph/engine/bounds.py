@@ -101,9 +101,13 @@ class Bounds:
                 found = True
             else:
                 # What masks leave may be where nothing is seen.
-                at = self.kinds(tensor, input, axis)
-                lowest = self.lowest(tensor, input, axis, at=at)
-                found = bool((lowest[0] < NOTHING).any())
+                kept = self.walk.lowering.answers
+                key = "seen", view, self._flow.shape(tensor)
+                found = kept.get(key)
+                if found is None:
+                    at = self.kinds(tensor, input, axis)
+                    lowest = self.lowest(tensor, input, axis, at=at)
+                    found = kept[key] = bool((lowest[0] < NOTHING).any())
             self._is_seen[view] = found
         return found
 

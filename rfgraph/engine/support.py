@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rfgraph.engine._backward import Backward
+from rfgraph.engine._backward import Backward, Memory
 from rfgraph.engine.products import AxesMask, Region, dense, mask_over, shadow, union
 from rfgraph.engine.pullback import pulled_back
 from rfgraph.engine.trace import Flow
@@ -71,6 +71,9 @@ class Support:
             return None
         ends = []
         for axis, size in enumerate(self.shape):
+            if any(all(axis not in f.axes for f in product) for product in self._region):
+                ends.append((0, size - 1))
+                continue
             side = np.flatnonzero(self.along(axis))
             ends.append((int(side[0]), int(side[-1])) if size else (0, -1))
         return tuple(ends)
@@ -184,7 +187,51 @@ class Support:
         return self.count / prod(hi - lo + 1 for lo, hi in self.box)
 
 
-def backward(flow: Flow, wanted: Mapping[str, Region]) -> dict[str, Region]:
+class KnownRegions:
+    """Regions that were met, and what was read by them: see `rfgraph.engine._backward`.
+
+    Attributes
+    ----------
+    memory : Memory
+        What was worked out of them.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[object, Any] = {}
+        self._elements = 0
+        self.memory: Memory[Region] = Memory(pulled_back, _both, self._canonical)
+
+    def __len__(self) -> int:
+        """How much is kept: regions, and the elements of their masks."""
+        return len(self.memory) + self._elements
+
+    def _canonical(self, region: Region) -> Region:
+        """The one region that stands for all of the same products."""
+        products = []
+        for product in region:
+            factors = [self._one(factor) for factor in product]
+            factors.sort(key=lambda factor: factor.axes)
+            products.append(self._known.setdefault(tuple(factors), tuple(factors)))
+        products.sort(key=id)
+        made: Region = self._known.setdefault((None, *products), tuple(products))
+        return made
+
+    def _one(self, factor: AxesMask) -> AxesMask:
+        found: AxesMask = self._known.setdefault(
+            (factor.axes, factor.mask.shape, factor.bits), factor
+        )
+        if found is factor:
+            self._elements += factor.mask.size
+        return found
+
+
+def _both(one: Region, other: Region, shape: Shape | None) -> Region:
+    return union((*one, *other), shape)
+
+
+def backward(
+    flow: Flow, wanted: Mapping[str, Region], known: KnownRegions | None = None
+) -> dict[str, Region]:
     """What regions of some values depend on, of every value.
 
     Parameters
@@ -193,26 +240,12 @@ def backward(flow: Flow, wanted: Mapping[str, Region]) -> dict[str, Region]:
         The steps.
     wanted : mapping of str to Region
         The regions to begin with.
+    known : KnownRegions, optional
+        What was worked out before; it grows.
 
     Returns
     -------
     dict of str to Region
         By value; what is not reached is left out.
     """
-    known: dict[object, Any] = {}
-
-    def canonical(region: Region) -> Region:
-        """The one region that stands for all of the same products."""
-        products = []
-        for product in region:
-            factors = [known.setdefault((f.axes, f.mask.shape, f.bits), f) for f in product]
-            factors.sort(key=lambda factor: factor.axes)
-            products.append(known.setdefault(tuple(factors), tuple(factors)))
-        products.sort(key=id)
-        made: Region = known.setdefault((None, *products), tuple(products))
-        return made
-
-    def both(one: Region, other: Region, shape: Shape | None) -> Region:
-        return union((*one, *other), shape)
-
-    return Backward(flow, wanted, pulled_back, both, canonical).run()
+    return Backward(flow, wanted, (KnownRegions() if known is None else known).memory).run()

@@ -6,10 +6,11 @@ interprets the resulting steps.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
 from rfgraph.model.graph import Body, Graph, Node
@@ -90,11 +91,14 @@ class Step:
         By output.
     cycle : Cycle or None
         What is repeated before.
+    answer : object
+        What it goes back to, where that may hold for a trace in which constants cut reads.
     """
 
     node: Node
     reads: list[list[Read]]
     cycle: Cycle | None = None
+    answer: _Answer | None = None
 
 
 @dataclass(slots=True)
@@ -156,7 +160,7 @@ class Flow:
     def reads_as(self, other: Flow) -> bool:
         """Whether the same is seen to be read by the same nodes."""
         return len(self.steps) == len(other.steps) and all(
-            a.node is b.node and a.cycle is b.cycle and a.reads == b.reads
+            a is b or (a.node is b.node and a.cycle is b.cycle and a.reads == b.reads)
             for a, b in zip(self.steps, other.steps, strict=True)
         )
 
@@ -193,11 +197,13 @@ def trace(
     """
     inputs = {i.name: shapes.shape(i.name) for i in graph.inputs}
     tracer = _Tracer(graph.file, shapes, strict, set(inputs), prune, like)
-    steps = tracer.steps(graph.nodes)
+    before = {id(step.node): step for step in like.steps} if like is not None else {}
+    steps = tracer.steps(graph.nodes, before)
     return Flow(inputs, steps, shapes, tracer.notes, tracer.answers)
 
 
-class _Answer(NamedTuple):
+@dataclass(eq=False, slots=True)
+class _Answer:
     """What nodes that ask the same share, and nobody changes.
 
     Attributes
@@ -210,19 +216,33 @@ class _Answer(NamedTuple):
         What is assumed, and the kind of note that it is.
     facts : sequence of Fact or None
         What is known of the elements of each output, where constants cut reads.
+    rests_on_prune : bool
+        Whether it was asked whether constants cut reads.
+    factors : collection of int or None
+        The inputs with which reads are multiplied; None: it was not looked at.
+    tells : bool or None
+        Whether something is known of an output, or may be, where nothing is of the inputs, as of a
+        sum of nothing in the midst of padding; None: it was not looked at.
     """
 
     reads: list[list[Read]]
     reached: list[int]
     notes: Mapping[str, NoteKind]
     facts: Sequence[Fact | None] = ()
+    rests_on_prune: bool = False
+    factors: Collection[int] | None = None
+    tells: bool | None = None
 
 
 _Answers: TypeAlias = dict[Hashable, "Question | _Answer"]
 
 
 # So many answers, and questions on the way to them, are kept for a kind of node beyond its model.
-_MOST_KEPT = 64
+_MOST_KEPT = 256
+
+
+# The steps of no trace before.
+_NONE: Mapping[int, Step] = {}
 
 
 class _Tracer:
@@ -252,16 +272,30 @@ class _Tracer:
         self.answers: _Answers = {}
         # The same where nothing that is known tells anything.
         self._uncut: _Answers = like.answers if like is not None else {}
-        # Whether these tell something all the same.
-        self._tells: dict[int, bool] = {}
         # Values that vary without an input that is read, as far as constants cut.
         self._dead: set[str] = set()
         self.notes: list[Note] = []
 
-    def steps(self, nodes: list[Node]) -> list[Step]:
+    def steps(self, nodes: list[Node], before: Mapping[int, Step] = _NONE) -> list[Step]:
+        """The steps of some nodes that an input reaches.
+
+        Parameters
+        ----------
+        nodes : list of Node
+            The nodes, in topological order.
+        before : mapping of int to Step, optional
+            The steps where constants don't cut reads, by the identity of the node.
+        """
         steps = []
         live, typed = self._live, self._shapes.typed
         for node in nodes:
+            earlier = before.get(id(node))
+            held = earlier.answer if earlier is not None else None
+            # As long as nothing is cut off, the same values are reached.
+            if earlier is not None and held is not None and self._holds(earlier, held):
+                steps.append(earlier)
+                self._follow(node, held)
+                continue
             names, outputs = sources(node), node.outputs
             cycle = self._cycle(node.body) if node.body is not None else None
             reached = tuple(map(live.__contains__, names))
@@ -290,36 +324,73 @@ class _Tracer:
                 unread = [name for name, found in pairs if name and not found]
                 self._dead.update(n for n in unread if self._shapes.static(n) is None)
             if answer.reached:
-                steps.append(Step(node, reads, cycle))
-                for k in answer.reached:
-                    live.add(outputs[k])
-                for reason, kind in answer.notes.items():
-                    self.notes.append(Note(node.name, node.op_type, reason, kind))
+                fresh = node.captures or answer.rests_on_prune
+                steps.append(Step(node, reads, cycle, None if fresh else answer))
+                self._follow(node, answer)
+            if earlier is not None and len(answer.reached) < _reached(earlier):
+                before = _NONE
         return steps
+
+    def _follow(self, node: Node, answer: _Answer) -> None:
+        """Go on from what an input reaches of a node."""
+        for k in answer.reached:
+            self._live.add(node.outputs[k])
+        if answer.notes:
+            for reason, kind in answer.notes.items():
+                self.notes.append(Note(node.name, node.op_type, reason, kind))
+
+    def _holds(self, earlier: Step, answer: _Answer) -> bool:
+        """Whether a step is the same where constants cut reads."""
+        node = earlier.node
+        if earlier.cycle is not None or self._tells(node, answer):
+            return False
+        assert self._knowledge is not None
+        if self._knowledge.is_nothing_of(node.inputs):
+            return True
+        from rfgraph.prune.learning import is_silent
+
+        how = traits_of(node.domain, node.op_type).facts
+        if answer.factors is None:
+            from rfgraph.prune.zeros import factors_of
+
+            answer.factors = factors_of(chain.from_iterable(answer.reads))
+        return is_silent(self._knowledge, node, how, answer.factors)
+
+    def _tells(self, node: Node, answer: _Answer) -> bool:
+        """Whether something is known of the outputs of a node of whose inputs nothing is."""
+        if answer.tells is None:
+            from rfgraph.prune.learning import tells_of_nothing
+
+            assert self._knowledge is not None
+            how = traits_of(node.domain, node.op_type).facts
+            answer.tells = tells_of_nothing(self._knowledge, node, how, answer.reads)
+        return answer.tells
 
     def _pruned(self, node: Node, key: Hashable, knowledge: Knowledge) -> _Answer:
         """What is answered to a node where constants cut reads."""
-        from rfgraph.prune.learning import is_silent, learn
+        from rfgraph.prune.learning import is_silent
 
         how = traits_of(node.domain, node.op_type).facts
         if is_silent(knowledge, node, how):
             answer = self._answer(node, key, self._uncut)
-            tells = self._tells.get(id(answer))
-            if tells is None:
-                # A sum of nothing, as in the midst of padding, is known all the same.
-                tells = any(learn(knowledge, node, how, answer.reads))
-                self._tells[id(answer)] = tells
-            if not tells:
+            if not self._tells(node, answer):
                 return answer
-        # Weights differ, and rarely have zeros.
-        return self._answer(node, (key, *map(knowledge.cutting, sources(node))), self.answers)
+        # What was learnt of values is of this model; of constants is told what is asked.
+        learnt = tuple(knowledge.facts(sources(node)))
+        lasts = learnt.count(None) == len(learnt)
+        return self._answer(node, (key, *learnt), self.answers, lasts=lasts)
 
-    def _answer(self, node: Node, key: Hashable, answers: _Answers) -> _Answer:
-        """What is answered to a node: the same as to an earlier one that asks the same."""
+    def _answer(
+        self, node: Node, key: Hashable, answers: _Answers, *, lasts: bool = True
+    ) -> _Answer:
+        """What is answered to a node: the same as to an earlier one that asks the same.
+
+        It may go back to another model, and be kept for others, unless it does not last.
+        """
         found = answers.get(key)
         if type(found) is _Answer:
             return found
-        kept, start = self._kept(node), key
+        kept, start = self._kept(node) if lasts else {}, key
         found = found or kept.get(key)
         if type(found) is _Answer:
             answers[key] = found
@@ -331,6 +402,7 @@ class _Tracer:
             found = answers.get(key) or kept.get(key)
         if found is None:
             found = self._asked(node, operation)
+            found.rests_on_prune = ("prune", None) in told
             if all(_is_of_any_model(question, answer) for question, answer in told.items()):
                 _keep(kept, start, told, found)
         _keep(answers, start, told, found)
@@ -338,7 +410,7 @@ class _Tracer:
 
     def _kept(self, node: Node) -> _Answers:
         """What nodes of the kind were answered in models before, by the same transfer."""
-        if self._knowledge is None and not self._shapes.unsized:
+        if not self._shapes.unsized:
             rule = lookup_rule(node.domain, node.op_type, node.version)
             if rule is not None and rule.own:
                 kept: _Answers = node.kind.answers.setdefault(rule.transfer, {})
@@ -465,8 +537,8 @@ class _Tracer:
         if how is not None:
             # What is learnt rests on what is known of the inputs: nodes of which that is the same
             # share it.
-            for k in () if rests_on_zeros(how) else operation.inputs:
-                operation.known(k)
+            for k in operation.inputs:
+                operation.zeros(k) if rests_on_zeros(how) else operation.known(k)
         cut = list(per_output)
         for k, learnt in enumerate(learn(knowledge, node, how, per_output)):
             extent = extents[k]
@@ -494,6 +566,11 @@ class _Tracer:
                 (names, inner, _live_reads(reads, names, live, self._shapes, shape(inner)))
             )
         return Cycle(steps, carried)
+
+
+def _reached(step: Step) -> int:
+    """How many outputs of a node an input reaches."""
+    return sum([bool(name and found) for name, found in zip(step.node.outputs, step.reads)])  # noqa: B905
 
 
 def _keep(

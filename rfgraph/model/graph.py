@@ -372,6 +372,24 @@ class Graph:
         """
         return _values(self.nodes)
 
+    def ancestors(self, name: str) -> set[str]:
+        """What a value is made of, directly or not, and itself."""
+        found = {name}
+        if all(node.body is None for node in self.nodes):
+            for node in reversed(self.nodes):
+                if not found.isdisjoint(node.outputs):
+                    found.update(node.inputs, node.captures)
+            return found
+        # What goes from round to round depends on what comes behind it.
+        pending = [name]
+        while pending:
+            made = self.producer.get(pending.pop())
+            if made is not None:
+                new = {*made.inputs, *made.captures} - found
+                pending.extend(new)
+                found |= new
+        return found
+
     def to_networkx(self) -> nx.DiGraph:
         """The graph as a networkx DAG: values are their names, operators their `Node`."""
         return _digraph(list(self.walk()), [i.name for i in self.inputs])

@@ -264,21 +264,17 @@ class Weights:
         ModelError
             As `array`.
         """
-        file = str(self._path) if self._path else None
-        where = f"tensor '{tensor.name}'"
         try:
             if tensor.is_external:
-                tensor = Tensor.of(self._fetch(tensor.proto, file, where))
+                file = str(self._path) if self._path else None
+                tensor = Tensor.of(self._fetch(tensor.proto, file, f"tensor '{tensor.name}'"))
             return tensor.array()
         except UndecodableError as error:
-            what = "its contents can't be read"
-            raise ModelError(f"{what}: {error}", file=file, node=where) from None
+            said = f"its contents can't be read: {error}"
         except (ValueError, TypeError, KeyError) as error:
-            raise ModelError(
-                f"its contents don't fit its type and shape {tensor.shape}: {error}",
-                file=file,
-                node=where,
-            ) from None
+            said = f"its contents don't fit its type and shape {tensor.shape}: {error}"
+        file = str(self._path) if self._path else None
+        raise ModelError(said, file=file, node=f"tensor '{tensor.name}'")
 
     def dense(self, sparse: onnx.SparseTensorProto) -> np.ndarray:
         """A sparse tensor written out; indices may be linear or one row an element."""

@@ -358,23 +358,31 @@ class Operation:
 
     def known(self, k: int) -> Fact | None:
         """What is known of the elements of input `k`, if constants cut reads."""
-        if self._knowledge is None or not self.has(k) or self.unsized:
+        if not self.prune or not self.has(k) or self.unsized:
             return None
-        name = self._names[k]
-        fact = self._knowledge.of(name)
-        if self._told is not None and name not in self._live:
-            # Of what varies it is part of every question, and where the zeros of constants are.
-            self._told["known", k] = fact
-        return fact
+        return self._fact("known", k)
 
     def zeros(self, k: int) -> np.ndarray | None:
         """The elements of input `k` that are exactly 0 whatever the data are: bool, of length 1
         along axes on which that does not vary. None if there is none, or if nothing is cut.
         """
-        if self._knowledge is None or not self.has(k) or self.unsized:
+        if not self.prune or not self.has(k) or self.unsized:
             return None
-        fact = self._knowledge.of(self._names[k])
-        return fact.zeros if fact is not None else None
+        fact = self._fact("zeros", k)
+        return None if fact is None else fact.zeros
+
+    def _fact(self, asked: str, k: int) -> Fact | None:
+        """What is known of input `k`; of constants it is written down, or that they have zeros."""
+        assert self._knowledge is not None
+        name = self._names[k]
+        fact = self._knowledge.learnt(name)
+        if fact is not None or name in self._live:
+            # Of what was learnt it is part of every question.
+            return fact
+        fact = self._knowledge.of(name) if asked == "known" else self._knowledge.cutting(name)
+        if self._told is not None:
+            self._told[asked, k] = None if fact is None else _comparable(fact.value, name)
+        return fact
 
     def is_zero_point(self, k: int, stored: int) -> bool:
         """Whether input `k` is the zero point of input `stored`: it is of the same type."""
@@ -718,8 +726,10 @@ def describe(op_types: str, *, domain: str = "", **traits: Any) -> None:
 
 def traits_of(domain: str, op_type: str) -> Traits:
     """What is known of an operator beside what it reads."""
-    _rules(domain, op_type)
-    return _TRAITS.get((domain, op_type), _NO_TRAITS)
+    operator = domain, op_type
+    if operator in _HOMES:
+        _rules(domain, op_type)
+    return _TRAITS.get(operator, _NO_TRAITS)
 
 
 def shape_rule_of(kind: Kind) -> Applied | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -80,9 +80,7 @@ class Fact:
     @cached_property
     def zeros(self) -> np.ndarray | None:
         """The elements that are 0, or False; None if there is none. Compressed."""
-        if self.value.dtype.kind in "biuf" and np.count_nonzero(self.value) == self.value.size:
-            return None
-        return some(self.known & (self.value == 0))
+        return some(self.known & (self.value == 0)) if may_have_zeros(self.value) else None
 
     @cached_property
     def ones(self) -> np.ndarray | None:
@@ -93,6 +91,8 @@ class Fact:
     def low(self) -> np.ndarray | None:
         """The elements that are so low that their softmax is 0 beside others."""
         if self.value.dtype.kind in "OUSbc":
+            return None
+        if self.below is None and self.value.size and self.value.min() > LOW:
             return None
         low = self.known & (self.value <= LOW)
         return some(low if self.below is None else low | self.below)
@@ -124,6 +124,12 @@ class Fact:
         return bool(((self.value <= LOW) & (self.value > SWALLOWS) & self.known).any())
 
 
+@cache
+def _all(rank: int) -> np.ndarray:
+    """All elements of a value of so many axes, compressed."""
+    return np.broadcast_to(np.True_, (1,) * rank)
+
+
 @dataclass(eq=False)
 class Learnt:
     """What is learnt of an output of a node.
@@ -138,6 +144,14 @@ class Learnt:
 
     fact: Fact
     settled: np.ndarray | None = None
+
+
+def may_have_zeros(value: np.ndarray) -> bool:
+    """Whether some element may be 0, or False."""
+    if not any(value.strides):
+        # One element in the place of all.
+        value = value[(slice(1),) * value.ndim]
+    return value.dtype.kind not in "biuf" or int(np.count_nonzero(value)) < value.size
 
 
 class Knowledge:
@@ -159,6 +173,8 @@ class Knowledge:
         self.evaluate = evaluate
         self._facts: dict[str, Fact] = {}
         self._constants: dict[str, Fact | None] = {}
+        # Constants without zeros, and what is none.
+        self._dull: set[str] = set()
         # With their arguments, so that no identity is given away twice.
         self._made: dict[Hashable, tuple[Any, Any]] = {}
 
@@ -170,19 +186,33 @@ class Knowledge:
             value = self.shapes.static(name)
             fact = None
             if value is not None and value.dtype.kind in "biufV" and value.size:
-                fact = Fact(np.ones((1,) * value.ndim, dtype=bool), value)
+                fact = Fact(_all(value.ndim), value)
             self._constants[name] = fact
         return self._constants[name]
 
     def cutting(self, name: str) -> Fact | None:
         """What is known of a value by which it might cut reads: of a constant if it has zeros."""
+        if name in self.live or name in self._facts:
+            return self._facts.get(name)
+        if name in self._dull:
+            return None
+        value = self.shapes.static(name)
+        if value is None or not may_have_zeros(value):
+            self._dull.add(name)
+            return None
         fact = self.of(name)
-        if fact is None or name in self.live or name in self._facts:
-            return fact
-        return None if fact.zeros is None else fact
+        return None if fact is None or fact.zeros is None else fact
+
+    def is_nothing_of(self, names: Sequence[str]) -> bool:
+        """Whether nothing is known of any of some values, which all vary."""
+        return self.live.issuperset(names) and self._facts.keys().isdisjoint(names)
+
+    def learnt(self, name: str) -> Fact | None:
+        """What has been learnt of a value that is no constant; None if that is nothing."""
+        return self._facts.get(name)
 
     def facts(self, names: Sequence[str]) -> list[Fact | None]:
-        """What has been learnt of each of some values."""
+        """The same of some values."""
         return [self._facts.get(name) for name in names]
 
     def keep(self, names: Sequence[str], facts: Sequence[Fact | None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from math import prod
 from typing import Any
@@ -25,7 +25,14 @@ from rfgraph.prune.facts import (
     worth,
 )
 from rfgraph.prune.passing import Drops, Moves, Passing, Pointwise, SoftmaxWeights, Sums
-from rfgraph.prune.settling import MASKING, SETTLING, Facts, maybe_masked, set_in_relation
+from rfgraph.prune.settling import (
+    MASKING,
+    SETTLING,
+    Facts,
+    maybe_masked,
+    set_in_relation,
+    settles,
+)
 from rfgraph.reads.compressed import moved
 from rfgraph.reads.words import (
     Elementwise,
@@ -479,17 +486,47 @@ def rests_on_zeros(how: Passing) -> bool:
     return isinstance(how, Sums)
 
 
-def is_silent(known: Knowledge, node: Node, how: Passing | None) -> bool:
-    """Whether nothing that is known of the inputs of a node tells what it reads or makes; but sums
-    of nothing are known without.
-    """
-    if node.domain or node.captures or any(map(known.cutting, node.inputs)):
-        return False
-    if isinstance(how, Sums):
+def tells_of_nothing(
+    known: Knowledge, node: Node, how: Passing | None, per_output: Sequence[Sequence[Read]]
+) -> bool:
+    """Whether something may be known of the outputs of a node of whose inputs nothing is."""
+    if node.domain or (isinstance(how, Moves) and how.fill is not None):
         return True
-    telling = node.inputs
+    # A sum of nothing, as in the midst of padding, is known if what is added to it is.
+    return isinstance(how, Sums) and any(learn(known, node, how._replace(bias=None), per_output))
+
+
+def is_silent(
+    known: Knowledge, node: Node, how: Passing | None, factors: Iterable[int] | None = None
+) -> bool:
+    """Whether nothing that is known of the inputs of a node tells what it reads or makes; but see
+    `tells_of_nothing`.
+
+    Parameters
+    ----------
+    known : Knowledge
+        What is known.
+    node : Node
+        The node.
+    how : Passing or None
+        How what is known of inputs passes to outputs.
+    factors : iterable of int, optional
+        The inputs with which its reads are multiplied; if left out, any may be.
+    """
+    names = node.inputs
+    if node.domain or node.captures or (isinstance(how, Moves) and how.fill is not None):
+        return False
+    if any(map(known.cutting, names if factors is None else [names[k] for k in factors])):
+        return False
+    if how is None:
+        return True
+    if isinstance(how, Sums):
+        # What is added counts where nothing is summed up.
+        return not any(known.cutting(name) for name in names if name in known.live)
     if isinstance(how, Moves):
-        if how.fill is not None:
-            return False
-        telling = node.inputs if how.every else node.inputs[:1]
-    return not any(map(known.of, telling))
+        return not any(map(known.of, names if how.every else names[:1]))
+    if isinstance(how, Pointwise) and any(n in known.live and not known.of(n) for n in names):
+        # Beside what varies only what settles something tells anything.
+        facts = map(known.of, names) if how.settled_by else ()
+        return not any(fact is not None and settles(how, fact) for fact in facts)
+    return not any(map(known.of, names))

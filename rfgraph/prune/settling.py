@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rfgraph.prune.facts import SCORE, SWALLOWED, SWALLOWS, Fact, at_rank, some
+from rfgraph.prune.passing import Pointwise
 
 # Where, what the elements are there, and where they are low.
 Settled: TypeAlias = "tuple[np.ndarray, np.ndarray, np.ndarray]"
@@ -129,6 +130,19 @@ MASKING: Mapping[str, Callable[[Facts], np.ndarray]] = {
     "factor": _masked_by_factor,
     "choice": _masked_by_choice,
 }
+
+
+def settles(how: Pointwise, fact: Fact) -> bool:
+    """Whether what is known of an operand may settle a result that varies, or say that the data
+    decide whether it is masked.
+    """
+    if how.settled_by == "condition" or fact.maybe is not None:
+        return True
+    if how.settled_by in ("zero", "zero numerator"):
+        told = fact.zeros
+    else:
+        told = fact.ones if how.settled_by == "truth" else fact.low
+    return told is not None or (how.masked_by != "" and fact.low is not None)
 
 
 def set_in_relation(facts: Facts, rank: int) -> Fact | None:

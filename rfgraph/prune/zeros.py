@@ -10,7 +10,7 @@ along those on which nothing varies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import groupby
@@ -97,6 +97,16 @@ def without_zeros(
                 found += _Cut(read, source, extent, nonzero, taps, remarks).reads()
             else:
                 found.append(read)
+    return found
+
+
+def factors_of(reads: Iterable[Read]) -> set[int]:
+    """The inputs of a node with which what is read is multiplied."""
+    found: set[int] = set()
+    for read in reads:
+        found.update([f.source for f in _times(read) if isinstance(f.source, int)])
+        if isinstance(read.source, Stage):
+            found |= factors_of(read.source.reads)
     return found
 
 
@@ -346,4 +356,4 @@ def _compressed(kept: np.ndarray, rank: int) -> np.ndarray:
     return kept
 
 
-__all__ = ["without_zeros"]
+__all__ = ["factors_of", "without_zeros"]

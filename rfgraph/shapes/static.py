@@ -301,7 +301,7 @@ class StaticValues:
             return
         results = [None if isinstance(value, list) else np.asarray(value) for value in made]
         values.update(zip(node.outputs, results, strict=False))
-        if key is not None and all(v is not None and v.size <= _MAX_KEPT for v in results):
+        if key is not None and all(v is not None and _is_small(v) for v in results):
             kind.learn(key, results)
 
     def _constant(self, node: Node) -> np.ndarray | None:
@@ -333,3 +333,8 @@ class StaticValues:
             file=self._typed.graph.file,
             node=str(node),
         )
+
+
+def _is_small(value: np.ndarray) -> bool:
+    """Whether an array has few elements, or one in the place of all."""
+    return value.size <= _MAX_KEPT or not any(value.strides)

@@ -34,6 +34,8 @@ def check(model: onnx.ModelProto, trials: int = _MOST, prune: bool = True) -> in
     """Fail unless what is claimed equals what is seen; return how many units were seen."""
     try:
         analysis = rfgraph.analyze(model, prune=prune)
+        # What was not pruned at first is answered in another way.
+        later = rfgraph.analyze(model).pruned if prune else analysis
     except Exception as error:
         raise AssertionError(f"{model.doc_string}: {type(error).__name__}: {error}") from error
     order = {value: k for k, value in enumerate(node_outputs(model))}
@@ -56,6 +58,10 @@ def check(model: onnx.ModelProto, trials: int = _MOST, prune: bool = True) -> in
             break
     assert not wrong, describe(model, wrong)
     for o in found:
+        same = map(
+            np.array_equal, analysis.bounds(o.value, o.input), later.bounds(o.value, o.input)
+        )
+        assert all(same), f"{model.doc_string}: bounds of {o.value}, pruned later"
         # What is local is a part of it.
         bounds = analysis.bounds(o.value, o.input, local=True)
         lo, hi = (np.broadcast_to(bound, o.outer[0].shape) for bound in bounds)
