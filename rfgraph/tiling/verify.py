@@ -19,7 +19,7 @@ from rfgraph.errors import QueryError, RFGraphError, ShapeError
 from rfgraph.tiling.axes import AxisPlan
 from rfgraph.tiling.equality import OPTIMISED, THREADS, Equality, is_measured_here, resized
 from rfgraph.tiling.obstacles import OPEN_SIZES
-from rfgraph.tiling.run import opened, outputs_of
+from rfgraph.worker.source import opened, outputs_of
 
 # Differences by rounding are at most this, relative to the largest value of an output.
 ROUNDING = 1e-4
