@@ -195,12 +195,31 @@ def way(
             return Way(analysis, tuple(axes), fields, error, local, left_out)
         if found:
             fields[value] = found
-    missing = next((left_out[name] for name in outputs if name in left_out), None)
-    found_way = Way(analysis, tuple(axes), fields, missing, local, left_out)
+    missing = next((name for name in outputs if name in left_out), None)
+    reason = None if missing is None else left_out[_first(analysis, missing, fields, left_out)]
+    found_way = Way(analysis, tuple(axes), fields, reason, local, left_out)
     for name in outputs:
         if name in fields and found_way.is_backward(name):
             return replace(found_way, obstacle=obstacle(analysis, name, "it runs backwards"))
     return found_way
+
+
+def _first(
+    analysis: Analysis, value: str, fields: Collection[str], left_out: Collection[str]
+) -> str:
+    """The first value on the way to one of which nothing is left, from which on nothing is."""
+    reads = {
+        output: {names[k] for k in _inputs_read(of_output)}
+        for step in analysis.flow.steps
+        for names in [sources(step.node)]
+        for output, of_output in zip(step.node.outputs, step.reads, strict=False)
+    }
+    while True:
+        read = reads.get(value, set())
+        before = [name for name in left_out if name in read]
+        if not before or not read.isdisjoint(fields):
+            return value
+        value = before[0]
 
 
 def _check_by_place(analysis: Analysis, value: str) -> None:

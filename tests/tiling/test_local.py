@@ -91,6 +91,18 @@ def test_where_nothing_local_is_left() -> None:
     assert not raised.value.global_reads
 
 
+def test_the_first_node_that_leaves_nothing_local_is_named() -> None:
+    """Not the last one, nor a gate before it, beside which something local passes."""
+    body = (
+        CONV + "g = GlobalAveragePool (c) a = Sigmoid (g) m = Mul (c, a) "
+        "p = GlobalAveragePool (m) e = Conv (p, F) y = Relu (e)"
+    )
+    made = model(body, IMAGE, initializers=CONSTANTS)
+    with pytest.raises(TilingError, match="it sees the whole of axis 2") as raised:
+        plan(made, local=True)
+    assert str(raised.value.node) == "GlobalAveragePool 'GlobalAveragePool_4'"
+
+
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     body, nodes, _ = GLOBAL["squeeze and excite, twice"]
     file = tmp_path / "gated.onnx"
