@@ -56,9 +56,12 @@ class TilingError(RFGraphError):
         Why, without file and node.
     global_reads : sequence of TilingError
         All nodes that see whole axes, if a plan without that is possible: see `plan`, `local`.
+    value : str or None
+        What the node makes.
     """
 
     global_reads: Sequence[TilingError] = ()
+    value: str | None = None
 
     @property
     def reason(self) -> str:
@@ -287,12 +290,14 @@ def obstacle(analysis: Analysis, value: str, why: str, remedy: str | None = None
     """The error that names the node of a value, and what was assumed of it."""
     node = analysis.node(value)
     assumed = [n.reason for n in analysis.notes if node is not None and n.node == node.name]
-    return TilingError(
+    error = TilingError(
         why + "".join(f"; {reason}" for reason in assumed[:1]),
         file=analysis.file,
         node=str(node) if node else f"input '{value}'",
         remedy=remedy,
     )
+    error.value = value
+    return error
 
 
 # ---------------------------------------------------------------- at two sizes
