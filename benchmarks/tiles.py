@@ -26,11 +26,14 @@ from rfgraph.tiling import Plan, plan
 MODEL = str(Path(__file__).parent.parent / "models" / "unet_tconv.onnx")
 INPUT, OUTPUT = "x", "logits"
 
-# What is said of a cluster in docs/tiling.md: its workers keep memory that they will need again,
-# and are not looked at a hundred times a second.
+# What docs/tiling.md says of clusters: workers keep memory that they will need again, and what looks
+# after them does so once a second, and not up to a hundred times.
 SETTINGS = {
     "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
     "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
 }
 
 # The side of the chunks of the image.
