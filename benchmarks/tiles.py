@@ -26,8 +26,8 @@ from rfgraph.tiling import Plan, plan
 MODEL = str(Path(__file__).parent.parent / "models" / "unet_tconv.onnx")
 INPUT, OUTPUT = "x", "logits"
 
-# What docs/tiling.md says of clusters: workers keep memory that they will need again, and what looks
-# after them does so once a second, and not up to a hundred times.
+# What docs/tiling.md says of clusters: workers keep memory that they will need again, and what
+# looks after them does so once a second, and not up to a hundred times.
 SETTINGS = {
     "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
     "distributed.worker.profile.enabled": False,
