@@ -187,6 +187,35 @@ def vgg_19() -> onnx.ModelProto:
     return net.model(last)
 
 
+def unet() -> onnx.ModelProto:
+    """A U-Net of three levels with 16, 32 and 64 channels."""
+    net, rng = Network(1, 1, "height", "width"), np.random.default_rng(0)
+
+    def weight(*shape: int) -> str:
+        scale = np.sqrt(2 / np.prod(shape[1:]))
+        value = (scale * rng.standard_normal(shape)).astype(np.float32)
+        return net.constant(f"W{len(net)}", value)
+
+    def double(x: str, into: int, out: int) -> str:
+        for channels in (into, out):
+            x = net.op("Conv", x, weight(out, channels, 3, 3), pads=[1, 1, 1, 1])
+            x = net.op("Relu", x)
+        return x
+
+    def up(x: str, into: int, skip: str) -> str:
+        larger = net.op("ConvTranspose", x, weight(into, into // 2, 2, 2), strides=[2, 2])
+        return double(net.op("Concat", skip, larger, axis=1), into, into // 2)
+
+    def down(x: str) -> str:
+        return net.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+
+    first = double("x", 1, 16)
+    second = double(down(first), 16, 32)
+    third = double(down(second), 32, 64)
+    last = up(up(third, 64, second), 32, first)
+    return net.model(net.op("Conv", last, weight(2, 16, 1, 1)))
+
+
 def heavy() -> onnx.ModelProto:
     """Convolutions with 226 MB of weights."""
     rng = np.random.default_rng(0)

@@ -17,12 +17,24 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
+from networks import unet
 
 from rfgraph.tiling import Plan, plan
 
 MODEL = str(Path(__file__).parent.parent / "models" / "unet_tconv.onnx")
-OUTPUT = "logits"
+INPUT, OUTPUT = "x", "logits"
+
+# What docs/tiling.md says of clusters: workers keep memory that they will need again, and what
+# looks after them does so once a second, and not up to a hundred times.
+SETTINGS = {
+    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+}
 
 # The side of the chunks of the image.
 CHUNK = 512
@@ -36,14 +48,14 @@ WORKER, RUN = 0.25, 0.5
 Found = list[tuple[str, str, str]]
 
 
-def session() -> Any:
+def session(model: str) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    return ort.InferenceSession(MODEL, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def run_on(opened: Any, tile: np.ndarray) -> np.ndarray:
-    made: np.ndarray = opened.run([OUTPUT], {"x": np.ascontiguousarray(tile)})[0]
+    made: np.ndarray = opened.run([OUTPUT], {INPUT: np.ascontiguousarray(tile)})[0]
     return made
 
 
@@ -68,13 +80,13 @@ def written(path: str, size: int) -> None:
         )
 
 
-def by_hand(source: str, target: str, part: int, parts: int) -> None:
+def by_hand(model: str, source: str, target: str, part: int, parts: int) -> None:
     """The loop over the same tiles that somebody writes who knows where to cut."""
     import zarr
 
-    image, found = zarr.open_array(source, mode="r"), plan(MODEL, tile=TILE, outputs=[OUTPUT])
+    image, found = zarr.open_array(source, mode="r"), plan(model, tile=TILE, outputs=[OUTPUT])
     rows, columns = (axis.cuts(image.shape[2], even=True) for axis in found.axes)
-    made, opened = zarr.open_array(target, mode="r+"), session()
+    made, opened = zarr.open_array(target, mode="r+"), session(model)
     for k, (row, column) in enumerate(product(rows, columns)):
         if k % parts == part:
             tile = image[:, :, row.begin : row.end, column.begin : column.end]
@@ -127,8 +139,10 @@ def again(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 
 def cluster() -> None:
     """A cluster of two workers, until standard input ends; its address on standard output."""
+    import dask
     from distributed import LocalCluster
 
+    dask.config.set(SETTINGS)
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
         print(made.scheduler_address, flush=True)
         sys.stdin.read()
@@ -147,11 +161,11 @@ def cluster_of_two() -> Iterator[str]:
         process.wait()
 
 
-def killed_and_resumed(source: str, target: str, tiles: int) -> int:
+def killed_and_resumed(model: str, source: str, target: str, tiles: int) -> int:
     """Run with two workers, one of which is killed, and then the run; how many tiles it kept."""
     from distributed import Client
 
-    command = [sys.executable, "-m", "rfgraph", "tile", MODEL, source, target, "--run"]
+    command = [sys.executable, "-m", "rfgraph", "tile", model, source, target, "--run"]
     command += ["--tile", str(TILE), "--output", OUTPUT, "--output-format", "json"]
 
     def finished() -> int:
@@ -179,10 +193,10 @@ def killed_and_resumed(source: str, target: str, tiles: int) -> int:
     return kept
 
 
-def one_tile(side: int) -> None:
+def one_tile(model: str, side: int) -> None:
     """Seconds of processor time that onnxruntime takes for a tile, the median of some."""
     tile = np.random.default_rng(0).random((1, 1, side, side), np.float32)
-    opened, found = session(), []
+    opened, found = session(model), []
     for _ in range(12):
         begin = time.process_time()
         run_on(opened, tile)
@@ -208,10 +222,10 @@ def same(one: str, other: str) -> bool:
     return all(np.array_equal(*(a[:, :, row : row + step] for a in arrays)) for row in rows)
 
 
-def from_zarr_to_zarr(size: int, row: Callable[..., None]) -> Found:
+def from_zarr_to_zarr(model: str, name: str, size: int, row: Callable[..., None]) -> Found:
     import zarr
 
-    found = plan(MODEL, tile=TILE, outputs=[OUTPUT])
+    found = plan(model, tile=TILE, outputs=[OUTPUT])
     cuts = found.axes[0].cuts(size, even=True)
     tiles, core, side = len(cuts) ** 2, cuts[0].last, cuts[0].end
     with TemporaryDirectory(prefix="rfgraph-tiles-") as folder:
@@ -223,36 +237,36 @@ def from_zarr_to_zarr(size: int, row: Callable[..., None]) -> Found:
         of_cluster = used() - begin
         with peaks() as memory:
             begin, clock = used(), time.monotonic()
-            kept = killed_and_resumed(source, target, tiles)
+            kept = killed_and_resumed(model, source, target, tiles)
             took, wall = used() - begin - of_cluster, time.monotonic() - clock
         made = zarr.open_array(target, mode="r")
         zarr.create_array(
             hand, shape=made.shape, chunks=made.chunks, dtype="f4", compressors=made.compressors
         )
         begin, clock = used(), time.monotonic()
-        both("hand", source, hand)
+        both("hand", model, source, hand)
         by_loop, loop_wall = used() - begin, time.monotonic() - clock
         is_same = same(target, hand)
-    alone = mean(map(float, both("tile", str(side))))
+    alone = mean(map(float, both("tile", model, str(side))))
     rate, of_loop, of_tile = (n / 1e6 for n in (size**2 / took, size**2 / by_loop, core**2 / alone))
-    row("", "rfgraph", "by hand", "ratio")
+    row(f"{size:,} squared, {name}", "rfgraph", "by hand", "ratio")
     row("seconds of processors", took, by_loop, took / by_loop)
     row("seconds", wall, loop_wall, wall / loop_wall)
     row("useful megapixels a second", rate, of_loop, rate / of_loop)
     row("of what one tile has", rate / of_tile, of_loop / of_tile)
     print(
-        f"{tiles} tiles of {side} squared, {kept} were kept; beginning a cluster, left out above:"
+        f"{tiles} tiles of {side} squared, {kept} were kept, {(side / core) ** 2:.2f} elements are "
+        f"computed for each one; beginning a cluster,\nleft out above: {of_cluster:.1f} s; memory: "
+        f"{memory['one']:,.0f} MB of one process, {memory['all']:,.0f} MB of all"
     )
-    print(f"{of_cluster:.1f} s; memory: {memory['one']:,.0f} MB of one process, ", end="")
-    print(f"{memory['all']:,.0f} MB of all")
     return [
         (
-            "tiles, one worker killed and the run resumed : a loop by hand",
+            f"tiles, {name}, one worker killed and the run resumed : a loop by hand",
             f"{took / by_loop:.2f}, {'the same' if is_same else 'another'} result",
             "<= 1.15, the same result",
         ),
         (
-            "useful pixels a second : onnxruntime on one tile",
+            f"useful pixels a second, {name} : onnxruntime on one tile",
             f"{rate / of_tile:.2f}",
             ">= 0.9",
         ),
@@ -301,7 +315,7 @@ def with_monai(opened: Any, image: np.ndarray) -> np.ndarray:
 
 def other_ways(row: Callable[..., None]) -> None:
     """The same image through the same tiles, by margins, by a guess and by MONAI."""
-    opened = session()
+    opened = session(MODEL)
     image = np.random.default_rng(0).random((1, 1, SMALL, SMALL), np.float32)
     whole = run_on(opened, image)
     halo = guessed_halo(opened)
@@ -327,16 +341,22 @@ def other_ways(row: Callable[..., None]) -> None:
 
 
 def measured(size: int, row: Callable[..., None]) -> Found:
-    """All of it; `size` is the side of the image in zarr."""
+    """All of it; `size` is the side of the image in zarr, and half of it that for a wider net."""
     other_ways(row)
-    return from_zarr_to_zarr(size, row)
+    found = from_zarr_to_zarr(MODEL, "unet_tconv", size, row)
+    with TemporaryDirectory(prefix="rfgraph-tiles-") as folder:
+        wider = f"{folder}/unet.onnx"
+        made = unet()
+        made.graph.node[-1].output[0] = made.graph.output[0].name = OUTPUT
+        onnx.save(made, wider)
+        return found + from_zarr_to_zarr(wider, "16 to 64 channels", size // 8 * 4, row)
 
 
 if __name__ == "__main__":
-    name, *arguments = sys.argv[1:]
-    if name == "cluster":
+    part, *arguments = sys.argv[1:]
+    if part == "cluster":
         cluster()
-    elif name == "hand":
-        by_hand(arguments[0], arguments[1], int(arguments[2]), 2)
+    elif part == "hand":
+        by_hand(*arguments[:3], int(arguments[3]), 2)
     else:
-        one_tile(int(arguments[0]))
+        one_tile(arguments[0], int(arguments[1]))

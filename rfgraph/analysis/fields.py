@@ -17,7 +17,8 @@ from rfgraph.analysis.collector import uncollected
 from rfgraph.engine._figures import ClosedForm
 from rfgraph.engine._lowering import AxisView, ascending
 from rfgraph.engine.bounds import Bounds
-from rfgraph.engine.closed_form import AxisField, Field, Meeting, Number, measured, own_elements
+from rfgraph.engine.closed_form import AxisField, Field, Meeting, Number
+from rfgraph.engine.measured import end_to_end, measured, own_elements
 from rfgraph.engine.trace import Flow, sources
 from rfgraph.errors import QueryError
 
@@ -129,10 +130,11 @@ class Fields:
         layout = self._form.layout(view, axis, known.stride) if known is not None else None
         at = self._bounds.kinds(tensor, name, axis, (layout[0],) if layout else ())
         at.update((a, np.array([coordinate])) for a, coordinate in held.items() if a in at)
-        lo, hi = self._bounds.sampled(tensor, name, axis, at, local=local and near)
-        if far and not (local and near) and ((lo == 0) & (hi == size - 1))[lo <= hi].all():
+        parts = self._bounds.ends(tensor, name, axis, at, local=local and near)
+        if far and not (local and near) and end_to_end(parts, size):
             return AxisField.endless()
-        found = measured((lo, hi), known, own_elements(*layout, at, lo.ndim) if layout else None)
+        rank = len(self._flow.shape(tensor) or ())
+        found = measured(parts, known, own_elements(*layout, at, rank) if layout else None)
         return found if near or not local else replace(found, is_global=True)
 
     def without_size(self, tensor: str, name: str, axis: int, local: bool) -> AxisField | None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from rfgraph._core import NOTHING
 from rfgraph.engine._lowering import AxisView, Factor, Item, Lowering, Piece, Walk, leaves, written
+from rfgraph.engine.measured import Ends
 from rfgraph.engine.trace import Flow
 from rfgraph.reads.words import Shape
 
@@ -29,6 +30,10 @@ class _Ends(NamedTuple):
     last: bool
     some: bool
     every: bool
+
+
+# An item, and the parts of the value's axes that it is confined to.
+_Leaf = tuple[Item, list[tuple[int, int, int, int]]]
 
 
 class Bounds:
@@ -187,14 +192,17 @@ class Bounds:
             self._ends_of[slot, size] = found
         return found
 
-    def sampled(
+    def ends(
         self, tensor: str, input: str, axis: int, at: Mapping[int, np.ndarray], *, local: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """As `interval`, at some coordinates only, by axis of the value; with `local` of what is
-        local alone: elements of which nothing is left see nothing.
+    ) -> list[Ends]:
+        """As `interval`, at some coordinates only, by axis of the value, and in parts that vary
+        along different axes: a unit sees the hull of them. With `local` of what is local alone:
+        elements of which nothing is left see nothing.
         """
-        found = self.lowest(tensor, input, axis, local=local, at=at)
-        return self._ends(found, (self._flow.inputs[input] or ())[axis])
+        size = (self._flow.inputs[input] or ())[axis]
+        extent = self._flow.shape(tensor) or ()
+        found = self._leaves(tensor, input, axis, local)
+        return [self._ends(self._joined(p, extent, at), size) for p in _apart(found)]
 
     def kinds(
         self, tensor: str, input: str, axis: int, pieces: Sequence[Piece] = ()
@@ -240,17 +248,19 @@ class Bounds:
         nothing is seen. With `at` only at these coordinates, ascending, by axis of the value.
         """
         extent = self._flow.shape(tensor) or ()
+        return self._joined(self._leaves(tensor, input, axis, local), extent, at)
+
+    def _leaves(self, tensor: str, input: str, axis: int, local: bool) -> list[_Leaf]:
         view = self.views.get(tensor, {}).get(input)
-        found: list[tuple[Item, list[tuple[int, int, int, int]]]] = []
-        if view is not None:
-            found = list(leaves(view[self._place(input, axis)], local))
+        return [] if view is None else list(leaves(view[self._place(input, axis)], local))
+
+    def _joined(
+        self, found: Sequence[_Leaf], extent: Shape, at: Mapping[int, np.ndarray] | None
+    ) -> np.ndarray:
+        """The lowest of some items."""
         if len(found) == 1 and not found[0][1]:
             return self._written(found[0][0], extent, at)
-        axes: set[int] = set()
-        for item, confined in found:
-            axes.update([a for a, _, _, _ in confined])
-            for factor in (item, *item.masks):
-                axes.update([piece.axis for piece in factor.pieces])
+        axes = set().union(*map(_axes, found))
         at = at or {}
         dims = [len(at[a]) if a in at else n if a in axes else 1 for a, n in enumerate(extent)]
         best = np.full((2, *dims), NOTHING, dtype=np.int64)
@@ -330,6 +340,25 @@ class Bounds:
 # What tells coordinates apart: a digit (inner, size, shift), a part (begin, end), or where a mask
 # holds, a byte for each coordinate.
 _Told = tuple[int, ...] | bytes
+
+
+def _axes(leaf: _Leaf) -> set[int]:
+    """The axes of the value along which an item varies."""
+    item, confined = leaf
+    pieces = [piece for factor in (item, *item.masks) for piece in factor.pieces]
+    return {piece.axis for piece in pieces} | {axis for axis, _, _, _ in confined}
+
+
+def _apart(found: Sequence[_Leaf]) -> list[list[_Leaf]]:
+    """Items in parts that have no axis in common."""
+    parts: list[tuple[set[int], list[_Leaf]]] = []
+    for leaf in found:
+        axes, together = _axes(leaf), [leaf]
+        for part in [part for part in parts if not axes.isdisjoint(part[0])]:
+            parts.remove(part)
+            axes, together = axes | part[0], part[1] + together
+        parts.append((axes, together))
+    return [together for _, together in parts]
 
 
 @lru_cache(maxsize=256)

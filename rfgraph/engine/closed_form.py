@@ -10,13 +10,11 @@ The terms are those of the field: *size* input elements from *start* to the last
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isinf, nan
 from typing import overload
-
-import numpy as np
 
 from rfgraph.engine._waves import ENDLESS, NOTHING, Digit, Waves, ratio
 
@@ -247,68 +245,6 @@ class Meeting:
         return f"centres {', '.join(map(str, centres))} on axis {self.axis}"
 
 
-def own_elements(
-    digit: Digit, stride: Fraction, at: Mapping[int, np.ndarray], rank: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The first and the last of the own elements of some units of a value, compressed.
-
-    Parameters
-    ----------
-    digit : Digit
-        What moves along the axis of the input.
-    stride : Fraction
-        By how many elements.
-    at : mapping of int to ndarray
-        Coordinates of the units, by axis of the value.
-    rank : int
-        How many axes the value has.
-    """
-    unit = digit.of(at[digit.axis])
-    first = (unit * stride.numerator) // stride.denominator
-    last = -(-((unit + 1) * stride.numerator) // stride.denominator) - 1
-    dims = [-1 if a == digit.axis else 1 for a in range(rank)]
-    return first.reshape(dims), last.reshape(dims)
-
-
-def measured(
-    ends: tuple[np.ndarray, np.ndarray],
-    known: AxisField | None,
-    own: tuple[np.ndarray, np.ndarray] | None,
-) -> AxisField:
-    """The field where there is no closed form: what units away from the borders see.
-
-    Parameters
-    ----------
-    ends : (ndarray, ndarray)
-        Bounds of the units along an axis of the input; ``lo > hi`` of those that don't count.
-    known : AxisField or None
-        The branches, if these are known.
-    own : (ndarray, ndarray) or None
-        First and last of the units' own elements, if the value can be laid over the input.
-    """
-    lo, hi = ends
-    seen = lo <= hi
-    firsts, lasts = lo[seen], hi[seen]
-    if not firsts.size:
-        return AxisField.nothing()
-    # At a border fields are cut off: there the first or the last of all elements are seen.
-    inner = (firsts > firsts.min()) & (lasts < lasts.max())
-    if inner.any():
-        seen[seen] = inner
-    widths = (hi - lo + 1)[seen]
-    largest, smallest = int(widths.max()), int(widths.min())
-    start = int(firsts[0])
-    if known is None:
-        return AxisField(largest, nan, start, centre(start, largest), smallest, irregular=True)
-    back: Number = nan
-    ahead: Number = nan
-    if own is not None:
-        before, behind = own[0] - lo, hi - own[1]
-        seen = np.broadcast_to(seen, before.shape)
-        back, ahead = int(before[seen].max()), int(behind[seen].max())
-    return replace(known, size=largest, smallest=smallest, back=back, ahead=ahead)
-
-
 def centre(start: Number, size: Number) -> Number:
     """The middle of `size` elements from `start` on; nan if it is at no place."""
     if isinf(start) or isinf(size):
@@ -324,6 +260,4 @@ __all__ = [
     "Number",
     "Pace",
     "centre",
-    "measured",
-    "own_elements",
 ]

@@ -156,6 +156,7 @@ def _verified(found: Verification) -> dict[str, Any]:
             }
             for along in found.axes
         ],
+        "costs": [{"node": node, "difference": cost} for node, cost in found.costs.items()],
     }
 
 

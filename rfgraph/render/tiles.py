@@ -96,7 +96,12 @@ def _verified(found: Verification) -> list[str]:
         said = (
             f"measured: differences of up to {_difference(found.difference)} of the largest value"
         )
-    return [*aligned(table), f"{said}, at {plain(shapes)}"]
+    lines = [*aligned(table), ""] if found.costs else aligned(table)
+    if found.costs:
+        costs = [["measured, if this node alone sees no more than a tile", "difference"]]
+        costs += [[plain(node), _difference(cost)] for node, cost in found.costs.items()]
+        lines += [*aligned(costs), ""]
+    return [*lines, f"{said}, at {plain(shapes)}"]
 
 
 def _difference(found: float | None) -> str:

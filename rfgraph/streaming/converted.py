@@ -17,7 +17,7 @@ from rfgraph.streaming.lengths import Length
 from rfgraph.streaming.run import Arrays, Stream, Typed, along
 from rfgraph.streaming.writer import UNKNOWN_LENGTH, State, sized
 from rfgraph.tiling.axes import up
-from rfgraph.tiling.run import opened
+from rfgraph.worker.source import opened
 
 # Where a converted model says how it is to be run: see docs/streaming.md.
 KEY = "rfgraph.streaming"

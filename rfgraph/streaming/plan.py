@@ -23,7 +23,7 @@ from rfgraph.tiling.axes import AxisPlan, up
 from rfgraph.tiling.obstacles import OPEN_SIZES, TilingError
 from rfgraph.tiling.plan import chosen_outputs
 from rfgraph.tiling.plan import plan as tiling_plan
-from rfgraph.tiling.run import opened
+from rfgraph.worker.source import opened
 
 if TYPE_CHECKING:
     from rfgraph.analysis.inputs import Model

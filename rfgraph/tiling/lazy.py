@@ -14,8 +14,8 @@ from rfgraph.analysis import Analysis
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.model.element_types import dtype_of
 from rfgraph.tiling.axes import AxisPlan, Cut
-from rfgraph.tiling.run import Place, cuts_of, named, outputs_of, place
-from rfgraph.tiling.source import OpenSource, Source
+from rfgraph.tiling.run import Place, cuts_of, named, place
+from rfgraph.worker.source import OpenSource, Source, outputs_of
 
 if TYPE_CHECKING:
     import dask.array as da

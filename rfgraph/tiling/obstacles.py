@@ -56,9 +56,12 @@ class TilingError(RFGraphError):
         Why, without file and node.
     global_reads : sequence of TilingError
         All nodes that see whole axes, if a plan without that is possible: see `plan`, `local`.
+    value : str or None
+        What the node makes.
     """
 
     global_reads: Sequence[TilingError] = ()
+    value: str | None = None
 
     @property
     def reason(self) -> str:
@@ -195,12 +198,31 @@ def way(
             return Way(analysis, tuple(axes), fields, error, local, left_out)
         if found:
             fields[value] = found
-    missing = next((left_out[name] for name in outputs if name in left_out), None)
-    found_way = Way(analysis, tuple(axes), fields, missing, local, left_out)
+    missing = next((name for name in outputs if name in left_out), None)
+    reason = None if missing is None else left_out[_first(analysis, missing, fields, left_out)]
+    found_way = Way(analysis, tuple(axes), fields, reason, local, left_out)
     for name in outputs:
         if name in fields and found_way.is_backward(name):
             return replace(found_way, obstacle=obstacle(analysis, name, "it runs backwards"))
     return found_way
+
+
+def _first(
+    analysis: Analysis, value: str, fields: Collection[str], left_out: Collection[str]
+) -> str:
+    """The first value on the way to one of which nothing is left, from which on nothing is."""
+    reads = {
+        output: {names[k] for k in _inputs_read(of_output)}
+        for step in analysis.flow.steps
+        for names in [sources(step.node)]
+        for output, of_output in zip(step.node.outputs, step.reads, strict=False)
+    }
+    while True:
+        read = reads.get(value, set())
+        before = [name for name in left_out if name in read]
+        if not before or not read.isdisjoint(fields):
+            return value
+        value = before[0]
 
 
 def _check_by_place(analysis: Analysis, value: str) -> None:
@@ -268,12 +290,14 @@ def obstacle(analysis: Analysis, value: str, why: str, remedy: str | None = None
     """The error that names the node of a value, and what was assumed of it."""
     node = analysis.node(value)
     assumed = [n.reason for n in analysis.notes if node is not None and n.node == node.name]
-    return TilingError(
+    error = TilingError(
         why + "".join(f"; {reason}" for reason in assumed[:1]),
         file=analysis.file,
         node=str(node) if node else f"input '{value}'",
         remedy=remedy,
     )
+    error.value = value
+    return error
 
 
 # ---------------------------------------------------------------- at two sizes

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rfgraph.analysis import Analysis
-from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.errors import QueryError
 from rfgraph.tiling.axes import AxisPlan, Cut
 from rfgraph.tiling.obstacles import OPEN_SIZES
+from rfgraph.worker.source import opened, outputs_of
 
 
 class Place(NamedTuple):
@@ -102,42 +102,6 @@ def cuts_of(
     except QueryError as error:
         error.file = file
         raise
-
-
-def opened(model: Any, file: str | None, **options: Any) -> Any:
-    """A session of onnxruntime that has a model open: a path, its bytes, or a session already."""
-    if hasattr(model, "run"):
-        return model
-    try:
-        import onnxruntime
-    except ImportError:
-        raise RFGraphError(
-            "onnxruntime, which runs the model, is not installed",
-            remedy="pip install 'rfgraph[validate]'",
-        ) from None
-    source = str(model) if isinstance(model, Path) else model
-    chosen = {"providers": ["CPUExecutionProvider"], **options}
-    try:
-        return onnxruntime.InferenceSession(source, **chosen)
-    except Exception as error:  # what is raised differs from fault to fault
-        raise RFGraphError(
-            f"onnxruntime can't open the model: {_said(error)}", file=file
-        ) from error
-
-
-def outputs_of(
-    session: Any, outputs: Sequence[str], tile: Mapping[str, np.ndarray], file: str | None
-) -> list[np.ndarray]:
-    """What the model makes of a tile."""
-    try:
-        made: list[np.ndarray] = session.run(list(outputs), tile)
-    except Exception as error:  # what is raised differs from fault to fault
-        raise RFGraphError(f"onnxruntime can't run a tile: {_said(error)}", file=file) from error
-    return made
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _cut(

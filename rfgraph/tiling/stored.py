@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from glob import escape
 from hashlib import sha256
-from itertools import product
-from math import ceil
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
+from uuid import uuid4
 
 import numpy as np
 
@@ -28,8 +27,9 @@ from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.files import unwritten
 from rfgraph.tiling.lazy import INSTALL, Tiles, element_dtype, output_shapes
 from rfgraph.tiling.run import cuts_of
-from rfgraph.tiling.source import Source
 from rfgraph.version import VERSION
+from rfgraph.worker.source import Source
+from rfgraph.worker.tiles import Tile, Work
 
 if TYPE_CHECKING:
     from rfgraph.tiling.plan import Plan
@@ -115,79 +115,6 @@ def run_zarr(
     return run.carried_out(client, jobs, progress)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What a worker has to know to carry out any tile.
-
-    Attributes
-    ----------
-    tiles : Tiles
-        All tiles.
-    source : Source
-        The model.
-    name : str
-        Its input.
-    image : zarr.Array
-        What is read.
-    results : sequence of zarr.Array
-        Where each output is written.
-    held : mapping of str to ndarray
-        The inputs that are held fixed.
-    """
-
-    tiles: Tiles
-    source: Source
-    name: str
-    image: Any
-    results: Sequence[Any]
-    held: Mapping[str, np.ndarray]
-
-    def carry_out(self, index: Sequence[int]) -> None:
-        """Read a tile, run it, and write its cores.
-
-        A cluster does it once more if a worker is lost that has done it.
-        """
-        if self.is_done(index):
-            return
-        part = [slice(None)] * self.image.ndim
-        for axis, cuts, k in zip(self.tiles.axes, self.tiles.cuts, index, strict=True):
-            part[axis.inputs[0][1]] = slice(cuts[k].begin, cuts[k].end)
-        try:
-            image = np.ascontiguousarray(self.image[tuple(part)])
-        except Exception as error:  # what is raised differs from fault to fault
-            said = " ".join(str(error).split())[:300]
-            raise RFGraphError(f"can't be read: {said}", file=str(self.image.store.root)) from error
-        feed = {**self.held, self.name: image}
-        cores = self.tiles.run(self.source, index, feed)
-        places = self.tiles.places(index)
-        for k, (core, at, result) in enumerate(zip(cores, places, self.results, strict=True)):
-            if core.size and self.is_writer(k, index):
-                result[at.target] = core
-
-    def is_writer(self, output: int, index: Sequence[int]) -> bool:
-        """Whether a tile writes an output: where it follows no axis, the first one does."""
-        name = self.tiles.outputs[output]
-        return not any(
-            k for axis, k in zip(self.tiles.axes, index, strict=True) if name not in axis.outputs
-        )
-
-    def is_done(self, index: Sequence[int]) -> bool:
-        """Whether all chunks of a tile are there."""
-        places = self.tiles.places(index)
-        for k, (at, result) in enumerate(zip(places, self.results, strict=True)):
-            if not self.is_writer(k, index):
-                continue
-            chunks = [
-                range(s.start // n, ceil(s.stop / n))
-                for s, n in zip(at.target, result.chunks, strict=True)
-            ]
-            folder = Path(result.store.root) / result.path
-            for chunk in product(*chunks):
-                if not (folder / result.metadata.encode_chunk_key(chunk)).exists():
-                    return False
-        return True
-
-
 @dataclass
 class _Run:
     """One run, from a zarr array to another."""
@@ -210,27 +137,30 @@ class _Run:
         # What can't be opened is told before anything is written.
         self.source.session()
         self.made_of = self._made_of()
-        indices = list(np.ndindex(*map(len, cuts)))
+        every = [_tile(tiles, index, image.ndim) for index in np.ndindex(*map(len, cuts))]
+        # Where borders are cropped the last tiles may have no core.
+        every = [tile for tile in every if tile.cores]
         if self._is_there():
-            return Stored(str(self.target), len(indices), len(indices))
+            return Stored(str(self.target), len(every), len(every))
         digest = sha256(json.dumps(self.made_of, sort_keys=True).encode()).hexdigest()[:8]
         self.part = self.target.with_name(f"{self.target.name}.{digest}.part")
         self._check_others()
         with self._alone():
-            results = [self._result(tiles, k) for k in range(len(outputs))]
+            results = {output: self._result(tiles, k) for k, output in enumerate(outputs)}
             held = {
                 other: np.asarray(value, element_dtype(analysis, other))
                 for other, value in analysis.held.items()
             }
-            work = _Work(tiles, self.source, name, image, results, held)
-            left = [index for index in indices if not work.is_done(index)]
-            before = done = len(indices) - len(left)
+            at = str(self.image.resolve())
+            work = Work(self.source, name, at, results, held, uuid4().hex)
+            left = [tile for tile in every if not work.is_done(tile)]
+            before = done = len(every) - len(left)
 
             def tell(*_: Any) -> None:
                 nonlocal done
                 done += 1
                 if progress:
-                    progress(done, len(indices))
+                    progress(done, len(every))
 
             try:
                 _carry_out(work, left, client, jobs, tell)
@@ -239,7 +169,7 @@ class _Run:
                 if not done:
                     rmtree(self.part, ignore_errors=True)
                 raise
-        return Stored(str(self.target), len(indices), before)
+        return Stored(str(self.target), len(every), before)
 
     def _input(self) -> str:
         names = self.plan.analysis.inputs
@@ -335,20 +265,18 @@ class _Run:
             if folder >= 0:
                 os.close(folder)
 
-    def _result(self, tiles: Tiles, k: int) -> Any:
-        """The array of an output, whose chunks are the cores of tiles."""
+    def _result(self, tiles: Tiles, k: int) -> str:
+        """The folder of an output's array, whose chunks are the cores of tiles."""
         zarr, name = _zarr(), tiles.outputs[k]
         path, made_of = self.part / _RESULT, {_MADE_OF: self.made_of}
         attributes = made_of
         if len(tiles.outputs) > 1:
             zarr.open_group(str(path), mode="a", zarr_format=3, attributes=made_of)
             path, attributes = path / quote(name, safe=""), {}
-        # Chunks of nothing but zeros are written as well: they tell that their tile is finished.
-        config = {"write_empty_chunks": True}
         if path.exists():
-            return zarr.open_array(str(path), mode="r+", config=config)
+            return str(path.resolve())
         at = tiles.places([0] * len(tiles.axes))[k]
-        return zarr.create_array(
+        zarr.create_array(
             str(path),
             shape=at.whole,
             chunks=tuple(max(s.stop, 1) for s in at.target),
@@ -357,8 +285,8 @@ class _Run:
             attributes=attributes,
             # Of numbers with a fraction it makes less than zarr's default does, in half the time.
             compressors=zarr.codecs.BloscCodec(cname="lz4", shuffle="shuffle"),
-            config=config,
         )
+        return str(path.resolve())
 
     def _finish(self) -> None:
         """The target appears, all of it."""
@@ -375,9 +303,24 @@ class _Run:
         self.part.rmdir()
 
 
+def _tile(tiles: Tiles, index: Sequence[int], rank: int) -> Tile:
+    """A tile by its index; an output that follows no axis is written by the first tile."""
+    part = [slice(None)] * rank
+    for axis, cuts, k in zip(tiles.axes, tiles.cuts, index, strict=True):
+        part[axis.inputs[0][1]] = slice(cuts[k].begin, cuts[k].end)
+    cores = {}
+    for name, at in zip(tiles.outputs, tiles.places(index), strict=True):
+        is_first = not any(
+            k for axis, k in zip(tiles.axes, index, strict=True) if name not in axis.outputs
+        )
+        if is_first and all(s.start < s.stop for s in at.target):
+            cores[name] = at.source, at.target
+    return Tile(tuple(part), cores)
+
+
 def _carry_out(
-    work: _Work,
-    left: Sequence[tuple[int, ...]],
+    work: Work,
+    left: Sequence[Tile],
     client: Any,
     jobs: int | None,
     tell: Callable[..., None],

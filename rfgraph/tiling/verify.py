@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
+from itertools import repeat
 from math import inf
 from typing import Any, NamedTuple
 
@@ -17,9 +19,10 @@ import numpy as np
 from rfgraph.analysis import Analysis
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
 from rfgraph.tiling.axes import AxisPlan
+from rfgraph.tiling.costs import Costs, costs_of
 from rfgraph.tiling.equality import OPTIMISED, THREADS, Equality, is_measured_here, resized
-from rfgraph.tiling.obstacles import OPEN_SIZES
-from rfgraph.tiling.run import opened, outputs_of
+from rfgraph.tiling.obstacles import OPEN_SIZES, TilingError
+from rfgraph.worker.source import opened, outputs_of
 
 # Differences by rounding are at most this, relative to the largest value of an output.
 ROUNDING = 1e-4
@@ -90,11 +93,15 @@ class Verification:
         and the processor is one for which that was measured; infinite for a plan of the local part.
     axes : tuple of AxisVerification
         One for each axis that is cut.
+    costs : dict of str to float or None
+        Of a plan of the local part, by node that sees whole axes: the largest difference if it
+        alone sees no more than a tile; None where that can't be measured, as for a session.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     tolerance: float
     axes: tuple[AxisVerification, ...]
+    costs: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def is_exact(self) -> bool:
@@ -120,12 +127,14 @@ def verify(
     model: Any,
     tiles: int,
     seed: int,
-    *,
-    is_exact: bool = True,
+    left_out: Sequence[TilingError] = (),
 ) -> Verification:
     """See `rfgraph.tiling.Plan.verify`."""
     session, tolerance = _session(model, analysis.file, equality)
+    is_exact = not left_out
     tolerance = tolerance if is_exact else inf
+    costs = costs_of(analysis, model, [error.value for error in left_out])
+    moved: list[list[float] | None] = []
     shapes: dict[str, tuple[int, ...]] = {}
     found = []
     rng = np.random.default_rng(seed)
@@ -139,7 +148,12 @@ def verify(
         run = _Run(analysis, axes, axis, outputs, session, rng, is_exact)
         found.append(run.verified(tiles))
         shapes = {n: max(s, shapes.get(n, s), key=np.prod) for n, s in run.largest.items()}
-    return Verification(shapes, tolerance, tuple(found))
+        if left_out:
+            moved.append(run.costs(costs) if costs else None)
+    known = [each for each in moved if each is not None]
+    worst = map(max, zip(*known, strict=True)) if len(known) == len(moved) else repeat(None)
+    by_node = dict(zip([str(error.node) for error in left_out], worst, strict=False))
+    return Verification(shapes, tolerance, tuple(found), by_node)
 
 
 def _session(model: Any, file: str | None, equality: Equality) -> tuple[Any, float]:
@@ -208,6 +222,18 @@ class _Run:
             max(after, default=None if not self._axis.after else 0.0),
             max(off, default=None),
         )
+
+    def costs(self, costs: Costs) -> list[float] | None:
+        """The difference that each node makes which sees whole axes; None if it can't be told."""
+        size, part = self._drawn()
+        feeds = self._feeds(size)
+        whole, tile = self._made(feeds), self._cut(feeds, part)
+        lengths = part.begin, size, part.end - part.begin
+        with suppress(RFGraphError):
+            return costs.measured(
+                feeds, tile, lengths, self._outputs, partial(self._off, whole, part), ROUNDING
+            )
+        return None
 
     @property
     def _step(self) -> int:
@@ -300,12 +326,20 @@ class _Run:
         self, feeds: Mapping[str, np.ndarray], whole: Sequence[np.ndarray], part: Part
     ) -> float:
         """The largest difference in the core of a tile, of all outputs."""
+        return self._off(whole, part, self._made(self._cut(feeds, part)))
+
+    def _cut(self, feeds: Mapping[str, np.ndarray], part: Part) -> dict[str, np.ndarray]:
+        """The inputs of a tile."""
         cut = dict(feeds)
         for name, k in self._axis.inputs:
             taken = (slice(None),) * k + (slice(part.begin, part.end),)
             cut[name] = np.ascontiguousarray(cut[name][taken])
+        return cut
+
+    def _off(self, whole: Sequence[np.ndarray], part: Part, tile: Sequence[np.ndarray]) -> float:
+        """How far the outputs of a tile are from those of the whole, in its core."""
         largest = 0.0
-        for name, of_whole, of_tile in zip(self._outputs, whole, self._made(cut), strict=True):
+        for name, of_whole, of_tile in zip(self._outputs, whole, tile, strict=True):
             follows = self._axis.outputs[name]
             if not _is_whole((part.first - part.begin) * follows.scale):
                 continue

@@ -9,6 +9,7 @@ import pytest
 
 import rfgraph
 from rfgraph.tiling import AxisPlan, plan
+from tests.streaming import nets
 from tests.tiling.architectures import ARCHITECTURES, encodec_decoder, encodec_encoder, unet
 from tests.tiling.test_tiling import difference, opened
 
@@ -44,6 +45,42 @@ def test_tiles_are_the_whole(name: str) -> None:
     assert difference(found.run(session, x), whole) <= (0 if exact else 1e-6)
     # What Elu makes of the last elements rests on the size.
     assert exact is not name.startswith("encodec")
+
+
+# As published, but for their channels: alignment, what is needed before and after.
+SIGNALS = {
+    "tcn": (lambda: nets.tcn(8, 7), (1, 3060, 0)),
+    "conv_tasnet": (lambda: nets.conv_tasnet(8, 3), (8, 6128, 6128)),
+    "conv_tasnet, causal": (lambda: nets.conv_tasnet(8, 3, causal=True), (8, 12248, 8)),
+    "speech encoder": (
+        lambda: nets.speech_encoder(nets.FRAMES, 6, 31, causal=False),
+        (320, 28800, 28880),
+    ),
+    "speech encoder, causal": (
+        lambda: nets.speech_encoder(nets.FRAMES, 6, 31, causal=True),
+        (320, 57600, 80),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIGNALS)
+def test_tiles_of_signals_are_the_whole(name: str) -> None:
+    make, expected = SIGNALS[name]
+    made = make()
+    alignment, before, after = expected
+    found = plan(made, tile=before + after + 66 * alignment)
+    (axis,) = found.axes
+    assert (axis.alignment, axis.before, axis.after) == expected
+    size = 2 * axis.fitted(axis.tile) + 7 * axis.alignment
+    size += (axis.sizes[0] - size) % axis.alignment
+    shape = [n if isinstance(n, int) else 1 for n in found.analysis.dims("x")]
+    shape[axis.inputs[0][1]] = size
+    x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    session = opened(made)
+    (whole,) = session.run(list(found.outputs), {"x": x})
+    assert len(axis.cuts(size)) > 1
+    assert difference(found.run(session, x), whole) <= 1e-6
 
 
 def through(first: int, last: int, layers: list[tuple[str, int, int]]) -> tuple[int, int]:

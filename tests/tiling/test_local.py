@@ -13,6 +13,7 @@ import pytest
 from rfgraph import cli
 from rfgraph.tiling import TilingError, plan
 from tests.graphs import model
+from tests.tiling.test_tiling import opened
 
 MODELS = Path(__file__).parents[2] / "models"
 IMAGE = "float[1,2,h,w] x"
@@ -75,6 +76,29 @@ def test_the_local_part(name: str) -> None:
     assert measured.ok
     assert not measured.is_exact
     assert 1e-3 < measured.difference < 2
+    assert list(measured.costs) == nodes
+    if name != "attention":
+        # Its scores grow along two axes.
+        assert max(cost or 0 for cost in measured.costs.values()) > 1e-3
+    with_session = found.verify(opened(made))
+    assert list(with_session.costs.values()) == [None] * len(nodes)
+
+
+def test_what_a_node_costs_alone() -> None:
+    """Of two gates side by side one is of what is the same all over the image."""
+    body = (
+        "n = Neg (x) z = Add (x, n) o = Exp (z) g = GlobalAveragePool (o) "
+        "h = GlobalAveragePool (x) k = Mul (x, g) y = Mul (k, h)"
+    )
+    made = model(body, IMAGE, initializers=CONSTANTS)
+    found = plan(made, tile=32, local=True).verify(made.SerializeToString())
+    of_same, of_other = found.costs.values()
+    assert of_same is not None
+    assert of_other is not None
+    assert of_same < 1e-6
+    # There is no other one.
+    assert of_other == pytest.approx(found.difference, rel=0.5)
+    assert of_other > 1e-2
 
 
 def test_what_is_exact_stays_so() -> None:
@@ -91,6 +115,18 @@ def test_where_nothing_local_is_left() -> None:
     assert not raised.value.global_reads
 
 
+def test_the_first_node_that_leaves_nothing_local_is_named() -> None:
+    """Not the last one, nor a gate before it, beside which something local passes."""
+    body = (
+        CONV + "g = GlobalAveragePool (c) a = Sigmoid (g) m = Mul (c, a) "
+        "p = GlobalAveragePool (m) e = Conv (p, F) y = Relu (e)"
+    )
+    made = model(body, IMAGE, initializers=CONSTANTS)
+    with pytest.raises(TilingError, match="it sees the whole of axis 2") as raised:
+        plan(made, local=True)
+    assert str(raised.value.node) == "GlobalAveragePool 'GlobalAveragePool_4'"
+
+
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     body, nodes, _ = GLOBAL["squeeze and excite, twice"]
     file = tmp_path / "gated.onnx"
@@ -103,6 +139,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "NOT EXACT: tiles do not give the result of the whole"
     assert lines[-1].startswith("measured: differences of up to ")
+    assert [line.split("  ")[0].rstrip() for line in lines[-4:-2]] == nodes
     assert cli.main(["tile", str(file), "--local", "--output-format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert not found["exact"]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import zarr
 import rfgraph
 from rfgraph import cli
 from rfgraph.tiling import Plan, lazy, plan, run_zarr
+from rfgraph.worker import tiles as worker
 from tests.graphs import model
 from tests.tiling.nets import OpenNet, random_net
 from tests.tiling.test_tiling import ROUNDING, cropping_unet, difference, opened
@@ -156,16 +157,16 @@ def ended_after(count: int) -> Callable[[int, int], None]:
     return progress
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[int]]:
-    """The tiles that are run from now on."""
-    found: list[Sequence[int]] = []
-    of_tiles = lazy.Tiles.run
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What tells the tiles apart that are run from now on."""
+    found: list[int] = []
+    outputs_of = worker.outputs_of
 
-    def run(tiles: Any, source: Any, index: Sequence[int], feed: Any) -> Any:
-        found.append(tuple(index))
-        return of_tiles(tiles, source, index, feed)
+    def run(session: Any, outputs: Any, feed: Any, file: Any) -> Any:
+        found.append(hash(b"".join(array.tobytes() for array in feed.values())))
+        return outputs_of(session, outputs, feed, file)
 
-    monkeypatch.setattr(lazy.Tiles, "run", run)
+    monkeypatch.setattr(worker, "outputs_of", run)
     return found
 
 
