@@ -459,6 +459,41 @@ class Analysis:
         unit = self._address.unit(tensor, index)
         return self._bounds.box(tensor, name, unit, local=local)
 
+    def own(
+        self, tensor: str, index: Sequence[int], input: str | None = None
+    ) -> tuple[tuple[int, int] | None, ...]:
+        """The own elements of a unit: those under it when the value is laid over the input.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        index : sequence of int
+            The unit, as for `box`.
+        input : str, optional
+            The input; may be left out where there is only one.
+
+        Returns
+        -------
+        tuple of (int, int) or None
+            First and last coordinate, inclusive, along each axis of the input, borders not
+            clipped; None along an axis over which the value can't be laid, as it does not move
+            there, or not evenly.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or unit.
+
+        Examples
+        --------
+        >>> analyze("models/resnet50.onnx").own("features", (0, 0, 3, 3))
+        ((0, 0), None, (96, 127), (96, 127))
+        """
+        name = self._address.input(input)
+        unit = self._address.unit(tensor, index)
+        return self._fields.own(tensor, name, unit)
+
     def support(
         self, tensor: str, index: Sequence[int | slice], input: str | None = None
     ) -> Support:
