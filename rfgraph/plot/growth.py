@@ -110,8 +110,9 @@ def growth(
         ax.fill_between(at, lower, largest, color=SEEN, alpha=0.18, linewidth=0)
         ax.plot([at[k] for k in met], shortest, color=SEEN, linestyle="", marker="v", markersize=3)
     ax.plot(at, largest, color=SEEN, linewidth=1.6, marker="o", markersize=2.4)
-    strides = [max(depths[depth].strides) for depth in at]
-    ax.step(at, strides, where="post", color=STRIDE, linewidth=1.4)
+    strided = [depth for depth in at if depths[depth].strides]
+    strides = [max(depths[depth].strides) for depth in strided]
+    ax.step(strided, strides, where="post", color=STRIDE, linewidth=1.4)
     idle = [depth for depth in at if depths[depth].unproductive]
     tops = [max(depths[depth].sizes) for depth in idle]
     ax.plot(idle, tops, linestyle="", marker="x", markersize=5, markeredgewidth=1.4, color=AHEAD)
@@ -119,7 +120,8 @@ def growth(
     _scaled(ax, at[-1])
     where = axis_names(analysis, name, [axis])[0]
     beside: dict[str, tuple[float, str]] = {f"input {shape[axis]:,}": (shape[axis], TEXT)}
-    beside[f"stride {strides[-1]:g}"] = strides[-1], STRIDE
+    if strides:
+        beside[f"stride {strides[-1]:g}"] = strides[-1], STRIDE
     for size, tensors in _by_size(ends, at[-1]).items():
         beside[f"{', '.join(tensors)} {size:,.6g}"] = size, SEEN
     _beside(ax, beside)
@@ -158,7 +160,7 @@ def _depths(
             here.sizes.append(float(side.size))
             if len(before) > 1:
                 here.shortest.append(min(float(layers.shortest(tensor)[0]), float(side.size)))
-            if side.stride > 0:
+            if side.stride > 0 and _has_neighbours(analysis, tensor, name, axis):
                 here.strides.append(float(side.stride))
             if node is not None and all_axes.saturated(tensor, node) is not None:
                 here.unproductive.append(tensor)
@@ -166,9 +168,15 @@ def _depths(
     ends = [end for end in ends if isfinite(end[2]) and end[1] in found and end[2] > 0]
     shorts = shortened([t for t, *_ in ends], [""] * len(ends))
     return (
-        {k: v for k, v in found.items() if v.strides},
+        dict(found),
         [(short, k, size) for short, (_, k, size) in zip(shorts, ends, strict=True)],
     )
+
+
+def _has_neighbours(analysis: Analysis, tensor: str, name: str, axis: int) -> bool:
+    """Whether there is more than one unit along an axis, for a stride to lie between."""
+    lo, hi = analysis.bounds(tensor, name, axis=axis)
+    return max(lo.size, hi.size) > 1 or analysis.node(tensor) is None
 
 
 def _scaled(ax: Axes, last: int) -> None:
