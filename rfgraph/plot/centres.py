@@ -97,10 +97,10 @@ def centres(
     available()
     name = input_name(analysis, input)
     axes = shown_axes(analysis, name)
-    index = everywhere(analysis, tensor, name)
+    index = everywhere(analysis, tensor, name, axes)
     extent = analysis.extent(tensor) or ()
     units = [
-        _some(n) if isinstance(at, slice) else [0] for at, n in zip(index, extent, strict=True)
+        _some(n) if isinstance(at, slice) else [at] for at, n in zip(index, extent, strict=True)
     ]
     found = {unit: _box(analysis, tensor, unit, name) for unit in product(*units)}
     fields = {

@@ -71,9 +71,10 @@ def density(
     """
     available()
     name = input_name(analysis, input)
-    index = everywhere(analysis, tensor, name) if index is None else tuple(index)
+    axes = shown_axes(analysis, name)
+    moving = analysis.moving_axes(name)
+    index = everywhere(analysis, tensor, name, moving) if index is None else tuple(index)
     whole = analysis.support(tensor, index, name)
-    axes = shown_axes(analysis, whole.value)
     if not whole or not axes:
         raise QueryError(
             f"'{tensor}' at {written(index)} sees nothing that can be drawn", file=analysis.file

@@ -121,16 +121,26 @@ def without_borders(
     return first, last
 
 
-def everywhere(analysis: Analysis, tensor: str, input: str) -> tuple[int | slice, ...]:
-    """All units along the axes of a value along which what is seen varies, the first of others."""
+def everywhere(
+    analysis: Analysis, tensor: str, input: str, axes: Sequence[int]
+) -> tuple[int | slice, ...]:
+    """All units along the axes of a value along which what is seen along `axes` varies.
+
+    Of other axes the first, or the middle if what is seen varies there too.
+    """
     extent = analysis.extent(tensor)
     if extent is None:
         raise QueryError(f"the shape of '{tensor}' is not known", file=analysis.file)
-    varies: set[int] = set()
-    for axis in shown_axes(analysis, input, 3):
+    varies: dict[int, set[int]] = {}
+    for axis in shown_axes(analysis, input, len(analysis.extent(input) or ())):
         lo, hi = analysis.bounds(tensor, input, axis=axis)
-        varies.update(a for a, n in enumerate(np.broadcast_shapes(lo.shape, hi.shape)) if n > 1)
-    return tuple(slice(None) if a in varies else 0 for a in range(len(extent)))
+        shape = np.broadcast_shapes(lo.shape, hi.shape)
+        varies[axis] = {a for a, n in enumerate(shape) if n > 1}
+    wanted = set().union(*(varies.get(axis, set()) for axis in axes))
+    others = set().union(*varies.values())
+    return tuple(
+        slice(None) if a in wanted else n // 2 if a in others else 0 for a, n in enumerate(extent)
+    )
 
 
 def input_name(analysis: Analysis, input: str | None) -> str:

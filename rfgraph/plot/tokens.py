@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Each unit's support is worked out: so many are at most.
-_MOST = 4096
+_MOST = 1024
 
 
 def tokens(
@@ -59,7 +59,7 @@ def tokens(
     Raises
     ------
     QueryError
-        No such tensor, input or axis, nothing is seen, or there are more than 4,096 units.
+        No such tensor, input or axis, nothing is seen, or there are more than 1,024 units.
     PlotError
         matplotlib is not installed.
 
