@@ -29,6 +29,7 @@ myst_heading_anchors = 3
 CONTENTS = {
     "Use": [
         "docs/terms",
+        "docs/gallery",
         "docs/tiling",
         "docs/streaming",
         "docs/ci",

@@ -513,6 +513,38 @@ def test_a_picture_is_saved(rf: Rfgraph, dilated: Path, tmp_path: Path, every: b
     assert not list(tmp_path.glob(".rfgraph*"))
 
 
+def test_one_unit_of_every_layer_in_one_command(rf: Rfgraph, tmp_path: Path) -> None:
+    """Each convolution and pooling of a VGG-16, at its middle."""
+    code, out, _ = rf("unit", MODELS / "vgg16.onnx", "--every", "Conv,MaxPool")
+    assert code == 0
+    assert len(out.splitlines()) == 1 + 13 + 5
+    assert "0,2,112,112" in out.splitlines()[1]
+
+
+def _colours(image: Any) -> Any:
+    return image.convert("RGB").getcolors(1 << 24)
+
+
+def test_an_image_beneath_the_picture(rf: Rfgraph, dilated: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from PIL import Image
+
+    photo, path = tmp_path / "photo.png", tmp_path / "out.png"
+    Image.new("RGB", (40, 30), "green").save(photo)
+    for unit in (("y", "1,2"), ("--every", "Conv")):
+        for more in ((), ("--crop",)):
+            answer = rf("unit", dilated, *unit, "--image", photo, "--save", path, *more)
+            assert (answer[0], answer[2]) == (0, "")
+            with Image.open(path) as drawn:
+                assert (0, 128, 0) in {colour for _, colour in _colours(drawn)}
+            path.unlink()
+    photo.write_text("text")
+    answer = rf("unit", dilated, "y", "1,2", "--image", photo, "--save", path)
+    assert_refused(answer, str(photo), "can't be read as an image", "PNG or JPEG")
+    answer = rf("unit", dilated, "y", "1,2", "--image", photo, "--save", tmp_path / "out.npy")
+    assert_refused(answer, "--image is for a picture")
+
+
 def test_no_matplotlib(
     rf: Rfgraph, dilated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -572,7 +604,8 @@ UNITS = {
     "no unit": (("y",), ("unit is missing", "lenet_textbook.onnx y 0,0,6,6)")),
     "an empty unit": (("y", ""), ("unit is missing",)),
     "nothing": ((), ("TENSOR", "--every")),
-    "every without a unit": (("--every", "Conv"), ("--at",)),
+    "an image without a picture": (("y", "4,5", "--image", "a.png"), ("--image", "--save")),
+    "a part without a picture": (("y", "4,5", "--crop"), ("--crop", "--save")),
     "a unit of everything": (("--at", "0,0"), ("--every",)),
     "both": (("y", "0,0,0,0", "--every", "Conv", "--at", "0"), ("TENSOR", "--every")),
     "every of nothing": (("--every", "Wibble", "--at", "0"), ("lenet", "Wibble")),

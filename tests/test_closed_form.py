@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import inf
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,10 @@ from onnx import TensorProto, helper
 
 import rfgraph
 from rfgraph import AxisField
+from tests.graphs import model
 from tests.nets import Merge, Net, Step, assert_holds, build, observed, random_net
+
+MODELS = Path(__file__).parents[1] / "models"
 
 ENOUGH = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
@@ -471,3 +475,52 @@ def test_inputs_of_which_nothing_is_seen() -> None:
     a = rfgraph.analyze(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
     assert [len(a.field("v", "x")), len(a.field("y", "w"))] == [4, 1]
     assert [f.size for f in (*a.field("v", "x"), *a.field("y", "w"))] == [0] * 5
+
+
+# ---------------------------------------------------------------- a unit's own elements
+
+
+def one_axis(body: str, **initializers: np.ndarray) -> rfgraph.Analysis:
+    return rfgraph.analyze(model(body, "float[1,1,24] x", initializers=initializers))
+
+
+def test_own_elements_by_hand() -> None:
+    """Of unit o ``floor(o * stride)`` to ``ceil((o + 1) * stride) - 1``."""
+    weights = np.ones((1, 1, 4), np.float32)
+    strided = one_axis("y = Conv <strides = [3]> (x, W)", W=weights)
+    assert [strided.own("y", (0, 0, o))[2] for o in (0, 2, -1)] == [(0, 2), (6, 8), (18, 20)]
+    upward = one_axis("y = ConvTranspose <strides = [2]> (x, W)", W=weights)
+    assert [upward.own("y", (0, 0, o))[2] for o in (0, 5, 6)] == [(0, 0), (2, 2), (3, 3)]
+    there = one_axis("a = Conv <strides = [3]> (x, W)\n y = ConvTranspose <strides = [2]> (a, W)",
+                     W=weights)  # fmt: skip
+    assert [there.own("y", (0, 0, o))[2] for o in (0, 1, 2)] == [(0, 1), (1, 2), (3, 4)]
+    mean = one_axis("y = ReduceMean <axes = [2]> (x)")
+    assert mean.own("y", (0, 0, 0))[2] is None
+    assert one_axis("y = Relu (x)").own("x", (0, 0, 7))[2] == (7, 7)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "swin_tiny", "vit", "wavenet", "inception_v3"])
+def test_fields_reach_beyond_their_own_elements(name: str) -> None:
+    """By `back` and `ahead` at most: a place off by one would reach farther to one side."""
+    a = rfgraph.analyze(MODELS / f"{name}.onnx")
+    rng = np.random.default_rng(0)
+    (given,) = a.inputs
+    tested = 0
+    for tensor in rng.permutation(a.tensors)[:40]:
+        for axis, side in enumerate(a.field(tensor, given)):
+            if side.irregular or side.branches or not np.isfinite(float(side.back)):
+                continue
+            reaches = []
+            for _ in range(6):
+                unit = [int(rng.integers(n)) for n in a.extent(tensor) or ()]
+                own = a.own(tensor, unit, given)[axis]
+                alone = a.field_along(tensor, given, axis, at=dict(enumerate(unit)))
+                if own is None or not alone.size or alone.is_global:
+                    continue
+                last = alone.start + alone.size - 1
+                reaches.append((own[0] - alone.start, last - own[1]))
+            for back, ahead in reaches:
+                assert back <= side.back, (tensor, axis)
+                assert ahead <= side.ahead, (tensor, axis)
+            tested += len(reaches)
+    assert tested > 40

@@ -79,7 +79,8 @@ def test_the_yaml() -> None:
 # ---------------------------------------------------------------- all pages, in a fresh clone
 
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+GALLERY = ROOT / "docs" / "gallery.md"
+PAGES = [README, GALLERY, *sorted(set((ROOT / "docs").glob("*.md")) - {GALLERY})]
 PAGES += [ROOT / "models" / "README.md", ROOT / "benchmarks" / "README.md"]
 
 # The suite does not run itself, and what it needs is there already, as it runs: an installation of
@@ -103,7 +104,7 @@ NOT_RUN = {
 # What is not for a shell or for Python; directives are for the site.
 SHOWN = {"", "yaml", "toml", "groovy", "{eval-rst}"}
 
-# The models that the reader's own folder has, on the pages after README.
+# The models that the reader's own folder has, on the pages after README and the gallery.
 KEPT = ("efficientnet_b0", "lenet_textbook", "resnet50", "tcn", "unet_tconv")
 
 # Excerpts of the source.
@@ -174,7 +175,7 @@ def test_every_block_runs_in_order_in_a_fresh_clone(clone: Path) -> None:
     built: float | None = None
     for page in PAGES:
         name = str(page.relative_to(ROOT))
-        if page != README:
+        if page not in (README, GALLERY):
             # From here on it is the reader's own folder, of few models.
             for file in (clone / "models").iterdir():
                 if file.stem not in KEPT:
@@ -282,12 +283,27 @@ CONTRIBUTING = ROOT / "docs" / "contributing.md"
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("0*.md"))
 
 
-@pytest.mark.parametrize("name", ["checks.md", "architecture.svg"])
+@pytest.mark.parametrize("name", ["checks.md", "gallery.md", "architecture.svg"])
 def test_what_a_script_writes_is_current(name: str) -> None:
     file = ROOT / "docs" / name
     script = runpy.run_path(str(file.with_suffix(".py")))
     made = script["page" if file.suffix == ".md" else "picture"]()
     assert made == file.read_text("utf-8"), f"python docs/{file.stem}.py writes it anew"
+
+
+def test_the_pictures_of_the_gallery_are_there_and_small() -> None:
+    """That what draws them runs, the run of all pages holds."""
+    shown = re.findall(r"\]\(gallery/([\w.]+)\)", GALLERY.read_text("utf-8"))
+    files = {file.name: file.stat().st_size for file in (ROOT / "docs" / "gallery").iterdir()}
+    assert set(shown) == set(files)
+    assert len(shown) == len(files) >= 10
+    assert max(files.values()) < 100_000
+    assert sum(files.values()) < 1_000_000
+    # Each is written by what stands above it.
+    sections = GALLERY.read_text("utf-8").split("\n## ")[2:]
+    for section, name in zip(sections, shown, strict=True):
+        assert re.search(rf"(--save |savefig\(\"){name}", section)
+    assert f"(docs/gallery/{shown[0]})" in README.read_text("utf-8")
 
 
 def test_the_table_of_rooms_is_the_contract() -> None:

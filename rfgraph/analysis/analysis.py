@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -16,6 +16,7 @@ from rfgraph.engine.trace import Flow, Note
 from rfgraph.errors import ShapeError
 from rfgraph.model.graph import Graph, Node
 from rfgraph.model.sizes import is_unknown
+from rfgraph.notebook import Shown
 from rfgraph.reads.words import Read
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ T = TypeVar("T")
 # Larger answers are refused; the error offers one axis at a time.
 _MAX_ANSWER = 1 << 28
 
+# Of so many inputs and outputs `repr` tells the shapes.
+_MOST_NAMED = 3
+
 
 class Origin(Protocol):
     """What made an analysis, and makes others of the same model."""
@@ -46,7 +50,7 @@ class Origin(Protocol):
         """The same model at other shapes of its inputs."""
 
 
-class Analysis:
+class Analysis(Shown):
     """Receptive fields of every value of a model; made by `analyze`.
 
     Attributes
@@ -81,6 +85,51 @@ class Analysis:
         self.inputs = list(flow.inputs)
         self.outputs = list(graph.outputs)
         self.notes = list(flow.notes)
+
+    def __repr__(self) -> str:
+        def shapes(names: Sequence[str]) -> str:
+            known = ", ".join(f"{name!r}: {self.shape(name)}" for name in names[:_MOST_NAMED])
+            return "{" + known + (", ..." if len(names) > _MOST_NAMED else "") + "}"
+
+        return (
+            f"Analysis({self.file or 'a model'}, inputs={shapes(self.inputs)}, "
+            f"outputs={shapes(self.outputs)}, {len(self.tensors)} values)"
+        )
+
+    def __getitem__(self, tensor: str) -> Value:
+        """A value by its name: its shape, and what its units see.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+
+        Returns
+        -------
+        Value
+            With `shape`, `field`, `bounds`, `box` and `support`.
+
+        Raises
+        ------
+        QueryError
+            No such tensor.
+
+        Examples
+        --------
+        >>> analyze("models/lenet_textbook.onnx")["y"].support((0, 0, 4, 5)).count
+        36
+        """
+        self._address.known(tensor)
+        return Value(self, tensor)
+
+    def __contains__(self, tensor: object) -> bool:
+        return tensor in self.tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.tensors
 
     @cached_property
     def pruned(self) -> Analysis:
@@ -458,6 +507,41 @@ class Analysis:
         name = self._address.input(input)
         unit = self._address.unit(tensor, index)
         return self._bounds.box(tensor, name, unit, local=local)
+
+    def own(
+        self, tensor: str, index: Sequence[int], input: str | None = None
+    ) -> tuple[tuple[int, int] | None, ...]:
+        """The own elements of a unit: those under it when the value is laid over the input.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        index : sequence of int
+            The unit, as for `box`.
+        input : str, optional
+            The input; may be left out where there is only one.
+
+        Returns
+        -------
+        tuple of (int, int) or None
+            First and last coordinate, inclusive, along each axis of the input, borders not
+            clipped; None along an axis over which the value can't be laid, as it does not move
+            there, or not evenly.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or unit.
+
+        Examples
+        --------
+        >>> analyze("models/resnet50.onnx").own("features", (0, 0, 3, 3))
+        ((0, 0), None, (96, 127), (96, 127))
+        """
+        name = self._address.input(input)
+        unit = self._address.unit(tensor, index)
+        return self._fields.own(tensor, name, unit)
 
     def support(
         self, tensor: str, index: Sequence[int | slice], input: str | None = None
@@ -1266,3 +1350,66 @@ class Analysis:
         from rfgraph.engine.why import Explainer
 
         return Explainer(self._flow, self._bounds)
+
+
+class Value(Shown):
+    """A value, as ``analysis[name]`` gives it: its shape, and what its units see.
+
+    Its methods are those of `Analysis`, of this value.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        The analysis.
+    name : str
+        The value's name.
+
+    Examples
+    --------
+    >>> import rfgraph
+    >>> value = rfgraph.analyze("models/resnet50.onnx")["features"]
+    >>> value
+    Value('features', shape=(1, 128, 7, 7), made by Relu '/trunk/layer4/layer4.2/relu/Relu')
+    >>> value.field()[2].size, value.box((0, 0, 3, 3))
+    (427, ((0, 0), (0, 2), (0, 223), (0, 223)))
+    """
+
+    def __init__(self, analysis: Analysis, name: str) -> None:
+        self.analysis = analysis
+        self.name = name
+
+    def __repr__(self) -> str:
+        made = "an input" if self.node is None else f"made by {self.node}"
+        return f"Value({self.name!r}, shape={self.shape}, {made})"
+
+    @property
+    def node(self) -> Node | None:
+        """The node that makes it; None for an input. See `Analysis.node`."""
+        return self.analysis.node(self.name)
+
+    @property
+    def shape(self) -> tuple[int | None, ...] | None:
+        """Its shape; see `Analysis.shape`."""
+        return self.analysis.shape(self.name)
+
+    def field(
+        self, input: str | None = None, local: bool = True, at: Mapping[int, int] | None = None
+    ) -> Field:
+        """Size, stride, start and centre of its field; see `Analysis.field`."""
+        return self.analysis.field(self.name, input, local, at)
+
+    def bounds(
+        self, input: str | None = None, local: bool = False, axis: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """First and last coordinate that each unit sees; see `Analysis.bounds`."""
+        return self.analysis.bounds(self.name, input, local, axis)
+
+    def box(
+        self, index: Sequence[int], input: str | None = None, local: bool = False
+    ) -> tuple[tuple[int, int], ...] | None:
+        """The box that one unit sees; see `Analysis.box`."""
+        return self.analysis.box(self.name, index, input, local)
+
+    def support(self, index: Sequence[int | slice], input: str | None = None) -> Support:
+        """The exact set of elements that a unit, or a region, sees; see `Analysis.support`."""
+        return self.analysis.support(self.name, index, input)

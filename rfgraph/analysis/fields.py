@@ -137,6 +137,27 @@ class Fields:
         found = measured(parts, known, own_elements(*layout, at, rank) if layout else None)
         return found if near or not local else replace(found, is_global=True)
 
+    def own(
+        self, tensor: str, name: str, unit: tuple[int, ...]
+    ) -> tuple[tuple[int, int] | None, ...]:
+        """The own elements of a unit, along each axis of an input; see `Analysis.own`."""
+        view = self._form.view(tensor, name)
+        given = self._address.given(name)
+        if view is None:
+            return (None,) * len(given)
+        extent = self._flow.shape(tensor) or ()
+        at = {axis: np.array([coordinate]) for axis, coordinate in enumerate(unit)}
+        found: list[tuple[int, int] | None] = []
+        for axis in range(len(given)):
+            known = self._form.side_of(view, axis, extent, local=True, at={})
+            layout = self._form.layout(view, axis, known.stride) if known is not None else None
+            if layout is None:
+                found.append(None)
+            else:
+                first, last = own_elements(*layout, at, len(unit))
+                found.append((int(first.item()), int(last.item())))
+        return tuple(found)
+
     def without_size(self, tensor: str, name: str, axis: int, local: bool) -> AxisField | None:
         """The field along one axis if no size enters into it; see `Analysis.closed_form`."""
         view = self._form.view(tensor, name)

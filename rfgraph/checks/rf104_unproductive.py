@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from rfgraph.analysis.analysis import Analysis
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, name
 from rfgraph.checks.registry import check
@@ -58,7 +59,11 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
     """
     analysis = subject.analysis
     wanted = subject.wanted
-    layers = {given: _Layers(subject, given) for given in analysis.inputs}
+    every = subject.settings.get("saturated") == "every"
+    layers = {
+        given: Layers(analysis, given, subject.moving_axes(given), every=every)
+        for given in analysis.inputs
+    }
     for tensor in analysis.tensors:
         node = analysis.node(tensor)
         if node is None or tensor not in wanted:
@@ -86,18 +91,31 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
 _Figures: TypeAlias = "tuple[tuple[Number | None, ...], tuple[Number | None, ...]]"
 
 
-class _Layers:
-    """What the nodes of a model add to what is seen of an input, along axes that move.
+class Layers:
+    """What the nodes of a model add to what is seen of an input.
 
     Values that see the same are told by their number (`Analysis.alike`): what is asked of one
     holds for all.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        Of the model.
+    given : str
+        The input.
+    axes : sequence of int
+        The axes of the input that are looked at; those of length 1 are left out.
+    every : bool, optional
+        Whether each unit of a layer's input has to see everything; else one is enough.
     """
 
-    def __init__(self, subject: Subject, given: str) -> None:
-        self.analysis, self.given = subject.analysis, given
+    def __init__(
+        self, analysis: Analysis, given: str, axes: Sequence[int], *, every: bool = False
+    ) -> None:
+        self.analysis, self.given = analysis, given
         self.shape = self.analysis.extent(given) or ()
-        self.axes = [axis for axis in subject.moving_axes(given) if self.shape[axis] > 1]
-        self._every = subject.settings.get("saturated") == "every"
+        self.axes = [axis for axis in axes if self.shape[axis] > 1]
+        self._every = every
         self._number = self.analysis.alike(given)
         self._sees_all: dict[int, bool] = {}
         self._sizes_of: dict[int, _Figures] = {}
@@ -116,7 +134,7 @@ class _Layers:
             return None
         sources = [source for source in node.inputs if source in self._number]
         full = [source for source in sources if self._is_full(source)]
-        full = [source for source in full if self._is_far(self._shortest(source))]
+        full = [source for source in full if self._is_far(self.shortest(source))]
         if not full:
             return None
         source = self._widened(tensor, sources)
@@ -158,7 +176,7 @@ class _Layers:
         bounds, given = self.analysis.bounds, self.given
         return all(bounds(tensor, given, axis=axis)[0].size == 1 for axis in self.axes)
 
-    def _shortest(self, tensor: str) -> list[Number]:
+    def shortest(self, tensor: str) -> list[Number]:
         """The size of a value's field by the shortest path, by axis."""
         while tensor not in self._sizes:
             value = next(self._left)

@@ -54,7 +54,10 @@ def add(commands: Any) -> None:
     )
     unit.add_argument("--at", metavar="INDEX", help="the same as INDEX")
     unit.add_argument(
-        "--every", metavar="GLOB,...", help="the unit --at of every value made by these operators"
+        "--every",
+        metavar="GLOB,...",
+        help="the unit --at of every value made by these operators, such as Conv,MaxPool; the one "
+        "in the middle of each if --at is left out",
     )
     unit.add_argument("--input", metavar="NAME", help="one input only")
     unit.add_argument(
@@ -69,22 +72,27 @@ def add(commands: Any) -> None:
         metavar="FILE",
         help="write a picture (.png, .svg, .pdf), or the mask over the whole input (.npy)",
     )
+    unit.add_argument(
+        "--image", type=Path, metavar="FILE", help="in the picture: lay this image over the input"
+    )
+    unit.add_argument(
+        "--crop", action="store_true", help="in the picture: only the part around what is seen"
+    )
     unit.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> str:
     """The answer."""
-    if bool(options.every) == bool(options.tensor) or (options.every and not options.at):
-        raise QueryError("give TENSOR and INDEX, or --every and --at")
+    if bool(options.every) == bool(options.tensor):
+        raise QueryError("give TENSOR and INDEX, or --every")
     if options.index and options.at:
         raise QueryError("INDEX and --at mean the same: give one of them")
     given = options.at or options.index
     if given:
         index_of(given)
-    if options.save:
-        _check_save(options)
+    _check_save(options)
     analysis = analysis_of(options)
-    if not given:
+    if options.tensor and not given:
         unit = [options.model, options.tensor, written(middle(analysis, options.tensor))]
         raise QueryError(
             "the unit is missing",
@@ -100,21 +108,24 @@ def run(options: argparse.Namespace) -> str:
     return answered(options, Units(analysis, inputs, found, drawn, width, blocks(options)))
 
 
-def _units(analysis: Analysis, options: argparse.Namespace, given: str) -> list[_Unit]:
+def _units(analysis: Analysis, options: argparse.Namespace, given: str | None) -> list[_Unit]:
     if not options.every:
+        assert given is not None
         node = analysis.node(options.tensor)
         index = unit_of(analysis, options.tensor, given)
         _check(analysis, options.tensor, index)
         return [(options.tensor, node.op_type if node else "input", index)]
     units = []
     for row in rows(analysis, options.every.split(",")):
-        place = padded(index_of(given), analysis.shape(row.tensor))
+        if given is None:
+            place: Index | None = row.middle
+        else:
+            place = padded(index_of(given), analysis.shape(row.tensor))
         if place is not None:
             units.append((row.name, row.operator, place))
     if not units:
-        raise QueryError(
-            f"no value that {options.every} makes has a unit {options.at}", file=analysis.file
-        )
+        unit = f"unit {options.at}" if given else "middle"
+        raise QueryError(f"no value that {options.every} makes has a {unit}", file=analysis.file)
     return units
 
 
@@ -148,12 +159,21 @@ def _found(analysis: Analysis, unit: _Unit, inputs: Sequence[str], *, local: boo
 
 
 def _check_save(options: argparse.Namespace) -> None:
+    """Refuse what can't be saved, before anything is worked out."""
+    is_picture = bool(options.save) and options.save.suffix.lower() != ".npy"
+    if (options.image or options.crop) and not is_picture:
+        raise QueryError(
+            f"{'--image' if options.image else '--crop'} is for a picture",
+            remedy="name its file as well: --save out.png",
+        )
+    if not options.save:
+        return
     kinds = (".png", ".svg", ".pdf") if options.every else (".png", ".svg", ".pdf", ".npy")
     if options.save.suffix.lower() not in kinds:
         raise QueryError(f"--save {options.save}: its name has to end in one of {', '.join(kinds)}")
     if options.local:
         raise QueryError("--save can't be combined with --local, which gives the box alone")
-    if options.save.suffix.lower() != ".npy":
+    if is_picture:
         plot.available()
 
 
@@ -172,9 +192,11 @@ def _save(
         mask = np.asarray(analysis.support(units[0][0], units[0][2], name))
         save(path, lambda stream: np.save(stream, mask))
         return
+    style = {"image": options.image, "crop": options.crop}
     if options.every:
-        figure = plot.layers(analysis, [unit[0] for unit in units], index_of(options.at), name)
+        at = index_of(options.at) if options.at else None
+        figure = plot.layers(analysis, [unit[0] for unit in units], at, name, **style)
     else:
-        figure = plot.unit(analysis, units[0][0], units[0][2], name)
+        figure = plot.unit(analysis, units[0][0], units[0][2], name, **style)
     kind = path.suffix[1:].lower()
     save(path, lambda stream: figure.savefig(stream, format=kind))

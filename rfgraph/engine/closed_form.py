@@ -11,12 +11,13 @@ The terms are those of the field: *size* input elements from *start* to the last
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from math import inf, isinf, nan
 from typing import overload
 
 from rfgraph.engine._waves import ENDLESS, NOTHING, Digit, Waves, ratio
+from rfgraph.notebook import Shown
 
 # First and last coordinates may be infinite.
 Number = int | Fraction | float
@@ -25,7 +26,7 @@ Number = int | Fraction | float
 
 
 @dataclass(frozen=True, slots=True)
-class AxisField:
+class AxisField(Shown):
     """A receptive field along one axis of the input, of units away from its borders.
 
     A unit's own elements are those under it when the value is laid over the input: of unit o
@@ -75,6 +76,16 @@ class AxisField:
     branches: tuple[AxisField, ...] = ()
     is_global: bool = False
     irregular: bool = False
+
+    def __repr__(self) -> str:
+        # What most fields have not is left out.
+        usual: dict[str, object] = {"smallest": self.size, "phases": (), "branches": ()}
+        usual |= {"is_global": False, "irregular": False}
+        if len(self.phases) == 1:
+            usual["phases"] = self.phases
+        given = ((each.name, getattr(self, each.name)) for each in fields(self))
+        told = (f"{name}={value}" for name, value in given if usual.get(name, self) != value)
+        return f"AxisField({', '.join(told)})"
 
     @classmethod
     def nothing(cls) -> AxisField:
@@ -131,7 +142,7 @@ class AxisField:
 
 
 @dataclass(frozen=True, slots=True)
-class Field(Sequence[AxisField]):
+class Field(Shown, Sequence[AxisField]):
     """A receptive field: one `AxisField` for every axis of the input.
 
     `size`, `stride`, `start` and `centre` give these for all axes at once.

@@ -16,10 +16,11 @@ from rfgraph.engine._backward import Backward, Memory
 from rfgraph.engine.products import AxesMask, Region, dense, mask_over, shadow, union
 from rfgraph.engine.pullback import pulled_back
 from rfgraph.engine.trace import Flow
+from rfgraph.notebook import Shown
 from rfgraph.reads.words import Shape
 
 
-class Support:
+class Support(Shown):
     """A set of elements of one value.
 
     Kept as a union of products of masks along single axes wherever it is one; `numpy.asarray`
@@ -49,7 +50,7 @@ class Support:
         self._region = region
 
     def __repr__(self) -> str:
-        return f"Support({self.count} elements of '{self.value}' in {self.box})"
+        return f"Support({self.count} elements of {self.value!r} in {self.box})"
 
     def __bool__(self) -> bool:
         return bool(self._region)

@@ -59,7 +59,7 @@ def picture(support: Support, axes: Sequence[int], *, width: int = 80, blocks: b
     sides = [last - first + 1 for first, last in windows]
     scale = max(-(-side // most) for side, most in zip(sides, room, strict=True))
     mask = support.projection(axes)[tuple(slice(first, last + 1) for first, last in windows)]
-    cells = _scaled(mask if mask.ndim == 2 else mask[None], (1 if flat else scale, scale))
+    cells = scaled(mask if mask.ndim == 2 else mask[None], (1 if flat else scale, scale))
     marks, corners, level, upright = _BLOCKS if blocks else _ASCII
     if flat:
         lines = ["".join(marks[3] if cell else " " for cell in cells[0])]
@@ -108,7 +108,7 @@ def _window(ends: tuple[int, int], size: int, room: int) -> tuple[int, int]:
     return max(first - margin, 0), min(last + margin, size - 1)
 
 
-def _scaled(mask: np.ndarray, scale: tuple[int, int]) -> np.ndarray:
+def scaled(mask: np.ndarray, scale: tuple[int, int]) -> np.ndarray:
     """Parts of `scale` elements, true where any is."""
     missing = [-n % k for n, k in zip(mask.shape, scale, strict=True)]
     mask = np.pad(mask, [(0, n) for n in missing])

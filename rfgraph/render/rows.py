@@ -142,7 +142,7 @@ def densities(analysis: Analysis, rows: Sequence[Row]) -> list[dict[str, float] 
     return found
 
 
-def shown_axes(analysis: Analysis, name: str) -> tuple[int, ...]:
-    """The axes of an input that a picture shows: of those that move, the last two."""
+def shown_axes(analysis: Analysis, name: str, most: int = 2) -> tuple[int, ...]:
+    """The axes of an input that a picture shows: of those that move, the last `most`."""
     shape = analysis.extent(name) or ()
-    return tuple([axis for axis in analysis.moving_axes(name) if shape[axis] > 1][-2:])
+    return tuple([axis for axis in analysis.moving_axes(name) if shape[axis] > 1][-most:])

@@ -17,7 +17,7 @@ def text(document: Streaming) -> str:
         return "\n".join(_obstacle(document.obstacle, is_plan=document.plan is not None))
     assert document.plan is not None
     plan = document.plan
-    lines = [*aligned(_outputs(plan)), *_paths(plan), "", *_remarks(plan)]
+    lines = [*aligned(outputs_of(plan)), *_paths(plan), "", *remarks_of(plan)]
     if document.converted is not None:
         lines += ["", *_converted(document.converted)]
     return "\n".join(lines)
@@ -51,7 +51,8 @@ def _converted(found: StreamingModel) -> list[str]:
     return lines
 
 
-def _outputs(plan: Plan) -> list[list[str]]:
+def outputs_of(plan: Plan) -> list[list[str]]:
+    """The table of the outputs."""
     table = [["output", "axis", "stride", "back", "ahead", "latency", "first", "valid from"]]
     for name, timing in plan.outputs.items():
         table.append(
@@ -85,7 +86,8 @@ def _paths(plan: Plan) -> list[str]:
     return lines
 
 
-def _remarks(plan: Plan) -> list[str]:
+def remarks_of(plan: Plan) -> list[str]:
+    """What holds for the stream as a whole."""
     streams = ", ".join(f"axis {axis} of '{name}'" for name, axis in plan.inputs)
     name = f" ({plan.name})" if plan.name else ""
     causal = "causal" if plan.is_causal else "not causal"

@@ -23,7 +23,7 @@ def text(document: Tiling) -> str:
     assert document.plan is not None
     plan = document.plan
     parts = [] if plan.is_exact else ["NOT EXACT: tiles do not give the result of the whole", ""]
-    parts += [*aligned(_axes(plan)), "", *aligned(_outputs(plan)), "", *_remarks(plan)]
+    parts += [*aligned(axes_of(plan)), "", *aligned(outputs_of(plan)), "", *_remarks(plan)]
     if document.verified is not None:
         parts += ["", *_verified(document.verified)]
     if document.stored is not None:
@@ -38,7 +38,8 @@ def _said(error: Exception) -> str:
     return f"{getattr(error, 'node', None) or 'the model'}: {getattr(error, 'message', error)}"
 
 
-def _axes(plan: Plan) -> list[list[str]]:
+def axes_of(plan: Plan) -> list[list[str]]:
+    """The table of the axes that are cut."""
     table = [["axis", "tile", "core", "margin", "needed", "alignment", "unaligned", "sizes"]]
     table += [
         [
@@ -56,7 +57,8 @@ def _axes(plan: Plan) -> list[list[str]]:
     return table
 
 
-def _outputs(plan: Plan) -> list[list[str]]:
+def outputs_of(plan: Plan) -> list[list[str]]:
+    """The table of how outputs follow them."""
     table = [["output", "axis", "along", "scale", "offset", "centre", "needed"]]
     for output in plan.outputs:
         for axis in plan.axes:

@@ -27,14 +27,15 @@ def text(found: Validation) -> str:
                 f"{tally.wrong:,}" if tally.wrong else "-",
             ]
         )
-    parts = [*(aligned(table) if len(table) > 1 else []), *_summary(found)]
+    parts = [*(aligned(table) if len(table) > 1 else []), *summary(found)]
     parts += [f"violation: {plain(_violation(v))}" for v in found.violations]
     parts += [f"not tested: {plain(f'{t}: {why}')}" for t, why in found.untested.items()]
     parts += [f"note: {plain(note)}" for note in found.notes]
     return "\n".join(parts)
 
 
-def _summary(found: Validation) -> list[str]:
+def summary(found: Validation) -> list[str]:
+    """What was tested, how, and what it has shown."""
     units, total, analysis = sum(found.units.values()), found.total, found.analysis
     values = sum(1 for tensor in analysis.tensors if tensor not in analysis.inputs)
     lines = [

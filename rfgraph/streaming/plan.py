@@ -14,6 +14,7 @@ import numpy as np
 
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError
+from rfgraph.notebook import Shown
 from rfgraph.streaming.assembly import convert
 from rfgraph.streaming.converted import StreamingModel
 from rfgraph.streaming.recurrent import states
@@ -92,8 +93,8 @@ class OutputTiming:
     path: tuple[LookAhead, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(Shown):
     """How a model follows a stream; made by `plan`.
 
     Attributes
@@ -136,6 +137,13 @@ class Plan:
     whole: tuple[str, ...]
     states: tuple[tuple[str, str], ...]
     moving: Moving = field(repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        streams = ", ".join(f"axis {axis} of {name!r}" for name, axis in self.inputs)
+        return (
+            f"Plan({streams}: back {self.back}, ahead {self.ahead}, hop {self.hop}, "
+            f"latency {self.latency})"
+        )
 
     @property
     def is_causal(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, ShapeError
+from rfgraph.notebook import Shown
 from rfgraph.tiling.axes import AxisPlan, OutputAxis, up
 from rfgraph.tiling.borders import Borders, borders, window
 from rfgraph.tiling.equality import Cause, Equality, equality, resized
@@ -48,8 +49,8 @@ _WIDE, _PERIODS = 3, 6
 _MOST_SIZES = 512
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(Shown):
     """How to run a model tile by tile; made by `plan`.
 
     Attributes
@@ -78,6 +79,15 @@ class Plan:
     axes: tuple[AxisPlan, ...]
     whole: tuple[str, ...]
     left_out: tuple[TilingError, ...] = field(default=(), compare=False)
+
+    def __repr__(self) -> str:
+        axes = (
+            f"{axis.title}: tile {axis.fitted(axis.tile)}, margin {axis.margin[0]}/"
+            f"{axis.margin[1]}, alignment {axis.alignment}"
+            for axis in self.axes
+        )
+        exact = "" if self.is_exact else "; not exact"
+        return f"Plan({'; '.join(axes)}; waste {float(self.waste):.2f}{exact})"
 
     @property
     def is_exact(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rfgraph.analysis.analysis import Analysis
+from rfgraph.notebook import Shown
 
 # What a violation says of a unit.
 OUTSIDE_SUPPORT = "changes with what is outside its support"
@@ -107,8 +108,8 @@ class Violation:
         return f"'{self.value}' unit {where} {self.claim}: {self.changed}{more}"
 
 
-@dataclass
-class Validation:
+@dataclass(repr=False)
+class Validation(Shown):
     """What `rfgraph.validate` has tested, and what it found.
 
     Attributes
@@ -162,6 +163,14 @@ class Validation:
     naive: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+
+    def __repr__(self) -> str:
+        said = "no claim contradicted" if self.ok else f"{self.contradictions} contradictions"
+        said = said if self.tested else "nothing tested"
+        return (
+            f"Validation({said}: {self.method}, {self.passes} of {self.planned} passes, "
+            f"{len(self.units)} values)"
+        )
 
     @property
     def probes(self) -> int:
