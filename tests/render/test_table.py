@@ -55,8 +55,6 @@ def causal(tmp_path: Path) -> Path:
 @pytest.fixture
 def show(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Show]:
     """What ``rfgraph show`` prints on a terminal of some width, or elsewhere."""
-    for name in ("NO_COLOR", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
 
     def run(*arguments: str | Path, width: int | None = None) -> str:
@@ -199,7 +197,7 @@ def test_a_real_terminal(width: int) -> None:
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    settings = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS")}
+    settings = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     command = [sys.executable, "-m", "rfgraph", "show", str(MODELS / "resnet50.onnx")]
     with subprocess.Popen(
         command, stdout=theirs, stderr=subprocess.DEVNULL, env={**settings, "TERM": "xterm"}
