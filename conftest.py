@@ -105,3 +105,10 @@ def _examples(doctest_namespace: dict[str, object]) -> None:
 def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transfers that a test registers go with it: tests run in any order."""
     monkeypatch.setattr(registry, "_RULES", registry.registered())
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who runs the tests may want colours: answers have none, unless a test asks for them."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)

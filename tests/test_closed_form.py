@@ -506,7 +506,7 @@ def test_fields_reach_beyond_their_own_elements(name: str) -> None:
     rng = np.random.default_rng(0)
     (given,) = a.inputs
     tested = 0
-    for tensor in rng.permutation(a.tensors)[:40]:
+    for tensor in rng.permutation([name for name in a.tensors if a.depends(name)])[:40]:
         for axis, side in enumerate(a.field(tensor, given)):
             if side.irregular or side.branches or not np.isfinite(float(side.back)):
                 continue

@@ -402,7 +402,7 @@ def _independent(
             raise depends_on_size(graph, where)
         else:
             said += "nothing is read across it"
-        answer.notes.append(Note(where[0], "", said, "size"))
+        answer.notes.append(Note(where[0], "", said, "size", where[1]))
     return answer
 
 
@@ -422,7 +422,7 @@ def _assumed(
         if axes.begins_with_time(crossed):
             found, chosen = _guessed(graph, at, sizes, axes.guesses(batch_first=False))
     found.notes.extend(
-        Note(name, "", f"its axis {axis} is open and taken as {size}", "size")
+        Note(name, "", f"its axis {axis} is open and taken as {size}", "size", axis)
         for (name, axis), size in chosen.items()
     )
     return found

@@ -15,6 +15,7 @@ from rfgraph.analysis import Analysis, analyze, held
 from rfgraph.errors import QueryError
 from rfgraph.files import replace, unwritten
 from rfgraph.model.graph import read
+from rfgraph.render.documents import Screen
 from rfgraph.render.text import printable
 from rfgraph.timings import Timings
 
@@ -30,6 +31,9 @@ UNIT = (
     "the coordinates of the unit; the first ones may be left out if they are 0: of 1x128x7x7, 3,3 "
     "is 0,0,3,3"
 )
+
+# What may have to be written out on a terminal, without and with colours.
+_STEERS, _COLOURED = r"[^\n\t]+", r"(?:(?!\x1b\[\d+m)[^\n\t])+"
 
 # The characters that pictures are made of.
 _BLOCKS = "▀▄█▌▐─│┌┐└┘┄┆"
@@ -112,16 +116,28 @@ def _memory(given: str) -> int:
 
 
 class Answer(str):
-    """What a command says, the exit code that it ends with, and files that it writes as well."""
+    """What a command says, the exit code that it ends with, and files that it writes as well.
+
+    If it is `coloured`, the escape sequences in it are its own.
+    """
 
     code = CLEAN
     files: Mapping[Path, str] = {}
+    coloured = False
 
-    def __new__(cls, text: str, code: int, files: Mapping[Path, str] | None = None) -> Answer:
+    def __new__(
+        cls,
+        text: str,
+        code: int,
+        files: Mapping[Path, str] | None = None,
+        *,
+        coloured: bool = False,
+    ) -> Answer:
         """The text, which is an answer."""
         made = super().__new__(cls, text)
         made.code = code
         made.files = files or {}
+        made.coloured = coloured
         return made
 
 
@@ -279,13 +295,39 @@ def whole_units(index: tuple[int | slice, ...]) -> tuple[int, ...] | None:
 
 def blocks(options: argparse.Namespace) -> bool:
     """Whether block characters can be written where the answer goes."""
-    if any("=" not in file for file in options.output_file):
-        return True
+    return any("=" not in file for file in options.output_file) or _is_encodable(_BLOCKS)
+
+
+def _is_encodable(text: str) -> bool:
+    """Whether standard output can have these characters."""
     try:
-        _BLOCKS.encode(sys.stdout.encoding or "utf-8")
+        text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         return False
     return True
+
+
+def screen() -> Screen:
+    """What standard output is: a terminal of some width, with colours, or neither."""
+    is_terminal, width = sys.stdout.isatty(), None
+    if is_terminal:
+        # It takes its time to load.
+        import shutil
+
+        width = shutil.get_terminal_size().columns
+    return Screen(width, _has_colours(is_terminal), "…" if _is_encodable("…") else "...")
+
+
+def _has_colours(is_terminal: bool) -> bool:
+    """Whether there are to be colours: NO_COLOR has the first word, then FORCE_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    forced = os.environ.get("FORCE_COLOR")
+    if forced:
+        return forced not in ("0", "false")
+    # Consoles of Windows before its Terminal print escape sequences as they are.
+    is_able = sys.platform != "win32" or "WT_SESSION" in os.environ
+    return is_terminal and is_able and os.environ.get("TERM") != "dumb"
 
 
 def write(answer: str, path: Path | None) -> None:
@@ -294,7 +336,8 @@ def write(answer: str, path: Path | None) -> None:
         if path is None:
             # What the terminal's encoding lacks is written out, and what steers it.
             encoding = sys.stdout.encoding or "utf-8"
-            answer = re.sub(r"[^\n\t]+", lambda found: printable(found[0]), answer)
+            steers = _COLOURED if getattr(answer, "coloured", False) else _STEERS
+            answer = re.sub(steers, lambda found: printable(found[0]), answer)
             print(answer.encode(encoding, "backslashreplace").decode(encoding))
             sys.stdout.flush()
         elif path.exists() and not path.is_file():

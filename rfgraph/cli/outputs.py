@@ -8,6 +8,7 @@ from typing import Any
 
 from rfgraph.cli.common import CLEAN, Answer
 from rfgraph.errors import QueryError
+from rfgraph.render.documents import Screen
 from rfgraph.render.registry import formats, rendered
 
 
@@ -30,8 +31,13 @@ def add_outputs(command: argparse.ArgumentParser, kind: str) -> None:
     )
 
 
-def answered(options: argparse.Namespace, document: Any, code: int = CLEAN) -> Answer:
-    """A document in the formats that `add_outputs` was told, and an exit code."""
+def answered(
+    options: argparse.Namespace, document: Any, code: int = CLEAN, screen: Screen | None = None
+) -> Answer:
+    """A document in the formats that `add_outputs` was told, and an exit code.
+
+    What is printed is for the `screen`, if that is given; a file's text is whole and plain.
+    """
     known = formats(options.document)
     files: dict[Path, str] = {}
     instead: Path | None = None
@@ -56,5 +62,7 @@ def answered(options: argparse.Namespace, document: Any, code: int = CLEAN) -> A
     if instead in files:
         raise QueryError(f"--output-file {instead}: each format needs a file of its own")
     options.output_file = instead
-    printed = rendered(options.document, options.output_format, document)
-    return Answer(printed, code, files)
+    if screen is None or instead is not None or options.output_format != "text":
+        return Answer(rendered(options.document, options.output_format, document), code, files)
+    printed = rendered(options.document, "text", document._replace(screen=screen))
+    return Answer(printed, code, files, coloured=screen.colours)

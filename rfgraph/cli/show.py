@@ -9,12 +9,12 @@ from typing import Any
 
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.masks import hint, to_hold
-from rfgraph.cli.common import add_common, analysis_of, arguments, axis_of
+from rfgraph.cli.common import add_common, analysis_of, arguments, axis_of, screen
 from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.errors import QueryError
 from rfgraph.render import text
 from rfgraph.render.documents import LayerTable, Listing
-from rfgraph.render.rows import densities, rows, selected
+from rfgraph.render.rows import densities, modules, rows, selected
 from rfgraph.timings import Timings
 
 
@@ -26,7 +26,8 @@ def add(commands: Any) -> None:
         description="Print, for every value, how far it sees into the inputs: size, /stride and "
         "@start along the axes on which fields move. '+global' marks a value that "
         "sees the whole input through a statistic as well, '~' one whose figures hold "
-        "for this size only or join branches of different strides, '*' an output.",
+        "for this size only or join branches of different strides, '*' an output. On a "
+        "terminal that is too narrow, figures are left out and names are shortened.",
     )
     add_common(show)
     add_outputs(show, "table")
@@ -42,7 +43,12 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="GLOB",
-        help="only values whose name, node or operator matches (may be repeated)",
+        help="only values whose name, node or operator matches, or if nothing does, whose module: "
+        "'layer1' or 'layer1.*' (may be repeated)",
+    )
+    show.add_argument("--outputs", action="store_true", help="only the outputs of the model")
+    show.add_argument(
+        "--tree", action="store_true", help="modules, and below each the values that it makes"
     )
     show.add_argument(
         "--constants", action="store_true", help="also values that depend on no input"
@@ -83,10 +89,12 @@ def run(options: argparse.Namespace) -> str:
         or options.density
         or options.time is not None
         or options.along is not None
+        or options.outputs
+        or options.tree
     ):
         raise QueryError(
-            "--program can't be combined with --all-axes, --time, --along, --density or "
-            "--output-format",
+            "--program can't be combined with --all-axes, --time, --along, --density, --outputs, "
+            "--tree or --output-format",
             remedy="choose values with --select and --constants",
         )
     if options.time is not None and options.all_axes:
@@ -125,6 +133,10 @@ def _table(options: argparse.Namespace, timings: Timings) -> str:
     with timings.phase("closed form"):
         chosen = rows(analysis, options.select, constants=options.constants, along=options.along)
     _refuse_if_none_matches(options, analysis, chosen)
+    if options.outputs:
+        chosen = [row for row in chosen if row.is_output]
+        if not chosen:
+            raise QueryError("--select and --outputs: no output matches", file=analysis.file)
     dense = densities(analysis, chosen) if options.density else None
     masks = to_hold(
         analysis, lambda held: analyze(options.model, **_with(options, held), timings=timings)
@@ -136,7 +148,9 @@ def _table(options: argparse.Namespace, timings: Timings) -> str:
         from rfgraph.streaming.way import time_axis
 
         time = dict(time_axis(analysis, axis_of(options.time)))
-    return answered(options, LayerTable(analysis, chosen, dense, options.all_axes, hints, time))
+    of = modules(analysis) if options.tree else None
+    table = LayerTable(analysis, chosen, dense, options.all_axes, hints, time, of)
+    return answered(options, table, screen=screen())
 
 
 def _with(options: argparse.Namespace, held: Mapping[str, Any]) -> dict[str, Any]:

@@ -270,6 +270,10 @@ cdef class ClosedForm:
             if term.slot != NO_WAVE and self.waves.wave(term.slot).is_endless:
                 return AxisField.endless()
         known = self.summary(near or terms, extent, self.finest(view, axis), at)
+        if known is not None and known.size:
+            # Of what holds at places that are not known it may be that no unit sees it all.
+            if any([(<Term> term).is_loose for term in near or terms]):
+                known = branched(list(known.branches) or [known], nan)
         return known if near or known is None else replace(known, is_global=True)
 
     cdef dict finest(self, view, int axis):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from math import inf, isinf, nan
+from math import inf, isfinite, nan
 from typing import overload
 
 from rfgraph.engine._waves import ENDLESS, NOTHING, Digit, Waves, ratio
@@ -39,8 +39,9 @@ class AxisField(Shown):
         that sees most; 0 if nothing is seen.
     stride : int, Fraction or 0
         Input elements between the fields of neighbouring units.
-    start : int or -inf
-        The first input element that unit 0 sees, of all its channels; negative in the padding.
+    start : int, -inf or nan
+        The first input element that unit 0 sees, of all its channels; negative in the padding; nan
+        where it is not known.
     centre : Fraction or nan
         Of unit 0: ``start + (size - 1) / 2``. Where units differ, on the line through the mean of
         all units.
@@ -258,7 +259,7 @@ class Meeting:
 
 def centre(start: Number, size: Number) -> Number:
     """The middle of `size` elements from `start` on; nan if it is at no place."""
-    if isinf(start) or isinf(size):
+    if not (isfinite(start) and isfinite(size)):
         return nan
     middle: Number = ratio(2 * start + size - 1, 2)
     return middle

@@ -67,12 +67,15 @@ class Note:
         cuts nothing, as the data may mask a whole row; ``runtime``: runtimes depart from the
         specification, and the answer is for what runs; ``size``: an open axis was given one;
         ``merge``: branches meet unequally.
+    axis : int or None
+        Of a note of kind ``size``, the axis of the input.
     """
 
     node: str
     operator: str
     reason: str
     kind: NoteKind = "unknown"
+    axis: int | None = None
 
     def __str__(self) -> str:
         where = f"{self.operator} '{self.node}'" if self.operator else self.node

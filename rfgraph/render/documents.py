@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rfgraph.analysis.analysis import Analysis
-from rfgraph.render.rows import Row
+from rfgraph.render.rows import Module, Row
 
 if TYPE_CHECKING:
     from rfgraph.analysis.objects import Fit
@@ -18,6 +18,25 @@ if TYPE_CHECKING:
 
 # Along each axis of an input: the first and the last coordinate.
 Box = tuple[tuple[int, int], ...]
+
+
+class Screen(NamedTuple):
+    """Where a text is shown.
+
+    Attributes
+    ----------
+    width : int or None
+        How many characters a line of the terminal has; None where it goes to a file or another
+        program.
+    colours : bool
+        Whether it may have colours.
+    cut : str
+        What stands for what is left out of a name.
+    """
+
+    width: int | None = None
+    colours: bool = False
+    cut: str = "..."
 
 
 class LayerTable(NamedTuple):
@@ -37,6 +56,10 @@ class LayerTable(NamedTuple):
         What else is to be said.
     time : mapping of str to int, or None
         The time axis of inputs, if look-ahead is asked for.
+    modules : mapping of str to Module, or None
+        By value, if it is to be told in which module each is made.
+    screen : Screen
+        Where it is shown.
     """
 
     analysis: Analysis
@@ -45,6 +68,8 @@ class LayerTable(NamedTuple):
     all_axes: bool
     hints: Sequence[str]
     time: Mapping[str, int] | None = None
+    modules: Mapping[str, Module] | None = None
+    screen: Screen = Screen()
 
 
 class Listing(NamedTuple):

@@ -32,7 +32,7 @@ VERSION = 2
 
 def table(document: LayerTable) -> str:
     """The document of `rfgraph show`."""
-    analysis, densities = document.analysis, document.densities
+    analysis, densities, modules = document.analysis, document.densities, document.modules
     return _dump(
         {
             **_head(analysis),
@@ -48,6 +48,9 @@ def table(document: LayerTable) -> str:
                         for name, seen in row.fields.items()
                     },
                     **({} if densities is None else {"density": densities[k]}),
+                    **(
+                        {} if modules is None else {"module": ".".join(modules.get(row.tensor, ()))}
+                    ),
                 }
                 for k, row in enumerate(document.rows)
             ],

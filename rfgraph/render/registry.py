@@ -14,7 +14,7 @@ _FINDINGS = ("text", "json", "sarif", "junit", "github", "markdown")
 
 # By document and format: a module of this package, and its function.
 _FORMATS: Mapping[str, Mapping[str, str]] = {
-    "table": {"text": "text.table", "json": "json.table"},
+    "table": {"text": "table.text", "json": "json.table"},
     "program": {"text": "program.text"},
     "units": {"text": "units.text", "json": "json.units"},
     "why": {"text": "reasons.text", "json": "json.why"},

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from itertools import pairwise
+from itertools import combinations, pairwise
+from typing import TypeAlias
 
 from rfgraph.analysis.analysis import Analysis
 from rfgraph.engine.closed_form import Field
 from rfgraph.errors import ShapeError
+
+# A module of the model, as ``("layer1", "0", "conv1")``: the names of those around it, and its own.
+Module: TypeAlias = tuple[str, ...]
 
 # The most nodes that are visited for the densities of one table: the support of a unit visits all
 # nodes before it.
@@ -53,7 +57,8 @@ def rows(
         The analysis.
     select : sequence of str, optional
         Patterns (``*``, ``?``, ``[...]``) of which a value's name, its node's name or its
-        operator has to match one.
+        operator has to match one. One that matches none of these is for modules: it has all that
+        is in ``layer1.0`` of ``encoder.layer1.0``.
     constants : bool, optional
         Also values that depend on no input.
     along : int, optional
@@ -106,6 +111,7 @@ def selected(
 ) -> Iterator[tuple[str, str, str, list[str]]]:
     """The values of which there are `rows`: name, operator, node, and the inputs they depend on."""
     outputs = set(analysis.outputs)
+    found = []
     for name in analysis.tensors:
         made = analysis.node(name)
         if made is None:
@@ -113,11 +119,55 @@ def selected(
         else:
             domain = f"{made.domain}." if made.domain else ""
             operator, node = domain + made.op_type, made.name
-        if select and not any(fnmatchcase(n, p) for n in (name, operator, node) for p in select):
-            continue
         seen = [i for i in analysis.inputs if analysis.depends(name, i)]
         if seen or constants or name in outputs:
-            yield name, operator, node, seen
+            found.append((name, operator, node, seen))
+    if not select:
+        yield from found
+        return
+    matching = {p: {f[0] for f in found if any(fnmatchcase(n, p) for n in f[:3])} for p in select}
+    rest = [pattern for pattern, names in matching.items() if not names]
+    of = modules(analysis) if rest else {}
+    known = {path: _runs(path) for path in set(of.values())}
+    chosen = set().union(*matching.values())
+    for pattern in rest:
+        within = {
+            path for path, runs in known.items() if any(fnmatchcase(r, pattern) for r in runs)
+        }
+        chosen |= {name for name, path in of.items() if path in within}
+    yield from (each for each in found if each[0] in chosen)
+
+
+def _runs(path: Module) -> list[str]:
+    """What a module and those around it are called, whole or without those around them."""
+    ends = combinations(range(len(path) + 1), 2)
+    return [".".join(path[begin:end]) for begin, end in ends]
+
+
+def modules(analysis: Analysis) -> Mapping[str, Module]:
+    """The module that each value is made in, of those that are in one.
+
+    That is told by what the exporter has written into the file, else by the names of nodes.
+    """
+    # Most tables don't need them.
+    from rfgraph.model import scopes
+
+    stated: Mapping[str, tuple[str, ...]] = {}
+    if analysis.file is not None:
+        stated = scopes.declared(analysis.file)
+    made = [(name, node) for name in analysis.tensors if (node := analysis.node(name)) is not None]
+    paths = scopes.paths(
+        [(node.name if node.named else "", node.outputs) for _, node in made], stated
+    )
+    return {name: _split(path) for (name, _), path in zip(made, paths, strict=True) if path}
+
+
+def _split(path: tuple[str, ...]) -> Module:
+    """A path of scopes, some of which repeat the one around them: ``layer1``, ``layer1.0``."""
+    names: list[str] = []
+    for around, scope in pairwise(("", *path)):
+        names += scope.removeprefix(f"{around}.").split(".")
+    return tuple(names)
 
 
 def densities(analysis: Analysis, rows: Sequence[Row]) -> list[dict[str, float] | None]:

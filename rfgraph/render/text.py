@@ -1,78 +1,16 @@
-"""Tables for people."""
+"""The words and figures of tables for people."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, isfinite, isinf, isnan
-from typing import TYPE_CHECKING, Any
+from math import inf, isfinite, isnan
+from typing import TYPE_CHECKING, NamedTuple
 
 from rfgraph.errors import shortened
 
 if TYPE_CHECKING:
     from rfgraph.engine.closed_form import AxisField, Field, Number
-    from rfgraph.render.documents import LayerTable
     from rfgraph.timings import Timings
-
-
-def table(document: LayerTable) -> str:
-    """What `rfgraph show` says: a table and notes."""
-    analysis, densities = document.analysis, document.densities
-    parts = [*_lines(document)]
-    left_out = list(densities).count(None) if densities else 0
-    if left_out:
-        values = "value" if left_out == 1 else "values"
-        parts.append(
-            f"note: the density of {left_out} {values} is left out: choose fewer values with "
-            "--select"
-        )
-    notes = [*_summed([*analysis.notes, *analysis.unequal]), *document.hints]
-    return "\n".join([*parts, *(f"note: {plain(note)}" for note in notes)])
-
-
-def _summed(notes: Sequence[Any], most: int = 8) -> list[str]:
-    """The notes, those of one reason and operator in one line."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for note in notes:
-        groups.setdefault((note.operator, note.reason), []).append(note.node)
-    lines = []
-    for (operator, reason), nodes in groups.items():
-        names = ", ".join(f"'{node}'" for node in nodes[:3]) + (", ..." if len(nodes) > 3 else "")
-        count = f" ({len(nodes)} nodes)" if len(nodes) > 1 else ""
-        lines.append(f"{operator or 'input'} {names}{count}: {reason}")
-    if len(lines) > most:
-        lines[most:] = [f"and {len(lines) - most} more (--output-format json has all)"]
-    return lines
-
-
-def _lines(document: LayerTable) -> list[str]:
-    """The lines of the table."""
-    analysis, densities, all_axes = document.analysis, document.densities, document.all_axes
-    axes = {name: analysis.moving_axes(name) for name in analysis.inputs}
-    if all_axes:
-        axes = {name: list(range(len(analysis.extent(name) or ()))) for name in analysis.inputs}
-    time = document.time or {}
-    axes |= {name: [axis] for name, axis in time.items()}
-    header = ["", "value", "operator", "shape"]
-    for name in analysis.inputs:
-        which = ",".join(map(str, axes[name]))
-        shown = (
-            "" if all_axes or not which else f" axes {which}" if "," in which else f" axis {which}"
-        )
-        header.append(f"sees {name} {shape(analysis.shape(name))}{shown}")
-        header += ["ahead"] * (name in time) + ["density"] * (densities is not None)
-    table = [header]
-    for k, row in enumerate(document.rows):
-        cells = ["*" if row.is_output else "", row.name, row.operator, shape(row.shape)]
-        for name in analysis.inputs:
-            seen = row.fields.get(name)
-            cells.append("-" if seen is None else field(seen.local, seen.full, axes[name]))
-            if name in time:
-                cells.append("-" if seen is None else look_ahead(seen.full[time[name]]))
-            if densities is not None:
-                dense = (densities[k] or {}).get(name)
-                cells.append("-" if dense is None else share(dense))
-        table.append(cells)
-    return aligned(table)
 
 
 def aligned(table: Sequence[Sequence[str]]) -> list[str]:
@@ -115,28 +53,46 @@ def shape(value: Sequence[int | None] | None) -> str:
     return "x".join("?" if size is None else str(size) for size in value) or "scalar"
 
 
-def field(local: Field, full: Field, axes: Sequence[int]) -> str:
-    """A field over some axes: ``92-100x92-100 /1 @-46 reach 51/51``.
+class Words(NamedTuple):
+    """A field in words, each ``""`` if there is nothing to say: size ``92-100x92-100``, stride
+    ``/1``, start ``@-46``, ``reach 51/51``, and marks.
+    """
 
-    Sizes from the smallest to the largest, stride, start, reach back and ahead; ``+global`` where
-    more than that is seen.
+    size: str
+    stride: str = ""
+    start: str = ""
+    reach: str = ""
+    marks: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, self))
+
+
+def field(local: Field, full: Field, axes: Sequence[int]) -> str:
+    """A field over some axes: ``92-100x92-100 /1 @-46 reach 51/51``, see `words`."""
+    return str(words(local, full, axes))
+
+
+def words(local: Field, full: Field, axes: Sequence[int]) -> Words:
+    """A field over some axes: sizes from the smallest to the largest, stride, start, reach back and
+    ahead; ``+global`` where more than that is seen.
     """
     chosen = [local[axis] for axis in axes]
     if not chosen:
-        return "all" if full.is_global else "."
+        return Words("all" if full.is_global else ".")
     if all(a.is_global for a in chosen):
-        return "global"
-    text = "x".join(map(sizes, chosen))
+        return Words("global")
     moving = [a for a in chosen if not a.is_global]
-    text += f" /{_each([number(a.stride) for a in moving])}"
-    starts = [number(a.start) for a in moving if not isinf(a.start)]
-    text += f" @{_each(starts)}" if starts else ""
-    if not all(isnan(a.back) for a in moving):
-        text += f" reach {_each([_reach(a) for a in moving])}"
-    if any(a.irregular or a.branches for a in chosen):
-        text += " ~"
-    wider = [full[axis].is_global and not local[axis].is_global for axis in axes]
-    return text + (" +global" if any(wider) else "")
+    starts = [number(a.start) for a in moving if isfinite(a.start)]
+    is_rough = any(a.irregular or a.branches for a in chosen)
+    wider = any(full[axis].is_global and not local[axis].is_global for axis in axes)
+    return Words(
+        "x".join(map(sizes, chosen)),
+        f"/{_each([number(a.stride) for a in moving])}",
+        f"@{_each(starts)}" if starts else "",
+        "" if all(isnan(a.back) for a in moving) else f"reach {_each([_reach(a) for a in moving])}",
+        " ".join(["~"] * is_rough + ["+global"] * wider),
+    )
 
 
 def look_ahead(axis: AxisField) -> str:
