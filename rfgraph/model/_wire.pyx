@@ -61,6 +61,10 @@ cdef enum:
     NODE_ATTRIBUTE = 5 << 3 | BYTES
     NODE_DOMAIN = 7 << 3 | BYTES
     NODE_OVERLOAD = 8 << 3 | BYTES
+    NODE_PROPERTY = 9 << 3 | BYTES
+
+    PROPERTY_KEY = 1 << 3 | BYTES
+    PROPERTY_VALUE = 2 << 3 | BYTES
 
     ATTRIBUTE_NAME = 1 << 3 | BYTES
     ATTRIBUTE_FLOAT = 2 << 3 | FIXED32
@@ -573,6 +577,66 @@ def nodes(const unsigned char[::1] content not None, dict kinds, make not None, 
                 made.append(
                     node(data, field.begin, field.end, names, kinds, make, opsets, len(made))
                 )
+    return made
+
+
+def properties(const unsigned char[::1] content not None, str key not None):
+    """What a property of the nodes says, of those nodes of a model's graph that have it.
+
+    Parameters
+    ----------
+    content : bytes-like
+        The model.
+    key : str
+        The property, one of a node's ``metadata_props``.
+
+    Returns
+    -------
+    dict of str to str
+        By each value that such a node makes.
+
+    Raises
+    ------
+    ValueError
+        It is no message, or one that is cut off.
+    """
+    if content.shape[0] == 0:
+        return {}
+    cdef const unsigned char* data = &content[0]
+    cdef Py_ssize_t at = 0, end = content.shape[0], inner, deeper, within
+    cdef Field outer, field, part, entry
+    cdef dict made = {}
+    cdef list outputs
+    cdef object name, value, found
+    while at < end:
+        next_field(data, &at, end, &outer)
+        if outer.tag != MODEL_GRAPH:
+            continue
+        inner = outer.begin
+        while inner < outer.end:
+            next_field(data, &inner, outer.end, &field)
+            if field.tag != GRAPH_NODE:
+                continue
+            outputs, found = [], None
+            deeper = field.begin
+            while deeper < field.end:
+                next_field(data, &deeper, field.end, &part)
+                if part.tag == NODE_OUTPUT:
+                    outputs.append(text(data, &part))
+                elif part.tag == NODE_PROPERTY:
+                    name = value = ""
+                    within = part.begin
+                    while within < part.end:
+                        next_field(data, &within, part.end, &entry)
+                        if entry.tag == PROPERTY_KEY:
+                            name = text(data, &entry)
+                        elif entry.tag == PROPERTY_VALUE:
+                            value = text(data, &entry)
+                    if name == key and isinstance(value, str):
+                        found = value
+            if found is not None:
+                for name in outputs:
+                    made[name] = found
     return made
 
 
