@@ -30,6 +30,7 @@ CONTENTS = {
     "Use": [
         "docs/terms",
         "docs/gallery",
+        "docs/report",
         "docs/tiling",
         "docs/streaming",
         "docs/ci",

@@ -223,6 +223,7 @@ _OWN = {
     "--ops my_ops.py": "",
     "--time AXIS": "--time 2",
     "layers.png": "{folder}/layers.png",
+    "report.html": "{folder}/report.html",
 }
 
 

@@ -21,6 +21,8 @@ _COMMANDS = (
     "show",
     "unit",
     "why",
+    "report",
+    "serve",
     "validate",
     "check",
     "explain",
@@ -50,7 +52,8 @@ def main(arguments: Sequence[str] | None = None, *, guard: bool = False) -> int:
     options = _parsed(given)
     options.guard = guard
     # Where there may be many models, each has its own.
-    if not guard or not hasattr(options, "timeout") or hasattr(options, "models"):
+    own = hasattr(options, "models") or hasattr(options, "guards_itself")
+    if not guard or not hasattr(options, "timeout") or own:
         return _run(options)
     limits = Limits(options.timeout, options.memory)
     try:

@@ -21,9 +21,8 @@ from rfgraph.cli.common import (
     Answer,
     add_analysis,
     alone,
-    shapes,
+    settings,
     teller,
-    values,
     write,
 )
 from rfgraph.cli.outputs import add_outputs, answered
@@ -198,19 +197,11 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
             given[name] = [code.strip() for item in codes for code in item.split(",")]
     single = options.models[0] if len(options.models) == 1 else None
     only = single if single is not None and Path(single).is_file() else None
-    held = values(options.value)
-    if options.shape:
-        given["shapes"] = {n: list(s) for n, s in shapes(options.shape, only, held).items()}
-    if held:
-        given["values"] = held
-    if options.ops:
-        given["ops"] = [str(Path(file).resolve()) for file in options.ops]
     if options.fail_on:
         given["fail-on"] = options.fail_on
-    for name in ("prune", "strict", "exit-zero"):
-        if getattr(options, name.replace("-", "_")):
-            given[name] = True
-    return given
+    if options.exit_zero:
+        given["exit-zero"] = True
+    return given | settings(options, only)
 
 
 def _toml(value: str) -> Any:

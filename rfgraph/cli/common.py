@@ -160,6 +160,22 @@ def arguments(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def settings(options: argparse.Namespace, model: str | None) -> dict[str, Any]:
+    """The same as settings of checks; `model` is the only one, if it is one."""
+    given: dict[str, Any] = {}
+    held = values(options.value)
+    if options.shape:
+        given["shapes"] = {n: list(s) for n, s in shapes(options.shape, model, held).items()}
+    if held:
+        given["values"] = held
+    if options.ops:
+        given["ops"] = [str(Path(file).resolve()) for file in options.ops]
+    for name in ("prune", "strict"):
+        if getattr(options, name):
+            given[name] = True
+    return given
+
+
 def register(files: Sequence[str]) -> None:
     """Run the files that ``--ops`` names."""
     if files:
