@@ -38,9 +38,13 @@ SLOW = (
     # All models, and random nets, in every way.
     "tests/checks/test_causal_lengths.py::test_any_length[layers7",
     "tests/checks/test_checks.py::test_published_models_are_as_they_should_be",
+    "tests/render/test_absurd_names.py::test_comparisons",
+    "tests/render/test_absurd_names.py::test_reports",
     "tests/render/test_formats.py::test_every_model",
     "tests/report/test_browser.py",
     "tests/report/test_interpreter.py",
+    "tests/report/test_netron.py",
+    "tests/report/test_page.py::test_a_report",
     "tests/report/test_page.py::test_on_this_machine_alone",
     "tests/test_closed_form.py::test_interior_units",
     "tests/test_flow.py::test_answers_hold_where_constants_cut_nothing",
