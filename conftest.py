@@ -16,6 +16,8 @@ pytest_plugins = ["pytester"]
 SLOW = (
     # Thousands of random graphs, and all of ONNX's own cases, which take long to be made.
     "tests/backend/test_backend.py",
+    "tests/test_prune_attention.py::test_a_mask_beside_a_bias",
+    "tests/test_prune_attention.py::test_biases_of_grouped_queries",
     "tests/test_prune_attention.py::test_half_precision_is_compared_without_a_warning",
     "tests/test_shape_rules.py::test_backend_cases",
     "tests/fuzz/",
@@ -54,6 +56,7 @@ SLOW = (
     "tests/test_held.py::test_the_configuration",
     "tests/test_garbage.py::test_nothing_is_left_to_the_collector[resnet50",
     "tests/test_garbage.py::test_nothing_is_left_to_the_collector[unet3d",
+    "tests/test_garbage.py::test_nothing_is_left_to_the_collector[vit",
     "tests/test_local_global.py::test_bounds_of_random_nets",
     "tests/test_models.py::test_sound_at_every_unit[light_vgg19",
     "tests/test_optimised.py::test_quantised_models_see_the_same",

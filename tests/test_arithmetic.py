@@ -179,7 +179,7 @@ FAMILIES: list[Callable[[Random], Made]] = [
 def test_random_nodes(family: Callable[[Random], Made]) -> None:
     answered: Counter[str] = Counter()
 
-    @settings(deadline=None, max_examples=300)
+    @settings(deadline=None, max_examples=150)
     @given(st.integers(0, 1 << 40))
     def test(seed: int) -> None:
         rng = Random(seed)
@@ -187,7 +187,7 @@ def test_random_nodes(family: Callable[[Random], Made]) -> None:
         answered[op] += _agrees(op, inputs, outputs, attributes, rng.choice(OPSETS))
 
     test()
-    assert answered.total() > 60
+    assert answered.total() > 30
 
 
 def _agrees(

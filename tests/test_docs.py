@@ -83,15 +83,17 @@ GALLERY = ROOT / "docs" / "gallery.md"
 PAGES = [README, GALLERY, *sorted(set((ROOT / "docs").glob("*.md")) - {GALLERY})]
 PAGES += [ROOT / "models" / "README.md", ROOT / "benchmarks" / "README.md"]
 
-# The suite does not run itself, and what it needs is there already, as it runs: an installation of
-# all of that would take as long as all other commands.
-_SUITE = (
-    'python3 -m venv .venv && .venv/bin/pip install -q -e ".[test]" && '
-    ".venv/bin/python -m pytest -q -n auto",
-    f"echo {Path(pytest.__file__).parents[1]} > $(echo .venv/lib/*/site-packages)/suite.pth && "
-    ".venv/bin/pip install -q --ignore-installed --no-deps pytest && "
-    ".venv/bin/python -m pytest -q --collect-only tests/test_docs.py",
-)
+# What is installed here serves the clone too: to install all of it anew would take as long as all
+# other commands, and .ci/run does. The suite does not run itself.
+_HERE = f"echo {Path(pytest.__file__).parents[1]} > $(echo .venv/lib/*/site-packages)/here.pth"
+_INSTEAD = {
+    '.venv/bin/pip install -q -e ".[validate,plot]" &&': (
+        f"{_HERE} && .venv/bin/pip install -q --no-build-isolation --no-deps -e . && "
+        ".venv/bin/pip install -q --ignore-installed --no-deps pytest &&"
+    ),
+    'python3 -m venv .venv && .venv/bin/pip install -q -e ".[test]" && ': "",
+    "-m pytest -q -n auto": "-m pytest -q --collect-only tests/test_docs.py",
+}
 
 # What takes long or another framework, and the scripts that it is about.
 NOT_RUN = {
@@ -169,7 +171,8 @@ def runner(folder: Path) -> Runner:
 def test_every_block_runs_in_order_in_a_fresh_clone(clone: Path) -> None:
     """README's first command makes the place in which all that follows works."""
     run = runner(clone)
-    assert any(_SUITE[0] in text for _, text in fenced(README))
+    commands = "".join(text for _, text in fenced(README))
+    assert all(command in commands for command in _INSTEAD)
     # What the pages call the reader's own.
     (clone / "model.onnx").write_bytes(smooth().SerializeToString())
     built: float | None = None
@@ -189,7 +192,10 @@ def test_every_block_runs_in_order_in_a_fresh_clone(clone: Path) -> None:
                 assert code == 0, f"{name}: {text}{said}"
             elif kind == "sh" and name not in NOT_RUN:
                 for line in text.splitlines():
-                    code, said = run("bash", "-euo", "pipefail", "-c", line.replace(*_SUITE))
+                    command = line
+                    for one, other in _INSTEAD.items():
+                        command = command.replace(one, other)
+                    code, said = run("bash", "-euo", "pipefail", "-c", command)
                     # That models have findings is no fault of the page.
                     findings = re.match(r"(.venv/bin/)?(rfgraph check|pytest --rfgraph)", line)
                     assert code in ((0, 1) if findings else (0,)), f"{name}: {line}\n{said}"

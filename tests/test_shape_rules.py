@@ -321,7 +321,7 @@ FAMILIES: list[Callable[[Random], Made]] = [
 def test_random_nodes(family: Callable[[Random], Made]) -> None:
     answered: Counter[str] = Counter()
 
-    @settings(deadline=None, max_examples=120)
+    @settings(deadline=None, max_examples=80)
     @given(st.integers(0, 1 << 40))
     def test(seed: int) -> None:
         rng = Random(seed)
@@ -329,7 +329,7 @@ def test_random_nodes(family: Callable[[Random], Made]) -> None:
         answered[op] += _agrees(op, inputs, outputs, attributes, rng.choice(OPSETS))
 
     test()
-    assert answered.total() > 20
+    assert answered.total() > 13
 
 
 def _agrees(
