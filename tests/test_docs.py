@@ -88,7 +88,9 @@ PAGES += [ROOT / "models" / "README.md", ROOT / "benchmarks" / "README.md"]
 _HERE = f"echo {Path(pytest.__file__).parents[1]} > $(echo .venv/lib/*/site-packages)/here.pth"
 _INSTEAD = {
     '.venv/bin/pip install -q -e ".[validate,plot]" &&': (
-        f"{_HERE} && .venv/bin/pip install -q --no-build-isolation --no-deps -e . && "
+        # That of the new environment is older, and would come first.
+        f"{_HERE} && .venv/bin/pip uninstall -q -y setuptools && "
+        ".venv/bin/pip install -q --no-build-isolation --no-deps -e . && "
         ".venv/bin/pip install -q --ignore-installed --no-deps pytest &&"
     ),
     'python3 -m venv .venv && .venv/bin/pip install -q -e ".[test]" && ': "",
