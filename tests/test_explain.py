@@ -75,7 +75,7 @@ def _check_whole(why: Explanation) -> None:
     assert whole is None or whole in everything
 
 
-@pytest.mark.parametrize("start", chunks(GRAPHS, 50, quick=2))
+@pytest.mark.parametrize("start", chunks(GRAPHS, 50, quick=1))
 def test_explanations_of_random_graphs(start: int) -> None:
     for seed in range(start, min(start + 50, GRAPHS)):
         made = random_graph(seed)

@@ -20,7 +20,7 @@ from tests.oracle.generate import random_graph
 from tests.oracle.observe import session
 
 GRAPHS = share(200)
-CHUNK = 50
+CHUNK = 25
 MOST = 160
 
 
@@ -321,7 +321,7 @@ OPERATORS: list[Callable[[Linear, str], str]] = [
 
 
 @pytest.mark.parametrize("sums", ["dense", "products"])
-@pytest.mark.parametrize("start", chunks(GRAPHS, CHUNK, quick=2))
+@pytest.mark.parametrize("start", chunks(GRAPHS, CHUNK, quick=1))
 def test_equal_to_the_jacobian(start: int, sums: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if sums == "products":
         monkeypatch.setattr(paths, "_SMALL", 1)
@@ -344,7 +344,7 @@ def test_equal_to_the_jacobian(start: int, sums: str, monkeypatch: pytest.Monkey
             assert np.array_equal(found.along(axis), jacobian.sum(axis=others)), seed
 
 
-@pytest.mark.parametrize("start", chunks(GRAPHS, CHUNK, quick=2))
+@pytest.mark.parametrize("start", chunks(GRAPHS, CHUNK, quick=1))
 def test_a_path_to_all_of_the_support(start: int) -> None:
     for seed in range(start, start + CHUNK):
         analysis = rfgraph.analyze(random_graph(seed))
