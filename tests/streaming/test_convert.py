@@ -146,7 +146,7 @@ def test_random_nets(part: int) -> None:
 @pytest.mark.parametrize("part", range(10))
 def test_many_random_nets(part: int) -> None:
     seeds = range(10_000 + 50 * part, 10_000 + 50 * part + share(50))
-    assert sum(map(is_equal, seeds)) >= 0.8 * len(seeds)
+    assert sum(map(is_equal, seeds)) >= int(0.9 * len(seeds))
 
 
 # ---------------------------------------------------------------- the file
