@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,22 +11,18 @@ ROOT = Path(__file__).parents[1]
 TOUR = ROOT / "docs" / "tour.ipynb"
 
 
-def notebook() -> Any:
-    return pytest.importorskip("nbformat").read(TOUR, as_version=4)
-
-
 def test_its_outputs_are_not_kept() -> None:
-    for cell in notebook().cells:
-        if cell.cell_type == "code":
-            assert cell.outputs == []
-            assert cell.execution_count is None
+    for cell in json.loads(TOUR.read_bytes())["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
 
 
 @pytest.mark.slow
 def test_it_runs() -> None:
     client = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    tour = notebook()
+    tour = pytest.importorskip("nbformat").read(TOUR, as_version=4)
     client.NotebookClient(
         tour, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
     ).execute()

@@ -752,3 +752,29 @@ def test_what_a_mask_leaves_out_is_structure(text: str, mask: np.ndarray) -> Non
         found = rfgraph.validate(model, method=method, seconds=None, exhaustive=True)  # type: ignore[arg-type]
         assert found.ok, found.violations[0]
         assert "y" in found.units
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "com.microsoft.Attention <num_heads = 2, unidirectional = 1> (x, w, b)",
+        "com.microsoft.Attention <num_heads = 2, scale = 9.0> (x, u, b, m)",
+        "com.microsoft.MultiHeadAttention <num_heads = 2, unidirectional = 1, scale = 5.0> (x, x, x)",
+        "com.microsoft.MultiHeadAttention <num_heads = 1, unidirectional = 1> (x, x, x)",
+    ],
+)
+def test_what_large_scores_round_away_is_seen(text: str) -> None:
+    """A key beside one of a far larger score has the weight 0, of these numbers alone."""
+    made = net(
+        f"net (float[1, 4, 512] x) => (float[1, 4, 512] y) {{ y = {text} }}",
+        {
+            "u": RNG.uniform(-1, 1, (512, 1536)).astype(np.float32),
+            "w": 30 * RNG.uniform(-1, 1, (512, 1536)).astype(np.float32),
+            "b": 100 * weights(1536),
+            "m": np.array([3], np.int32),
+        },
+    )
+    made.opset_import.add(domain="com.microsoft", version=1)
+    found = rfgraph.validate(made, method="poison", seconds=None)
+    assert found.ok, found.violations[0]
+    assert "y" in found.units

@@ -40,6 +40,13 @@ _KEYS: Mapping[Key, tuple[int, int]] = {
 }
 
 
+# What a projection is made of: its weight and its bias, and the scales of what is quantised.
+_PROJECTIONS: Mapping[str, tuple[int, int, Collection[int]]] = {
+    "Attention": (1, 2, ()),
+    "QAttention": (1, 2, (3, 4)),
+}
+
+
 def attention(to: Emitter, node: onnx.NodeProto) -> None:
     """Itself without masks, on data of its own where it cuts keys."""
     copy = _without_masks(to, node)
@@ -96,16 +103,16 @@ def _compared(to: Emitter, node: onnx.NodeProto) -> None:
     It is run in 32-bit floats, or in the types of integers that it has. A mask by itself would not
     always show, where few keys are left.
     """
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
+    copy = _with_moderate_scores(to, node)
     marked: dict[int, str] = {}
-    for k, name in enumerate(node.input):
+    for k, name in enumerate(copy.input):
         if name in to.live and k not in _COMPARED[key_of(node)]:
             raise LostError(f"its input {k} ('{name}') is computed from the data")
         if name in to.live:
             marked[k] = to.indicator(name)
         elif name and to.types.get(name) in FLOATS:
-            copy.input[k] = to.floats(name)
+            is_data = k in _COMPARED[key_of(node)]
+            copy.input[k] = _own_data(to, name, k, 0) if is_data else to.floats(name)
     outputs = {k: name for k, name in enumerate(node.output) if name}
     found: dict[int, list[str]] = {k: [] for k in outputs}
     for draw in range(_DRAWS):
@@ -115,9 +122,9 @@ def _compared(to: Emitter, node: onnx.NodeProto) -> None:
             run.CopyFrom(copy)
             for k, indicator in marked.items():
                 kind = to.types.get(node.input[k]) or TensorProto.FLOAT
-                data = to.generic(to.shapes[node.input[k]], kind, draw)
+                data = _own_data(to, node.input[k], k, draw)
                 if changed:
-                    other = to.generic(to.shapes[node.input[k]], kind, draw + _DRAWS)
+                    other = _own_data(to, node.input[k], k, draw + _DRAWS)
                     sign = "Sub" if kind == TensorProto.BOOL else "Add"
                     data = to.emit(sign, [data, to.emit("Mul", [indicator, other])])
                 if kind not in FLOATS:
@@ -134,6 +141,47 @@ def _compared(to: Emitter, node: onnx.NodeProto) -> None:
     for k, name in outputs.items():
         total = to.emit("Sum", found[k])
         to.nan_where(to.emit("Greater", [total, to.constant(0.0)]), name)
+
+
+def _own_data(to: Emitter, name: str, k: int, draw: int) -> str:
+    """Data in place of input `k`, other than those of any other input.
+
+    A query would score itself far above the rest.
+    """
+    kind = to.types.get(name) or TensorProto.FLOAT
+    return to.generic(to.shapes[name], kind, draw + 2 * _DRAWS * k)
+
+
+def _with_moderate_scores(to: Emitter, node: onnx.NodeProto) -> onnx.NodeProto:
+    """The same node, its scores of the order of 1: with the usual scale, projected by own weights.
+
+    Beside a score that is much larger the weight of a key is rounded away, and it isn't seen.
+    """
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    kept = [one for one in node.attribute if one.name != "scale"]
+    del copy.attribute[:]
+    copy.attribute.extend(kept)
+    if node.domain != MICROSOFT or node.op_type not in _PROJECTIONS:
+        return copy
+    weight, bias, scales = _PROJECTIONS[node.op_type]
+    operands = [k for k in (weight, bias, *scales) if input_of(node, k)]
+    if any(node.input[k] in to.live for k in operands):
+        return copy  # That isn't followed.
+    shapes = {k: to.shapes[node.input[k]] for k in operands}
+    width = shapes[weight][0]
+    kind = to.types.get(node.input[weight]) or TensorProto.FLOAT
+    made = to.generic(shapes[weight], kind, 0)
+    if kind in FLOATS:
+        made = to.emit("Mul", [made, to.constant(width**-0.5)])
+    else:
+        made = to.emit("Cast", [made], to=kind)
+    copy.input[weight] = made
+    for k in operands[1:]:
+        # Differences of integers of 8 bits are of the order of 100.
+        number = 0.01 / width**0.5 if k in scales else 0.0
+        copy.input[k] = to.constant(np.full(shapes[k], number))
+    return copy
 
 
 def _cuts_keys(to: Emitter, node: onnx.NodeProto) -> bool:
