@@ -25,6 +25,7 @@ LEVELS = {
     "engine._lowering": "-O1",
     "engine._unclipped": "-O1",
     "engine._waves": "-O1",
+    "model._known": "-O1",
     "model._wire": "-O1",
 }
 # What modules tell each other.

@@ -13,6 +13,8 @@ from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
 from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
+from rfgraph.model._known import Step as Step
+from rfgraph.model._known import answered, first_asked
 from rfgraph.model.graph import Body, Graph, Node
 from rfgraph.model.inference import misfit
 from rfgraph.model.sizes import MAX_AXIS, UnknownSizeError, nominal
@@ -80,28 +82,6 @@ class Note:
     def __str__(self) -> str:
         where = f"{self.operator} '{self.node}'" if self.operator else self.node
         return f"{where}: {self.reason}"
-
-
-@dataclass(slots=True)
-class Step:
-    """One node: for each of its outputs, the reads that make its elements.
-
-    Attributes
-    ----------
-    node : Node
-        The node.
-    reads : list of list of Read
-        By output.
-    cycle : Cycle or None
-        What is repeated before.
-    answer : object
-        What it goes back to, where that may hold for a trace in which constants cut reads.
-    """
-
-    node: Node
-    reads: list[list[Read]]
-    cycle: Cycle | None = None
-    answer: _Answer | None = None
 
 
 @dataclass(slots=True)
@@ -289,9 +269,15 @@ class _Tracer:
         before : mapping of int to Step, optional
             The steps where constants don't cut reads, by the identity of the node.
         """
-        steps = []
-        live, typed = self._live, self._shapes.typed
-        for node in nodes:
+        steps: list[Step] = []
+        live, known, at = self._live, self._shapes.known, 0
+        while True:
+            if self._knowledge is None:
+                at = answered(nodes, at, live, known, self.answers, _Answer, steps)
+            if at >= len(nodes):
+                return steps
+            node = nodes[at]
+            at += 1
             earlier = before.get(id(node))
             held = earlier.answer if earlier is not None else None
             # As long as nothing is cut off, the same values are reached.
@@ -301,21 +287,14 @@ class _Tracer:
                 continue
             names, outputs = sources(node), node.outputs
             cycle = self._cycle(node.body) if node.body is not None else None
-            reached = tuple(map(live.__contains__, names))
-            if True not in reached and not self._settled(node):
+            if live.isdisjoint(names) and not self._settled(node):
                 continue
             if node.captures:
                 # Of a body no key is made.
                 operation = Operation(node, names, self._shapes, live, self._knowledge)
                 answer = self._asked(node, operation)
             else:
-                key: Hashable
-                key = (
-                    node.kind.number,
-                    reached,
-                    tuple(map(typed, names)),
-                    tuple(map(typed, outputs)),
-                )
+                key = first_asked(node, names, live, known)
                 if self._knowledge is None:
                     answer = self._answer(node, key, self.answers)
                 else:
@@ -332,7 +311,6 @@ class _Tracer:
                 self._follow(node, answer)
             if earlier is not None and len(answer.reached) < _reached(earlier):
                 before = _NONE
-        return steps
 
     def _follow(self, node: Node, answer: _Answer) -> None:
         """Go on from what an input reaches of a node."""

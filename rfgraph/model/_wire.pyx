@@ -101,7 +101,9 @@ cdef enum:
     LONGEST = 0x7FFFFFFF
 
 
+# Nothing that it refers to refers to it, so there is no garbage to be looked for.
 @cython.no_gc
+@cython.final
 cdef class Node:
     """One operator of the graph.
 
@@ -123,16 +125,6 @@ cdef class Node:
     named : bool
         Whether the name is its own.
     """
-
-    # Nothing that it refers to refers to it, so there is no garbage to be looked for.
-    cdef readonly str name
-    cdef readonly object kind
-    cdef readonly tuple inputs
-    cdef readonly tuple outputs
-    cdef readonly object captures
-    cdef readonly object opsets
-    cdef readonly object body
-    cdef readonly bint named
 
     def __init__(
         self, str name, kind, tuple inputs, tuple outputs, captures, opsets, body=None, named=True

@@ -8,7 +8,7 @@ shape as an unknown size (`rfgraph.model.sizes`). Nothing here knows what a rece
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import numpy as np
 
 from rfgraph.errors import MisfitError, RFGraphError
 from rfgraph.model import element_types
+from rfgraph.model._known import shaped
 from rfgraph.model.graph import Graph, Node
 from rfgraph.model.inference import dims_of, inferred, misfit
 from rfgraph.model.signatures import schema_of
@@ -94,9 +95,9 @@ class Shapes:
         return self._typed.shape(name)
 
     @property
-    def typed(self) -> Callable[[str], Typed | None]:
-        """Gives element type and shape of the value of a name."""
-        return self._typed.known.get
+    def known(self) -> dict[str, Typed]:
+        """Element type and shape of each value of which something is known, by name."""
+        return self._typed.known
 
     @property
     def unsized(self) -> bool:
@@ -155,29 +156,17 @@ class Shapes:
         ShapeError
             A node's inputs don't fit.
         """
-        known = self._typed.known
-        for node in nodes:
-            outputs = node.outputs
-            for name in outputs:
-                if name not in known:
-                    break
-            else:
-                continue
-            made = None
-            try:
-                given = tuple(map(known.__getitem__, node.inputs))
-                made = node.kind.known.get(given)
-            except KeyError:
-                given = tuple([known.get(name, UNTYPED) for name in node.inputs])
-            if made is None:
-                made = self._ruled(node, given)
+        known, nodes, at = self._typed.known, list(nodes), 0
+        while (at := shaped(nodes, at, known, UNTYPED)) < len(nodes):
+            node = nodes[at]
+            given = tuple([known.get(name, UNTYPED) for name in node.inputs])
+            made = self._ruled(node, given)
             if made is None:
                 self._step(node, given)
                 self._fill(node, given)
-            elif len(outputs) == 1:
-                known[outputs[0]] = made[0]
             else:
-                self._typed.learn_all(outputs, made)
+                self._typed.learn_all(node.outputs, made)
+            at += 1
 
     def _fill(self, node: Node, given: tuple[Typed, ...]) -> None:
         """Say at least the element type of outputs of which nothing else is known."""

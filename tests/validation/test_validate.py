@@ -759,7 +759,7 @@ def test_what_a_mask_leaves_out_is_structure(text: str, mask: np.ndarray) -> Non
     [
         "com.microsoft.Attention <num_heads = 2, unidirectional = 1> (x, w, b)",
         "com.microsoft.Attention <num_heads = 2, scale = 9.0> (x, u, b, m)",
-        "com.microsoft.MultiHeadAttention <num_heads = 2, unidirectional = 1, scale = 5.0> (x, x, x)",
+        "com.microsoft.MultiHeadAttention <num_heads = 1, scale = 9.0> (x, x, x, , m)",
         "com.microsoft.MultiHeadAttention <num_heads = 1, unidirectional = 1> (x, x, x)",
     ],
 )

@@ -1,0 +1,30 @@
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rfgraph.model._wire import Node
+
+if TYPE_CHECKING:
+    from rfgraph.reads.words import Read
+
+class Step:
+    node: Node
+    reads: list[list[Read]]
+    cycle: Any
+    answer: Any
+    def __init__(
+        self, node: Node, reads: list[list[Read]], cycle: Any = None, answer: Any = None
+    ) -> None: ...
+
+def shaped(nodes: list[Node], at: int, known: dict[str, Any], unknown: Any) -> int: ...
+def first_asked(
+    node: Node, names: Sequence[str], live: set[str], known: dict[str, Any]
+) -> Hashable: ...
+def answered(
+    nodes: list[Node],
+    at: int,
+    live: set[str],
+    known: dict[str, Any],
+    answers: dict[Any, Any],
+    kind: type,
+    steps: list[Step],
+) -> int: ...

@@ -1,0 +1,211 @@
+"""The way along nodes of which all has been worked out before: what each needs is looked up.
+
+Most nodes of a model are like another one, of the model itself or of one before. So this is where
+the time of a large graph goes, and the first node that is not like any other ends the way.
+"""
+
+cimport cython
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.set cimport PySet_Contains
+from cpython.tuple cimport PyTuple_New, PyTuple_SetItem
+
+from rfgraph.model._wire cimport Node
+
+
+# Nothing that it refers to refers to it, so there is no garbage to be looked for.
+@cython.no_gc
+@cython.final
+cdef class Step:
+    """One node: for each of its outputs, the reads that make its elements.
+
+    Attributes
+    ----------
+    node : Node
+        The node.
+    reads : list of list of Read
+        By output.
+    cycle : Cycle or None
+        What is repeated before.
+    answer : object
+        What it goes back to, where that may hold for a trace in which constants cut reads.
+    """
+
+    cdef readonly object node
+    cdef readonly object reads
+    cdef readonly object cycle
+    cdef readonly object answer
+
+    def __init__(self, node, reads, cycle=None, answer=None):
+        self.node = node
+        self.reads = reads
+        self.cycle = cycle
+        self.answer = answer
+
+
+cdef tuple typed(tuple names, dict known, otherwise):
+    """Element types and shapes of values; `otherwise` of those that are not known."""
+    cdef Py_ssize_t k
+    cdef PyObject* found
+    cdef tuple made = PyTuple_New(len(names))
+    for k in range(len(names)):
+        found = PyDict_GetItem(known, names[k])
+        one = otherwise if found is NULL else <object> found
+        Py_INCREF(one)
+        PyTuple_SetItem(made, k, one)
+    return made
+
+
+def shaped(list nodes not None, Py_ssize_t at, dict known not None, unknown):
+    """Go along nodes whose outputs are as those of others before.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        In topological order.
+    at : int
+        Where to begin.
+    known : dict of str to tuple
+        Element type and shape of each value; outputs are added.
+    unknown : tuple
+        The same of what is not known.
+
+    Returns
+    -------
+    int
+        The position of the first node that is like none before; past the last one if all are.
+    """
+    cdef Node node
+    cdef Py_ssize_t k
+    cdef dict before
+    cdef tuple outputs, given, made
+    cdef PyObject* found
+    while at < len(nodes):
+        node = <Node?> nodes[at]
+        outputs = node.outputs
+        for k in range(len(outputs)):
+            if PyDict_GetItem(known, outputs[k]) is NULL:
+                break
+        else:
+            at += 1
+            continue
+        given = typed(node.inputs, known, unknown)
+        before = node.kind.known
+        found = PyDict_GetItem(before, given)
+        if found is NULL:
+            return at
+        made = <tuple?> <object> found
+        if len(outputs) != len(made):
+            return at
+        for k in range(len(outputs)):
+            name = outputs[k]
+            found = PyDict_GetItem(known, name)
+            if found is NULL or (<tuple> found)[1] is None:
+                known[name] = made[k]
+        at += 1
+    return at
+
+
+def first_asked(Node node not None, names, set live not None, dict known not None):
+    """What the answer of a transfer to a node rests on at first, as a key.
+
+    Parameters
+    ----------
+    node : Node
+        The node.
+    names : sequence of str
+        The values that its reads name by number.
+    live : set of str
+        The values that an input reaches.
+    known : dict of str to tuple
+        Element type and shape of each value.
+    """
+    cdef tuple sources = tuple(names)
+    return (
+        node.kind.number,
+        reached(sources, live),
+        typed(sources, known, None),
+        typed(node.outputs, known, None),
+    )
+
+
+cdef tuple reached(tuple names, set live):
+    """Which values an input reaches."""
+    cdef Py_ssize_t k
+    cdef tuple made = PyTuple_New(len(names))
+    for k in range(len(names)):
+        one = PySet_Contains(live, names[k]) == 1
+        Py_INCREF(one)
+        PyTuple_SetItem(made, k, one)
+    return made
+
+
+cdef bint is_any_reached(tuple names, set live) except -1:
+    cdef Py_ssize_t k
+    for k in range(len(names)):
+        if PySet_Contains(live, names[k]):
+            return True
+    return False
+
+
+def answered(
+    list nodes not None,
+    Py_ssize_t at,
+    set live not None,
+    dict known not None,
+    dict answers not None,
+    type kind not None,
+    list steps not None,
+):
+    """Go along nodes to which is answered what was answered to others before.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        In topological order.
+    at : int
+        Where to begin.
+    live : set of str
+        The values that an input reaches; outputs are added.
+    known : dict of str to tuple
+        Element type and shape of each value.
+    answers : dict
+        What was answered, by `first_asked`; or something else, which leads on.
+    kind : type
+        The type of an answer.
+    steps : list of Step
+        The steps are added.
+
+    Returns
+    -------
+    int
+        The position of the first node that asks what none asked before, or of whose answer
+        something is to be told; past the last one if there is none.
+    """
+    cdef Node node
+    cdef Py_ssize_t k
+    cdef list living
+    cdef PyObject* found
+    while at < len(nodes):
+        node = <Node?> nodes[at]
+        if node.body is not None or node.captures:
+            return at
+        if is_any_reached(node.inputs, live):
+            found = PyDict_GetItem(answers, first_asked(node, node.inputs, live, known))
+            if found is NULL or type(<object> found) is not kind:
+                return at
+            answer = <object> found
+            if answer.notes:
+                return at
+            living = <list?> answer.reached
+            if living:
+                if max(living) >= len(node.outputs):
+                    return at
+                steps.append(
+                    Step(node, answer.reads, None, None if answer.rests_on_prune else answer)
+                )
+                for k in living:
+                    live.add(node.outputs[k])
+        at += 1
+    return at
