@@ -55,32 +55,45 @@ class Fields:
         self, tensor: str, name: str, local: bool, at: Mapping[int, int] | None = None
     ) -> Field:
         """The field along all axes of an input; see `Analysis.field`."""
+        if at:
+            self._address.known(tensor)
+            held = self._address.coordinates(tensor, at)
+            what = ("field", local, *held.items())
+            return self.once(tensor, name, what, lambda: self._field(tensor, name, local, held))
         asked = tensor, name, local
-        if not at and asked in self._answers:
-            return self._answers[asked]
-        self._address.known(tensor)
-        held = self._address.coordinates(tensor, at) if at else {}
-        axes = range(len(self._address.given(name)))
-        answer = self.once(
-            tensor,
-            name,
-            ("field", local, *held.items()),
-            lambda: Field(tuple([self.along(tensor, name, a, local, held) for a in axes])),
-        )
-        if not at:
+        answer = self._answers.get(asked)
+        if answer is None:
+            if tensor not in self._bounds.views:
+                self._address.known(tensor)
+            key = self._seen_as(tensor, name, ("field", local))
+            answer = self._of_views.get(key)
+            if answer is None:
+                answer = self._of_views[key] = self._field(tensor, name, local, {})
             self._answers[asked] = answer
         return answer
 
+    def _field(self, tensor: str, name: str, local: bool, held: dict[int, int]) -> Field:
+        axes = range(len(self._address.given(name)))
+        return Field(tuple([self.along(tensor, name, axis, local, held) for axis in axes]))
+
     def once(self, tensor: str, name: str, what: Hashable, make: Callable[[], T]) -> T:
         """`make`, unless it was called for the same `what`; see `Analysis.once`."""
-        # Values that pass on what they see share their views, and so the answer.
-        view = self._form.view(tensor, name)
-        bounds = self._bounds.views.get(tensor, _NOTHING).get(name)
-        key = view, bounds, self._flow.inputs[name], self._flow.shapes.shape(tensor), what
+        key = self._seen_as(tensor, name, what)
         found = self._of_views.get(key, _UNASKED)
         if found is _UNASKED:
             found = self._of_views[key] = make()
         return cast(T, found)
+
+    def _seen_as(self, tensor: str, name: str, what: Hashable) -> Hashable:
+        """What an answer goes by: values that pass on what they see share their views."""
+        flow = self._flow
+        return (
+            self._form.view(tensor, name),
+            self._bounds.views.get(tensor, _NOTHING).get(name),
+            flow.inputs[name],
+            flow.shapes.known.get(tensor),
+            what,
+        )
 
     def along(
         self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]
