@@ -23,7 +23,7 @@ def node(kind: Any, inputs: tuple[str, ...], outputs: tuple[str, ...], **options
 
 
 def kind(number: int) -> Any:
-    return SimpleNamespace(number=number, known={})
+    return SimpleNamespace(number=number, known={}, told=None, steering=None)
 
 
 def drawn(chance: random.Random) -> tuple[list[Node], dict[str, Any]]:
@@ -63,7 +63,7 @@ def test_shapes_are_those_of_alike_nodes(seed: int) -> None:
                 if expected.get(name, UNKNOWN)[1] is None:
                     expected[name] = typed
         at += 1
-    assert shaped(nodes, 0, known, UNKNOWN) == at
+    assert shaped(nodes, 0, known, UNKNOWN, {}) == at
     assert known == expected
 
 
@@ -97,7 +97,7 @@ def test_answers_are_those_to_alike_nodes(seed: int) -> None:
             expected |= {one.outputs[k] for k in answer.reached}
         at += 1
     found: list[Step] = []
-    assert answered(nodes, 0, live, known, answers, Answer, found) == at
+    assert answered(nodes, 0, live, known, answers, {}, Answer, found) == at
     assert live == expected
     assert [(step.node, step.answer) for step in found] == steps
 
@@ -121,7 +121,7 @@ def test_what_is_not_looked_up(options: dict[str, Any], answer: dict[str, Any] |
     answers = {
         first_asked(one, one.inputs, live, known): made if answer is not None else ("size", 0)
     }
-    assert answered([one], 0, live, known, answers, Answer, []) == 0
+    assert answered([one], 0, live, known, answers, {}, Answer, []) == 0
     assert live == {"x"}
 
 
@@ -129,9 +129,34 @@ def test_from_where_it_is_told() -> None:
     nodes = [node(kind(k), ("x",), (f"y{k}",)) for k in range(3)]
     nodes[2].kind.known[(1, (2,)),] = ((1, (5,)),)
     known: dict[str, Any] = {"x": (1, (2,))}
-    assert shaped(nodes, 0, known, UNKNOWN) == 0
-    assert shaped(nodes, 2, known, UNKNOWN) == 3
+    assert shaped(nodes, 0, known, UNKNOWN, {}) == 0
+    assert shaped(nodes, 2, known, UNKNOWN, {}) == 3
     assert known["y2"] == (1, (5,))
-    assert shaped([], 0, known, UNKNOWN) == 0
+    assert shaped([], 0, known, UNKNOWN, {}) == 0
     with pytest.raises(TypeError):
-        shaped([object()], 0, known, UNKNOWN)  # type: ignore[list-item]
+        shaped([object()], 0, known, UNKNOWN, {})  # type: ignore[list-item]
+
+
+def test_contents_have_a_say() -> None:
+    """Of inputs that are given: an optional one may be left out."""
+    one = node(kind(0), ("x", "sizes", ""), ("y",))
+    one.kind.steering = (1, 2, 3)
+    known: dict[str, Any] = {"x": (1, (2,)), "sizes": (7, (1,)), "": (0, None)}
+    given = tuple(map(known.get, one.inputs))
+    one.kind.known[*given, b"4"] = ((1, (4,)),)
+    assert shaped([one], 0, known, UNKNOWN, {}) == 0
+    assert shaped([one], 0, known, UNKNOWN, {"sizes": b"5"}) == 0
+    assert shaped([one], 0, known, UNKNOWN, {"sizes": b"4"}) == 1
+    assert known["y"] == (1, (4,))
+
+
+def test_what_a_kind_was_told_holds_until_anything_else_is_registered() -> None:
+    one = node(kind(0), ("x",), ("y",))
+    live, known = {"x"}, {"x": (1, (2,))}
+    answer = Answer(reads=[], reached=[0], notes={}, rests_on_prune=False)
+    key, before = first_asked(one, one.inputs, live, known), [object()]
+    one.kind.told = ("", "Relu"), before, {key: answer}
+    for rules, at in (({}, 0), ({("", "Relu"): [*before]}, 0), ({("", "Relu"): before}, 1)):
+        answers: dict[Any, Any] = {}
+        assert answered([one], 0, set(live), known, answers, rules, Answer, []) == at
+        assert answers == ({key: answer} if at else {})

@@ -1367,6 +1367,8 @@ cdef class Recipe:
         Where each begins along it, and how long it is.
     sources : list of (int or Recipe, Plan or Move or None)
         What is read, by position or by way of a stage, and how.
+    joined, made : list and dict
+        Of inputs that are placed along an axis, what was seen of them last, and what it makes.
     """
 
     cdef list reads
@@ -1374,6 +1376,8 @@ cdef class Recipe:
     cdef int axis
     cdef list parts
     cdef list sources
+    cdef list joined
+    cdef dict made
     # Whether there are no elements to be made.
     cdef bint is_empty
 
@@ -1577,11 +1581,16 @@ cdef class Walk:
         """`gather` where every source is a part of one axis."""
         cdef dict by_input = {}
         cdef dict found = {}
+        cdef list joined = []
         cdef int k, axis = recipe.axis
         size = recipe.extent[axis]
         for k in range(len(recipe.sources)):
             source = recipe.sources[k][0]
-            for name, view in self.views.get(names[source], {}).items():
+            joined.append(tuple(self.views.get(names[source], {}).items()))
+        if joined == recipe.joined:
+            return dict(recipe.made)
+        for k in range(len(joined)):
+            for name, view in joined[k]:
                 by_input.setdefault(name, []).append((k, view))
         for name, views in by_input.items():
             made = []
@@ -1602,6 +1611,7 @@ cdef class Walk:
                 made.append(one)
             if all([(<AxisView> along).items for along in made]):
                 found[name] = tuple(made)
+        recipe.joined, recipe.made = joined, dict(found)
         return found
 
     cdef int settle(self, cycle, rounds) except -1:

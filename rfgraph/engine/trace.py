@@ -29,6 +29,7 @@ from rfgraph.ops import (
     blamed,
     check_answer,
     lookup_rule,
+    rules,
     traits_of,
 )
 from rfgraph.reads.widening import carrying, widened
@@ -271,9 +272,10 @@ class _Tracer:
         """
         steps: list[Step] = []
         live, known, at = self._live, self._shapes.known, 0
+        told = {} if self._shapes.unsized else rules()
         while True:
             if self._knowledge is None:
-                at = answered(nodes, at, live, known, self.answers, _Answer, steps)
+                at = answered(nodes, at, live, known, self.answers, told, _Answer, steps)
             if at >= len(nodes):
                 return steps
             node = nodes[at]
@@ -397,6 +399,8 @@ class _Tracer:
                 kept: _Answers = node.kind.answers.setdefault(rule.transfer, {})
                 if len(kept) >= _MOST_KEPT:
                     kept.clear()
+                operator = node.domain, node.op_type
+                node.kind.told = operator, rules()[operator], kept
                 return kept
         return {}
 

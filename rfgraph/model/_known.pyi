@@ -1,4 +1,4 @@
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rfgraph.model._wire import Node
@@ -15,7 +15,9 @@ class Step:
         self, node: Node, reads: list[list[Read]], cycle: Any = None, answer: Any = None
     ) -> None: ...
 
-def shaped(nodes: list[Node], at: int, known: dict[str, Any], unknown: Any) -> int: ...
+def shaped(
+    nodes: list[Node], at: int, known: dict[str, Any], unknown: Any, contents: dict[str, bytes]
+) -> int: ...
 def first_asked(
     node: Node, names: Sequence[str], live: set[str], known: dict[str, Any]
 ) -> Hashable: ...
@@ -25,6 +27,7 @@ def answered(
     live: set[str],
     known: dict[str, Any],
     answers: dict[Any, Any],
+    rules: Mapping[Any, Any],
     kind: type,
     steps: list[Step],
 ) -> int: ...

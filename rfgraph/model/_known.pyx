@@ -57,7 +57,9 @@ cdef tuple typed(tuple names, dict known, otherwise):
     return made
 
 
-def shaped(list nodes not None, Py_ssize_t at, dict known not None, unknown):
+def shaped(
+    list nodes not None, Py_ssize_t at, dict known not None, unknown, dict contents not None
+):
     """Go along nodes whose outputs are as those of others before.
 
     Parameters
@@ -70,6 +72,8 @@ def shaped(list nodes not None, Py_ssize_t at, dict known not None, unknown):
         Element type and shape of each value; outputs are added.
     unknown : tuple
         The same of what is not known.
+    contents : dict of str to bytes
+        The elements of small initializers, as far as somebody looked at them.
 
     Returns
     -------
@@ -93,6 +97,8 @@ def shaped(list nodes not None, Py_ssize_t at, dict known not None, unknown):
         given = typed(node.inputs, known, unknown)
         before = node.kind.known
         found = PyDict_GetItem(before, given)
+        if found is NULL and node.kind.steering is not None:
+            found = steered(before, given, node.inputs, node.kind.steering, contents)
         if found is NULL:
             return at
         made = <tuple?> <object> found
@@ -105,6 +111,21 @@ def shaped(list nodes not None, Py_ssize_t at, dict known not None, unknown):
                 known[name] = made[k]
         at += 1
     return at
+
+
+cdef PyObject* steered(
+    dict before, tuple given, tuple names, tuple steering, dict contents
+) except? NULL:
+    """What such nodes make, where contents have a say too; NULL if that is not known."""
+    cdef PyObject* found
+    cdef list told = []
+    for k in steering:
+        if k < len(names) and names[k]:
+            found = PyDict_GetItem(contents, names[k])
+            if found is NULL:
+                return NULL
+            told.append(<object> found)
+    return PyDict_GetItem(before, (*given, *told))
 
 
 def first_asked(Node node not None, names, set live not None, dict known not None):
@@ -155,6 +176,7 @@ def answered(
     set live not None,
     dict known not None,
     dict answers not None,
+    dict rules not None,
     type kind not None,
     list steps not None,
 ):
@@ -171,7 +193,10 @@ def answered(
     known : dict of str to tuple
         Element type and shape of each value.
     answers : dict
-        What was answered, by `first_asked`; or something else, which leads on.
+        What was answered, by `first_asked`; or something else, which leads on. It is added to by
+        what the kind of a node was told in a model before.
+    rules : dict
+        What is registered: what a kind was told holds as long as nothing else is.
     kind : type
         The type of an answer.
     steps : list of Step
@@ -192,7 +217,17 @@ def answered(
         if node.body is not None or node.captures:
             return at
         if is_any_reached(node.inputs, live):
-            found = PyDict_GetItem(answers, first_asked(node, node.inputs, live, known))
+            key = first_asked(node, node.inputs, live, known)
+            found = PyDict_GetItem(answers, key)
+            told = node.kind.told
+            if found is NULL and told is not None:
+                operator, registered, before = <tuple?> told
+                found = PyDict_GetItem(rules, operator)
+                if found is not NULL:
+                    if <object> found is registered:
+                        found = PyDict_GetItem(<dict?> before, key)
+                    else:
+                        found = NULL
             if found is NULL or type(<object> found) is not kind:
                 return at
             answer = <object> found
@@ -202,6 +237,7 @@ def answered(
             if living:
                 if max(living) >= len(node.outputs):
                     return at
+                answers[key] = answer
                 steps.append(
                     Step(node, answer.reads, None, None if answer.rests_on_prune else answer)
                 )

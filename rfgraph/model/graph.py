@@ -104,6 +104,10 @@ class Kind:
         What was worked out for such nodes, by what it follows from: see `rfgraph.shapes.shapes`.
     answers : dict
         What they read, by what it follows from: see `rfgraph.engine.trace`.
+    told : tuple or None
+        By what `answers` was told last, and the answers: see `rfgraph.model._known.answered`.
+    steering : tuple of int or None
+        The inputs whose contents have a say in `known`: see `rfgraph.model._known.shaped`.
     rule : object
         The rule for the shapes of the outputs, once it has been looked for: see
         `rfgraph.ops.shaping`.
@@ -127,6 +131,8 @@ class Kind:
         "op_type",
         "outputs",
         "rule",
+        "steering",
+        "told",
         "version",
     )
 
@@ -160,6 +166,8 @@ class Kind:
         self.number = next(_NUMBERS)
         self.known: dict[Any, Any] = {}
         self.answers: dict[Any, Any] = {}
+        self.told: tuple[Any, Any, dict[Any, Any]] | None = None
+        self.steering: tuple[int, ...] | None = None
         self.rule: Any = NotImplemented
         # The attributes, those that are left to be parsed, and the types of all.
         self._attributes: dict[str, Any] = {}

@@ -196,6 +196,8 @@ class Weights:
         self._dense: dict[str, Tensor] = {}
         self._types: dict[str, tuple[int, tuple[int, ...]]] | None = None
         self.sparse: dict[str, onnx.SparseTensorProto] = {}
+        # The elements of a few that are small, for who looks at them often.
+        self.contents: dict[str, bytes] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._dense or name in self.sparse
@@ -231,11 +233,13 @@ class Weights:
         """Make `tensor` the initializer `name`."""
         self._dense[name] = tensor
         self._types = None
+        self.contents.pop(name, None)
 
     def drop(self, name: str) -> None:
         """Forget the initializer `name` if there is one."""
         self._dense.pop(name, None)
         self._types = None
+        self.contents.pop(name, None)
 
     def copy(self) -> Weights:
         """The same initializers, to which others may be added."""

@@ -798,6 +798,13 @@ def _place(function: Transfer) -> str:
     return f"{function.__name__} ({Path(code.co_filename).name}, line {code.co_firstlineno})"
 
 
+def rules() -> dict[tuple[str, str], list[Rule]]:
+    """What is registered until now, by domain and operator: not to be changed. The list of an
+    operator is another one as soon as anything else is registered for it.
+    """
+    return _RULES
+
+
 def lookup_rule(domain: str, op_type: str, version: int) -> Rule | None:
     """What holds for an operator at an operator-set version; None if it is not known."""
     found = None

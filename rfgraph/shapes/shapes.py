@@ -157,7 +157,8 @@ class Shapes:
             A node's inputs don't fit.
         """
         known, nodes, at = self._typed.known, list(nodes), 0
-        while (at := shaped(nodes, at, known, UNTYPED)) < len(nodes):
+        contents = self.graph.weights.contents
+        while (at := shaped(nodes, at, known, UNTYPED, contents)) < len(nodes):
             node = nodes[at]
             given = tuple([known.get(name, UNTYPED) for name in node.inputs])
             made = self._ruled(node, given)
@@ -187,6 +188,7 @@ class Shapes:
             self._typed.unknown and not instead and not all(map(all_known, shapes))
         ):
             return None
+        weights = self.graph.weights
         values: list[np.ndarray | None] = []
         key: tuple[Any, ...] = given
         try:
@@ -198,7 +200,10 @@ class Shapes:
                     if value is None:
                         return None
                     key += (value.tobytes(),)
+                    if node.inputs[k] in weights:
+                        weights.contents[node.inputs[k]] = key[-1]
                 values.append(value)
+            kind.steering = rule.steering or None
             made: tuple[Typed, ...] | None = kind.known.get(key) if values else None
             if made is not None:
                 return made
