@@ -1354,6 +1354,10 @@ cdef class Lowering:
 # ---------------------------------------------------------------- the walk
 
 
+# A model is seen as it is, as constants cut it, and at some more sizes.
+cdef int FEW = 3
+
+
 cdef class Recipe:
     """How an output is read of a node's inputs.
 
@@ -1367,8 +1371,9 @@ cdef class Recipe:
         Where each begins along it, and how long it is.
     sources : list of (int or Recipe, Plan or Move or None)
         What is read, by position or by way of a stage, and how.
-    joined, made : list and dict
-        Of inputs that are placed along an axis, what was seen of them last, and what it makes.
+    joined : list of (list, dict)
+        Of inputs that are placed along an axis, what was seen of them, and what it made: the last
+        few.
     """
 
     cdef list reads
@@ -1377,7 +1382,6 @@ cdef class Recipe:
     cdef list parts
     cdef list sources
     cdef list joined
-    cdef dict made
     # Whether there are no elements to be made.
     cdef bint is_empty
 
@@ -1385,6 +1389,7 @@ cdef class Recipe:
         self.reads, self.extent = reads, extent
         self.is_empty = extent is not None and 0 in extent
         self.sources = []
+        self.joined = []
         self.axis = -1
 
 
@@ -1587,8 +1592,9 @@ cdef class Walk:
         for k in range(len(recipe.sources)):
             source = recipe.sources[k][0]
             joined.append(tuple(self.views.get(names[source], {}).items()))
-        if joined == recipe.joined:
-            return dict(recipe.made)
+        for before, views in recipe.joined:
+            if joined == before:
+                return dict(views)
         for k in range(len(joined)):
             for name, view in joined[k]:
                 by_input.setdefault(name, []).append((k, view))
@@ -1611,7 +1617,7 @@ cdef class Walk:
                 made.append(one)
             if all([(<AxisView> along).items for along in made]):
                 found[name] = tuple(made)
-        recipe.joined, recipe.made = joined, dict(found)
+        recipe.joined = [(joined, dict(found)), *recipe.joined[:FEW]]
         return found
 
     cdef int settle(self, cycle, rounds) except -1:
