@@ -726,7 +726,7 @@ def fate(
     """What becomes of a mutant in a trial; `supports` is what is read without it."""
     changed = mutant.reads()
     try:
-        wrong = trial.compare(with_step(analysis, replace(step, reads=changed)))
+        wrong = trial.compare(with_step(analysis, Step(step.node, changed, step.cycle)))
     except Exception:  # what no analysis can make sense of is found out too
         return KILLED
     if wrong is not None:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import islice
 from unittest.mock import patch
@@ -125,7 +125,7 @@ def _plant(found: Found, case: Case, kinds: Counter[str], most: int) -> None:
         if fate(trial, analysis, step, mutant, before) != KILLED:
             continue
         kinds[mutant.kind] += 1
-        wrong = with_step(analysis, replace(step, reads=mutant.reads()))
+        wrong = with_step(analysis, Step(step.node, mutant.reads(), step.cycle))
         method = _caught(case, wrong, tensors)
         if not method and _listed(found.key[1], case.name, mutant.kind):
             kinds[mutant.kind] -= 1

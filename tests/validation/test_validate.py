@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import onnx.parser
 import pytest
 
 import rfgraph
+from rfgraph.engine.trace import Step
 from rfgraph.reads import WHOLE, Elementwise, PerAxis, Read, same, window
 from rfgraph.validation import preparation, runs
 from rfgraph.validation.leaks import without_leaks
@@ -55,7 +55,7 @@ def claiming(monkeypatch: pytest.MonkeyPatch) -> Any:
         def other(*arguments: Any, **options: Any) -> rfgraph.Analysis:
             analysis = analyze(*arguments, **options)
             (step,) = [s for s in analysis._flow.steps if output in s.node.outputs]
-            return with_step(analysis, replace(step, reads=[reads]))
+            return with_step(analysis, Step(step.node, [reads], step.cycle))
 
         monkeypatch.setattr(preparation, "analyze", other)
 
