@@ -349,7 +349,9 @@ def test_control_c_at_the_command_line(jobs: int, tmp_path: Path) -> None:
 def test_control_c_while_modules_are_loaded(tmp_path: Path) -> None:
     """An interruption of an import is one line: here that of a module that stands for numpy."""
     (tmp_path / "numpy.py").write_text(
-        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal, time\n"
+        # It may be taken by another thread, and then takes its time.
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(30)\n"
         "except BaseException as error:\n    raise ImportError('no numpy') from error\n"
     )
     done = subprocess.run(
