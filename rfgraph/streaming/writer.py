@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from rfgraph.analysis import Analysis
 from rfgraph.streaming.lengths import Length
-from rfgraph.streaming.way import Moving
+from rfgraph.streaming.way import Moving, StreamingError
 
 # What stands for an end that is not known yet: samples that no stream ever has.
 UNKNOWN_LENGTH = 1 << 48
@@ -194,6 +194,12 @@ class Writer:
     ) -> Flow:
         """The same with a number in the place of what is no data: before it, and behind."""
         numbers = self.numbers(flow, len(self.shape(value)))
+        there = self.there(flow, numbers, before=before, behind=behind)
+        made = self.op("Where", there, flow.name, np.array(fill, self.dtype(value)))
+        return replace(flow, name=made, begin=0, data=flow.length, fill=None)
+
+    def there(self, flow: Flow, numbers: str, *, before: bool, behind: bool) -> str:
+        """Which steps of a stream are data, by their numbers."""
         # Step i of the value is step i + delay of the stream.
         first, tests = flow.begin + flow.delay, []
         if before:
@@ -201,14 +207,17 @@ class Writer:
         if behind:
             end = self.written(flow.data.then(plus=first))
             tests.append(self.op("Less", numbers, end))
-        there = tests[0] if len(tests) == 1 else self.op("And", *tests)
-        made = self.op("Where", there, flow.name, np.array(fill, self.dtype(value)))
-        return replace(flow, name=made, begin=0, data=flow.length, fill=None)
+        return tests[0] if len(tests) == 1 else self.op("And", *tests)
 
-    def numbers(self, flow: Flow, rank: int) -> str:
-        """Which steps of a stream are in a chunk, along the time axis of so many axes."""
+    def numbers(self, flow: Flow, rank: int, past: int = 0, over: int = 0) -> str:
+        """Which steps of a stream are in a chunk, along the time axis of so many axes: with those
+        that are kept of the `past`, and without as many that are `over`.
+        """
         first = self.by_hops(self.position, flow.steps)
-        steps = self.op("Range", first, self.op("Add", first, self.chunk(flow)), np.array(1))
+        end = self.op("Add", first, self.chunk(flow))
+        begin = self.op("Sub", first, np.array(past)) if past else first
+        end = self.op("Sub", end, np.array(over)) if over else end
+        steps = self.op("Range", begin, end, np.array(1))
         dims = np.ones(rank, np.int64)
         dims[flow.axis] = -1
         return self.op("Reshape", steps, dims)
@@ -288,7 +297,7 @@ class OpenShapes:
             shapes = {name: list(analysis.extent(name) or ()) for name in analysis.inputs}
             for name, axis in axes:
                 size = shapes[name][axis]
-                shapes[name][axis] += 1
+                shapes[name][axis] *= 2
             self._others.append((dim, size, analysis.resized(shapes)))
 
     def shape(self, value: str) -> tuple[int | str, ...]:
@@ -296,13 +305,26 @@ class OpenShapes:
         return self.by(lambda analysis: analysis.extent(value) or ())
 
     def by(self, shape_of: Callable[[Analysis], Sequence[int]]) -> tuple[int | str, ...]:
-        """A shape that an analysis tells."""
+        """A shape that an analysis tells.
+
+        Raises
+        ------
+        StreamingError
+            A size follows an open axis in another way than as a multiple.
+        """
         extent = shape_of(self._base)
         shape: list[int | str] = list(extent)
         for dim, size, other in self._others:
             for axis, (n, m) in enumerate(zip(extent, shape_of(other), strict=True)):
                 if n != m:
                     times = n // size
+                    if (n, m) != (times * size, 2 * times * size):
+                        raise StreamingError(
+                            f"it can't be converted: states follow axis '{dim}', which is not "
+                            "that of time, and not as multiples of it",
+                            file=self._base.file,
+                            remedy="export it with this axis fixed",
+                        )
                     shape[axis] = dim if times == 1 else f"{times}*{dim}"
         return tuple(shape)
 
