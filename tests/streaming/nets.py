@@ -289,10 +289,11 @@ class RandomNet(SignalNet):
 
     def mean(self, v: str) -> str:
         """An average that leaves padding out of the count."""
-        kernel, dilation = self.pick(1, 5), self.pick(1, 2)
+        kernel = self.pick(1, 5)
         pads = [self.pick(0, kernel - 1), self.pick(0, kernel - 1)]
-        given = {"kernel_shape": [kernel], "strides": [self.pick(1, 3)], "pads": pads}
-        return self.op("AveragePool", v, dilations=[dilation], **given)
+        return self.op(
+            "AveragePool", v, kernel_shape=[kernel], strides=[self.pick(1, 3)], pads=pads
+        )
 
     def total(self, v: str) -> str:
         return self.op("CumSum", v, np.array(2), exclusive=self.pick(0, 1))

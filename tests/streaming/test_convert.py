@@ -28,6 +28,9 @@ MODELS = Path(__file__).parents[2] / "models"
 # Relative to the largest value: sums in another order, where there are fewer steps.
 ROUNDING = 2e-6
 
+# Of random nets: normalising two channels that are nearly the same makes it larger.
+NORMALISED = 5e-6
+
 
 def difference(found: np.ndarray, whole: np.ndarray) -> float:
     assert found.shape == whole.shape
@@ -131,10 +134,10 @@ def is_equal(seed: int) -> bool:
         return False
     most = (3, 20, 200)[seed % 3]
     sizes = rng.integers(0, most + 1, 4 * samples).tolist()
-    assert difference(streamed(found.convert(), x, sizes), whole) <= ROUNDING, layers
+    assert difference(streamed(found.convert(), x, sizes), whole) <= NORMALISED, layers
     if found.context is not None:
         kept = found.run(opened(made), x, sizes)
-        assert difference(kept, whole) <= ROUNDING, layers
+        assert difference(kept, whole) <= NORMALISED, layers
     return True
 
 
