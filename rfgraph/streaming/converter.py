@@ -31,9 +31,6 @@ from rfgraph.streaming.writer import END, Flow, Late, OpenShapes, Writer
 # Attributes that say what windows see beyond the ends, and how many there are.
 _PADDING = ("pads", "auto_pad", "ceil_mode")
 
-# No window has so little of data.
-_LEAST_SHARE = 1e-6
-
 
 class Converter:
     """Writes the model with explicit states."""
@@ -360,20 +357,13 @@ class Converter:
         behind = self._reads_behind(value, reading, flow)
         if reading.first() >= 0 and not behind:
             return
-        writer, dtype = self.writer, self.writer.dtype(value)
+        writer, source = self.writer, reading.source
         mean = writer.nodes[-1].output[0] = writer.fresh(f"{value}_with_padding")
-        rank = len(writer.shape(reading.source))
-        numbers = writer.numbers(flow, rank, past, over)
+        numbers = writer.numbers(flow, len(writer.shape(source)), past, over)
         there = writer.there(flow, numbers, before=True, behind=behind)
-        data = writer.op("Where", there, np.array(1, dtype), np.array(0, dtype))
-        if rank > 3:
-            sizes = writer.slice(writer.op("Shape", flow.name), 0, 2, END)
-            data = writer.op("Expand", data, writer.op("Concat", np.array([1, 1]), sizes, axis=0))
-        self._without_padding(node, flow.axis, {reading.source: data})
+        self._without_padding(node, flow.axis, {source: writer.ones(source, flow, there)})
         share = writer.nodes[-1].output[0] = writer.fresh(f"{value}_share")
-        # Before the first step there may be none, and what is made of that is left out.
-        some = writer.op("Max", share, np.array(_LEAST_SHARE, dtype))
-        writer.op("Div", mean, some, name=value)
+        writer.divided(mean, share, self.writer.dtype(value), value)
 
     def _end_padding(self, node: Node, value: str, pad: int, reach: int, stride: int) -> int:
         """How many steps of padding a node has at the end of the time axis."""
@@ -464,8 +454,7 @@ class Converter:
         if flow.delay > 0:
             flow = self.writer.masked(source, flow, 0.0, behind=False)
         kept = self.writer.state(value, source, flow.axis, 1, 0.0)
-        joined = self.writer.op("Concat", kept, flow.name, axis=flow.axis)
-        self._copy(node, {source: joined})
+        self._copy(node, {source: self.writer.joined(kept, flow)})
         made = self.writer.nodes[-1]
         totals = made.output[0] = self.writer.fresh(f"{value}_totals")
         # What a step leaves out is that of the step before.

@@ -17,6 +17,9 @@ from rfgraph.streaming.way import Moving, StreamingError
 # What stands for an end that is not known yet: samples that no stream ever has.
 UNKNOWN_LENGTH = 1 << 48
 
+# No window that counts has so little of data.
+_LEAST_SHARE = 1e-6
+
 # The end of an axis, for Slice.
 END = int(np.iinfo(np.int64).max)
 
@@ -176,10 +179,14 @@ class Writer:
         key = "past", flow.name, steps, initial
         if key not in self._known:
             given = self.state(value, value, flow.axis, steps, initial)
-            joined = self.op("Concat", given, flow.name, axis=flow.axis)
+            joined = self.joined(given, flow)
             self.carry(given, self.slice(joined, flow.axis, -steps, END))
             self._known[key] = joined
         return self._known[key]
+
+    def joined(self, given: str, flow: Flow) -> str:
+        """A chunk with what a state has before it."""
+        return self.op("Concat", given, flow.name, axis=flow.axis)
 
     def delayed(self, value: str, flow: Flow, delay: int) -> Flow:
         """The same, so many steps late."""
@@ -208,6 +215,23 @@ class Writer:
             end = self.written(flow.data.then(plus=first))
             tests.append(self.op("Less", numbers, end))
         return tests[0] if len(tests) == 1 else self.op("And", *tests)
+
+    def ones(self, value: str, flow: Flow, there: str) -> str:
+        """One row and channel of ones where there is data, and of zeros elsewhere."""
+        dtype = self.dtype(value)
+        data = self.op("Where", there, np.array(1, dtype), np.array(0, dtype))
+        if len(self.shape(value)) == 3:
+            return data
+        sizes = self.slice(self.op("Shape", flow.name), 0, 2, END)
+        return self.op("Expand", data, self.op("Concat", np.array([1, 1]), sizes, axis=0))
+
+    def divided(self, mean: str, share: str, dtype: np.dtype, name: str) -> None:
+        """A mean by the share of its window that is data.
+
+        Before the first step that may be nothing, and what is made of it is left out.
+        """
+        some = self.op("Max", share, np.array(_LEAST_SHARE, dtype))
+        self.op("Div", mean, some, name=name)
 
     def numbers(self, flow: Flow, rank: int, past: int = 0, over: int = 0) -> str:
         """Which steps of a stream are in a chunk, along the time axis of so many axes: with those
