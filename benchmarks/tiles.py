@@ -26,10 +26,14 @@ from rfgraph.tiling import Plan, plan
 MODEL = str(Path(__file__).parent.parent / "models" / "unet_tconv.onnx")
 INPUT, OUTPUT = "x", "logits"
 
-# What docs/tiling.md says of clusters: workers keep memory that they will need again, and what
-# looks after them does so once a second, and not up to a hundred times.
+# Of all processes that are compared, as docs/tiling.md says: what one thread gives back of memory
+# another one takes.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+
+# What it says of clusters: workers keep memory that they will need again, and what looks after
+# them does so once a second, and not up to a hundred times.
 SETTINGS = {
-    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
+    "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
     "distributed.worker.profile.enabled": False,
     "distributed.worker.memory.monitor-interval": "1s",
     "distributed.admin.tick.interval": "1s",
@@ -40,7 +44,7 @@ SETTINGS = {
 CHUNK = 512
 
 # The largest side of a tile; and of the image and the tiles for what holds the whole in memory.
-TILE, SMALL, SMALL_TILE = 2048, 2048, 512
+TILE, SMALL, SMALL_TILE = 1024, 2048, 512
 
 # After so many finished tiles of all, a worker is killed, and the run.
 WORKER, RUN = 0.25, 0.5
@@ -134,7 +138,8 @@ def used() -> float:
 
 def again(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     """A process that does a part of this, see the end."""
-    return subprocess.Popen([sys.executable, __file__, *arguments], text=True, **options)
+    command = [sys.executable, __file__, *arguments]
+    return subprocess.Popen(command, text=True, env=os.environ | ENVIRONMENT, **options)
 
 
 def cluster() -> None:
@@ -180,7 +185,8 @@ def killed_and_resumed(model: str, source: str, target: str, tiles: int) -> int:
 
     with cluster_of_two() as address:
         command += ["--dask", address]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        environment = os.environ | ENVIRONMENT
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
         wait(process, WORKER)
         with Client(address) as client:
             worker = next(iter(client.run(os.getpid).values()))
@@ -189,7 +195,7 @@ def killed_and_resumed(model: str, source: str, target: str, tiles: int) -> int:
         process.kill()
         process.wait()
         kept = finished()
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env=environment)
     return kept
 
 
@@ -341,7 +347,7 @@ def other_ways(row: Callable[..., None]) -> None:
 
 
 def measured(size: int, row: Callable[..., None]) -> Found:
-    """All of it; `size` is the side of the image in zarr, and half of it that for a wider net."""
+    """All of it; `size` is the side of the image in zarr."""
     other_ways(row)
     found = from_zarr_to_zarr(MODEL, "unet_tconv", size, row)
     with TemporaryDirectory(prefix="rfgraph-tiles-") as folder:
@@ -349,7 +355,7 @@ def measured(size: int, row: Callable[..., None]) -> Found:
         made = unet()
         made.graph.node[-1].output[0] = made.graph.output[0].name = OUTPUT
         onnx.save(made, wider)
-        return found + from_zarr_to_zarr(wider, "16 to 64 channels", size // 8 * 4, row)
+        return found + from_zarr_to_zarr(wider, "16 to 64 channels", size, row)
 
 
 if __name__ == "__main__":

@@ -525,14 +525,16 @@ class Windows(NamedTuple):
     Attributes
     ----------
     padding : callable
-        The number that an operation's windows see where ``pads`` are; None if what it makes of a
-        window depends on how much of it is padding.
+        The number that an operation's windows see where ``pads`` are; None if that is none.
     transposed : bool
         Whether each input element has a window of outputs.
+    is_mean : callable
+        Whether an operation makes of a window the mean of what is no padding.
     """
 
     padding: Callable[[Operation], float | None]
     transposed: bool = False
+    is_mean: Callable[[Operation], bool] = lambda _: False
 
 
 class Traits(NamedTuple):
@@ -574,6 +576,8 @@ class Traits(NamedTuple):
         What its windows over input 0 see beyond the ends, if it has any.
     carried : tuple of (int, int)
         Inputs with a state before the first step, and the outputs with the same behind the last.
+    is_running : bool
+        Whether it makes running totals, in which what is summed up so far counts as one element.
     """
 
     shape: ShapeRule | None = None
@@ -591,6 +595,7 @@ class Traits(NamedTuple):
     streamed: str = ""
     windows: Windows | None = None
     carried: tuple[tuple[int, int], ...] = ()
+    is_running: bool = False
 
 
 # The folder and the package of rfgraph's own transfers: others are those of users.

@@ -22,7 +22,7 @@ from rfgraph.model.graph import Node
 from rfgraph.ops import Operation, Windows, lookup_rule, traits_of
 from rfgraph.ops.registry import by_output
 from rfgraph.prune.passing import Moves
-from rfgraph.reads.words import same
+from rfgraph.reads.words import PerAxis, Table, same
 from rfgraph.streaming.geometry import Reading, readings, refusal
 from rfgraph.streaming.lengths import Length
 from rfgraph.streaming.way import Moving, StreamingError, resized
@@ -45,6 +45,8 @@ class Converter:
         self.flows: dict[str, Flow] = {}
         self.readings: dict[str, list[Reading]] = {}
         self.sizes = self._sizes()
+        # The values that are running totals.
+        self.totals: set[str] = set()
         # By value: the last step that something needs, at each of the sizes.
         self.needed: dict[str, list[int]] = {}
 
@@ -89,9 +91,21 @@ class Converter:
 
     def _read(self, step: Step, value: str) -> list[Reading]:
         node = step.node
-        if traits_of(node.domain, node.op_type).carried:
+        traits = traits_of(node.domain, node.op_type)
+        if traits.carried or (traits.is_running and self._is_total(step, value)):
             return [Reading(node.inputs[0], 0, same(self.found.axis(value) or 0))]
         return readings(self.found, step, value)
+
+    def _is_total(self, step: Step, value: str) -> bool:
+        """Whether a node makes running totals along time, all other axes being as they are."""
+        axis = self.found.axis(value)
+        ((read,),) = step.reads
+        if axis is None or not isinstance(read, PerAxis) or read.source != 0:
+            return False
+        along = read.axes[axis]
+        if isinstance(along, Table) and along.axes == (axis,) and along.open < 0:
+            self.totals.add(value)
+        return value in self.totals
 
     def _need(self) -> None:
         """Which steps of each value something needs: others may differ from those offline."""
@@ -142,6 +156,8 @@ class Converter:
         sources = {reading.source: reading for reading in found}
         if traits.carried:
             self._recurrent(node, value)
+        elif value in self.totals:
+            self._total(node, value)
         elif all(self._is_pointwise(v, r) for v in made for r in self.readings[v]):
             self._pointwise(node, made, traits.facts)
         elif len(sources) > 1 or len(made) > 1 or len(found) > 1:
@@ -278,12 +294,7 @@ class Converter:
             value, reading, replace(flow, begin=0, data=flow.length)
         )
         if (low or high) and padding is None:
-            raise refusal(
-                self.found,
-                value,
-                "what it makes of a window depends on how much of it is padding",
-                "let it count the padding (count_include_pad)",
-            )
+            raise refusal(self.found, value, "what it pads with is no single number")
         number = flow.fill if flow.fill is not None else 0.0
         if (low or high) and padding is not None:
             if flow.fill is not None and flow.fill != padding:
@@ -306,7 +317,12 @@ class Converter:
             raise refusal(self.found, value, "its windows are no even ones")
         pad = -reading.steps.starts[0]
         reach = (kernel - 1) * reading.steps.step + 1
-        padding = windows.padding(self._operation(node)) if windows is not None else None
+        operation = self._operation(node)
+        padding = windows.padding(operation) if windows is not None else None
+        is_mean = windows is not None and windows.is_mean(operation)
+        if is_mean:
+            # Steps of a Pad before it count.
+            self.flows[reading.source] = self.settled(reading.source)
         length = self.flows[reading.source].length
         end = self._end_padding(node, value, pad, reach, stride) if windows is not None else None
         flow, number = self._windowed(value, reading, padding)
@@ -318,7 +334,8 @@ class Converter:
         elif past < 0:
             name = self.writer.slice(name, flow.axis, -past, END)
         over = past - (reach - stride)
-        if over >= stride:
+        over = over if over >= stride else 0
+        if over:
             name = self.writer.slice(name, flow.axis, 0, -over)
         if end is None:
             name = self.writer.slice(name, flow.axis, 0, END, stride)
@@ -327,7 +344,26 @@ class Converter:
         else:
             length = length.then(plus=pad + end - reach + stride, by=stride)
             self._without_padding(node, flow.axis, {reading.source: name})
+            if is_mean:
+                self._by_share(node, value, reading, replace(flow, name=name), past, over)
         self.flows[value] = self._flow(value, value, delay, length)
+
+    def _by_share(
+        self, node: Node, value: str, reading: Reading, flow: Flow, past: int, over: int
+    ) -> None:
+        """A mean of data, of the mean of data and padding that was written last: by the share of
+        data, which is the mean of ones and zeros.
+        """
+        behind = self._reads_behind(value, reading, flow)
+        if reading.first() >= 0 and not behind:
+            return
+        writer, source = self.writer, reading.source
+        mean = writer.nodes[-1].output[0] = writer.fresh(f"{value}_with_padding")
+        numbers = writer.numbers(flow, len(writer.shape(source)), past, over)
+        there = writer.there(flow, numbers, before=True, behind=behind)
+        self._without_padding(node, flow.axis, {source: writer.ones(source, flow, there)})
+        share = writer.nodes[-1].output[0] = writer.fresh(f"{value}_share")
+        writer.divided(mean, share, self.writer.dtype(value), value)
 
     def _end_padding(self, node: Node, value: str, pad: int, reach: int, stride: int) -> int:
         """How many steps of padding a node has at the end of the time axis."""
@@ -410,6 +446,25 @@ class Converter:
         self._copy(node, {reading.source: flow.name})
         length = flow.length.then(times=period, by=size)
         self.flows[value] = self._flow(value, value, late // size * period, length)
+
+    def _total(self, node: Node, value: str) -> None:
+        """Running totals go on from the last one, which counts as one more step before a chunk."""
+        source = node.inputs[0]
+        flow = self.settled(source)
+        if flow.delay > 0:
+            flow = self.writer.masked(source, flow, 0.0, behind=False)
+        kept = self.writer.state(value, source, flow.axis, 1, 0.0)
+        self._copy(node, {source: self.writer.joined(kept, flow)})
+        made = self.writer.nodes[-1]
+        totals = made.output[0] = self.writer.fresh(f"{value}_totals")
+        # What a step leaves out is that of the step before.
+        given = [a for a in made.attribute if a.name != "exclusive"]
+        del made.attribute[:]
+        made.attribute.extend(given)
+        self.writer.carry(kept, self.writer.slice(totals, flow.axis, -1, END))
+        begin, end = (0, -1) if node.attribute("exclusive", 0) else (1, END)
+        self.writer.rename(self.writer.slice(totals, flow.axis, begin, end), value)
+        self.flows[value] = self._flow(value, value, flow.delay, flow.length)
 
     def _recurrent(self, node: Node, value: str) -> None:
         """A layer whose state goes on from chunk to chunk."""

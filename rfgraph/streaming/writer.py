@@ -12,10 +12,13 @@ from onnx import helper, numpy_helper
 
 from rfgraph.analysis import Analysis
 from rfgraph.streaming.lengths import Length
-from rfgraph.streaming.way import Moving
+from rfgraph.streaming.way import Moving, StreamingError
 
 # What stands for an end that is not known yet: samples that no stream ever has.
 UNKNOWN_LENGTH = 1 << 48
+
+# No window that counts has so little of data.
+_LEAST_SHARE = 1e-6
 
 # The end of an axis, for Slice.
 END = int(np.iinfo(np.int64).max)
@@ -176,10 +179,14 @@ class Writer:
         key = "past", flow.name, steps, initial
         if key not in self._known:
             given = self.state(value, value, flow.axis, steps, initial)
-            joined = self.op("Concat", given, flow.name, axis=flow.axis)
+            joined = self.joined(given, flow)
             self.carry(given, self.slice(joined, flow.axis, -steps, END))
             self._known[key] = joined
         return self._known[key]
+
+    def joined(self, given: str, flow: Flow) -> str:
+        """A chunk with what a state has before it."""
+        return self.op("Concat", given, flow.name, axis=flow.axis)
 
     def delayed(self, value: str, flow: Flow, delay: int) -> Flow:
         """The same, so many steps late."""
@@ -194,6 +201,12 @@ class Writer:
     ) -> Flow:
         """The same with a number in the place of what is no data: before it, and behind."""
         numbers = self.numbers(flow, len(self.shape(value)))
+        there = self.there(flow, numbers, before=before, behind=behind)
+        made = self.op("Where", there, flow.name, np.array(fill, self.dtype(value)))
+        return replace(flow, name=made, begin=0, data=flow.length, fill=None)
+
+    def there(self, flow: Flow, numbers: str, *, before: bool, behind: bool) -> str:
+        """Which steps of a stream are data, by their numbers."""
         # Step i of the value is step i + delay of the stream.
         first, tests = flow.begin + flow.delay, []
         if before:
@@ -201,14 +214,34 @@ class Writer:
         if behind:
             end = self.written(flow.data.then(plus=first))
             tests.append(self.op("Less", numbers, end))
-        there = tests[0] if len(tests) == 1 else self.op("And", *tests)
-        made = self.op("Where", there, flow.name, np.array(fill, self.dtype(value)))
-        return replace(flow, name=made, begin=0, data=flow.length, fill=None)
+        return tests[0] if len(tests) == 1 else self.op("And", *tests)
 
-    def numbers(self, flow: Flow, rank: int) -> str:
-        """Which steps of a stream are in a chunk, along the time axis of so many axes."""
+    def ones(self, value: str, flow: Flow, there: str) -> str:
+        """One row and channel of ones where there is data, and of zeros elsewhere."""
+        dtype = self.dtype(value)
+        data = self.op("Where", there, np.array(1, dtype), np.array(0, dtype))
+        if len(self.shape(value)) == 3:
+            return data
+        sizes = self.slice(self.op("Shape", flow.name), 0, 2, END)
+        return self.op("Expand", data, self.op("Concat", np.array([1, 1]), sizes, axis=0))
+
+    def divided(self, mean: str, share: str, dtype: np.dtype, name: str) -> None:
+        """A mean by the share of its window that is data.
+
+        Before the first step that may be nothing, and what is made of it is left out.
+        """
+        some = self.op("Max", share, np.array(_LEAST_SHARE, dtype))
+        self.op("Div", mean, some, name=name)
+
+    def numbers(self, flow: Flow, rank: int, past: int = 0, over: int = 0) -> str:
+        """Which steps of a stream are in a chunk, along the time axis of so many axes: with those
+        that are kept of the `past`, and without as many that are `over`.
+        """
         first = self.by_hops(self.position, flow.steps)
-        steps = self.op("Range", first, self.op("Add", first, self.chunk(flow)), np.array(1))
+        end = self.op("Add", first, self.chunk(flow))
+        begin = self.op("Sub", first, np.array(past)) if past else first
+        end = self.op("Sub", end, np.array(over)) if over else end
+        steps = self.op("Range", begin, end, np.array(1))
         dims = np.ones(rank, np.int64)
         dims[flow.axis] = -1
         return self.op("Reshape", steps, dims)
@@ -288,7 +321,7 @@ class OpenShapes:
             shapes = {name: list(analysis.extent(name) or ()) for name in analysis.inputs}
             for name, axis in axes:
                 size = shapes[name][axis]
-                shapes[name][axis] += 1
+                shapes[name][axis] *= 2
             self._others.append((dim, size, analysis.resized(shapes)))
 
     def shape(self, value: str) -> tuple[int | str, ...]:
@@ -296,13 +329,26 @@ class OpenShapes:
         return self.by(lambda analysis: analysis.extent(value) or ())
 
     def by(self, shape_of: Callable[[Analysis], Sequence[int]]) -> tuple[int | str, ...]:
-        """A shape that an analysis tells."""
+        """A shape that an analysis tells.
+
+        Raises
+        ------
+        StreamingError
+            A size follows an open axis in another way than as a multiple.
+        """
         extent = shape_of(self._base)
         shape: list[int | str] = list(extent)
         for dim, size, other in self._others:
             for axis, (n, m) in enumerate(zip(extent, shape_of(other), strict=True)):
                 if n != m:
                     times = n // size
+                    if (n, m) != (times * size, 2 * times * size):
+                        raise StreamingError(
+                            f"it can't be converted: states follow axis '{dim}', which is not "
+                            "that of time, and not as multiples of it",
+                            file=self._base.file,
+                            remedy="export it with this axis fixed",
+                        )
                     shape[axis] = dim if times == 1 else f"{times}*{dim}"
         return tuple(shape)
 

@@ -17,7 +17,7 @@ from rfgraph.reads.words import (
     Stage,
     followed,
 )
-from rfgraph.tiling.obstacles import BEFORE, TilingError, Way, obstacle, reached
+from rfgraph.tiling.obstacles import TilingError, Way, obstacle, reached
 
 
 def global_reads(at: Way, longer: Analysis, outputs: Collection[str]) -> Iterator[TilingError]:
@@ -42,7 +42,7 @@ def global_reads(at: Way, longer: Analysis, outputs: Collection[str]) -> Iterato
             extent = flow.shape(output) or ()
             for source, whole in _whole(reads, set(), len(extent), flow.shape, names):
                 if not whole.isdisjoint(_moving(at, longer, names[source])):
-                    yield obstacle(at.analysis, output, f"it sees the whole of {along}", BEFORE)
+                    yield obstacle(at.analysis, output, f"it sees the whole of {along}")
                     break
 
 

@@ -37,7 +37,7 @@ from rfgraph.reads.words import (
 # The remedy where the file fixes what could follow the size of the input.
 OPEN_SIZES = "export the model with that axis open (dynamic)"
 
-# The remedy where a node sees all there is.
+# The remedy where there is no better one.
 BEFORE = "run the whole at once, or let the model end before this node"
 
 # What is said of fields that have no closed form.
@@ -273,7 +273,7 @@ def _judged(
         length = (analysis.extent(name) or ())[axis]
         whole = whole or (seen.start, seen.size) == (0, length)
     if whole:
-        raise obstacle(analysis, value, f"it sees the whole of {along}", BEFORE)
+        raise obstacle(analysis, value, f"it sees the whole of {along}")
     if seen is None:
         why = f"{UNEVEN} along {along}"
     elif isinf(seen.size) and not (past and seen.is_past):
@@ -286,7 +286,7 @@ def _judged(
     raise obstacle(analysis, value, why)
 
 
-def obstacle(analysis: Analysis, value: str, why: str, remedy: str | None = None) -> TilingError:
+def obstacle(analysis: Analysis, value: str, why: str, remedy: str = BEFORE) -> TilingError:
     """The error that names the node of a value, and what was assumed of it."""
     node = analysis.node(value)
     assumed = [n.reason for n in analysis.notes if node is not None and n.node == node.name]

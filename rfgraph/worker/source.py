@@ -109,6 +109,8 @@ def _session(source: Source) -> Any:
 
     options = SessionOptions()
     options.intra_op_num_threads = 1
+    # A pattern is memory that the second tile takes beside that of the first.
+    options.enable_mem_pattern = False
     return opened(source.model, file, sess_options=options, providers=list(source.providers))
 
 

@@ -287,6 +287,17 @@ class RandomNet(SignalNet):
         given = {"kernel_shape": [kernel], "strides": [self.pick(1, 2)], "pads": pads}
         return self.op("AveragePool", v, count_include_pad=1, **given)
 
+    def mean(self, v: str) -> str:
+        """An average that leaves padding out of the count."""
+        kernel = self.pick(1, 5)
+        pads = [self.pick(0, kernel - 1), self.pick(0, kernel - 1)]
+        return self.op(
+            "AveragePool", v, kernel_shape=[kernel], strides=[self.pick(1, 3)], pads=pads
+        )
+
+    def total(self, v: str) -> str:
+        return self.op("CumSum", v, np.array(2), exclusive=self.pick(0, 1))
+
     def longer(self, v: str) -> str:
         """A transposed convolution with padding of its own."""
         kernel, stride, dilation = self.pick(1, 5), self.pick(1, 3), self.pick(1, 2)
@@ -365,7 +376,7 @@ class RandomNet(SignalNet):
 LAYERS = [
     *("window", "max_pool", "average", "longer", "cropped", "repeated", "number", "padded_twice"),
     *("relu", "valid_skip", "residual", "mixed", "hourglass", "every_other", "gru", "lstm", "rnn"),
-    *("norm", "causal", "padded", "chomped"),
+    *("norm", "causal", "padded", "chomped", "mean", "total"),
 ]
 
 

@@ -103,18 +103,19 @@ def test_the_model_with_states(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 
 
 def test_what_is_not_converted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    made, file = tmp_path / "sum.onnx", tmp_path / "streaming.onnx"
-    onnx.save(model("y = CumSum (x, axis)", "float[1,2,time] x", initializers={"axis": 2}), made)
+    made, file = tmp_path / "product.onnx", tmp_path / "streaming.onnx"
+    body = "y = CumProd (x, axis)"
+    onnx.save(model(body, "float[1,2,time] x", opset=26, initializers={"axis": 2}), made)
     assert cli.main(["stream", str(made)]) == 0
     capsys.readouterr()
     assert cli.main(["stream", str(made), "-o", str(file)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith("CumSum 'CumSum_0': it can't be converted: it reads everything")
+    assert lines[1].startswith("CumProd 'CumProd_0': it can't be converted: it reads everything")
     assert cli.main(["stream", str(made), "-o", str(file), "--output-format", "json"]) == 1
     found = json.loads(capsys.readouterr().out)
     jsonschema.validate(found, SCHEMA)
     assert found["streamable"]
-    assert found["obstacle"]["node"] == "CumSum 'CumSum_0'"
+    assert found["obstacle"]["node"] == "CumProd 'CumProd_0'"
     assert not file.exists()
 
 

@@ -28,6 +28,9 @@ MODELS = Path(__file__).parents[2] / "models"
 # Relative to the largest value: sums in another order, where there are fewer steps.
 ROUNDING = 2e-6
 
+# Of random nets: normalising two channels that are nearly the same makes it larger.
+NORMALISED = 5e-6
+
 
 def difference(found: np.ndarray, whole: np.ndarray) -> float:
     assert found.shape == whole.shape
@@ -131,10 +134,10 @@ def is_equal(seed: int) -> bool:
         return False
     most = (3, 20, 200)[seed % 3]
     sizes = rng.integers(0, most + 1, 4 * samples).tolist()
-    assert difference(streamed(found.convert(), x, sizes), whole) <= ROUNDING, layers
+    assert difference(streamed(found.convert(), x, sizes), whole) <= NORMALISED, layers
     if found.context is not None:
         kept = found.run(opened(made), x, sizes)
-        assert difference(kept, whole) <= ROUNDING, layers
+        assert difference(kept, whole) <= NORMALISED, layers
     return True
 
 
@@ -265,6 +268,58 @@ def test_a_spectrogram() -> None:
         assert difference(streamed(made_of, x, chunk), whole) <= ROUNDING
 
 
+@pytest.mark.parametrize("exclusive", [0, 1])
+def test_running_totals_add_in_the_same_order(exclusive: int) -> None:
+    """Behind a layer that looks ahead, so that the first steps of a stream are none."""
+    net = SignalNet()
+    made = net.model(net.op("CumSum", net.same("x", 5), np.array(-1), exclusive=exclusive))
+    found = plan(made)
+    assert (found.back, found.ahead) == (np.inf, 2 - exclusive)
+    x = signal(made, 200, batch=2)
+    whole = opened(made).run(None, {"x": x})[0]
+    for chunk in (1, 7, 300):
+        assert difference(streamed(found.convert(), x, chunk), whole) <= ROUNDING
+
+
+def test_means_over_time_and_frequency() -> None:
+    """The count differs at the ends of both, and what a Pad puts there counts."""
+    net = Nodes()
+    rng = np.random.default_rng(0)
+    v = net.op("AveragePool", "x", kernel_shape=[3, 5], pads=[1, 3, 2, 4], strides=[2, 1])
+    v = net.op("Pad", v, np.array([0, 0, 0, 2, 0, 0, 0, 1]), np.array(3.0))
+    v = net.op("AveragePool", v, kernel_shape=[2, 3], pads=[0, 2, 1, 1], strides=[1, 2])
+    with pytest.raises(StreamingError, match="states follow axis 'bands'") as raised:
+        plan(net.written({"x": ("batch", 2, "bands", "frames")}, v), axis="frames").convert()  # type: ignore[arg-type]
+    assert "this axis fixed" in str(raised.value.remedy)
+    made = net.written({"x": ("batch", 2, 9, "frames")}, v)  # type: ignore[arg-type]
+    found = plan(made, axis="frames").convert()
+    for frames in (61, 4, 1):
+        x = rng.uniform(1, 2, (2, 2, 9, frames)).astype(np.float32)
+        whole = opened(made).run(None, {"x": x})[0]
+        for chunk in (1, 5, 64):
+            assert difference(streamed(found, x, chunk), whole) <= ROUNDING
+
+
+def test_outputs_of_several_rates() -> None:
+    """Frames, samples and a finer grid of one signal; what meets again is as late as the latest."""
+    net = SignalNet()
+    frames = net.conv(net.same("x", 5), 10, (3, 4), stride=5)
+    smooth = net.op("AveragePool", frames, kernel_shape=[3], pads=[1, 1])
+    fine = net.transposed(frames, 8, 4, (2, 2))
+    back = net.crop(net.transposed(smooth, 9, 5, (2, 2)), 0, 0)
+    both = net.op("Add", back, net.op("Resize", frames, "", np.array([1.0, 1.0, 5.0])))
+    made = net.model(frames, smooth, fine, both)
+    found = plan(made)
+    assert [str(each.stride) for each in found.outputs.values()] == ["5", "5", "5/4", "1"]
+    x = signal(made, 205, batch=2)
+    whole = opened(made).run(None, {"x": x})
+    converted = found.convert()
+    for chunk in (1, 7, 160, 4096):
+        parts = through(converted.open(), converted.streams, {"x": x}, chunk)
+        for name, wanted in zip(found.outputs, whole, strict=True):
+            assert difference(parts[name], wanted) <= ROUNDING
+
+
 def test_states_that_the_model_takes() -> None:
     """They begin as the user gives them, behind a window that looks ahead too."""
     rng = np.random.default_rng(0)
@@ -352,12 +407,6 @@ def test_several_streams_and_outputs() -> None:
 
 SIGNAL = "float[1,2,time] x"
 REFUSED: dict[str, tuple[str, str, str, str]] = {
-    "an average that leaves padding out": (
-        "y = AveragePool <kernel_shape = [3], pads = [1, 1]> (x)",
-        "AveragePool",
-        "depends on how much of it is padding",
-        "count_include_pad",
-    ),
     "padding by the size": (
         'y = Conv <strides = [2], auto_pad = "SAME_UPPER"> (x, W)',
         "Conv",
@@ -376,21 +425,17 @@ REFUSED: dict[str, tuple[str, str, str, str]] = {
         "at the ends is not what it reads elsewhere",
         "pad with a constant",
     ),
-    "a running sum": ("y = CumSum (x, axis)", "CumSum", "everything before a step", "recurrent"),
-    "a running sum of what is past": (
-        "t = Transpose <perm = [2, 0, 1]> (x) g = GRU <hidden_size = 2> (t, V, V) "
-        "y = CumSum (g, zero)",
-        "CumSum",
-        "everything before a step",
-        "recurrent",
+    "interpolation": (
+        'y = Resize <mode = "linear"> (x, , scales)',
+        "Resize",
+        "it has windows along time",
+        "run it with kept context",
     ),
 }
 NUMBERS = {
     "W": np.ones((2, 2, 3), np.float32),
     "two": np.array([0, 0, 2, 0, 0, 2]),
-    "axis": np.array(2),
-    "zero": np.array(0),
-    "V": np.ones((1, 6, 2), np.float32),
+    "scales": np.array([1, 1, 2], np.float32),
 }
 
 
@@ -403,6 +448,13 @@ def test_what_is_not_converted(name: str) -> None:
     assert str(raised.value.node).startswith(node)
     assert reason in raised.value.reason
     assert remedy in str(raised.value.remedy)
+
+
+def test_running_products_are_not_converted() -> None:
+    made = model("y = CumProd (x, axis)", SIGNAL, opset=26, initializers={"axis": np.array(2)})
+    with pytest.raises(StreamingError, match="everything before a step") as raised:
+        plan(made, axis=2).convert()
+    assert "recurrent" in str(raised.value.remedy)
 
 
 def test_old_operator_sets_are_not_converted() -> None:

@@ -453,6 +453,7 @@ def test_what_no_tile_gives(name: str) -> None:
         plan(made)
     assert str(raised.value.node).startswith(node)
     assert reason in raised.value.reason
+    assert raised.value.remedy
 
 
 def test_what_looks_like_it_and_is_none() -> None:

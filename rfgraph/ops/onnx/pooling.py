@@ -110,12 +110,12 @@ describe("MaxPool", differs=_has_places, by_place=(1,))
 describe("AveragePool GlobalAveragePool", facts=Sums())
 
 
-def _counted(op: Operation) -> float | None:
-    """What an average sees in padding, which it may leave out of the count."""
-    return 0.0 if op.attribute("count_include_pad", 0) else None
-
-
-describe("AveragePool", windows=Windows(_counted))
+describe(
+    "AveragePool",
+    windows=Windows(
+        lambda _: 0.0, is_mean=lambda operation: not operation.attribute("count_include_pad", 0)
+    ),
+)
 describe("LpPool", windows=Windows(lambda _: 0.0))
 describe("MaxPool", windows=Windows(lambda _: -inf))
 describe(
