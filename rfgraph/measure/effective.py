@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 
 from rfgraph.analysis.inputs import Model
 from rfgraph.errors import QueryError
+from rfgraph.measure.images import Images, images_of
 from rfgraph.measure.perturbing import Job, Maps, Task
 from rfgraph.measure.runs import MEMORY, How, Outcome, Prepared, prepared, reduced
 from rfgraph.measure.sampling import Grid, grid_of
@@ -38,17 +40,20 @@ def effective(
     model: Model,
     tensor: str,
     input: str | None = None,
-    images: Sequence[np.ndarray] | None = None,
+    images: Any = None,
     *,
+    preparing: Mapping[str, Any] | None = None,
     units: Sequence[int | slice] | None = None,
     step: int | Sequence[int] | None = None,
     error: float = 0.05,
     seconds: float | None = 60.0,
     seed: int = 0,
     vocabulary: int | None = None,
+    change: float | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, Any] | None = None,
     prune: bool = False,
+    strict: bool = False,
     inputs: Mapping[str, Any] | None = None,
     jobs: int = 0,
     processes: bool = False,
@@ -73,10 +78,14 @@ def effective(
         The value.
     input : str, optional
         The input that is changed; may be left out where the value depends on only one.
-    images : sequence of ndarray, optional
-        What the input is: each of its shape, with one row of the batch, as
-        `rfgraph.measure.images.images_of` makes them. If left out what `inputs` gives, else
-        noise: normal numbers of mean 0 and standard deviation 1, new ones for each pass.
+    images : path, array or iterable, optional
+        What the input is: a folder of pictures, an array, whatever
+        `rfgraph.measure.images.images_of` takes, or what it gives. If left out what `inputs`
+        gives, else noise: normal numbers of mean 0 and standard deviation 1, or whole ones of the
+        range below; new ones for each task.
+    preparing : mapping of str to object, optional
+        How images are made to fit the input: ``mean``, ``std``, ``scale``, ``resize``, ``layout``
+        and ``most`` of `images_of`.
     units : sequence of int or slice, optional
         The units, one coordinate an axis of the value; all if left out.
     step : int or sequence of int, optional
@@ -93,7 +102,10 @@ def effective(
     vocabulary : int, optional
         Inputs of whole numbers, such as tokens, are changed to others below this one. If left out
         to others of the range that the images have. The map is then of changes by replacement.
-    shapes, values, prune
+    change : float, optional
+        How far numbers are changed, as a share of the standard deviation of the image. If left out
+        the least of 0.02 to 1 by which the value moves well above its rounding.
+    shapes, values, prune, strict
         As for `rfgraph.analyze`.
     inputs : mapping of str to array, optional
         What the other inputs are; random numbers, the same in all passes, if left out.
@@ -152,6 +164,8 @@ def effective(
     """
     if not error > 0:
         raise QueryError("error has to be greater than 0")
+    if change is not None and not change > 0:
+        raise QueryError("change has to be greater than 0")
     if seed < 0:
         raise QueryError("the seed has to be at least 0")
     began = time.monotonic()
@@ -162,6 +176,7 @@ def effective(
         shapes=shapes,
         values=values,
         prune=prune,
+        strict=strict,
         inputs=inputs,
         seed=seed,
         memory=memory,
@@ -169,11 +184,19 @@ def effective(
     )
     if images is None and (inputs or {}).get(ready.input) is not None:
         images = [ready.base]
-    measuring = _Measuring(ready, tensor, images, units, step, error, seed, vocabulary)
+    some = _images(ready, images, preparing or {})
+    measuring = _Measuring(ready, tensor, some, units, step, error, seed, vocabulary, change)
     how = How(seconds, jobs, processes, executor, progress, measuring.kept(store))
     outcome = reduced(measuring.job, measuring.tasks(), measuring.into, how)
     outcome.seconds = time.monotonic() - began
     return measuring.result(outcome)
+
+
+def _images(ready: Prepared, given: Any, options: Mapping[str, Any]) -> Images | None:
+    """The images, made to fit; None for noise."""
+    if given is None or isinstance(given, Images):
+        return given
+    return images_of(ready.analysis, ready.input, ready.base.dtype, given, **options)
 
 
 class _Measuring:
@@ -183,19 +206,18 @@ class _Measuring:
         self,
         ready: Prepared,
         tensor: str,
-        images: Sequence[np.ndarray] | None,
+        images: Images | None,
         units: Sequence[int | slice] | None,
         step: int | Sequence[int] | None,
         error: float,
         seed: int,
         vocabulary: int | None,
+        change: float | None,
     ) -> None:
         self._ready = ready
         self._tensor = tensor
         self._images = images
         self._error = error
-        if images is not None and not len(images):
-            raise QueryError("there are no images", remedy="give images, or leave them out")
         analysis = ready.analysis
         grid = grid_of(analysis, tensor, ready.input, units, step, _MOST_CELLS)
         dtype = ready.base.dtype
@@ -203,7 +225,11 @@ class _Measuring:
         if dtype.kind in "iu":
             range_ = (0, vocabulary) if vocabulary is not None else self._range()
         each = min(max(ready.rows // 2, -(-grid.phases // GROUPS)), grid.phases)
-        self.job = Job(ready.network, grid, ready.rows, each, seed, dtype, range_)
+        job = Job(ready.network, grid, ready.rows, each, seed, dtype, range_)
+        if change is None:
+            self.job = job.tuned(None if images is None else self._fitting(0, grid.shape, dtype))
+        else:
+            self.job = replace(job, amplitude=change)
         self._groups = GROUPS if images is None else min(len(images), GROUPS)
         cells = int(np.prod(grid.cells))
         self.into = Maps(cells, self.job.tasks_a_sweep, self._groups, error)
@@ -226,23 +252,17 @@ class _Measuring:
         for number in range(many * sweep):
             # In each sweep an image has another part of the grids.
             at = (number % sweep + number // sweep) % many
-            yield Task(number, self._fitting(at), at % self._groups)
+            image = self._fitting(at, self.job.grid.shape, self.job.dtype)
+            yield Task(number, image, at % self._groups)
 
-    def _fitting(self, number: int) -> np.ndarray:
-        """An image, which has to be as the input."""
+    def _fitting(self, number: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """An image, as the input is."""
         assert self._images is not None
-        image, shape = np.asarray(self._images[number]), self.job.grid.shape
-        if image.shape == shape[1:] and shape[:1] == (1,):
-            image = image[None]
+        image = np.ascontiguousarray(self._images[number], dtype)
         if image.shape != shape:
-            raise QueryError(
-                f"image {number} has the shape {image.shape}, and input '{self._ready.input}' "
-                f"{shape}",
-                remedy="make images fit, as rfgraph.measure.images.images_of does",
-            )
-        if image.dtype.kind == "f" and not np.isfinite(image).all():
-            raise QueryError(f"image {number} has NaN or infinite numbers")
-        return np.ascontiguousarray(image, self.job.dtype)
+            # The model has a batch of its own.
+            image = np.repeat(image, shape[0], axis=0)
+        return image
 
     def kept(self, path: str | None) -> Store | None:
         """Where what is measured is kept."""
@@ -257,7 +277,7 @@ class _Measuring:
 
             digest = hashlib.sha256()
             for number in range(len(self._images)):
-                digest.update(self._fitting(number).tobytes())
+                digest.update(self._fitting(number, grid.shape, job.dtype).tobytes())
             images = digest.hexdigest()
         return Store(
             path,
@@ -272,6 +292,7 @@ class _Measuring:
                 "step": grid.step,
                 "batch": [job.rows, job.each],
                 "seed": job.seed,
+                "change": job.amplitude,
                 "range": job.range,
                 "images": images,
                 "providers": list(job.network.providers),
@@ -290,6 +311,11 @@ class _Measuring:
                 if len(self._images) > 1
                 else "one image: nothing tells how much others differ"
             )
+        unsampled = float((into.hits.sum(axis=0) == 0).mean())
+        if into.tasks < self.job.tasks_a_sweep and unsampled:
+            notes.append(f"{unsampled:.0%} of the cells were not sampled, and count as 0")
+        if into.tasks and not into.sums.any():
+            notes.append("nothing has moved: changes are lost in rounding, or cancel each other")
         replaced = self.job.dtype.kind in "iub"
         return Effective(
             tensor=self._tensor,
@@ -313,6 +339,7 @@ class _Measuring:
             interrupted=outcome.interrupted,
             seconds=outcome.seconds,
             seed=self.job.seed,
+            change=None if replaced else self.job.amplitude,
             notes=tuple(notes),
             groups=(into.sums, into.hits),
             file=analysis.file,
@@ -362,7 +389,7 @@ def growth(
     model: Model,
     tensors: Sequence[str] | None = None,
     input: str | None = None,
-    images: Sequence[np.ndarray] | None = None,
+    images: Any = None,
     *,
     seconds: float | None = 60.0,
     progress: Callable[[int, int], None] | None = None,

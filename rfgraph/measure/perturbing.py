@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -12,9 +13,14 @@ from rfgraph.measure.sampling import Grid
 from rfgraph.measure.spread import relative_error
 from rfgraph.measure.stored import State
 
-# How far numbers are changed, as a share of the standard deviation of the image: less is lost in
-# the rounding of 32 bits, more passes kinks (docs/measured.md has what was measured).
-AMPLITUDE = 0.01
+# How far numbers are changed, as shares of the standard deviation of an image: less is lost in the
+# rounding of values, more passes kinks (docs/measured.md has what was measured). The first is taken
+# by which values move `_ABOVE` times as far as they are rounded.
+AMPLITUDES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_ABOVE = 20
+
+# So many grids tell by how much values move.
+_PILOTS = 12
 
 # So many images are to have a word, at least, before a result counts as certain.
 _LEAST_IMAGES = 8
@@ -69,6 +75,8 @@ class Job:
         Of the input.
     range : tuple of int
         The least whole number that takes the place of another, and one more than the greatest.
+    amplitude : float
+        How far numbers are changed, as a share of the standard deviation of the image.
     """
 
     network: Network
@@ -78,6 +86,7 @@ class Job:
     seed: int
     dtype: np.dtype
     range: tuple[int, int]
+    amplitude: float = AMPLITUDES[0]
 
     @property
     def tasks_a_sweep(self) -> int:
@@ -106,6 +115,33 @@ class Job:
                 self.grid.add(phase, change, sums, hits)
             passes += 2 * len(some)
         return Sums(task.group, sums, hits, passes)
+
+    def tuned(self, image: np.ndarray | None) -> Job:
+        """The same with an amplitude at which rounding counts little, by a few passes over one
+        image.
+        """
+        if self.dtype.kind in "iub":
+            return self
+        rng = np.random.default_rng((self.seed, 3))
+        image = self._noise(rng) if image is None else image
+        value = self._run([image])[0]
+        if value.dtype.kind != "f":
+            return replace(self, amplitude=AMPLITUDES[-1])
+        level = float(np.finfo(value.dtype).eps) * float(np.abs(value[self.grid.units]).mean())
+        order = rng.permutation(self.grid.phases)
+        drawn = (self.grid.phase(number, rng) for number in order)
+        phases = list(islice((p for p in drawn if self.grid.is_seen(p)), _PILOTS))
+        for amplitude in AMPLITUDES:
+            job = replace(self, amplitude=amplitude)
+            sums, seen = np.zeros(int(np.prod(self.grid.cells))), 0
+            for begin in range(0, len(phases), max(self.rows // 2, 1)):
+                some = phases[begin : begin + max(self.rows // 2, 1)]
+                for phase, change in zip(some, job._changes(image, some, rng), strict=True):
+                    seen += self.grid.add(phase, change, sums, np.zeros_like(sums))
+            moved = 2 * amplitude * _spread(image) * sums.sum() / max(seen, 1)
+            if moved >= _ABOVE * level:
+                break
+        return job
 
     def _noise(self, rng: np.random.Generator) -> np.ndarray:
         """An image of random numbers."""
@@ -136,7 +172,7 @@ class Job:
                 high[at] = self._others(image[at], rng)
                 by.append(1.0)
             else:
-                amount = AMPLITUDE * _spread(image)
+                amount = self.amplitude * _spread(image)
                 low[at] -= np.asarray(amount, self.dtype)
                 high[at] += np.asarray(amount, self.dtype)
                 by.append(2.0 * amount)
@@ -213,8 +249,6 @@ class Maps:
         if self.tasks < least:
             return least
         now = relative_error(self.sums, self.hits)
-        if not np.isfinite(now):
-            return self.tasks + self._sweep
         wanted = self.tasks * (now / self._error) ** 2
         return max(self.tasks, int(-(-wanted // self._sweep)) * self._sweep)
 
@@ -232,4 +266,4 @@ class Maps:
         self.passes, self.tasks = map(int, state["counts"])
 
 
-__all__ = ["AMPLITUDE", "Job", "Maps", "Task"]
+__all__ = ["AMPLITUDES", "Job", "Maps", "Task"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from rfgraph.files import save
 from rfgraph.notebook import Shown
 
 # Within two standard deviations of a normal distribution.
@@ -93,6 +96,9 @@ class Effective(Shown):
         How long it took.
     seed : int
         Of all random numbers.
+    change : float or None
+        How far numbers were changed, as a share of the standard deviation of an image; None where
+        elements were replaced.
     notes : tuple of str
         What is to be known.
     groups : (ndarray, ndarray), shape (groups, cells)
@@ -129,6 +135,7 @@ class Effective(Shown):
     interrupted: bool
     seconds: float
     seed: int
+    change: float | None
     notes: tuple[str, ...]
     groups: tuple[np.ndarray, np.ndarray] = field(repr=False)
     file: str | None = None
@@ -302,6 +309,24 @@ class Effective(Shown):
         sides = self.share(TWO_SIGMA).sides
         return tuple(side / self.theoretical[a] for side, a in zip(sides, self.axes, strict=True))
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an ``.npz`` file: the map, its errors, and where its cells lie.
+
+        Parameters
+        ----------
+        path : path
+            The file, with the arrays ``map``, ``error``, ``first``, ``step``, ``extent``,
+            ``centre``, ``theoretical``, ``axes`` and ``shape``, as the attributes are.
+
+        Raises
+        ------
+        RFGraphError
+            It can't be written.
+        """
+        names = ("map", "error", "first", "step", "extent", "centre", "theoretical", "axes")
+        arrays: dict[str, Any] = {n: np.asarray(getattr(self, n)) for n in (*names, "shape")}
+        save(Path(path), lambda stream: np.savez_compressed(stream, **arrays))
+
     def error_of(self, figure: Callable[[Effective], float]) -> float:
         """The standard error of any figure of the map, by leaving out one group of images a time.
 
@@ -391,16 +416,13 @@ def relative_error(sums: np.ndarray, hits: np.ndarray) -> float:
     Returns
     -------
     float
-        The root of the sum of all squared errors, by that of all squared numbers; infinite if a
-        cell was sampled by one group alone, NaN if there is only one group.
+        The root of the sum of all squared errors, by that of all squared numbers; NaN if there is
+        only one group. A cell that one group alone has sampled counts as if it were all wrong.
     """
     groups = len(sums)
     if groups < 2:
         return float("nan")
     total, many = sums.sum(axis=0), hits.sum(axis=0)
-    sampled = many > 0
-    if not sampled.any() or ((hits[:, sampled] > 0).sum(axis=0) < 2).any():
-        return float("inf")
     whole = mean_of(total, many)
     if not whole.sum():
         return 0.0

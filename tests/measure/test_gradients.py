@@ -14,7 +14,7 @@ from tests.measure.plain import Net, laid
 
 pytestmark = pytest.mark.slow
 
-SIZE, IMAGES = 20, 8
+SIZE, IMAGES = 14, 6
 
 NETS = {
     "plain": Net(0, 3).conv(4).relu().conv(4).relu().conv(3).relu(),
@@ -64,7 +64,7 @@ def test_all_units(name: str, torch: Any) -> None:
         own.append(np.broadcast_to(first, shape).ravel())
 
     # All elements of all images: what is drawn has no part in it.
-    found = effective(made, "y", images=images, error=1e-9, step=1, seconds=None)
+    found = effective(made, "y", images=images, error=1e-9, step=1, change=0.01, seconds=None)
     sums, many = np.zeros(found.extent), np.zeros(found.extent)
     for image in images:
         for total, part in zip(
@@ -78,7 +78,7 @@ def test_all_units(name: str, torch: Any) -> None:
     np.testing.assert_allclose(found.map.sum(), truth.sum(), rtol=5e-3)
 
     # Other images, drawn: figures are within what the errors say.
-    drawn = effective(made, "y", error=0.02, step=1, seconds=None, seed=3)
+    drawn = effective(made, "y", error=0.03, step=1, change=0.01, seconds=None, seed=3)
     assert np.corrcoef(drawn.map.ravel(), truth.ravel())[0, 1] > 0.99
     exact = type(found)(**{**vars(found), "map": truth})
     for share in (0.5, 0.9, TWO_SIGMA):
@@ -92,7 +92,7 @@ def test_all_units(name: str, torch: Any) -> None:
 
 
 def test_one_unit(torch: Any) -> None:
-    """Of a deeper net, in cells: what is drawn has the mean of the gradients of each cell."""
+    """Of a deeper net, every element that it sees."""
     net = Net(7, 3).conv(6, 5, 2).relu()
     for _ in range(3):
         net.add("keep").conv(6).relu().conv(6).add("add").relu()
@@ -105,7 +105,7 @@ def test_one_unit(torch: Any) -> None:
         truth = truth + np.asarray(torch.autograd.grad(net.torch(x)[unit], x)[0].abs())
     made = net.model(48)
     found = effective(
-        made, "y", images=images, units=unit, step=(1, 1, 1, 1), error=1e-9, seconds=None
+        made, "y", images=images, units=unit, step=1, error=1e-9, change=0.01, seconds=None
     )
     begins = [first + (at * 2 if axis > 1 else 0) for axis, (first, at) in
               enumerate(zip(found.first, unit, strict=True))]  # fmt: skip
