@@ -195,7 +195,7 @@ class Effective(Shown):
         """The smallest box around a unit's own place that holds a share of the map.
 
         As of X. Ding, X. Zhang, J. Han and G. Ding, *Scaling up your kernels to 31x31* (RepLKNet),
-        CVPR 2022, Table 10, with the mean size of changes in place of the rectified gradient of a
+        CVPR 2022, with the mean size of changes in place of the rectified gradient of a
         sum of channels. Within a cell of several elements all count the same.
 
         Parameters

@@ -7,8 +7,6 @@ kernels to 31x31: revisiting large kernel design in CNNs, CVPR 2022.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -26,8 +24,8 @@ def stack(
     """Convolutions of three taps on a signal, one after the other."""
     net = Net(seed, 1, 1)
     for layer in range(depth):
-        net.conv(channels, 3, **how)
-        if rectified and layer < depth - 1:
+        net.conv(8, 3)
+        if layer < depth - 1:
             net.relu()
     return net
 
@@ -43,8 +41,7 @@ def middle(net: Net, size: int, error: float = 0.03) -> Effective:
 @pytest.fixture(scope="module")
 def stacks() -> dict[int, list[Effective]]:
     return {
-        depth: [middle(stack(depth, seed=seed), 4 * depth + 8) for seed in range(2)]
-        for depth in DEPTHS
+        depth: [middle(stack(depth, seed), 4 * depth + 8) for seed in range(2)] for depth in DEPTHS
     }
 
 
