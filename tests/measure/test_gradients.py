@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import rfgraph
-from rfgraph.measure import effective
+from rfgraph.measure import Effective, effective
 from rfgraph.measure.spread import TWO_SIGMA
 from tests.measure.plain import Net, laid
 
@@ -74,21 +75,30 @@ def test_all_units(name: str, torch: Any) -> None:
         ):
             total += part
     truth = sums / np.maximum(many, 1)
-    assert np.corrcoef(found.map.ravel(), truth.ravel())[0, 1] > 0.9999
+    assert np.corrcoef(found.map.ravel(), truth.ravel())[0, 1] > 0.999
     np.testing.assert_allclose(found.map.sum(), truth.sum(), rtol=5e-3)
 
-    # Other images, drawn: figures are within what the errors say.
-    drawn = effective(made, "y", error=0.03, step=1, change=0.01, seconds=None, seed=3)
-    assert np.corrcoef(drawn.map.ravel(), truth.ravel())[0, 1] > 0.99
-    exact = type(found)(**{**vars(found), "map": truth})
+    exact = replace(found, map=truth)
     for share in (0.5, 0.9, TWO_SIGMA):
         assert found.share(share) == exact.share(share)
-        error = max(drawn.error_of(lambda e, s=share: e.share(s).area), 2e-2)
-        assert abs(drawn.share(share).area - exact.share(share).area) < 4 * error
     assert found.width == pytest.approx(exact.width, rel=2e-3)
-    figure = found.width[0]
-    spread = np.hypot(found.error_of(lambda e: e.width[0]), drawn.error_of(lambda e: e.width[0]))
-    assert abs(drawn.width[0] - figure) < 4 * spread
+
+    # Other images, of noise: figures are within what the errors of both say.
+    drawn = effective(made, "y", error=0.1, step=1, change=0.01, seconds=None, seed=3)
+    for figure in (lambda e: e.width[0], lambda e: e.share(0.5).of_field, _middle):
+        error = np.hypot(drawn.error_of(figure), found.error_of(figure))
+        # Areas go by whole elements.
+        assert abs(figure(drawn) - figure(exact)) < 4 * error + 0.03
+
+
+def _middle(found: Effective) -> float:
+    """How much of it the box of half the field's sides holds."""
+    sides = [n // 2 for n in found.extent]
+    inner = tuple(
+        slice((n - side) // 2, (n + side) // 2) for n, side in zip(found.extent, sides, strict=True)
+    )
+    whole = found.contribution
+    return float(whole[inner[2:]].sum())
 
 
 def test_one_unit(torch: Any) -> None:
@@ -96,14 +106,14 @@ def test_one_unit(torch: Any) -> None:
     net = Net(7, 3).conv(6, 5, 2).relu()
     for _ in range(3):
         net.add("keep").conv(6).relu().conv(6).add("add").relu()
-    unit = (0, 2, 12, 12)
+    unit = (0, 2, 8, 8)
     rng = np.random.default_rng(1)
-    images = [rng.standard_normal((1, 3, 48, 48)).astype(np.float32) for _ in range(16)]
+    images = [rng.standard_normal((1, 3, 32, 32)).astype(np.float32) for _ in range(4)]
     truth: Any = 0
     for image in images:
         x = torch.from_numpy(image.astype(np.float64)).requires_grad_()
         truth = truth + np.asarray(torch.autograd.grad(net.torch(x)[unit], x)[0].abs())
-    made = net.model(48)
+    made = net.model(32)
     found = effective(
         made, "y", images=images, units=unit, step=1, error=1e-9, change=0.01, seconds=None
     )
@@ -111,5 +121,5 @@ def test_one_unit(torch: Any) -> None:
               enumerate(zip(found.first, unit, strict=True))]  # fmt: skip
     begins[1] = 0
     window = tuple(slice(b, b + n) for b, n in zip(begins, found.extent, strict=True))
-    assert np.corrcoef(found.map.ravel(), truth[window].ravel())[0, 1] > 0.9999
+    assert np.corrcoef(found.map.ravel(), truth[window].ravel())[0, 1] > 0.999
     assert truth.sum() == pytest.approx(truth[window].sum())

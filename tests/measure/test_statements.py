@@ -18,9 +18,7 @@ pytestmark = pytest.mark.slow
 DEPTHS = (8, 16, 32)
 
 
-def stack(
-    depth: int, *, seed: int = 0, rectified: bool = True, channels: int = 8, **how: Any
-) -> Net:
+def stack(depth: int, seed: int = 0) -> Net:
     """Convolutions of three taps on a signal, one after the other."""
     net = Net(seed, 1, 1)
     for layer in range(depth):
@@ -34,7 +32,7 @@ def middle(net: Net, size: int, error: float = 0.03) -> Effective:
     """The effective field of the units in the middle of a signal."""
     stride = int(np.prod([layer.stride for layer in net.layers]))
     at = size // stride // 2
-    units = (0, slice(None), slice(at - 2, at + 2))
+    units = (0, slice(None), slice(at - 4, at + 4))
     return effective(net.model(size), "y", units=units, step=1, error=error, seconds=None)
 
 
@@ -48,7 +46,8 @@ def stacks() -> dict[int, list[Effective]]:
 def test_it_is_like_a_gaussian(stacks: dict[int, list[Effective]]) -> None:
     for found in stacks[32]:
         offset, density = found.profile(2)
-        gaussian = np.exp(-(offset**2) / 2 / found.width[0] ** 2)
+        mean = (offset * density).sum() / density.sum()
+        gaussian = np.exp(-((offset - mean) ** 2) / 2 / found.width[0] ** 2)
         assert np.corrcoef(density, gaussian)[0, 1] > 0.99
 
 
@@ -75,16 +74,16 @@ def test_dilations_and_strides_widen_it() -> None:
 
 def test_large_kernels_spread_wider_than_small_ones() -> None:
     """Two depthwise convolutions of 31x31 and thirty of 3x3, both in residual blocks: 61x61."""
-    large = Net(0, 3).conv(8, 1)
+    large = Net(0, 3).conv(4, 1)
     for _ in range(2):
-        large.add("keep").conv(8, 1).relu().conv(8, 31, groups=8).relu().conv(8, 1).add("add")
-    small = Net(0, 3).conv(8, 1)
+        large.add("keep").conv(4, 1).relu().conv(4, 31, groups=4).relu().conv(4, 1).add("add")
+    small = Net(0, 3).conv(4, 1)
     for _ in range(15):
-        small.add("keep").conv(8, 3).relu().conv(8, 3).add("add").relu()
+        small.add("keep").conv(4, 3).relu().conv(4, 3).add("add").relu()
     found = [
         effective(
-            net.model(64), "y", units=(0, slice(None), 32, 32), step=(1, 3, 4, 4), error=0.1,
-            seconds=None,
+            net.model(64), "y", units=(0, slice(None), slice(28, 36), slice(28, 36)),
+            step=(1, 3, 4, 4), error=0.25, seconds=None,
         )
         for net in (large, small)
     ]  # fmt: skip
