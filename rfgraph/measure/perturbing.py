@@ -17,7 +17,7 @@ from rfgraph.measure.stored import State
 # rounding of values, more passes kinks (docs/measured.md has what was measured). The first is taken
 # by which values move `_ABOVE` times as far as they are rounded.
 AMPLITUDES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-_ABOVE = 20
+_ABOVE = 50
 
 # So many grids tell by how much values move.
 _PILOTS = 12

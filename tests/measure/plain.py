@@ -1,4 +1,4 @@
-"""Small nets as lists of layers: as ONNX models, and as functions of torch in 64-bit floats.
+"""Small nets as lists of layers: as ONNX models, and as functions of torch.
 
 Written once here, so that what an effective field is held against is another program's gradient of
 the same numbers.
@@ -112,7 +112,7 @@ class Net:
     # ------------------------------------------------------------ as functions
 
     def torch(self, x: Any) -> Any:
-        """What torch makes of a tensor of 64-bit floats."""
+        """What torch makes of a tensor, in floats of its type."""
         import torch
         from torch.nn import functional
 
@@ -122,7 +122,7 @@ class Net:
         )
         for layer in self.layers:
             if layer.weight is not None:
-                weight = torch.from_numpy(layer.weight.astype(np.float64))
+                weight = torch.from_numpy(layer.weight).to(x.dtype)
                 x = conv(x, weight, None, layer.stride, layer.pad, layer.dilation, layer.groups)
             elif layer.kind == "max":
                 x = maximum(x, layer.kernel, layer.stride, layer.pad)

@@ -48,18 +48,22 @@ def spread(kernel: np.ndarray, by: int) -> np.ndarray:
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_a_unit_of_a_linear_net(axes: int) -> None:
     """Of one channel: kernels, each as far apart as the strides and dilations before it make it."""
-    net = Net(0, 1, axes).conv(1, 3).conv(1, 3, stride=2).conv(1, 3, dilation=2, pad=2)
-    kernels = [
-        layer.weight[0, 0].astype(np.float64) for layer in net.layers if layer.weight is not None
-    ]
-    wanted = reduce(convolved, [spread(k, by) for k, by in zip(kernels, (1, 1, 4), strict=True)])
-    size = 24
-    found = effective(net.model(size), "y", units=(0, 0, *[6] * axes), step=1)
-    assert found.extent[2:] == wanted.shape == (13,) * axes
+    net = Net(0, 1, axes).conv(1, 3, stride=2).conv(1, 3, dilation=2, pad=2)
+    apart, size = [1, 4], 14
+    if axes < 3:
+        net.conv(1, 3)
+        apart, size = [1, 4, 2], 28
+    kernels = [np.float64(layer.weight[0, 0]) for layer in net.layers if layer.weight is not None]
+    wanted = reduce(convolved, [spread(k, by) for k, by in zip(kernels, apart, strict=True)])
+    unit = (0, 0, *[size // 4] * axes)
+    # As nothing has a kink, changes may be large.
+    found = effective(net.model(size), "y", units=unit, step=1, change=1)
+    assert found.extent[2:] == wanted.shape
     np.testing.assert_allclose(found.map[0, 0], np.abs(wanted), rtol=2e-4, atol=2e-5)
-    assert found.relative_error < 1e-4
+    # A cell that happens to be sampled by one group alone counts as wrong.
+    assert found.relative_error < (1e-4 if axes < 3 else 0.05)
     # Only what the unit sees is changed: holes are not.
-    seen = rfgraph.analyze(net.model(size)).support("y", (0, 0, *[6] * axes)).count
+    seen = rfgraph.analyze(net.model(size)).support("y", unit).count
     assert found.passes % (2 * seen) == 0
 
 
