@@ -12,19 +12,31 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import count
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
+from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.inputs import Model
 from rfgraph.errors import QueryError
 from rfgraph.measure.images import Images, images_of
 from rfgraph.measure.perturbing import Job, Maps, Task
-from rfgraph.measure.runs import MEMORY, How, Outcome, Prepared, prepared, reduced
+from rfgraph.measure.runs import (
+    MEMORY,
+    How,
+    Outcome,
+    Prepared,
+    obstacle,
+    prepared,
+    reduced,
+)
 from rfgraph.measure.sampling import Grid, grid_of
 from rfgraph.measure.spread import Effective, Growth, mean_of, standard_error
 from rfgraph.measure.stored import Store
+from rfgraph.model.model_file import whole
 from rfgraph.version import VERSION
+from rfgraph.worker.protos import runnable
 
 # The images are dealt into so many groups, which tell how much the result would vary.
 GROUPS = 16
@@ -346,13 +358,13 @@ class _Measuring:
         )
 
 
-def _shown(analysis: Any, grid: Grid, input: str) -> tuple[int, ...]:
+def _shown(analysis: Analysis, grid: Grid, input: str) -> tuple[int, ...]:
     """The axes of the input along which figures are told: those along which fields move."""
     moving = analysis.moving_axes(input)
     return tuple(axis for axis in moving if grid.shape[axis] > 1) or tuple(moving[:1])
 
 
-def _centre(analysis: Any, tensor: str, input: str, grid: Grid) -> tuple[float, ...]:
+def _centre(analysis: Analysis, tensor: str, input: str, grid: Grid) -> tuple[float, ...]:
     """By axis of the input, the offset of the middle of a unit's own elements.
 
     The value is laid over the middle of the input, as for the halo. Along axes over which it can't
@@ -368,20 +380,20 @@ def _centre(analysis: Any, tensor: str, input: str, grid: Grid) -> tuple[float, 
         middle = float((last - first).flat[0]) / 2
         side = analysis.field_along(tensor, input, axis, local=False)
         halo = analysis.halo(tensor, input, axis, local=False)
-        if halo is not None and np.isfinite([*halo, side.back, side.ahead]).all():
+        if halo is not None and all(map(isfinite, (*halo, side.back, side.ahead))):
             # Both are whole numbers, rounded up.
             middle += float((halo[0] - side.back) + (side.ahead - halo[1])) / 2
         found.append(round(2 * middle) / 2)
     return tuple(found)
 
 
-def _theoretical(analysis: Any, tensor: str, input: str, grid: Grid) -> tuple[int, ...]:
+def _theoretical(analysis: Analysis, tensor: str, input: str, grid: Grid) -> tuple[int, ...]:
     """By axis of the input, the size of the field; of what is global that of the input."""
     found = []
     for axis, size in enumerate(grid.shape):
         told = analysis.field_along(tensor, input, axis, local=False).size
         seen = int((grid.hi[axis] - grid.lo[axis]).max()) + 1
-        found.append(int(told) if np.isfinite(told) else min(seen, size))
+        found.append(int(told) if isfinite(told) else min(seen, size))
     return tuple(found)
 
 
@@ -428,8 +440,6 @@ def growth(
     >>> [layer.share(0.5).sides for layer in growth("models/lenet_textbook.onnx").layers]
     [(5, 5), (4, 4)]
     """
-    from rfgraph.analysis import analyze
-
     analysis = analyze(
         model,
         shapes=options.get("shapes"),
@@ -438,7 +448,7 @@ def growth(
         assume=True,
     )
     began = time.monotonic()
-    chosen = _layers(analysis, tensors, input)
+    chosen = _layers(model, analysis, tensors, input)
     found = []
     for number, tensor in enumerate(chosen):
         left = None
@@ -452,7 +462,9 @@ def growth(
     return Growth(tuple(found))
 
 
-def _layers(analysis: Any, tensors: Sequence[str] | None, input: str | None) -> list[str]:
+def _layers(
+    model: Model, analysis: Analysis, tensors: Sequence[str] | None, input: str | None
+) -> list[str]:
     """The values that are measured."""
     given = analysis.inputs[0] if input is None else input
     every = [t for t in analysis.tensors if t not in analysis.inputs and t in analysis.alike(given)]
@@ -466,9 +478,10 @@ def _layers(analysis: Any, tensors: Sequence[str] | None, input: str | None) -> 
                 )
         return [t for t in every if any(t == p or fnmatchcase(t, p) for p in tensors)]
     # Of values that see the same the last one: what comes of an activation.
+    proto = runnable(whole(model)[0])
     alike = analysis.alike(given)
-    last = list({alike[t]: t for t in every}.values())
-    last = [t for t in last if None not in (analysis.shape(t) or (None,))]
+    some = [t for t in every if obstacle(analysis, proto, t) is None]
+    last = list({alike[t]: t for t in some}.values())
     return (
         [last[k * (len(last) - 1) // max(_LAYERS - 1, 1)] for k in range(_LAYERS)]
         if len(last) > _LAYERS

@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 
+from rfgraph.errors import RFGraphError
 from rfgraph.measure.runs import Network
 from rfgraph.measure.sampling import Grid
 from rfgraph.measure.spread import relative_error
@@ -164,7 +165,8 @@ class Job:
         self, image: np.ndarray, phases: Sequence[tuple[int, ...]], rng: np.random.Generator
     ) -> Iterator[np.ndarray]:
         """For each grid the change of every unit, per unit of change of the elements."""
-        made, by = [], []
+        made: list[np.ndarray] = []
+        by: list[float] = []
         for phase in phases:
             at = self.grid.elements(phase)
             low, high = image.copy(), image.copy()
@@ -180,6 +182,12 @@ class Job:
         values = self._run(made)
         for low_value, high_value, amount in zip(values[::2], values[1::2], by, strict=True):
             change = high_value.astype(np.float64) - low_value
+            if not np.isfinite(change[self.grid.units]).all():
+                raise RFGraphError(
+                    f"'{self.network.tensors[0]}' has NaN or infinite numbers",
+                    file=self.network.file,
+                    remedy="give images that the model takes, or other units",
+                )
             yield np.abs(change) / amount
 
     def _run(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -23,6 +23,7 @@ from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
+import onnx
 
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.inputs import Model
@@ -244,45 +245,57 @@ def prepared(
     given, folder = whole(model)
     proto = runnable(given)
     for tensor in tensors:
-        _check(analysis, proto, tensor)
+        why = obstacle(analysis, proto, tensor)
+        if why is not None:
+            raise QueryError(
+                f"'{tensor}' can't be measured: {why}",
+                file=analysis.file,
+                remedy="rfgraph show MODEL lists the values",
+            )
     name = _input(analysis, tensors, input)
     part = upto(proto, tensors)
     feeds, limit = accepted(analysis, proto, folder, inputs or {}, analysis.held, seed, providers)
     base = np.asarray(feeds[name])
+    if base.dtype.kind not in "fiub":
+        raise QueryError(
+            f"input '{name}' can't be changed: it holds {base.dtype}, and no plain numbers",
+            file=analysis.file,
+        )
     wanted = {i.name for i in part.graph.input}
     held = {n: np.asarray(a) for n, a in feeds.items() if n in wanted and n != name}
     content = part.SerializeToString()
-    key = _digest(content, held, model if folder else None)
+    network = Network(
+        _digest(content, held, model if folder else None),
+        content,
+        folder,
+        name,
+        tuple(tensors),
+        held,
+        frozenset(),
+        (None,) * len(tensors),
+        tuple(providers),
+        analysis.file,
+    )
+    notes = [] if limit is None else [f"random whole numbers for the inputs are below {limit}"]
+    several = _several(analysis, network, base)
+    if several is not None:
+        return Prepared(analysis, several, base, _rows(analysis, tensors, memory), notes)
+    network.run(base)
+    return Prepared(analysis, network, base, 1, notes)
 
-    def network(stacked: frozenset[str], axes: tuple[int | None, ...]) -> Network:
-        return Network(
-            key,
-            content,
-            folder,
-            name,
-            tuple(tensors),
-            held,
-            stacked,
-            axes,
-            tuple(providers),
-            analysis.file,
-        )
 
-    found = Prepared(analysis, network(frozenset(), (None,) * len(tensors)), base, 1)
-    if limit is not None:
-        found.notes.append(f"random whole numbers for the inputs are below {limit}")
-    axes = _batched(analysis, tensors, held)
-    if axes is not None:
-        several = network(frozenset(held) & frozenset(analysis.inputs), axes)
-        try:
-            several.run(np.repeat(base, 2, axis=0))
-        except RFGraphError:
-            # Sizes in the file that say nothing of a batch can hold it to one row.
-            pass
-        else:
-            found.network, found.rows = several, _rows(analysis, tensors, memory)
-            return found
-    found.network.run(base)
+def _several(analysis: Analysis, network: Network, base: np.ndarray) -> Network | None:
+    """The same for several rows of a batch, if there may be."""
+    axes = _batched(analysis, network.tensors)
+    if axes is None:
+        return None
+    stacked = frozenset(network.held) & frozenset(analysis.inputs)
+    found = replace(network, stacked=stacked, axes=axes)
+    try:
+        found.run(np.repeat(base, 2, axis=0))
+    except RFGraphError:
+        # Sizes in the file that say nothing of a batch can hold it to one row.
+        return None
     return found
 
 
@@ -299,26 +312,18 @@ def _digest(content: bytes, held: Mapping[str, np.ndarray], outside: Any) -> str
     return found.hexdigest()
 
 
-def _check(analysis: Analysis, proto: Any, tensor: str) -> None:
-    """Refuse a value of which nothing can be measured."""
+def obstacle(analysis: Analysis, proto: onnx.ModelProto, tensor: str) -> str | None:
+    """Why nothing can be measured of a value; `proto` is the model as it is run."""
     shape = analysis.shape(tensor)
-    why = None
     if tensor in analysis.inputs:
-        why = "it is an input"
-    elif not any(tensor in node.output for node in proto.graph.node):
-        why = "it is inside a subgraph, whose values can't be looked at"
-    elif shape is None or None in shape:
-        why = "its shape depends on the data"
-    elif 0 in shape:
-        why = "it is empty"
-    elif tensor in blocked(proto):
-        why = BLOCKED
-    if why is not None:
-        raise QueryError(
-            f"'{tensor}' can't be measured: {why}",
-            file=analysis.file,
-            remedy="rfgraph show MODEL lists the values",
-        )
+        return "it is an input"
+    if not any(tensor in node.output for node in proto.graph.node):
+        return "it is inside a subgraph, whose values can't be looked at"
+    if shape is None or None in shape:
+        return "its shape depends on the data"
+    if 0 in shape:
+        return "it is empty"
+    return BLOCKED if tensor in blocked(proto) else None
 
 
 def _input(analysis: Analysis, tensors: Sequence[str], input: str | None) -> str:
@@ -343,9 +348,7 @@ def _input(analysis: Analysis, tensors: Sequence[str], input: str | None) -> str
     return input
 
 
-def _batched(
-    analysis: Analysis, tensors: Sequence[str], held: Mapping[str, np.ndarray]
-) -> tuple[int | None, ...] | None:
+def _batched(analysis: Analysis, tensors: Sequence[str]) -> tuple[int | None, ...] | None:
     """The axis of each value that has the rows of a batch, if they are open and don't mix."""
     two: dict[str, tuple[int, ...]] = {}
     for name in analysis.inputs:
@@ -611,4 +614,6 @@ class _OfNumber(Generic[Task, Result]):
         return task.number, self.job.carry_out(task)
 
 
-__all__ = ["MEMORY", "How", "Network", "Outcome", "Prepared", "Reducer", "prepared", "reduced"]
+__all__ = [
+    "MEMORY", "How", "Network", "Outcome", "Prepared", "Reducer", "obstacle", "prepared", "reduced",
+]  # fmt: skip

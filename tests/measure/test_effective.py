@@ -302,6 +302,15 @@ def test_a_value_that_no_input_reaches() -> None:
         effective(made, "z")
 
 
+def test_a_value_that_is_no_number() -> None:
+    made = model("net (float[N, 4] x) => (float[N, 4] y) { y = Sqrt (x) }")
+    with pytest.raises(rfgraph.RFGraphError, match="'y' has NaN or infinite numbers"):
+        effective(made, "y")
+    image = np.full((1, 4), 9, np.float32)
+    found = effective(made, "y", images=[image])
+    np.testing.assert_allclose(found.map, 1 / 6, rtol=0.05)
+
+
 def test_the_time_is_over() -> None:
     found = effective(SMALL, "y", seconds=1e-9, error=1e-9, jobs=1)
     assert not found.complete
@@ -420,6 +429,20 @@ def test_growth() -> None:
     assert one.tensor == "v0"
     with pytest.raises(rfgraph.QueryError, match="'nowhere'"):
         growth(net.model(16), ["nowhere"])
+
+
+def test_growth_leaves_out_what_can_not_be_looked_at() -> None:
+    """Values of a branch, and such as the data decide how long they are."""
+    made = model(
+        "net (float[1, 8] x) => (float[1, 8] y, int64[2, K] z)"
+        "<bool c = {1}> {"
+        " a = If (c) <then_branch = g () => (float[1, 8] t) { u = Neg (x) t = Neg (u) },"
+        " else_branch = h () => (float[1, 8] e) { e = Identity (x) }>"
+        " y = Relu (a) z = NonZero (y) }"
+    )
+    found = growth(made, images=[np.ones((1, 8), np.float32)])
+    assert {layer.tensor for layer in found.layers} <= {"a", "y"}
+    assert found.layers
 
 
 def test_figures_follow_the_map() -> None:
