@@ -44,6 +44,9 @@ GROUPS = 16
 # Unless the step is given, a map has about so many cells at most.
 _MOST_CELLS = 1024
 
+# So many elements of all values together a task computes at most, if that allows for one grid.
+_MOST_ELEMENTS = 1 << 31
+
 # How many values are measured if a growth is asked for and none are named.
 _LAYERS = 8
 
@@ -108,7 +111,8 @@ def effective(
         It ends when the relative standard error of the map, normalised to a sum of 1, is no
         larger: the root of the sum of all squared standard errors by that of all squared numbers.
     seconds : float, optional
-        It ends after so many seconds, whatever the error is then. None: never.
+        No task begins after so many seconds, whatever the error is then, but one is always
+        finished. None: it ends with the error alone.
     seed : int, optional
         Of noise, and of all that is drawn.
     vocabulary : int, optional
@@ -237,6 +241,8 @@ class _Measuring:
         if dtype.kind in "iu":
             range_ = (0, vocabulary) if vocabulary is not None else self._range()
         each = min(max(ready.rows // 2, -(-grid.phases // GROUPS)), grid.phases)
+        # Tasks of large values end in some seconds.
+        each = max(1, min(each, _MOST_ELEMENTS // (2 * ready.elements)))
         job = Job(ready.network, grid, ready.rows, each, seed, dtype, range_)
         if change is None:
             self.job = job.tuned(None if images is None else self._fitting(0, grid.shape, dtype))

@@ -20,8 +20,8 @@ from rfgraph.measure.stored import State
 AMPLITUDES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _ABOVE = 50
 
-# So many grids tell by how much values move.
-_PILOTS = 12
+# So many grids, changed by this much, tell how far values move.
+_PILOTS, _PILOT = 12, 0.1
 
 # So many images are to have a word, at least, before a result counts as certain.
 _LEAST_IMAGES = 8
@@ -131,18 +131,18 @@ class Job:
         level = float(np.finfo(value.dtype).eps) * float(np.abs(value[self.grid.units]).mean())
         order = rng.permutation(self.grid.phases)
         drawn = (self.grid.phase(number, rng) for number in order)
-        phases = list(islice((p for p in drawn if self.grid.is_seen(p)), _PILOTS))
-        for amplitude in AMPLITUDES:
-            job = replace(self, amplitude=amplitude)
-            sums, seen = np.zeros(int(np.prod(self.grid.cells))), 0
-            for begin in range(0, len(phases), max(self.rows // 2, 1)):
-                some = phases[begin : begin + max(self.rows // 2, 1)]
-                for phase, change in zip(some, job._changes(image, some, rng), strict=True):
-                    seen += self.grid.add(phase, change, sums, np.zeros_like(sums))
-            moved = 2 * amplitude * _spread(image) * sums.sum() / max(seen, 1)
-            if moved >= _ABOVE * level:
-                break
-        return job
+        phases = list(islice((p for p in drawn if self.grid.is_seen(p)), min(self.each, _PILOTS)))
+        job = replace(self, amplitude=_PILOT)
+        once, twice, many = 0.0, 0.0, max(self.rows // 2, 1)
+        for begin in range(0, len(phases), many):
+            for change in job._changes(image, phases[begin : begin + many], rng):
+                once += float(change[self.grid.units].sum())
+                twice += float((change[self.grid.units] ** 2).sum())
+        # The mean by what changes add to the map: what is far from the middle hardly counts.
+        moved = 2 * _spread(image) * twice / once if once else 0.0
+        # As far as values go on as they began.
+        enough = (a for a in AMPLITUDES if a * moved >= _ABOVE * level)
+        return replace(self, amplitude=next(enough, AMPLITUDES[-1]))
 
     def _noise(self, rng: np.random.Generator) -> np.ndarray:
         """An image of random numbers."""

@@ -196,6 +196,11 @@ class Prepared:
         """The input that is changed."""
         return self.network.input
 
+    @property
+    def elements(self) -> int:
+        """How many elements all values have together that are computed in a pass."""
+        return max(sum(_sizes(self.analysis, self.network.tensors)), 1)
+
 
 def prepared(
     model: Model,
@@ -376,12 +381,15 @@ def _batched(analysis: Analysis, tensors: Sequence[str]) -> tuple[int | None, ..
     return tuple(axes)
 
 
+def _sizes(analysis: Analysis, tensors: Sequence[str]) -> list[int]:
+    """How many elements the values have that are made for some, one row of the batch each."""
+    made = set().union(*(analysis.ancestors(tensor) for tensor in tensors))
+    return [prod(analysis.extent(t) or ()) for t in analysis.tensors if t in made]
+
+
 def _rows(analysis: Analysis, tensors: Sequence[str], memory: int) -> int:
     """How many rows are run at a time."""
-    made = set().union(*(analysis.ancestors(tensor) for tensor in tensors))
-    largest = max(
-        (prod(analysis.extent(t) or ()) for t in analysis.tensors if t in made), default=1
-    )
+    largest = max(_sizes(analysis, tensors), default=1)
     return max(1, min(_MOST_ROWS, memory // (4 * _AT_ONCE * max(largest, 1))))
 
 

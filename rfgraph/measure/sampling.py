@@ -90,7 +90,7 @@ class Grid:
 
     def add(
         self, phase: Sequence[int], change: np.ndarray | None, sums: np.ndarray, hits: np.ndarray
-    ) -> int:
+    ) -> None:
         """Add what one pass has shown.
 
         Parameters
@@ -101,13 +101,7 @@ class Grid:
             By unit of the value: how much it has changed; None where none has.
         sums, hits : ndarray of float64, shape (cells,)
             What changes add up to by cell of the map, and how many units there were.
-
-        Returns
-        -------
-        int
-            Of how many units an element within their bounds was changed.
         """
-        many = 0
         weight = np.zeros((1,) * len(self.units))
         if change is not None:
             weight = change[self.units].sum(axis=self.summed, keepdims=True, dtype=np.float64)
@@ -116,9 +110,7 @@ class Grid:
             at = cell[inside]
             hits += self.alike * np.bincount(at, minlength=hits.size)
             seen = seen[inside]
-            many += self.alike * int(np.count_nonzero(seen))
             sums += np.bincount(at[seen], changed[inside][seen], minlength=sums.size)
-        return many
 
     def _placed(self, phase: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """For each element of a grid that may lie on the map of a unit, by unit: the cell where it

@@ -30,7 +30,7 @@ class Box(NamedTuple):
         How much of the map it holds at least.
     sides : tuple of int
         Its sides along the axes of the figures, in elements: all the same, but for what lies
-        outside of the field.
+        outside of the field, and no more than the input has.
     area : float
         What it is of the input along these axes: the high-contribution area ratio of RepLKNet.
     of_field : float
@@ -235,7 +235,7 @@ class Effective(Shown):
             share,
             sides,
             prod(sides) / prod(self.shape[a] for a in self.axes),
-            prod(sides) / prod(self.extent[a] for a in self.axes),
+            prod(sides) / prod(min(self.extent[a], self.shape[a]) for a in self.axes),
             float(many[enough] / many[-1]),
         )
 
@@ -256,9 +256,10 @@ class Effective(Shown):
         return self.centre[axis] - reach, self.centre[axis] + reach
 
     def _side(self, axis: int, radius: int) -> int:
-        """The side of a box, as far as it lies inside of the map."""
+        """The side of a box, as far as it lies inside of the map: no more than the input has."""
         begin, end = self._ends(axis, radius)
-        return int(min(end, self._end(axis)) - max(begin, self.first[axis])) + 1
+        side = int(min(end, self._end(axis)) - max(begin, self.first[axis])) + 1
+        return min(side, self.shape[axis])
 
     def _within(self, whole: np.ndarray, radius: int) -> float:
         """What a box holds."""
@@ -307,7 +308,8 @@ class Effective(Shown):
     def ratio(self) -> tuple[float, ...]:
         """By axis of `axes`: the side of the box of 95.45 % of the map, by the field's size."""
         sides = self.share(TWO_SIGMA).sides
-        return tuple(side / self.theoretical[a] for side, a in zip(sides, self.axes, strict=True))
+        pairs = zip(sides, self.axes, strict=True)
+        return tuple(min(side / self.theoretical[axis], 1.0) for side, axis in pairs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an ``.npz`` file: the map, its errors, and where its cells lie.
