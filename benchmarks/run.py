@@ -424,6 +424,14 @@ def streaming() -> None:
         row(f"chunks of {_CHUNKS[-1]:,}", *parts, parts[2] / parts[0])
 
 
+def effective() -> None:
+    """Effective fields by perturbation and by gradients, to the same error."""
+    # It takes PyTorch.
+    from effective import compared
+
+    compared()
+
+
 def saved(model: onnx.ModelProto, folder: str) -> str:
     """The path of a model that is written into a folder."""
     path = f"{folder}/model.onnx"
@@ -434,7 +442,13 @@ def saved(model: onnx.ModelProto, folder: str) -> str:
 OF_MODELS = {"opening": opening, "fields": fields, "checks": checks, "cold": cold}
 OF_NETWORKS = {"chain": chain, "branches": branches, "large": large}
 OF_IMAGES = {"tiles": tiles}
-FURTHER = {"weights": weights, "side": side, "units": units, "streaming": streaming}
+FURTHER = {
+    "weights": weights,
+    "side": side,
+    "units": units,
+    "streaming": streaming,
+    "effective": effective,
+}
 ACCEPTANCE = [*OF_MODELS, *OF_NETWORKS]
 
 

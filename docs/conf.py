@@ -37,6 +37,7 @@ CONTENTS = {
         "docs/checks",
         "docs/custom-operators",
         "docs/validation",
+        "docs/measured",
         "docs/operators",
         "docs/limits",
         "docs/json",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from rfgraph.errors import RFGraphError
+from rfgraph.errors import QueryError, RFGraphError
 
 
 def save(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
@@ -45,3 +46,29 @@ def unwritten(error: Exception, path: Path | None) -> RFGraphError:
     """The error for a file, or standard output, that can't be written."""
     reason = getattr(error, "strerror", None) or str(error)
     return RFGraphError(f"can't be written: {reason}", file=str(path or "standard output"))
+
+
+@contextmanager
+def locked(folder: Path, told: Path) -> Iterator[None]:
+    """A folder that no other process writes meanwhile; it is made if it is not there.
+
+    Where files can't be locked, as on Windows, none is kept away. Errors name the file `told`.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        fcntl = None  # type: ignore[assignment]
+    opened = -1
+    try:
+        folder.mkdir(exist_ok=True)
+        if fcntl is not None:
+            opened = os.open(folder, os.O_RDONLY)
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise QueryError("another process is at it", file=str(told)) from None
+    except OSError as error:
+        raise unwritten(error, told) from None
+    finally:
+        if opened >= 0:
+            os.close(opened)

@@ -543,6 +543,41 @@ class Analysis(Shown):
         unit = self._address.unit(tensor, index)
         return self._fields.own(tensor, name, unit)
 
+    def places(
+        self, tensor: str, input: str | None = None, axis: int = 0
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The own elements of all units of a value along one axis of an input, as `own` has them.
+
+        Parameters
+        ----------
+        tensor : str
+            The value.
+        input : str, optional
+            The input; may be left out where there is only one.
+        axis : int
+            Axis of the input; negative ones count from the end.
+
+        Returns
+        -------
+        first, last : ndarray of int64, or None
+            The first and the last own element of every unit, broadcastable to the value's shape;
+            None where the value can't be laid over the axis.
+
+        Raises
+        ------
+        QueryError
+            No such tensor, input or axis.
+
+        Examples
+        --------
+        >>> first, last = analyze("models/resnet50.onnx").places("features", axis=2)
+        >>> first.shape, first.ravel().tolist()
+        ((1, 1, 7, 1), [0, 32, 64, 96, 128, 160, 192])
+        """
+        name = self._address.input(input)
+        self._address.known(tensor)
+        return self._fields.places(tensor, name, self._address.axis_of_input(axis, name))
+
     def support(
         self, tensor: str, index: Sequence[int | slice], input: str | None = None
     ) -> Support:

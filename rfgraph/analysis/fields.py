@@ -154,22 +154,26 @@ class Fields:
         self, tensor: str, name: str, unit: tuple[int, ...]
     ) -> tuple[tuple[int, int] | None, ...]:
         """The own elements of a unit, along each axis of an input; see `Analysis.own`."""
-        view = self._form.view(tensor, name)
-        given = self._address.given(name)
-        if view is None:
-            return (None,) * len(given)
-        extent = self._flow.shape(tensor) or ()
         at = {axis: np.array([coordinate]) for axis, coordinate in enumerate(unit)}
-        found: list[tuple[int, int] | None] = []
-        for axis in range(len(given)):
-            known = self._form.side_of(view, axis, extent, local=True, at={})
-            layout = self._form.layout(view, axis, known.stride) if known is not None else None
-            if layout is None:
-                found.append(None)
-            else:
-                first, last = own_elements(*layout, at, len(unit))
-                found.append((int(first.item()), int(last.item())))
-        return tuple(found)
+        ends = (
+            self.places(tensor, name, axis, at) for axis in range(len(self._address.given(name)))
+        )
+        return tuple([None if e is None else (int(e[0].item()), int(e[1].item())) for e in ends])
+
+    def places(
+        self, tensor: str, name: str, axis: int, at: Mapping[int, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The own elements of all units, or of those `at`, along an axis; see `Analysis.places`."""
+        view = self._form.view(tensor, name)
+        if view is None:
+            return None
+        extent = self._flow.shape(tensor) or ()
+        known = self._form.side_of(view, axis, extent, local=True, at={})
+        layout = self._form.layout(view, axis, known.stride) if known is not None else None
+        if layout is None:
+            return None
+        every = {a: np.arange(n) for a, n in enumerate(extent)} if at is None else at
+        return own_elements(*layout, every, len(extent))
 
     def without_size(self, tensor: str, name: str, axis: int, local: bool) -> AxisField | None:
         """The field along one axis if no size enters into it; see `Analysis.closed_form`."""

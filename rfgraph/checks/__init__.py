@@ -11,6 +11,7 @@ from rfgraph.checks import (  # isort: skip
     rf102_reaches_too_far as rf102_reaches_too_far,
     rf103_unread as rf103_unread,
     rf104_unproductive as rf104_unproductive,
+    rf105_unused as rf105_unused,
     rf201_batch as rf201_batch,
     rf202_causal as rf202_causal,
     rf203_mixing as rf203_mixing,

@@ -30,6 +30,7 @@ _COMMANDS = (
     "tile",
     "stream",
     "fit",
+    "effective",
     "annotate",
 )
 

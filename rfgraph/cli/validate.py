@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-
-import numpy as np
 
 from rfgraph.cli.cluster import client_of
 from rfgraph.cli.common import (
@@ -22,7 +18,7 @@ from rfgraph.cli.common import (
     teller,
 )
 from rfgraph.cli.outputs import add_outputs, answered
-from rfgraph.errors import QueryError
+from rfgraph.cli.runs import add_inputs, add_workers, arrays_of
 from rfgraph.validation import validate
 
 
@@ -40,7 +36,13 @@ def add(commands: Any) -> None:
     add_common(command, timeout=0, memory=0)
     _add_what(command)
     _add_how_much(command)
-    _add_workers(command)
+    add_workers(command, jobs=1)
+    command.add_argument(
+        "--reproduce",
+        type=Path,
+        metavar="FOLDER",
+        help="write what reproduces the first violations: model, inputs and a script",
+    )
     command.set_defaults(run=run)
 
 
@@ -59,12 +61,7 @@ def _add_what(command: argparse.ArgumentParser) -> None:
         metavar="GLOB,...",
         help="the values to test; '*' for all (default: the outputs and some of the others)",
     )
-    command.add_argument(
-        "--inputs",
-        type=Path,
-        metavar="FILE.npz",
-        help="the inputs to run the model on (default: random numbers)",
-    )
+    add_inputs(command)
 
 
 def _add_how_much(command: argparse.ArgumentParser) -> None:
@@ -94,39 +91,6 @@ def _add_how_much(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_workers(command: argparse.ArgumentParser) -> None:
-    """Who makes them, and what they leave behind."""
-    command.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="how many runs are made at a time (default: 1)",
-    )
-    workers = command.add_mutually_exclusive_group()
-    workers.add_argument(
-        "--processes", action="store_true", help="with --jobs: use processes instead of threads"
-    )
-    workers.add_argument(
-        "--dask",
-        metavar="ADDRESS",
-        help="make the runs on a dask cluster, given by the address of its scheduler",
-    )
-    command.add_argument(
-        "--provider",
-        action="append",
-        metavar="NAME",
-        help="an execution provider of onnxruntime (default: CPUExecutionProvider; may be "
-        "repeated)",
-    )
-    command.add_argument(
-        "--reproduce",
-        type=Path,
-        metavar="FOLDER",
-        help="write what reproduces the first violations: model, inputs and a script",
-    )
-
-
 def run(options: argparse.Namespace) -> Answer:
     """The answer."""
     with client_of(options.dask) as client:
@@ -135,7 +99,7 @@ def run(options: argparse.Namespace) -> Answer:
             **arguments(options),
             method=options.method,
             tensors=options.tensors.split(",") if options.tensors else None,
-            inputs=_arrays(options.inputs) if options.inputs else None,
+            inputs=arrays_of(options.inputs),
             samples=options.samples,
             seconds=options.seconds,
             exhaustive=options.exhaustive,
@@ -151,16 +115,3 @@ def run(options: argparse.Namespace) -> Answer:
     # That nothing was found says little where nothing was tested.
     unproven = found.interrupted or not found.tested
     return answered(options, found, ERROR if found.ok and unproven else code)
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array without a name")
-            return dict(stored)
-    except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error) as error:
-        raise QueryError(
-            f"--inputs {path}: {error}",
-            remedy="write it with numpy.savez(FILE, x=...), one array for each input",
-        ) from None

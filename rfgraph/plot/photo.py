@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 import numpy as np
 
 from rfgraph.errors import QueryError
+from rfgraph.measure.pictures import opened
 
 # A path, what Pillow has opened, or an array: grey, or with red, green, blue and perhaps alpha.
 Photo = str | os.PathLike[str] | np.ndarray | Any
@@ -36,21 +36,7 @@ def pixels(image: Photo) -> np.ndarray:
     from PIL import Image, ImageOps
 
     if isinstance(image, (str, os.PathLike)):
-        with warnings.catch_warnings():
-            # What is too large to be meant is refused, rather than warned of.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            try:
-                with Image.open(image) as file:
-                    return pixels(file)
-            except QueryError:
-                raise
-            except Exception as error:  # what readers of broken files raise is not documented
-                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                raise QueryError(
-                    f"can't be read as an image: {reason}",
-                    file=os.fspath(image),
-                    remedy="give a file that Pillow reads, such as a PNG or JPEG",
-                ) from None
+        image = opened(image)
     if isinstance(image, Image.Image):
         turned = ImageOps.exif_transpose(image)
         deep = turned.mode.startswith(("I", "F"))

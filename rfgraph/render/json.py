@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rfgraph.analysis.objects import Fit
     from rfgraph.engine.closed_form import AxisField, Field, Number
     from rfgraph.engine.why import Explanation, Hop
+    from rfgraph.measure.spread import Effective, Growth
     from rfgraph.render.documents import (
         Fits,
         LayerTable,
@@ -116,6 +117,54 @@ def validation(found: Validation) -> str:
             "remarks": found.notes,
         }
     )
+
+
+def effective(document: Growth) -> str:
+    """The document of `rfgraph effective`."""
+    return _dump(
+        {
+            "version": VERSION,
+            "model": document.layers[0].file,
+            "effective": [_effective(layer) for layer in document.layers],
+        }
+    )
+
+
+def _effective(found: Effective) -> dict[str, Any]:
+    from rfgraph.measure.spread import SHARES, TWO_SIGMA
+
+    def known(value: float) -> float | None:
+        return value if isfinite(value) else None
+
+    return {
+        "value": found.tensor,
+        "operator": found.operator,
+        "input": found.input,
+        "shape": found.shape,
+        "units": [[at.start, at.stop, at.step] for at in found.units],
+        "axes": found.axes,
+        "theoretical": [found.theoretical[axis] for axis in found.axes],
+        "shares": [found.share(share)._asdict() for share in (*SHARES, TWO_SIGMA)],
+        "ratio": found.ratio,
+        "width": found.width,
+        "luo": found.luo,
+        "error": known(found.relative_error),
+        "first": found.first,
+        "step": found.step,
+        "centre": found.centre,
+        "map": found.map.tolist(),
+        "errors": [known(value) for value in found.error.ravel().tolist()],
+        "passes": found.passes,
+        "images": found.images,
+        "noise": found.is_noise,
+        "replacement": found.is_replacement,
+        "complete": found.complete,
+        "interrupted": found.interrupted,
+        "seconds": round(found.seconds, 3),
+        "seed": found.seed,
+        "change": found.change,
+        "remarks": found.notes,
+    }
 
 
 def tiling(document: Tiling) -> str:

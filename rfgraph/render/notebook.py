@@ -17,7 +17,8 @@ from rfgraph.analysis.analysis import Analysis, Value
 from rfgraph.engine.closed_form import AxisField, Field
 from rfgraph.engine.support import Support
 from rfgraph.errors import RFGraphError
-from rfgraph.render import streams, tiles, validation
+from rfgraph.measure.spread import Effective, Growth
+from rfgraph.render import effective, streams, tiles, validation
 from rfgraph.render.picture import scaled, summary
 from rfgraph.render.rows import shown_axes
 from rfgraph.render.text import box, field, number, plain, shape, sizes, written
@@ -40,7 +41,7 @@ def html(answer: object) -> str:
 
     Parameters
     ----------
-    answer : Analysis, Value, Field, AxisField, Support, Validation or a plan
+    answer : Analysis, Value, Field, AxisField, Support, Validation, Effective, Growth or a plan
         What is to be shown.
 
     Examples
@@ -114,6 +115,22 @@ def _validation(answer: Validation) -> str:
     rows = [[v.value, written(v.unit), v.input, v.claim, v.changed] for v in found[:_MOST]]
     head = ["value", "unit", "input", "claim that is contradicted", "changed"]
     return _lines(lines) + (_table(head, rows) if rows else "")
+
+
+@html.register
+def _effective(answer: Effective) -> str:
+    head, *rows = effective.shares_of(answer)
+    return (
+        _lines(effective.summary(answer))
+        + _table(head, rows)
+        + _lines(effective.remarks_of(answer))
+    )
+
+
+@html.register
+def _growth(answer: Growth) -> str:
+    head, *rows = effective.layers_of(answer)
+    return _table(head, rows)
 
 
 @html.register

@@ -24,6 +24,7 @@ _FORMATS: Mapping[str, Mapping[str, str]] = {
         **{name: f"tile_exports.{name}" for name in ("bioimageio", "monai", "dask", "nnunet")},
     },
     "fits": {"text": "fits.text", "json": "json.fits"},
+    "effective": {"text": "effective.text", "json": "json.effective"},
     "streaming": {"text": "streams.text", "json": "json.streaming"},
     "validation": {"text": "validation.text", "json": "json.validation"},
     "report": {name: f"findings.{name}.report" for name in _FINDINGS},

@@ -15,8 +15,8 @@ from rfgraph.streaming.converted import KEY, StreamedOutput, StreamingModel
 from rfgraph.streaming.converter import Converter
 from rfgraph.streaming.way import Moving, StreamingError
 from rfgraph.streaming.writer import State, sized, type_of
-from rfgraph.validation.protos import reads_of
 from rfgraph.version import VERSION
+from rfgraph.worker.protos import reads_of
 
 # Operators that a conversion writes are those of this version of ONNX's operator set, and later.
 _OLDEST = 13

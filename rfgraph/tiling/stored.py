@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from glob import escape
 from hashlib import sha256
@@ -24,7 +24,7 @@ from uuid import uuid4
 import numpy as np
 
 from rfgraph.errors import QueryError, RFGraphError
-from rfgraph.files import unwritten
+from rfgraph.files import locked
 from rfgraph.tiling.lazy import INSTALL, Tiles, element_dtype, output_shapes
 from rfgraph.tiling.run import cuts_of
 from rfgraph.version import VERSION
@@ -145,7 +145,7 @@ class _Run:
         digest = sha256(json.dumps(self.made_of, sort_keys=True).encode()).hexdigest()[:8]
         self.part = self.target.with_name(f"{self.target.name}.{digest}.part")
         self._check_others()
-        with self._alone():
+        with locked(self.part, self.target):
             results = {output: self._result(tiles, k) for k, output in enumerate(outputs)}
             held = {
                 other: np.asarray(value, element_dtype(analysis, other))
@@ -239,31 +239,6 @@ class _Run:
                     file=str(other),
                     remedy="remove it, or name another target",
                 )
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """The folder of this run, which no other process writes meanwhile.
-
-        Where files can't be locked, as on Windows, none is kept away.
-        """
-        try:
-            import fcntl
-        except ImportError:
-            fcntl = None  # type: ignore[assignment]
-        folder = -1
-        try:
-            self.part.mkdir(exist_ok=True)
-            if fcntl is not None:
-                folder = os.open(self.part, os.O_RDONLY)
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError:
-            raise QueryError("another process is at it", file=str(self.target)) from None
-        except OSError as error:
-            raise unwritten(error, self.target) from None
-        finally:
-            if folder >= 0:
-                os.close(folder)
 
     def _result(self, tiles: Tiles, k: int) -> str:
         """The folder of an output's array, whose chunks are the cores of tiles."""

@@ -15,7 +15,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from rfgraph.validation.protos import (
+from rfgraph.worker.protos import (
     Key,
     attributes_of,
     element_type_of,

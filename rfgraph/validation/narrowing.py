@@ -13,9 +13,9 @@ import onnx
 from rfgraph.errors import RFGraphError
 from rfgraph.reads.words import Shape
 from rfgraph.validation.plan import Run
-from rfgraph.validation.protos import needed
 from rfgraph.validation.report import Violation
 from rfgraph.validation.runs import Runner
+from rfgraph.worker.protos import needed
 
 
 def narrowed(

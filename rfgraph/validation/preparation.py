@@ -17,12 +17,12 @@ from rfgraph.analysis.inputs import Model
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.model.model_file import whole
 from rfgraph.reads.words import Shape
-from rfgraph.validation import feeds as random_feeds
 from rfgraph.validation.leaks import without_leaks
 from rfgraph.validation.nan.emitter import Taps
 from rfgraph.validation.nan.probe import interpolates, poisoned
-from rfgraph.validation.protos import NCHWC, runnable
-from rfgraph.validation.runs import Workload, opened, runner_of
+from rfgraph.validation.runs import Workload, runner_of
+from rfgraph.worker.feeds import accepted
+from rfgraph.worker.protos import BLOCKED, blocked, runnable
 
 # How many values besides the outputs are tested, unless values are named.
 _INNER = 32
@@ -32,8 +32,6 @@ _GROUP = 1 << 28
 
 # The batch size to test with, where the model leaves it open.
 _ROWS = 4
-
-_BLOCKED = "its channels lie in blocks, so its elements are not in the order that its shape says"
 
 
 @dataclass
@@ -115,7 +113,7 @@ def prepared(
         if tensors is None:
             untested = {t: why for t, why in untested.items() if t in analysis.outputs}
             shown = _spread(analysis, shown)
-        feeds, limit = _feeds(analysis, proto, folder, inputs, held, seed, providers)
+        feeds, limit = accepted(analysis, proto, folder, inputs, held, seed, providers)
         workload = Workload(
             uuid.uuid4().hex,
             tuple(m.SerializeToString() for m in models),
@@ -243,9 +241,9 @@ def _models(
         shown = onnx.ModelProto()
         shown.CopyFrom(proto)
         without_leaks(shown)
-        blocked = _blocked(proto)
-        untested.update((t, _BLOCKED) for t in tensors if t in blocked)
-        tensors = [t for t in tensors if t not in blocked]
+        unclear = blocked(proto)
+        untested.update((t, BLOCKED) for t in tensors if t in unclear)
+        tensors = [t for t in tensors if t not in unclear]
         outputs = {o.name for o in shown.graph.output}
         shown.graph.output.extend(onnx.ValueInfoProto(name=t) for t in tensors if t not in outputs)
         return tensors, [shown]
@@ -262,52 +260,7 @@ def _models(
     return tensors, [probe.model for probe in probes]
 
 
-def _blocked(proto: onnx.ModelProto) -> set[str]:
-    """Values whose elements lie in blocks of channels, until they are laid out again."""
-    found: set[str] = set()
-    for node in proto.graph.node:
-        blocks = node.domain == NCHWC and node.op_type != "ReorderOutput"
-        if blocks or (node.domain != NCHWC and not found.isdisjoint(node.input)):
-            found.update(node.output)
-    return found
-
-
 # ---------------------------------------------------------------- inputs
-
-
-def _feeds(
-    analysis: Analysis,
-    proto: onnx.ModelProto,
-    folder: str,
-    inputs: Mapping[str, Any],
-    values: Mapping[str, Any],
-    seed: int,
-    providers: Sequence[str],
-) -> tuple[dict[str, Any], int | None]:
-    """What the model is run on, and below what limit whole numbers are drawn, if any are."""
-    weights = {t.name for t in proto.graph.initializer}
-    weights |= {t.values.name for t in proto.graph.sparse_initializer}
-    wanted = [i for i in proto.graph.input if i.name not in weights or i.name in values]
-    shapes = {name: analysis.extent(name) or () for name in analysis.inputs}
-    shapes = {n: s for n, s in shapes.items() if analysis.extent(n) is not None}
-    given = {**inputs, **values}
-
-    def draw(limit: int) -> dict[str, Any]:
-        return random_feeds.drawn(wanted, shapes, given, seed, limit, analysis.file)
-
-    feeds = draw(random_feeds.LIMITS[0])
-    if not random_feeds.whole_numbers([i for i in wanted if i.name not in given]):
-        return feeds, None
-    # What is too large, as a token beyond the vocabulary, the model itself refuses.
-    session = opened(proto.SerializeToString(), folder, providers, 0, analysis.file)
-    for limit in random_feeds.LIMITS:
-        feeds = draw(limit)
-        try:
-            session.run(None, feeds)
-        except Exception:  # what is raised differs from kernel to kernel
-            continue
-        return feeds, limit
-    return feeds, random_feeds.LIMITS[-1]
 
 
 def _floats(feeds: Mapping[str, Any], model: onnx.ModelProto) -> dict[str, Any]:

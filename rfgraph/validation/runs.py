@@ -19,6 +19,8 @@ from rfgraph.errors import RFGraphError
 from rfgraph.validation.claims import Claim, Contradiction, judged
 from rfgraph.validation.plan import Run
 from rfgraph.validation.report import Tally
+from rfgraph.worker.sessions import exact
+from rfgraph.worker.source import line_of
 
 # The most bytes of outputs of unchanged runs that are kept.
 _KEPT = 1 << 29
@@ -65,6 +67,10 @@ class Workload:
     threads: int = 0
     file: str | None = None
 
+    def carry_out(self, order: Order) -> Result:
+        """One forward pass, held against what is claimed."""
+        return runner_of(self).carry_out(order)
+
 
 @dataclass(frozen=True)
 class Order:
@@ -102,54 +108,13 @@ class Result:
     refused: str = ""
 
 
-def opened(
-    model: bytes, folder: str, providers: Sequence[str], threads: int, file: str | None
-) -> Any:
-    """A session with every kernel as it is: nothing is fused, moved or left out.
-
-    Raises
-    ------
-    RFGraphError
-        onnxruntime is not installed, or does not open the model.
-    """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise RFGraphError(
-            "onnxruntime, which runs the models, is not installed",
-            remedy="pip install 'rfgraph[validate]'",
-        ) from None
-    missing = [p for p in providers if p not in onnxruntime.get_available_providers()]
-    if missing:
-        raise RFGraphError(
-            f"this onnxruntime has no execution provider {missing[0]}",
-            remedy=f"its providers are {', '.join(onnxruntime.get_available_providers())}",
-        )
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    if folder:
-        options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", folder
-        )
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=list(providers))
-    except Exception as error:  # what is raised differs from fault to fault
-        raise RFGraphError(f"onnxruntime can't open the model: {_said(error)}", file=file) from None
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
-
-
 class Runner:
     """Runs a workload; may be shared by threads."""
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
         self._sessions = [
-            opened(m, workload.folder, workload.providers, workload.threads, workload.file)
+            exact(m, workload.folder, workload.providers, workload.threads, workload.file)
             for m in workload.models
         ]
         self._lock = Lock()
@@ -179,7 +144,7 @@ class Runner:
                     first, again = (self.run(key, self.workload.feeds) for _ in range(2))
                 except Exception as error:  # what is raised differs from kernel to kernel
                     raise RFGraphError(
-                        f"onnxruntime can't run the model: {_said(error)}",
+                        f"onnxruntime can't run the model: {line_of(error)}",
                         file=self.workload.file,
                         remedy="give inputs that it accepts",
                     ) from None
@@ -233,7 +198,7 @@ class Runner:
         try:
             moved = self.moved(names, self.changed(order.run))
         except Exception as error:  # what is raised differs from kernel to kernel
-            result.refused = _said(error)
+            result.refused = line_of(error)
             return result
         result.unstable = sorted(self._unstable.intersection(names))
         for name, claim in order.claims.items():
@@ -349,9 +314,3 @@ def forget(workload: Workload) -> None:
     """Close what this process has opened of a workload."""
     with _RUNNERS_LOCK:
         _RUNNERS.pop(workload.key, None)
-
-
-def work(workload: Workload, orders: Sequence[Order]) -> list[Result]:
-    """Carry out some orders."""
-    found = runner_of(workload)
-    return [found.carry_out(order) for order in orders]

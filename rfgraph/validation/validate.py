@@ -17,7 +17,7 @@ from rfgraph.validation.plan import Run, planned
 from rfgraph.validation.preparation import Prepared, prepared
 from rfgraph.validation.report import Validation
 from rfgraph.validation.runs import Workload, forget
-from rfgraph.validation.workers import results_of, threads_of
+from rfgraph.worker.pool import results_of, threads_of
 
 Method = Literal["perturb", "poison"]
 

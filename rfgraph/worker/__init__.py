@@ -1,5 +1,6 @@
-"""What processes do that run a model for another one: they open it once, and run tiles.
+"""What runs a model: sessions of onnxruntime, and processes that run it for another one.
 
-Workers of a cluster, and its scheduler, import this to know what they are told: so it imports no
-more than that takes.
+`pool` gives orders to any executor; `source` and `tiles` are what workers of a cluster, and its
+scheduler, import to know what they are told, and so import no more than that takes. `protos` and
+`feeds` have what makes a model and its inputs ready to be run.
 """

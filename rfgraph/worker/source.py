@@ -134,6 +134,19 @@ def opened(model: Any, file: str | None, **options: Any) -> Any:
     """A session of onnxruntime that has a model open: a path, its bytes, or a session already."""
     if hasattr(model, "run"):
         return model
+    onnxruntime = runtime()
+    source = str(model) if isinstance(model, Path) else model
+    chosen = {"providers": ["CPUExecutionProvider"], **options}
+    try:
+        return onnxruntime.InferenceSession(source, **chosen)
+    except Exception as error:  # what is raised differs from fault to fault
+        raise RFGraphError(
+            f"onnxruntime can't open the model: {line_of(error)}", file=file
+        ) from error
+
+
+def runtime() -> Any:
+    """The module of onnxruntime, which is an extra."""
     try:
         import onnxruntime
     except ImportError:
@@ -141,14 +154,7 @@ def opened(model: Any, file: str | None, **options: Any) -> Any:
             "onnxruntime, which runs the model, is not installed",
             remedy="pip install 'rfgraph[validate]'",
         ) from None
-    source = str(model) if isinstance(model, Path) else model
-    chosen = {"providers": ["CPUExecutionProvider"], **options}
-    try:
-        return onnxruntime.InferenceSession(source, **chosen)
-    except Exception as error:  # what is raised differs from fault to fault
-        raise RFGraphError(
-            f"onnxruntime can't open the model: {_said(error)}", file=file
-        ) from error
+    return onnxruntime
 
 
 def outputs_of(
@@ -158,12 +164,13 @@ def outputs_of(
     try:
         made: list[np.ndarray] = session.run(list(outputs), tile)
     except Exception as error:  # what is raised differs from fault to fault
-        raise RFGraphError(f"onnxruntime can't run a tile: {_said(error)}", file=file) from error
+        raise RFGraphError(f"onnxruntime can't run a tile: {line_of(error)}", file=file) from error
     return made
 
 
-def _said(error: Exception) -> str:
+def line_of(error: Exception) -> str:
+    """What an error of onnxruntime says, in one line."""
     return " ".join(str(error).split())[:300]
 
 
-__all__ = ["OpenSource", "Source", "opened", "outputs_of"]
+__all__ = ["OpenSource", "Source", "line_of", "opened", "outputs_of", "runtime"]

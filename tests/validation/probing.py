@@ -7,7 +7,7 @@ import onnx
 
 from rfgraph.validation.nan.emitter import Taps
 from rfgraph.validation.nan.probe import Probe, interpolates, poisoned
-from rfgraph.validation.protos import Key
+from rfgraph.worker.protos import Key
 from tests.oracle.observe import Shape, session
 from tests.oracle.perturbation import Case, Seen, observing, runner
 

@@ -14,7 +14,7 @@ from onnx import parser
 import rfgraph
 from rfgraph.validation.nan.kernels import CARRIES, REPLACED
 from rfgraph.validation.nan.probe import Probe, interpolates, poisoned
-from rfgraph.validation.protos import Key
+from rfgraph.worker.protos import Key
 from tests.backend.harness import float_cases, listed
 from tests.graphs import parsed
 from tests.oracle.cases import CASES

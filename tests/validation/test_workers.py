@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import rfgraph
-from rfgraph.validation import workers
+from rfgraph.worker import pool
 from tests.validation.test_validate import CONV
 
 MODEL = "models/espcn.onnx"
@@ -114,8 +114,8 @@ def test_the_budget_holds_for_workers() -> None:
 
 
 def test_threads_share_the_machine() -> None:
-    assert workers.threads_of(1) == 0
-    assert workers.threads_of(10**6) == 1
+    assert pool.threads_of(1) == 0
+    assert pool.threads_of(10**6) == 1
 
 
 # ---------------------------------------------------------------- dask

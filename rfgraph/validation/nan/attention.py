@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from rfgraph.validation.nan.emitter import Emitter, LostError
-from rfgraph.validation.protos import FLOATS, MICROSOFT, Key, attributes_of, input_of, key_of
+from rfgraph.worker.protos import FLOATS, MICROSOFT, Key, attributes_of, input_of, key_of
 
 # How often an operator is run on data of its own, to compare.
 _DRAWS = 2

@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from rfgraph.validation.nan.emitter import Emitter, LostError
-from rfgraph.validation.protos import (
+from rfgraph.worker.protos import (
     attributes_of,
     is_container,
     is_measured,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 
 from rfgraph.validation.nan.emitter import Emitter, LostError
-from rfgraph.validation.protos import input_of
+from rfgraph.worker.protos import input_of
 
 
 def own(to: Emitter, node: onnx.NodeProto) -> None:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rfgraph.errors import QueryError
 from rfgraph.reads.words import Shape
-from rfgraph.validation.protos import (
+from rfgraph.worker.protos import (
     FLOATS,
     Key,
     attributes_of,

@@ -7,7 +7,7 @@ import onnx
 from onnx import numpy_helper
 
 from rfgraph.validation.nan.emitter import Emitter, LostError
-from rfgraph.validation.protos import attributes_of, input_of
+from rfgraph.worker.protos import attributes_of, input_of
 
 
 def gather(to: Emitter, node: onnx.NodeProto) -> None:

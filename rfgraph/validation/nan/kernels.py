@@ -24,7 +24,7 @@ from rfgraph.validation.nan import (
 )
 from rfgraph.validation.nan.emitter import Kernels, Replacement, lives
 from rfgraph.validation.nan.quantised import Operand, as_operator, sum_of
-from rfgraph.validation.protos import MICROSOFT, NCHWC, NHWC, Key
+from rfgraph.worker.protos import MICROSOFT, NCHWC, NHWC, Key
 
 _LOSES = "a comparison with NaN is false, so a NaN only survives as the first element"
 _NOT_FLOAT = "the output is no float, and can't hold a NaN"

@@ -9,7 +9,7 @@ from onnx import helper
 from rfgraph.ops.onnx.moving import are_blocks_of
 from rfgraph.reads.words import Shape
 from rfgraph.validation.nan.emitter import Emitter, Rewrite
-from rfgraph.validation.protos import NCHWC, attributes_of, input_of
+from rfgraph.worker.protos import NCHWC, attributes_of, input_of
 
 
 def channels_first(rank: int) -> Shape:

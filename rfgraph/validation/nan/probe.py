@@ -26,7 +26,7 @@ from rfgraph.ops import traits_of
 from rfgraph.reads.words import Shape
 from rfgraph.validation.nan.emitter import Emitter, KnownShapes, LostError, Taps
 from rfgraph.validation.nan.kernels import KERNELS
-from rfgraph.validation.protos import (
+from rfgraph.worker.protos import (
     element_type_of,
     is_container,
     is_measured,

@@ -12,7 +12,7 @@ import onnx
 from rfgraph.reads.words import Shape
 from rfgraph.validation.nan.emitter import Emitter, LostError, Rewrite
 from rfgraph.validation.nan.layouts import channels_first, channels_last
-from rfgraph.validation.protos import NHWC, attributes_of, input_of
+from rfgraph.worker.protos import NHWC, attributes_of, input_of
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 
 from rfgraph.validation.nan.emitter import Emitter, LostError
-from rfgraph.validation.protos import attributes_of
+from rfgraph.worker.protos import attributes_of
 
 
 def depart(to: Emitter, node: onnx.NodeProto) -> None:

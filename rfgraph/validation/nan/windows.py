@@ -10,7 +10,7 @@ import onnx
 from onnx import numpy_helper
 
 from rfgraph.validation.nan.emitter import Emitter
-from rfgraph.validation.protos import attributes_of, node_interpolates
+from rfgraph.worker.protos import attributes_of, node_interpolates
 
 # A smaller interpolation weight is a zero with rounding.
 _WEIGHT = 1e-4

@@ -16,19 +16,32 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from typing import Any, Generic, Protocol, TypeVar
 
 from rfgraph.errors import RFGraphError
-from rfgraph.validation.runs import Order, Result, Workload, runner_of, work
+
+Order = TypeVar("Order")
+Result = TypeVar("Result")
+OrderOf = TypeVar("OrderOf", contravariant=True)
+ResultOf = TypeVar("ResultOf", covariant=True)
+
+
+class Workload(Protocol, Generic[OrderOf, ResultOf]):
+    """What can be sent to other processes, and carries out orders there."""
+
+    def carry_out(self, order: OrderOf, /) -> ResultOf:
+        """Carry out one of them."""
+
 
 # This many orders for each worker are sent ahead.
 _AHEAD = 2
 
 # The workload of a process in our own pool; it is sent once.
-_WORKLOAD: list[Workload] = []
+_WORKLOAD: list[Workload[Any, Any]] = []
 
 
 def results_of(
-    workload: Workload,
+    workload: Workload[Order, Result],
     orders: Iterator[Order],
     going_on: Callable[[], bool],
     lost: Callable[[str], None],
@@ -58,12 +71,12 @@ def results_of(
     """
     if executor is None and jobs == 1:
         for order in orders:
-            yield runner_of(workload).carry_out(order)
+            yield workload.carry_out(order)
             if not going_on():
                 return
         return
     own = None if executor is not None else _pool(workload, jobs, processes=processes)
-    waiting: dict[Future[list[Result]], Order] = {}
+    waiting: dict[Future[Result], Order] = {}
     given = False
     try:
         while True:
@@ -76,7 +89,7 @@ def results_of(
             if not waiting:
                 return
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                yield from _come_of(workload, future, waiting.pop(future), own, lost)
+                yield _come_of(workload, future, waiting.pop(future), own, lost)
     finally:
         for future in waiting:
             future.cancel()
@@ -85,30 +98,30 @@ def results_of(
 
 
 def _submitted(
-    workload: Workload, order: Order, own: Executor | None, executor: Executor | None
-) -> Future[list[Result]]:
+    workload: Workload[Order, Result], order: Order, own: Executor | None, executor: Executor | None
+) -> Future[Result]:
     """An order, given to a pool of our own or to a foreign executor."""
     pool = executor or own
     assert pool is not None
     try:
         if isinstance(own, ProcessPoolExecutor):
-            return pool.submit(_work, [order])
-        return pool.submit(work, workload, [order])
+            return pool.submit(_work, order)
+        return pool.submit(workload.carry_out, order)
     except RuntimeError as error:
         # The pool broke.
-        failed: Future[list[Result]] = Future()
+        failed: Future[Result] = Future()
         failed.set_exception(error)
         return failed
 
 
 def _come_of(
-    workload: Workload,
-    future: Future[list[Result]],
+    workload: Workload[Order, Result],
+    future: Future[Result],
     order: Order,
     own: Executor | None,
     lost: Callable[[str], None],
-) -> list[Result]:
-    """The results of an order; if its worker was lost it is carried out here."""
+) -> Result:
+    """The result of an order; if its worker was lost it is carried out here."""
     try:
         return future.result()
     except RFGraphError:
@@ -118,10 +131,10 @@ def _come_of(
         lost(_why(error))
         if isinstance(error, BrokenProcessPool) and own is not None:
             _unblock(own)
-        return [runner_of(workload).carry_out(order)]
+        return workload.carry_out(order)
 
 
-def _pool(workload: Workload, jobs: int, *, processes: bool) -> Executor:
+def _pool(workload: Workload[Order, Result], jobs: int, *, processes: bool) -> Executor:
     if not processes:
         return ThreadPoolExecutor(jobs)
     # A fork would copy the locks of the threads of a session that is open here.
@@ -141,14 +154,14 @@ def _why(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
-def _begin(workload: Workload) -> None:
+def _begin(workload: Workload[Any, Any]) -> None:
     """Of a process of a pool: remember what it runs, and leave an interruption to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _WORKLOAD[:] = [workload]
 
 
-def _work(orders: list[Order]) -> list[Result]:
-    return work(_WORKLOAD[0], orders)
+def _work(order: Any) -> Any:
+    return _WORKLOAD[0].carry_out(order)
 
 
 def threads_of(jobs: int) -> int:

@@ -1,4 +1,4 @@
-"""ONNX protos, as the rewriting of probes sees them."""
+"""ONNX protos, as they are made ready to be run."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ from rfgraph.ops.microsoft.layout import NHWC as NHWC
 Key: TypeAlias = tuple[str, str]
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+
+
+# Why nothing is said of a value that is `blocked`.
+BLOCKED = "its channels lie in blocks, so its elements are not in the order that its shape says"
 
 
 def key_of(node: onnx.NodeProto) -> Key:
@@ -144,6 +148,37 @@ def needed(
             kept.append(node)
             wanted.update(reads_of(node))
     return kept[::-1], wanted
+
+
+def upto(model: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
+    """The part of a model that `values` are made by, which are its outputs."""
+    nodes, names = needed(model.graph.node, values)
+    whole = model.graph
+    graph = onnx.GraphProto(
+        name=whole.name,
+        node=nodes,
+        input=[i for i in whole.input if i.name in names],
+        initializer=[t for t in whole.initializer if t.name in names],
+        sparse_initializer=[t for t in whole.sparse_initializer if t.values.name in names],
+        value_info=[v for v in whole.value_info if v.name in names],
+        output=[onnx.ValueInfoProto(name=name) for name in dict.fromkeys(values)],
+    )
+    return onnx.ModelProto(
+        ir_version=model.ir_version,
+        opset_import=model.opset_import,
+        functions=model.functions,
+        graph=graph,
+    )
+
+
+def blocked(proto: onnx.ModelProto) -> set[str]:
+    """Values whose elements lie in blocks of channels, until they are laid out again."""
+    found: set[str] = set()
+    for node in proto.graph.node:
+        blocks = node.domain == NCHWC and node.op_type != "ReorderOutput"
+        if blocks or (node.domain != NCHWC and not found.isdisjoint(node.input)):
+            found.update(node.output)
+    return found
 
 
 def input_of(node: onnx.NodeProto, k: int) -> str:

@@ -9,14 +9,51 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from rfgraph.analysis.analysis import Analysis
 from rfgraph.errors import QueryError
 from rfgraph.reads.words import Shape
+from rfgraph.worker.sessions import exact
 
 # Random whole numbers are drawn below the first of these that the model accepts: for tokens,
 # classes, bytes, bits.
 LIMITS = (30_000, 1_000, 256, 100, 10, 2, 1)
 
 _UNFILLED = (TensorProto.UNDEFINED, TensorProto.STRING)
+
+
+def accepted(
+    analysis: Analysis,
+    proto: onnx.ModelProto,
+    folder: str,
+    inputs: Mapping[str, Any],
+    values: Mapping[str, Any],
+    seed: int,
+    providers: Sequence[str],
+) -> tuple[dict[str, Any], int | None]:
+    """What the model is run on, and below what limit whole numbers are drawn, if any are."""
+    weights = {t.name for t in proto.graph.initializer}
+    weights |= {t.values.name for t in proto.graph.sparse_initializer}
+    wanted = [i for i in proto.graph.input if i.name not in weights or i.name in values]
+    shapes = {name: analysis.extent(name) or () for name in analysis.inputs}
+    shapes = {n: s for n, s in shapes.items() if analysis.extent(n) is not None}
+    given = {**inputs, **values}
+
+    def draw(limit: int) -> dict[str, Any]:
+        return drawn(wanted, shapes, given, seed, limit, analysis.file)
+
+    feeds = draw(LIMITS[0])
+    if not whole_numbers([i for i in wanted if i.name not in given]):
+        return feeds, None
+    # What is too large, as a token beyond the vocabulary, the model itself refuses.
+    session = exact(proto.SerializeToString(), folder, providers, 0, analysis.file)
+    for limit in LIMITS:
+        feeds = draw(limit)
+        try:
+            session.run(None, feeds)
+        except Exception:  # what is raised differs from kernel to kernel
+            continue
+        return feeds, limit
+    return feeds, LIMITS[-1]
 
 
 def whole_numbers(inputs: Sequence[onnx.ValueInfoProto]) -> bool:

@@ -1,0 +1,150 @@
+"""``rfgraph effective``: what it prints and writes, and what it says of bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from rfgraph import cli
+from rfgraph.measure import effective, growth
+from rfgraph.render.notebook import html
+from tests.measure.plain import Net
+
+Said = tuple[int, str, str]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("model") / "small.onnx"
+    onnx.save(Net(0, 3).conv(4).relu().conv(3).model(12), path)
+    return str(path)
+
+
+@pytest.fixture
+def rf(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    def run(*arguments: str) -> Said:
+        code = cli.main(arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_one_value(rf: Callable[..., Said], file: str) -> None:
+    code, out, _ = rf("effective", file, "y")
+    assert code == 0
+    found = effective(file, "y")
+    sides = "x".join(map(str, found.share(0.5).sides))
+    assert f"50%    {sides}" in out
+    assert f"{found.passes:,} passes" in out
+    assert "all units" in out
+    assert "note: no images were given: it is measured on noise" in out
+
+
+def test_one_unit(rf: Callable[..., Said], file: str) -> None:
+    code, out, _ = rf("effective", file, "y", "--at", "6,6", "--error", "0.2", "--change", "0.1")
+    assert code == 0
+    assert "unit 0,0,6,6" in out
+    _, region, _ = rf("effective", file, "y", "--at", "0,:,4:8,6", "--error", "0.2")
+    assert "units 0,:,4:8,6" in region
+
+
+def test_layers(rf: Callable[..., Said], file: str) -> None:
+    code, out, _ = rf("effective", file, "--seconds", "inf")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["v1", "y"]
+    _, one, _ = rf("effective", file, "--layers", "v*", "--error", "0.2")
+    assert "v0" in one
+    assert "y" not in [line.split()[0] for line in one.splitlines()]
+
+
+def test_json_and_arrays(rf: Callable[..., Said], file: str, tmp_path: Path) -> None:
+    arrays = tmp_path / "map.npz"
+    code, out, _ = rf("effective", file, "y", "--output-format", "json", "--save", str(arrays))
+    assert code == 0
+    (told,) = json.loads(out)["effective"]
+    found = effective(file, "y")
+    assert told["map"] == found.map.tolist()
+    assert told["shares"][0]["sides"] == list(found.share(0.5).sides)
+    assert told["noise"]
+    with np.load(arrays) as stored:
+        assert (stored["map"] == found.map).all()
+        assert tuple(stored["first"]) == found.first
+
+
+def test_images_of_a_file(rf: Callable[..., Said], file: str, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3)).astype(np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    how = ("--mean", "0.5,0.4,0.3", "--std", "0.2", "--output-format", "json")
+    code, out, _ = rf("effective", file, "y", "--images", str(tmp_path / "images.npy"), *how)
+    assert code == 0
+    (told,) = json.loads(out)["effective"]
+    assert (told["images"], told["noise"]) == (3, False)
+    scaled = (images / 255 - [0.5, 0.4, 0.3]) / 0.2
+    same = effective(file, "y", images=scaled.transpose(0, 3, 1, 2).astype(np.float32))
+    np.testing.assert_allclose(told["map"], same.map, rtol=1e-3)
+
+
+def test_it_is_resumed(rf: Callable[..., Said], file: str, tmp_path: Path) -> None:
+    store = str(tmp_path / "run")
+    code, part, _ = rf(
+        "effective", file, "y", "--resume", store, "--seconds", "1e-9", "--jobs", "1"
+    )
+    assert code == 0
+    assert "the time of --seconds ended it" in part
+    _, whole, _ = rf("effective", file, "y", "--resume", store)
+    assert whole == rf("effective", file, "y")[1]
+    code, _, said = rf("effective", file, "y", "--resume", store, "--seed", "1")
+    assert code == 2
+    assert "another seed" in said
+
+
+def test_an_interruption(
+    rf: Callable[..., Said], file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rfgraph.measure import perturbing
+
+    def interrupted(self: Any, result: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(perturbing.Maps, "add", interrupted)
+    code, out, _ = rf("effective", file, "y", "--jobs", "1")
+    assert code == 2
+    assert "note: it was interrupted" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["y", "--images", "nowhere"], "nowhere"),
+        (["y", "--at", "0,0,99,0"], "99"),
+        (["y", "--step", "a"], "--step a"),
+        (["y", "--mean", "a"], "--mean a"),
+        (["y", "--save", "map.png"], "--save map.png"),
+        (["y", "--layers", "y"], "--layers"),
+        (["--at", "3,3"], "--at"),
+        (["nowhere"], "nowhere"),
+        (["y", "--input", "nowhere"], "nowhere"),
+        (["y", "--error", "0"], "error"),
+        (["y", "--resume", "/dev/null"], "/dev/null"),
+        (["y", "--save", "/nowhere/map.npz", "--error", "0.5"], "/nowhere/map.npz"),
+    ],
+)
+def test_bad_input(rf: Callable[..., Said], file: str, arguments: list[str], said: str) -> None:
+    code, out, told = rf("effective", file, *arguments)
+    assert (code, out) == (2, "")
+    assert told.count("\n") == 1
+    assert said in told
+
+
+def test_notebooks(file: str) -> None:
+    found = effective(file, "y", error=0.2)
+    assert "<td>50%</td>" in html(found)
+    assert "<td>v1</td>" in html(growth(file, error=0.2))
+    assert repr(found).startswith("Effective('y' on 'x': 95.45% within")
