@@ -203,12 +203,20 @@ class Fitting:
                 remedy="leave this image out, or put numbers in their place",
             )
         if (scale, self.mean, self.std) != (1.0, 0.0, 1.0):
-            mean, std = (self._by_channel(given) for given in (self.mean, self.std))
+            mean, std = (self.by_channel(given) for given in (self.mean, self.std))
             laid = (laid.astype(np.float64) * scale - mean) / std
         if self.dtype.kind in "iu" and laid.dtype.kind == "f":
             ends = np.iinfo(self.dtype)
             laid = np.clip(np.rint(laid), ends.min, ends.max)
         return np.ascontiguousarray(laid, self.dtype)
+
+    def by_channel(self, given: float | tuple[float, ...]) -> np.ndarray:
+        """A number for each channel, or one for all, to be broadcast over an image."""
+        shape = [1] * len(self.shape)
+        values = np.atleast_1d(np.asarray(given, np.float64))
+        if len(values) > 1:
+            shape[self._channel] = len(values)
+        return values.reshape(shape)
 
     def _is_row(self, shape: tuple[int, ...]) -> bool:
         """Whether a shape is that of an image, but for axes of length 1."""
@@ -262,14 +270,6 @@ class Fitting:
     def _channel(self) -> int:
         assert self.layout.channels is not None
         return self.layout.channels
-
-    def _by_channel(self, given: float | tuple[float, ...]) -> np.ndarray:
-        """A number of each channel, to be broadcast over an image."""
-        shape = [1] * len(self.shape)
-        values = np.atleast_1d(np.asarray(given, np.float64))
-        if len(values) > 1:
-            shape[self._channel] = len(values)
-        return values.reshape(shape)
 
 
 class Images(Sequence[np.ndarray]):
