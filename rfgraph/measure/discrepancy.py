@@ -1,4 +1,4 @@
-"""What occlusion has shown: discrepancy maps of images, and what they come to when laid together."""
+"""What occlusion has shown: discrepancy maps of images, and the mean of them."""
 
 from __future__ import annotations
 

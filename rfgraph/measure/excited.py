@@ -1,4 +1,4 @@
-"""Which images excite a unit, or the units of a channel, most: found in one pass over all of them."""
+"""Which images excite a unit, or the units of a channel, most: one pass over all of them."""
 
 from __future__ import annotations
 

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rfgraph.analysis import Analysis
-from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.errors import QueryError
 from rfgraph.measure.pictures import RESIZINGS, Resizing, opened, pixels, resized, suffixes
+from rfgraph.measure.stored import zarr_module
 
 # How many images of noise there are, where nobody says how many.
 NOISE = 64
@@ -559,12 +560,7 @@ def _loaded(path: Path, name: str = "") -> np.ndarray:
 
 def _zarr(path: Path, name: str) -> Any:
     """The array of zarr at a path, or the one of a group that is named, or its only one."""
-    try:
-        import zarr
-    except ImportError:
-        raise RFGraphError(
-            "zarr is not installed", file=str(path), remedy="pip install 'rfgraph[tiles]'"
-        ) from None
+    zarr = zarr_module(f"reads {path}")
     try:
         stored = zarr.open(str(path), mode="r")
         if isinstance(stored, zarr.Group):

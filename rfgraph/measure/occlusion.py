@@ -1,8 +1,8 @@
 """Occlusion: which elements particular units respond to, by covering them.
 
 As B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba, *Object Detectors Emerge in Deep Scene
-CNNs*, ICLR 2015 (https://arxiv.org/abs/1412.6856), section 3.2, find it; but only where the unit can
-see the occluder at all.
+CNNs*, ICLR 2015 (https://arxiv.org/abs/1412.6856), section 3.2, find it; but only at places where
+the unit can see the occluder at all.
 """
 
 from __future__ import annotations
@@ -356,7 +356,8 @@ class _Covering:
         flat = whole.reshape(*whole.shape[: -len(self.axes)], -1)
         for place in places:
             block = self.grid.block(place)
-            moved[(..., *block)] = self._patch(flat, (task.image, place))
+            at: tuple[Any, ...] = (..., *block)
+            moved[at] = self._patch(flat, (task.image, place))
         return made
 
     def _patch(self, flat: np.ndarray, of: tuple[int, int]) -> Any:
@@ -556,6 +557,13 @@ class _Measurement:
                 places = image.places[region]
                 base = float(excitement.values[image.number, region])
                 changes = np.abs(values[[run_of[p] for p in places.tolist()], column] - base)
+                if not np.isfinite(changes).all():
+                    raise RFGraphError(
+                        f"'{asked.tensor}' is no number where {asked.images.name(image.number)} is "
+                        "covered",
+                        file=analysis.file,
+                        remedy="cover with what the model is used to: fill='mean'",
+                    )
                 seen = image.seen[region]
                 made = asked.grid.spread(places, changes, seen.shape) * seen
                 laid = analysis.own(asked.tensor, unit, self._ready.input)

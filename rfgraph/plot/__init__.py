@@ -1,8 +1,9 @@
 """Pictures of what units see, by matplotlib (``pip install 'rfgraph[plot]'``).
 
-`unit`, `layers`, `heat` and `best` give a `matplotlib.figure.Figure`, which may have several panels; the others
-give the `matplotlib.axes.Axes` they draw on, whose ``figure`` it is. ``figure.savefig("a.png")``
-writes it, and a notebook shows it. Every function takes ``ax=``, to draw in a figure of one's own.
+`unit`, `layers`, `heat` and `best` give a `matplotlib.figure.Figure`, which may have several
+panels; the others give the `matplotlib.axes.Axes` they draw on, whose ``figure`` it is.
+``figure.savefig("a.png")`` writes it, and a notebook shows it. Every function takes ``ax=``, to
+draw in a figure of one's own.
 
 Which axes of an input are shown the analysis knows: those along which fields move, wherever they
 stand. Colours can be told apart by the colour-blind.

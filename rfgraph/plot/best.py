@@ -95,10 +95,10 @@ def best(found: Occlusion, *, most: int = 10, ax: Axes | None = None) -> Figure:
 
 def _named(region: tuple[int | slice, ...]) -> str:
     """The coordinates that are the same in all images: the channel, or the unit."""
-    fixed = [at for at in region if not isinstance(at, slice)]
-    if len(fixed) == len(region):
+    if not any(isinstance(at, slice) for at in region):
         return written(region)
-    return ",".join(map(str, fixed[-1:] or [":"]))
+    fixed = [str(at) for at in region if not isinstance(at, slice)]
+    return fixed[-1] if fixed else ":"
 
 
 def _crop(ax: Axes, found: Occlusion, on: Occluded, unit: UnitField) -> None:

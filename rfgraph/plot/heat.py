@@ -89,7 +89,7 @@ def heat(
     >>> found = occlusion("models/lenet_textbook.onnx", "y", 0, top=1, most=8)
     >>> figure = heat(found)
     >>> [axes.get_title(loc="left") for axes in figure.axes]
-    ['what y[0,0,4,9] can see', 'what it responds to']
+    ['what y[0,0,3,5] can see', 'what it responds to']
     """
     available()
     unit = _one(found.found, number, "channel or unit")

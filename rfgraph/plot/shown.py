@@ -33,7 +33,7 @@ def picture_of(fitting: Fitting, image: np.ndarray) -> np.ndarray:
     """
     layout = fitting.layout
     mean, std = (fitting.by_channel(given) for given in (fitting.mean, fitting.std))
-    made = image.astype(np.float64) * std + mean
+    made: np.ndarray = image.astype(np.float64) * std + mean
     if layout.channels is not None:
         made = np.moveaxis(made, layout.channels, -1)
     # What is left beside height, width and channels has length 1.
@@ -43,7 +43,10 @@ def picture_of(fitting: Fitting, image: np.ndarray) -> np.ndarray:
         made = made.mean(axis=-1)
     low, high = float(made.min()), float(made.max())
     if fitting.dtype == np.uint8:
-        return made / 255
+        made /= 255
+        return made
     if low >= 0 and high <= 1:
         return made
-    return (made - low) / ((high - low) or 1.0)
+    made -= low
+    made /= (high - low) or 1.0
+    return made
