@@ -79,7 +79,7 @@ def _channel(analysis: Analysis, tensor: str, input: str, layout: Layout, channe
             file=analysis.file,
             remedy=f"give one from 0 to {number - 1}",
         )
-    index: list[int | slice] = [slice(None)] * len(extent)
+    index: list[int | slice] = [slice(None) if n > 1 else 0 for n in extent]
     if rows is not None:
         index[rows] = 0
     if left:

@@ -215,8 +215,10 @@ def _mean(ax: Axes | None, found: Occlusion, unit: UnitField, names: Sequence[st
     else:
         view = list(unit.box)
         figure, ax = one(ax, _SIDE, _SIDE * aspect(view), (0.5, 0.3, 0.5, 0.6))
-        frame(ax, np.zeros(unit.map.shape, bool), view)
+        plainly(ax)
+        outlined(ax, view, facecolor=PAPER, edgecolor=EDGE, linewidth=0.8, zorder=1.5)
         _hot(ax, unit.map, unit.level, (view[0][0], view[1][0]))
+        ax.set_aspect("equal")
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.set_ylabel(label(names[0]), fontsize=6.5, color=QUIET)
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
