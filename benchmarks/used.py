@@ -22,7 +22,7 @@ import numpy as np
 import onnx
 
 import rfgraph
-from rfgraph import measure
+from rfgraph import measure, plot
 from rfgraph.files import save
 
 # Each with the version that the figures in docs/measured.md are of.
@@ -42,10 +42,26 @@ KEPT = (
     "test-audio.raw",
 )
 PHOTOS = (
-    "astronaut.png brick.png camera.png cell.png chelsea.png coffee.png coins.png color.png "
-    "grass.png gravel.png horse.png hubble_deep_field.jpg ihc.png moon.png motorcycle_left.png "
-    "page.png retina.jpg rocket.jpg text.png"
-).split()
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "cell.png",
+    "chelsea.png",
+    "coffee.png",
+    "coins.png",
+    "color.png",
+    "grass.png",
+    "gravel.png",
+    "horse.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
+    "motorcycle_left.png",
+    "page.png",
+    "retina.jpg",
+    "rocket.jpg",
+    "text.png",
+)
 
 # Of what can be seen 95.45 % are within two standard deviations of a normal distribution.
 SHARE = 0.9545
@@ -153,28 +169,34 @@ def layers(network: Network, number: int) -> list[str]:
     return [found[size] for size in sorted(kept)]
 
 
-def row(network: Network, tensor: str, top: int, channels: int, seconds: float) -> list[str]:
+def row(network: Network, tensor: str, options: argparse.Namespace) -> list[str]:
     """What one layer sees, and what it uses."""
     analysis = rfgraph.analyze(network.file)
     name = analysis.inputs[0]
-    extent = analysis.extent(tensor) or ()
-    step = max(1, extent[1] // channels)
-    units = list(range(0, extent[1], step))[:channels]
-    sides = [(analysis.extent(name) or ())[axis] for axis in analysis.moving_axes(name)[-2:]]
-    field = float(analysis.field_along(tensor, name, len(analysis.extent(name) or ()) - 1).size)
+    shape, extent = analysis.extent(name) or (), analysis.extent(tensor) or ()
+    field = float(analysis.field_along(tensor, name, len(shape) - 1).size)
+    units = list(range(0, extent[1], max(1, extent[1] // options.channels)))[: options.channels]
     # Places half a side apart: rougher than the default, and a third of the runs.
-    size = max(1, round(min(sides[-1] / 12, field / 6)))
+    size = max(1, round(min(shape[-1] / 12, field / 6)))
     found = measure.occlusion(
-        network.file, tensor, units, network.images, input=name, top=top, size=size,
-        stride=max(1, size // 2), seconds=None, **network.options,
+        network.file, tensor, units, network.images, input=name, top=options.top, size=size,
+        stride=max(1, size // 2), **network.options,
     )  # fmt: skip
+    effective = measure.effective(network.file, tensor, name, found.images, seconds=options.seconds)
+    print(f"{tensor}: {found!r}; {effective!r}", file=sys.stderr, flush=True)
+    if options.pictures:
+        picture = f"{network.file.stem}-{tensor.strip('/').replace('/', '.')}.png"
+        plot.heat(found).savefig(options.folder / picture)
+        plot.best(found).savefig(options.folder / f"best-{picture}")
     mean, deviation = found.side
-    print(f"{tensor}: {found!r}", file=sys.stderr, flush=True)
+    inside = min(field, shape[-1])
+    side = min(effective.share(SHARE).sides[-1], shape[-1])
     return [
         f"`{tensor}`",
         f"{field:g}",
-        f"{min(field, sides[-1]):g}",
+        f"{side}",
         f"{mean:.0f} ± {deviation:.0f}",
+        f"{side / inside:.0%}",
         f"{mean / found.can_see:.0%}",
         f"{found.naive / found.passes:.1f}",
     ]
@@ -182,11 +204,13 @@ def row(network: Network, tensor: str, top: int, channels: int, seconds: float) 
 
 def table(network: Network, tensors: Sequence[str], options: argparse.Namespace) -> None:
     """Print it as Markdown."""
-    head = ["value", "theoretical", "of the input", "occlusion", "share", "fewer passes"]
+    head = [
+        "value", "theoretical", "effective", "occlusion", "effective share", "occlusion share",
+        "passes of occlusion: fewer by",
+    ]  # fmt: skip
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
     for tensor in tensors:
-        cells = row(network, tensor, options.top, options.channels, options.seconds)
-        print(f"| {' | '.join(cells)} |", flush=True)
+        print(f"| {' | '.join(row(network, tensor, options))} |", flush=True)
 
 
 def main() -> None:

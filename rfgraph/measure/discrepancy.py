@@ -13,13 +13,14 @@ import numpy as np
 from rfgraph.analysis import Analysis
 from rfgraph.measure.excited import Index
 from rfgraph.measure.images import Images
+from rfgraph.measure.spread import TWO_SIGMA
 from rfgraph.notebook import Shown
 
 Ends = tuple[int, int]
 
 # An element counts as responded to from this share of the largest discrepancy on: of a Gaussian it
 # is what two standard deviations leave, as Luo et al. (2016) take it of effective fields.
-LEVEL = 1 - 0.9545
+LEVEL = 1 - TWO_SIGMA
 
 
 @dataclass(frozen=True)
@@ -227,8 +228,8 @@ class Occlusion(Shown):
 
     @property
     def side(self) -> tuple[float, float]:
-        """The mean of the empirical sizes of all that was looked at, and their deviation."""
-        sides = [found.side for found in self.found]
+        """The mean of the empirical sizes, and their deviation: of all units that responded."""
+        sides = [found.side for found in self.found if found.side] or [0.0]
         return float(np.mean(sides)), float(np.std(sides))
 
     @property

@@ -19,6 +19,7 @@ from rfgraph.plot.names import shortened
 from rfgraph.plot.style import PlotError, available
 from rfgraph.plot.tokens import tokens
 from rfgraph.plot.unit import unit
+from rfgraph.plot.used import used
 
 __all__ = [
     "PlotError",
@@ -32,4 +33,5 @@ __all__ = [
     "shortened",
     "tokens",
     "unit",
+    "used",
 ]

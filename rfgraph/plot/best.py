@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # Inches: the width of a crop, and between crops.
 _SIDE, _GAP = 0.95, 0.06
 
+# Inches that a title takes.
+_TITLE = 4.6
+
 
 def best(found: Occlusion, *, most: int = 10, ax: Axes | None = None) -> Figure:
     """A row for each channel: the images that excite it most, cropped to the field of the unit.
@@ -73,8 +76,10 @@ def best(found: Occlusion, *, most: int = 10, ax: Axes | None = None) -> Figure:
     rows = [unit.images[:most] for unit in found.found]
     columns = max(map(len, rows))
     high = _SIDE if len(found.axes) == 2 else _SIDE / 2
+    # The title has room even above one crop.
+    right = max(0.15, _TITLE - columns * (_SIDE + _GAP))
     figure, axes = panels(
-        ax, len(rows) * columns, columns, (_SIDE, high), (0.5, 0.15, 0.5, 0.1), (_GAP, 0.16)
+        ax, len(rows) * columns, columns, (_SIDE, high), (0.5, right, 0.5, 0.1), (_GAP, 0.16)
     )
     for row, images in enumerate(rows):
         for column in range(columns):

@@ -331,6 +331,16 @@ def test_what_makes_no_difference_is_said() -> None:
     assert found.found[0].side == 0
     assert any("made no difference" in note for note in found.notes)
     assert found.found[0].ratio == 0
+    assert found.side == (0, 0)
+
+
+def test_dead_channels_do_not_count() -> None:
+    kernels = np.ones((2, 1, 3, 3), np.float32)
+    kernels[1] = 0
+    made = model("y = Conv (x, W)", "float[1,1,9,9] x", initializers={"W": kernels})
+    found = occlusion(made, "y", [0, 1], most=2, size=1, fill=100.0)
+    assert found.side == (3, 0)
+    assert [unit.side for unit in found.found] == [3, 0]
 
 
 def test_what_it_says_of_itself() -> None:

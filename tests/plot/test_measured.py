@@ -9,7 +9,7 @@ import pytest
 
 from rfgraph import plot
 from rfgraph.errors import QueryError
-from rfgraph.measure import Occlusion, occlusion
+from rfgraph.measure import Growth, Occlusion, growth, occlusion
 from rfgraph.measure.images import Fitting, Layout
 from rfgraph.plot.shown import picture_of
 from tests.graphs import model
@@ -113,3 +113,32 @@ def test_pictures_are_as_they_were_given() -> None:
         fitting = Fitting("x", shape, dtype, Layout.parsed(text), mean=mean, std=std)
         made = fitting.fitted(image.astype(np.float32), None, is_picture=False)
         assert np.allclose(picture_of(fitting, made), image, atol=1e-6)
+
+
+# ---------------------------------------------------------------- with depth
+
+
+def test_sizes_with_depth() -> None:
+    """Two layers: the lines are what was measured of each."""
+    body = "h = Conv <pads = [2, 2, 2, 2]> (x, V)\n y = Conv <pads = [2, 2, 2, 2]> (h, W)"
+    weights = {"V": np.ones((1, 1, 5, 5), np.float32), "W": np.ones((1, 1, 5, 5), np.float32)}
+    made = model(body, "float[1,1,20,24] x", initializers=weights)
+    layers = growth(made, ["h", "y"], images=[np.ones((1, 1, 20, 24), np.float32)])
+    covered = occlusion(made, "y", 0, np.ones((1, 20, 24), np.float32), fill=0.0, size=1, stride=1)
+    axes = plot.used(layers, [covered])
+    whole, theoretical, effective, *_ = axes.lines
+    assert list(theoretical.get_ydata()) == [5, 9]
+    sides = [layer.share(1 - 0.0455).sides[-1] for layer in layers.layers]
+    assert list(effective.get_ydata()) == sides
+    assert list(whole.get_ydata()) == [24, 24]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["h", "y"]
+    (bar,) = axes.containers
+    assert list(bar.lines[0].get_xdata()) == [1]
+    # Of 9 by 9 elements those in the corners have 1/25 of the largest, which do not count.
+    assert list(bar.lines[0].get_ydata()) == [covered.side[0]] == [pytest.approx(np.sqrt(77))]
+    with pytest.raises(QueryError, match="along axis 1 nothing was measured"):
+        plot.used(layers, axis=1)
+    with pytest.raises(QueryError, match="of 'y' no effective field was measured"):
+        plot.used(Growth(layers.layers[:1]), [covered])
+    with pytest.raises(QueryError, match="nothing was measured"):
+        plot.used(Growth(()))
