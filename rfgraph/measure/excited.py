@@ -164,9 +164,12 @@ class Excitement:
     ----------
     images, regions : int
         How many there are.
+    rows : int
+        How many images a run takes.
     """
 
-    def __init__(self, images: int, regions: int) -> None:
+    def __init__(self, images: int, regions: int, rows: int) -> None:
+        self._tasks = -(-images // _images_of(rows))
         self.values = np.full((images, regions), -np.inf)
         self.where = np.zeros((images, regions), np.int64)
         self.seen = 0
@@ -183,8 +186,8 @@ class Excitement:
         return self.seen == len(self.values)
 
     def planned(self) -> int:
-        """Nothing is known beyond what there is to do."""
-        return 0
+        """How many tasks there are."""
+        return self._tasks
 
     def state(self) -> dict[str, np.ndarray]:
         """What was added so far."""
@@ -207,10 +210,15 @@ class Excitement:
 
 def looks(images: Images, rows: int) -> Iterator[Look]:
     """The tasks: all images, as many at a time as a run takes."""
-    step = min(rows, _MOST)
+    step = _images_of(rows)
     for number, first in enumerate(range(0, len(images), step)):
         some = [images[k] for k in range(first, min(first + step, len(images)))]
         yield Look(number, stacked(some, images.fitting.shape, rows), len(some))
+
+
+def _images_of(rows: int) -> int:
+    """How many images a task has."""
+    return min(rows, _MOST)
 
 
 def stacked(images: Sequence[np.ndarray], shape: tuple[int, ...], rows: int) -> np.ndarray:

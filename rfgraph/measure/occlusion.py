@@ -438,7 +438,7 @@ class _Measurement:
 
     def carried_out(self) -> Occlusion:
         asked, images = self._asked, self._asked.images
-        excitement = Excitement(len(images), len(asked.regions))
+        excitement = Excitement(len(images), len(asked.regions), self._ready.rows)
         looked = self._looked(excitement)
         chosen = list(self._chosen(excitement))
         responses = _Responses(

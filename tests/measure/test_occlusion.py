@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -278,6 +280,81 @@ def test_gone_on_with(tmp_path: Path) -> None:
     assert same(whole, occlusion(made, "y", [0, 1], images, store=store, **options))
     with pytest.raises(QueryError, match="of a measurement with another seed"):
         occlusion(made, "y", [0, 1], images, store=store, seed=1, **options)
+
+
+def test_progress_is_told_of_both_parts() -> None:
+    told: list[tuple[int, int]] = []
+    images = RNG.standard_normal((5, 2, 24, 30)).astype(np.float32)
+    occlusion(
+        nonlinear("n"), "y", 0, images, size=2, stride=1, top=2, jobs=1,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    parts = [total for done, total in told if done == total]
+    # All images make one task, and each that is covered two, of 64 runs at most.
+    assert parts == [1, 4]
+
+
+def test_what_is_finished_within_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images are covered in the order of how exciting they are, and those not finished left out."""
+    from rfgraph.measure import runs
+
+    class Clock:
+        now = 0.0
+
+        def monotonic(self) -> float:
+            self.now += 0.1
+            return self.now
+
+    images = RNG.standard_normal((8, 2, 24, 30)).astype(np.float32)
+    options: dict[str, Any] = {"size": 2, "stride": 1, "top": 6, "jobs": 1}
+    whole = occlusion(nonlinear(), "y", 0, images, **options)
+    monkeypatch.setattr(runs, "time", Clock())
+    part = occlusion(nonlinear(), "y", 0, images, seconds=8, **options)
+    assert not part.complete
+    (all_of_it,), (found,) = whole.found, part.found
+    assert 1 <= len(found.images) < 6
+    for one, other in zip(found.images, all_of_it.images, strict=False):
+        assert one.image == other.image
+        assert np.array_equal(one.map, other.map)
+    assert part.notes[0] == f"{len(found.images)} of 6 images were covered within the time"
+    with pytest.raises(RFGraphError, match=r"no image was finished .* \(allow more"):
+        occlusion(nonlinear(), "y", 0, images, seconds=0.5, **options)
+
+
+@pytest.mark.slow
+def test_a_worker_of_a_cluster_is_killed_midway() -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    made, images = nonlinear(), RNG.standard_normal((6, 2, 24, 30)).astype(np.float32)
+    options: dict[str, Any] = {"size": 2, "stride": 1, "top": 3}
+    alone = occlusion(made, "y", [0, 1], images, jobs=1, **options)
+    killed: list[int] = []
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0"
+    ) as cluster:
+        client = distributed.Client(cluster)
+
+        def kill(done: int, total: int) -> None:
+            # Half of the images are found, and some of them were covered.
+            if done == 12 and not killed:
+                killed.append(next(iter(client.run(os.getpid).values())))
+                os.kill(killed[-1], signal.SIGKILL)
+
+        executor = client.get_executor()
+        found = occlusion(
+            made, "y", [0, 1], images, jobs=2, executor=executor, progress=kill, **options
+        )
+        client.close()
+    assert killed
+    assert same(alone, found)
+
+
+@pytest.mark.slow
+def test_processes() -> None:
+    made, images = nonlinear("n"), RNG.standard_normal((6, 2, 24, 30)).astype(np.float32)
+    options: dict[str, Any] = {"size": 3, "stride": 2, "top": 3}
+    alone = occlusion(made, "y", [0, 1], images, jobs=1, **options)
+    found = occlusion(made, "y", [0, 1], images, jobs=2, processes=True, **options)
+    assert same(alone, found)
 
 
 # ---------------------------------------------------------------- what can't be done
