@@ -194,7 +194,7 @@ def row(network: Network, tensor: str, options: argparse.Namespace) -> list[str]
     return [
         f"`{tensor}`",
         f"{field:g}",
-        f"{side}",
+        f"{side} ({effective.relative_error:.0%})",
         f"{mean:.0f} ± {deviation:.0f}",
         f"{side / inside:.0%}",
         f"{mean / found.can_see:.0%}",
@@ -205,8 +205,8 @@ def row(network: Network, tensor: str, options: argparse.Namespace) -> list[str]
 def table(network: Network, tensors: Sequence[str], options: argparse.Namespace) -> None:
     """Print it as Markdown."""
     head = [
-        "value", "theoretical", "effective", "occlusion", "effective share", "occlusion share",
-        "passes of occlusion: fewer by",
+        "value", "theoretical", "effective (error of its map)", "occlusion", "effective share",
+        "occlusion share", "passes of occlusion: fewer by",
     ]  # fmt: skip
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
     for tensor in tensors:

@@ -24,7 +24,6 @@ _COMMANDS = (
     "report",
     "serve",
     "validate",
-    "occlude",
     "check",
     "explain",
     "diff",
@@ -32,6 +31,7 @@ _COMMANDS = (
     "stream",
     "fit",
     "effective",
+    "occlude",
     "annotate",
 )
 

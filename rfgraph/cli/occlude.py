@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rfgraph import plot
-from rfgraph.cli.common import Answer, add_common, arguments, index_of
-from rfgraph.cli.measuring import add_images, add_workers, images_from, workers_from
+from rfgraph.cli.cluster import client_of
+from rfgraph.cli.common import Answer, add_common, arguments, index_of, teller
+from rfgraph.cli.effective import add_images, preparing
 from rfgraph.cli.outputs import add_outputs, answered
+from rfgraph.cli.runs import add_workers, arrays_of
 from rfgraph.errors import QueryError
 from rfgraph.files import save
 from rfgraph.measure import occlusion
@@ -39,7 +43,16 @@ def add(commands: Any) -> None:
         help="a channel, of which the most excited unit of each image is looked at; or a unit by "
         "all of its coordinates, with slices for a region: 0,5,:,:",
     )
+    command.add_argument("--input", metavar="NAME", help="the input that is covered")
     add_images(command)
+    _add_occluder(command)
+    _add_how_much(command)
+    add_workers(command, jobs=0)
+    command.set_defaults(run=run)
+
+
+def _add_occluder(command: argparse.ArgumentParser) -> None:
+    """What covers, where, and which images."""
     command.add_argument(
         "--size",
         metavar="N[xN...]",
@@ -66,10 +79,23 @@ def add(commands: Any) -> None:
         help="cover the K images that excite a unit most (default: 10)",
     )
     command.add_argument(
+        "--vocabulary",
+        type=int,
+        metavar="N",
+        help="tokens are covered by others below N (default: by those of the same row)",
+    )
+
+
+def _add_how_much(command: argparse.ArgumentParser) -> None:
+    """For how long, and what is kept."""
+    command.add_argument(
         "--save",
         type=Path,
         metavar="FILE",
         help="write the heat map over the first image (.png, .svg, .pdf), or all maps (.npz)",
+    )
+    command.add_argument(
+        "--crop", action="store_true", help="in the heat map: only the part around what is seen"
     )
     command.add_argument(
         "--save-best",
@@ -77,36 +103,63 @@ def add(commands: Any) -> None:
         metavar="FILE",
         help="write the picture of the images that excite each unit most, cropped to its field",
     )
-    add_workers(command)
-    command.set_defaults(run=run)
+    command.add_argument(
+        "--seconds",
+        type=float,
+        default=inf,
+        metavar="N",
+        help="begin nothing after N seconds: what is told is of the images that are finished then "
+        "(default: inf)",
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the seed of random numbers (default: 0)"
+    )
+    command.add_argument(
+        "--resume",
+        metavar="STORE",
+        help="a folder that keeps what was measured: the same command goes on with it",
+    )
 
 
 def run(options: argparse.Namespace) -> Answer:
     """The answer."""
     _check(options.save, "--save", (*_PICTURES, ".npz"))
     _check(options.save_best, "--save-best", _PICTURES)
+    if options.crop and (options.save is None or options.save.suffix.lower() == ".npz"):
+        raise QueryError("--crop is for a picture", remedy="name its file as well: --save out.png")
     units = [_unit(text) for text in options.units]
     given = arguments(options)
     # Open axes get sizes anyway, as there is nothing to be run without.
     del given["assume"]
-    with workers_from(options) as workers:
+    with client_of(options.dask) as client:
         found = occlusion(
             options.model,
             options.tensor,
             units,
+            options.images,
+            input=options.input,
             size=_sizes("--size", options.size),
             stride=_sizes("--stride", options.stride),
             fill=_fill(options.fill),
             top=options.top,
-            **images_from(options),
+            vocabulary=options.vocabulary,
+            inputs=arrays_of(options.inputs),
+            seconds=options.seconds,
+            seed=options.seed,
+            jobs=sum(client.ncores().values()) if client else options.jobs,
+            processes=options.processes,
+            executor=client.get_executor() if client else None,
+            providers=options.provider or ("CPUExecutionProvider",),
+            store=options.resume,
+            progress=teller("tasks") if sys.stderr.isatty() else None,
+            **preparing(options),
             **given,
-            **workers,
         )
     if options.save and options.save.suffix.lower() == ".npz":
         arrays: dict[str, Any] = dict(found.arrays())
         save(options.save, lambda stream: np.savez(stream, **arrays))
     elif options.save:
-        _draw(options.save, plot.heat(found))
+        _draw(options.save, plot.heat(found, crop=options.crop))
     if options.save_best:
         _draw(options.save_best, plot.best(found))
     return answered(options, found)

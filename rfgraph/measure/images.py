@@ -471,7 +471,7 @@ def _numbers(name: str, given: float | Sequence[float]) -> float | tuple[float, 
         found = np.asarray(given, np.float64)
     except (TypeError, ValueError):
         raise QueryError(f"{name}: give a number, or one for each channel") from None
-    return float(found) if found.ndim == 0 else tuple(found.ravel().tolist())
+    return float(found.ravel()[0]) if found.size == 1 else tuple(found.ravel().tolist())
 
 
 def _noise(fitting: Fitting, number: int, seed: int, below: int | None) -> Images:

@@ -166,6 +166,8 @@ def occlusion(
     >>> found.found[0].side, found.found[0].theoretical, found.images.is_noise
     (3.0, (3.0, 3.0), True)
     """
+    if seed < 0:
+        raise QueryError("the seed has to be at least 0")
     began = time.monotonic()
     ready = prepared(
         model, [tensor], input, shapes=shapes, values=values, prune=prune, strict=strict,

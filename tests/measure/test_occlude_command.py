@@ -63,7 +63,9 @@ def test_json_and_maps(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_pictures(file: Path) -> None:
     pytest.importorskip("matplotlib")
     one, other = file.with_name("one.png"), file.with_name("other.svg")
-    assert run(file, "0", "--top", "2", "--save", str(one), "--save-best", str(other)) == 0
+    assert (
+        run(file, "0", "--top", "2", "--save", str(one), "--crop", "--save-best", str(other)) == 0
+    )
     assert one.read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in other.read_bytes()
 
@@ -80,11 +82,12 @@ def test_noise_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["0,0,99,0"], "has no unit at 99 on axis 2"),
         (["x"], "'x' is not a unit"),
         (["0", "--fill", "blue"], "fill 'blue' is not known"),
-        (["0", "--mean", "a"], "--mean a: not numbers"),
+        (["0", "--mean", "a"], "--mean a: not a list of numbers"),
         (["0", "--size", "ax3"], "--size ax3: not a size"),
         (["0", "--stride", "99"], "some elements are never covered"),
         (["0", "--save", "a.txt"], "--save a.txt: its name has to end in one of"),
         (["0", "--save-best", "a.npz"], "--save-best a.npz: its name has to end in one of"),
+        (["0", "--crop"], "--crop is for a picture"),
         (["0", "--layout", "HW"], "layout 'HW' has 2 axes, and input 'x' has 4"),
         (["0", "--seconds", "0"], "seconds has to be greater than 0"),
         (["0", "--input", "z"], "'z'"),

@@ -375,6 +375,7 @@ def test_processes() -> None:
         (0, {"size": 3, "stride": 4}, "some elements are never covered"),
         (0, {"size": (3, 4, 5)}, "one for each of 2 axes"),
         (0, {"size": 0}, "size 0x0: give one number from 1 on"),
+        (0, {"seed": -1}, "the seed has to be at least 0"),
         (0, {"seconds": 0}, "seconds has to be greater than 0"),
         (0, {"images": []}, "there are no images"),
         (0, {"images": np.full((2, 24, 30), np.nan, np.float32)}, "it holds NaN"),
