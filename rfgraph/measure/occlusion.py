@@ -590,7 +590,7 @@ class _Measurement:
         """What is to be known."""
         images = self._asked.images
         if images.is_noise:
-            yield f"{images.source}: units may respond to real images in another way"
+            yield "no images were given: to real ones units may respond in another way"
         if excitement.seen < len(images):
             yield f"{excitement.seen:,} of {len(images):,} images were looked at within the time"
         if len(done) < len(chosen):

@@ -72,7 +72,8 @@ def test_pictures(file: Path) -> None:
 
 def test_noise_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["occlude", str(file), "y", "0", "--top", "1", "--most", "3"]) == 0
-    assert "note: 3 images of random numbers, seed 0: no images" in capsys.readouterr().out
+    assert "on 3 images of random numbers, seed 0: covered" in (said := capsys.readouterr().out)
+    assert "note: no images were given: to real ones" in said
 
 
 @pytest.mark.parametrize(
