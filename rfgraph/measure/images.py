@@ -56,6 +56,16 @@ class Layout(NamedTuple):
     def parsed(cls, text: str) -> Layout:
         """The layout that a text such as ``NCHW`` says: N, C and a letter for each other axis.
 
+        Parameters
+        ----------
+        text : str
+            The letters, in the order of the axes.
+
+        Returns
+        -------
+        Layout
+            What the axes are.
+
         Raises
         ------
         QueryError
@@ -78,6 +88,20 @@ class Layout(NamedTuple):
 
         Axes along which fields move are spatial, wherever they stand. Of the others the first is
         the batch if nothing is read across it, and the one that is left has the channels.
+
+        Parameters
+        ----------
+        analysis : Analysis
+            The analysis.
+        input : str
+            The input.
+        given : str, optional
+            The layout as a text, as for `parsed`.
+
+        Returns
+        -------
+        Layout
+            What the axes are.
 
         Raises
         ------
@@ -345,7 +369,18 @@ class Images(Sequence[np.ndarray]):
         return fitting.fitted(image, name, is_picture=True)
 
     def name(self, number: int) -> str:
-        """What an image is called: its file, or its number."""
+        """What an image is called: its file, or its number.
+
+        Parameters
+        ----------
+        number : int
+            Its number.
+
+        Returns
+        -------
+        str
+            Such as ``photos/a.png``, or ``image 3 of an array``.
+        """
         item = self._items[number]
         if isinstance(item, (str, os.PathLike)):
             return os.fspath(item)

@@ -98,7 +98,7 @@ def occlusion(
         A channel, of which image by image the most excited unit is looked at; or a unit, as a tuple
         of one coordinate an axis; with slices in it the units of a region, as of a channel.
     images : path, array or iterable, optional
-        What the model is run on, see `rfgraph.measure.images.images_of`: a folder or a file, an
+        What the model is run on, see `rfgraph.measure.images_of`: a folder or a file, an
         array of NumPy, dask or zarr, or any iterable. Noise if left out, which the answer says.
     input : str, optional
         The input that takes them; may be left out where the value depends on only one.
@@ -115,7 +115,7 @@ def occlusion(
     level : float
         From which share of the largest discrepancy on an element counts as responded to.
     layout, mean, std, scale, resize, most
-        How images are made to fit, see `rfgraph.measure.images.images_of`.
+        How images are made to fit, see `rfgraph.measure.images_of`.
     vocabulary : int, optional
         How many different tokens there are.
     shapes, values, prune, strict
