@@ -12,7 +12,7 @@ import numpy as np
 
 from rfgraph import plot
 from rfgraph.cli.cluster import client_of
-from rfgraph.cli.common import Answer, add_common, arguments, index_of, teller
+from rfgraph.cli.common import CLEAN, ERROR, Answer, add_common, arguments, index_of, teller
 from rfgraph.cli.effective import add_images, preparing
 from rfgraph.cli.outputs import add_outputs, answered
 from rfgraph.cli.runs import add_workers, arrays_of
@@ -162,7 +162,7 @@ def run(options: argparse.Namespace) -> Answer:
         _draw(options.save, plot.heat(found, crop=options.crop))
     if options.save_best:
         _draw(options.save_best, plot.best(found))
-    return answered(options, found)
+    return answered(options, found, ERROR if found.interrupted else CLEAN)
 
 
 def _check(path: Path | None, option: str, kinds: tuple[str, ...]) -> None:

@@ -203,6 +203,8 @@ class Occlusion(Shown):
         How long it took.
     complete : bool
         Whether all was done that was asked for.
+    interrupted : bool
+        Whether the user ended it.
     seed : int
         Of random numbers.
     notes : tuple of str
@@ -223,6 +225,7 @@ class Occlusion(Shown):
     naive: int
     seconds: float
     complete: bool
+    interrupted: bool
     seed: int
     notes: tuple[str, ...] = ()
 

@@ -75,7 +75,7 @@ def _channel(analysis: Analysis, tensor: str, input: str, layout: Layout, channe
     number = extent[left[0]] if left else 1
     if not -number <= channel < number:
         raise QueryError(
-            f"'{tensor}' has {number} channels, and none of number {channel}",
+            f"'{tensor}' has no channel {channel}",
             file=analysis.file,
             remedy=f"give one from 0 to {number - 1}",
         )

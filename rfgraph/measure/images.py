@@ -354,7 +354,7 @@ class Images(Sequence[np.ndarray]):
         if len(fitting.layout.spatial) != 2:
             raise QueryError(
                 f"a picture does not fit input '{fitting.input}' of shape "
-                f"{_sizes(fitting.shape)}, which has {len(fitting.layout.spatial)} spatial axes",
+                f"{_sizes(fitting.shape)}, which has no height and width",
                 file=name,
                 remedy="give arrays, or say with layout= which axes are height and width",
             )

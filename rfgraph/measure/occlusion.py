@@ -461,7 +461,8 @@ class _Measurement:
             asked.grid.size, asked.stride, asked.fill, images, excitement.seen,
             excitement.seen + sum(len(i.runs) for i in chosen if i.number in done),
             excitement.seen + asked.grid.number * len(done),
-            time.monotonic() - self._began, looked.complete and covered.complete, asked.seed,
+            time.monotonic() - self._began, looked.complete and covered.complete,
+            looked.interrupted or covered.interrupted, asked.seed,
             tuple(self._notes(excitement, chosen, done, found, [looked, covered])),
         )  # fmt: skip
 
@@ -575,7 +576,7 @@ class _Measurement:
                 maps[region].append((image.number, found))
         if not all(maps):
             raise RFGraphError(
-                "no image was finished for each unit within the time",
+                "no image was finished for each unit before it was ended",
                 file=analysis.file,
                 remedy="allow more with seconds=, on the command line --seconds",
             )
@@ -592,9 +593,9 @@ class _Measurement:
         if images.is_noise:
             yield "no images were given: to real ones units may respond in another way"
         if excitement.seen < len(images):
-            yield f"{excitement.seen:,} of {len(images):,} images were looked at within the time"
+            yield f"{excitement.seen:,} of {len(images):,} images were run before it was ended"
         if len(done) < len(chosen):
-            yield f"{len(done):,} of {len(chosen):,} images were covered within the time"
+            yield f"{len(done):,} of {len(chosen):,} images were covered before it was ended"
         for each in found:
             if not each.side:
                 yield (

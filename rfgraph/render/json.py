@@ -188,6 +188,7 @@ def occlusion(found: Occlusion) -> str:
             "naive": found.naive,
             "seconds": round(found.seconds, 3),
             "complete": found.complete,
+            "interrupted": found.interrupted,
             "units": list(map(_unit_field, found.found)),
             "remarks": found.notes,
         }

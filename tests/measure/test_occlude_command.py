@@ -79,7 +79,7 @@ def test_noise_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["3"], "'y' has 3 channels, and none of number 3"),
+        (["3"], "'y' has no channel 3"),
         (["0,0,99,0"], "has no unit at 99 on axis 2"),
         (["x"], "'x' is not a unit"),
         (["0", "--fill", "blue"], "fill 'blue' is not known"),

@@ -276,7 +276,8 @@ def test_gone_on_with(tmp_path: Path) -> None:
         occlusion(made, "y", [0, 1], images, store=store, progress=ending(3), **options)
     found = occlusion(made, "y", [0, 1], images, store=store, progress=ending(17), **options)
     assert not found.complete
-    assert any("images were covered within the time" in note for note in found.notes)
+    assert found.interrupted
+    assert any("images were covered before it was ended" in note for note in found.notes)
     assert same(whole, occlusion(made, "y", [0, 1], images, store=store, **options))
     with pytest.raises(QueryError, match="of a measurement with another seed"):
         occlusion(made, "y", [0, 1], images, store=store, seed=1, **options)
@@ -316,7 +317,7 @@ def test_what_is_finished_within_the_time(monkeypatch: pytest.MonkeyPatch) -> No
     for one, other in zip(found.images, all_of_it.images, strict=False):
         assert one.image == other.image
         assert np.array_equal(one.map, other.map)
-    assert part.notes[0] == f"{len(found.images)} of 6 images were covered within the time"
+    assert part.notes[0] == f"{len(found.images)} of 6 images were covered before it was ended"
     with pytest.raises(RFGraphError, match=r"no image was finished .* \(allow more"):
         occlusion(nonlinear(), "y", 0, images, seconds=0.5, **options)
 
@@ -363,7 +364,7 @@ def test_processes() -> None:
 @pytest.mark.parametrize(
     ("units", "options", "message"),
     [
-        (3, {}, r"'y' has 3 channels, and none of number 3 \(give one from 0 to 2\)"),
+        (3, {}, r"'y' has no channel 3 \(give one from 0 to 2\)"),
         ((0, 1), {}, r"has 4 axes, and the unit is given by 2"),
         ((0, 1, 99, 0), {}, "has no unit at 99 on axis 2"),
         ((0, 1, slice(50, 60), 0), {}, "has no unit at these coordinates on axis 2"),
