@@ -136,13 +136,19 @@ def text(folder: Path) -> Network:
     return Network(file, [folder / name for name in PHOTOS], {"mean": 0.5, "std": 0.5})
 
 
-def voice(folder: Path) -> Network:
-    """Silero's detector up to its memory, which takes windows of 576 samples at 16 kHz."""
-    source = folder / "silero_vad_16k_sequence.onnx"
-    file = sized(source, folder / "voice.onnx", 1, 576)
+def speech(folder: Path) -> np.ndarray:
+    """The samples of someone who speaks, at 16 kHz."""
     spoken = np.fromfile(folder / "test-audio.raw", "<i2").astype(np.float32) / 32768
     # It is of 8 kHz.
-    samples = np.interp(np.arange(2 * len(spoken)) / 2, np.arange(len(spoken)), spoken)
+    at = np.arange(2 * len(spoken)) / 2
+    return np.interp(at, np.arange(len(spoken)), spoken).astype(np.float32)
+
+
+def voice(folder: Path) -> Network:
+    """Silero's detector up to its memory, which takes windows of 576 samples."""
+    source = folder / "silero_vad_16k_sequence.onnx"
+    file = sized(source, folder / "voice.onnx", 1, 576)
+    samples = speech(folder)
     windows = [samples[at : at + 576] for at in range(0, len(samples) - 576, 256)]
     return Network(file, np.array(windows, np.float32), {"layout": "NT"}, "samples")
 
@@ -202,6 +208,30 @@ def row(network: Network, tensor: str, options: argparse.Namespace) -> list[str]
     ]
 
 
+def remembered(folder: Path) -> None:
+    """Print how many windows of 32 ms the voice detector's answers come from."""
+    # Each begins with the last 64 samples of the one before.
+    samples = np.concatenate([np.zeros(64, np.float32), speech(folder)])
+    number = (len(samples) - 64) // 512
+    windows = np.stack([samples[512 * k : 512 * k + 576] for k in range(number)])
+    source = folder / "silero_vad_16k_sequence.onnx"
+    file = sized(source, folder / "voice-long.onnx", number, 576)
+    zeros = np.zeros((1, 1, 128), np.float32)
+    for unit in (number // 2, number - 1):
+        # One window after the other is silent.
+        found = measure.occlusion(
+            file, "speech_probs", (unit,), windows[None], input="input", layout="TS", fill=0.0,
+            size=(1, 576), stride=(1, 576), inputs={"h": zeros, "c": zeros},
+        ).found[0]  # fmt: skip
+        changes = found.images[0].map[:, 0]
+        used = int((changes >= found.level * changes.max()).sum())
+        print(
+            f"window {unit} of {number}, voice {found.images[0].value:.2f}: sees {unit + 1} "
+            f"windows, responds to {used}: {32 * used} ms",
+            flush=True,
+        )
+
+
 def table(network: Network, tensors: Sequence[str], options: argparse.Namespace) -> None:
     """Print it as Markdown."""
     head = [
@@ -229,6 +259,8 @@ def main() -> None:
         network = NETWORKS[name](options.folder)
         print(f"\n{name}, in {network.unit}:\n", flush=True)
         table(network, layers(network, options.layers), options)
+        if name == "voice":
+            remembered(options.folder)
 
 
 if __name__ == "__main__":

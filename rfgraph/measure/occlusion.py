@@ -239,16 +239,14 @@ class _Asked:
     def made_of(self, rows: int) -> dict[str, Any]:
         """What decides on every number."""
         images = hashlib.sha256()
-        for k in range(len(self.images)):
-            images.update(self.images.name(k).encode())
-        images.update(self.images[0].tobytes())
+        for image in self.images:
+            images.update(image.tobytes())
         return {
             "kind": "occlusion",
             "model": self.ready.network.key,
             "value": self.tensor,
             "unit": [str(region) for region in self.regions],
-            "image set": images.hexdigest(),
-            "preparation of images": str(self.images.fitting),
+            "set of images": images.hexdigest(),
             "size": self.grid.size,
             "stride": self.stride,
             "fill": self.fill,

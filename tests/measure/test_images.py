@@ -133,6 +133,13 @@ def test_files_of_arrays(kind: str, tmp_path: Path) -> None:
     assert len(taken(conv(), path, most=2)) == 2
 
 
+def test_arrays_that_are_worked_out_later() -> None:
+    array = pytest.importorskip("dask.array")
+    arrays = RNG.random((4, 3, 6, 8), np.float32)
+    images = taken(conv(), array.from_array(arrays, chunks=2) * 2)
+    assert np.array_equal(np.concatenate(images[1:3]), 2 * arrays[1:3])
+
+
 def test_any_iterable(tmp_path: Path) -> None:
     """Of one that has no end so many as are asked for; each item may be in another form."""
     first, second, third = (photo() for _ in range(3))

@@ -70,6 +70,13 @@ def test_pictures(file: Path) -> None:
     assert b"<svg" in other.read_bytes()
 
 
+def test_a_notebook_shows_the_table(file: Path) -> None:
+    html = occlusion(file, "y", [0, 1], most=2, top=1)._repr_html_()
+    assert html.count("<tr>") == 3
+    assert "responds to" in html
+    assert "no images were given" in html
+
+
 def test_noise_is_said(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["occlude", str(file), "y", "0", "--top", "1", "--most", "3"]) == 0
     assert "on 3 images of random numbers, seed 0: covered" in (said := capsys.readouterr().out)

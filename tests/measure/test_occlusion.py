@@ -281,6 +281,9 @@ def test_gone_on_with(tmp_path: Path) -> None:
     assert same(whole, occlusion(made, "y", [0, 1], images, store=store, **options))
     with pytest.raises(QueryError, match="of a measurement with another seed"):
         occlusion(made, "y", [0, 1], images, store=store, seed=1, **options)
+    images[5, 0, 0, 0] += 1
+    with pytest.raises(QueryError, match="of a measurement with another set of images"):
+        occlusion(made, "y", [0, 1], images, store=store, **options)
 
 
 def test_progress_is_told_of_both_parts() -> None:
