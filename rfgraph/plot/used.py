@@ -90,7 +90,10 @@ def used(
     for each in occlusions:
         if each.tensor not in at:
             raise QueryError(f"of '{each.tensor}' no effective field was measured")
-    _, ax = one(ax, max(0.75 * len(layers), 3.2), 2.8, (0.65, 0.9, 0.5, 1.25))
+    names = shortened([layer.tensor for layer in layers], [layer.operator for layer in layers])
+    # Points that the names take below the picture, as they are turned.
+    below = 34 + 2.4 * max(map(len, names))
+    _, ax = one(ax, max(0.75 * len(layers), 3.2), 2.8, (0.65, 0.9, 0.5, (below + 14) / 72))
     places = np.arange(len(layers))
     ax.axhline(layers[0].shape[axis], color=TEXT, linewidth=0.9, linestyle=(0, (5, 3)))
     low, high = ([_side(layer, share, axis) for layer in layers] for share in _BAND)
@@ -107,8 +110,8 @@ def used(
             [deviation for _, deviation in sides],
             color=STRIDE, linestyle="", marker="s", markersize=3.5, linewidth=1, capsize=2,
         )  # fmt: skip
-    _scaled(ax, layers)
-    _keyed(ax, occluded=bool(occlusions))
+    _scaled(ax, names)
+    _keyed(ax, below, occluded=bool(occlusions))
     source = "noise" if layers[0].is_noise else "images"
     titled(
         ax,
@@ -123,7 +126,7 @@ def _side(layer: Effective, share: float, axis: int) -> int:
     return layer.share(share).sides[layer.axes.index(axis)]
 
 
-def _scaled(ax: Axes, layers: Sequence[Effective]) -> None:
+def _scaled(ax: Axes, names: Sequence[str]) -> None:
     """Logarithmic sizes with plain figures, and the names of the layers."""
     from matplotlib.ticker import FuncFormatter, NullLocator
 
@@ -131,8 +134,7 @@ def _scaled(ax: Axes, layers: Sequence[Effective]) -> None:
     ax.set_yscale("log", base=2)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_locator(NullLocator())
-    names = shortened([layer.tensor for layer in layers], [layer.operator for layer in layers])
-    ax.set_xticks(range(len(layers)), [label(name) for name in names], rotation=40, ha="right")
+    ax.set_xticks(range(len(names)), [label(name) for name in names], rotation=40, ha="right")
     ax.set_ylabel("elements of the input", fontsize=7, color=QUIET)
     ax.grid(axis="y", color="#e6e3dd", linewidth=0.6)
     ax.set_axisbelow(True)
@@ -141,7 +143,7 @@ def _scaled(ax: Axes, layers: Sequence[Effective]) -> None:
         ax.spines[side].set_color(EDGE)
 
 
-def _keyed(ax: Axes, *, occluded: bool) -> None:
+def _keyed(ax: Axes, below: float, *, occluded: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -155,4 +157,4 @@ def _keyed(ax: Axes, *, occluded: bool) -> None:
             Line2D([], [], color=STRIDE, linestyle="", marker="s", markersize=3.5,
                    label="responds to (occlusion)")
         )  # fmt: skip
-    legend(ax, keys, below=72)
+    legend(ax, keys, below=below)
