@@ -74,6 +74,15 @@ plot.layers(a, values, image="photo.png").savefig("stages.png")
         "unit",
     ),
     Picture(
+        "What a unit responds to",
+        "Of what it can see, those pixels change a unit that lie in its middle: occlusion covers "
+        "small parts of the image in turn and notes by how much. The network is not trained; "
+        "[what is really used](measured.md) shows one that is.",
+        "rfgraph occlude models/resnet50.onnx /trunk/layer1/layer1.2/Add_output_0 1 "
+        "--images photo.png --save responds.png --crop\n",
+        "responds",
+    ),
+    Picture(
         "Every convolution and pooling of a VGG-16",
         "One unit of each layer, in one command. Without `--at` it is the one in the middle.",
         "rfgraph unit models/vgg16.onnx --every Conv,MaxPool --at 2,2 --save layers.png\n",

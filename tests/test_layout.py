@@ -19,6 +19,7 @@ BY_NAME = {
     "streaming/writer.py": "writes the nodes that delay, mask and count steps",
     "unroll": "control flow is written out, operator by operator",
     "validation": "what one runtime's kernels do",
+    "worker/protos.py": "what one runtime's kernels do",
 }
 
 # So many names of operators may be written in another module: those of nodes that it makes.

@@ -31,6 +31,7 @@ _COMMANDS = (
     "stream",
     "fit",
     "effective",
+    "occlude",
     "annotate",
 )
 

@@ -95,7 +95,7 @@ def effective(
         The input that is changed; may be left out where the value depends on only one.
     images : path, array or iterable, optional
         What the input is: a folder of pictures, an array, whatever
-        `rfgraph.measure.images.images_of` takes, or what it gives. If left out what `inputs`
+        `rfgraph.measure.images_of` takes, or what it gives. If left out what `inputs`
         gives, else noise: normal numbers of mean 0 and standard deviation 1, or whole ones of the
         range below; new ones for each task.
     preparing : mapping of str to object, optional

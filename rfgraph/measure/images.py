@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rfgraph.analysis import Analysis
-from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.errors import QueryError
 from rfgraph.measure.pictures import RESIZINGS, Resizing, opened, pixels, resized, suffixes
+from rfgraph.measure.stored import zarr_module
 
 # How many images of noise there are, where nobody says how many.
 NOISE = 64
@@ -55,6 +56,16 @@ class Layout(NamedTuple):
     def parsed(cls, text: str) -> Layout:
         """The layout that a text such as ``NCHW`` says: N, C and a letter for each other axis.
 
+        Parameters
+        ----------
+        text : str
+            The letters, in the order of the axes.
+
+        Returns
+        -------
+        Layout
+            What the axes are.
+
         Raises
         ------
         QueryError
@@ -77,6 +88,20 @@ class Layout(NamedTuple):
 
         Axes along which fields move are spatial, wherever they stand. Of the others the first is
         the batch if nothing is read across it, and the one that is left has the channels.
+
+        Parameters
+        ----------
+        analysis : Analysis
+            The analysis.
+        input : str
+            The input.
+        given : str, optional
+            The layout as a text, as for `parsed`.
+
+        Returns
+        -------
+        Layout
+            What the axes are.
 
         Raises
         ------
@@ -203,12 +228,20 @@ class Fitting:
                 remedy="leave this image out, or put numbers in their place",
             )
         if (scale, self.mean, self.std) != (1.0, 0.0, 1.0):
-            mean, std = (self._by_channel(given) for given in (self.mean, self.std))
+            mean, std = (self.by_channel(given) for given in (self.mean, self.std))
             laid = (laid.astype(np.float64) * scale - mean) / std
         if self.dtype.kind in "iu" and laid.dtype.kind == "f":
             ends = np.iinfo(self.dtype)
             laid = np.clip(np.rint(laid), ends.min, ends.max)
         return np.ascontiguousarray(laid, self.dtype)
+
+    def by_channel(self, given: float | tuple[float, ...]) -> np.ndarray:
+        """A number for each channel, or one for all, to be broadcast over an image."""
+        shape = [1] * len(self.shape)
+        values = np.atleast_1d(np.asarray(given, np.float64))
+        if len(values) > 1:
+            shape[self._channel] = len(values)
+        return values.reshape(shape)
 
     def _is_row(self, shape: tuple[int, ...]) -> bool:
         """Whether a shape is that of an image, but for axes of length 1."""
@@ -262,14 +295,6 @@ class Fitting:
     def _channel(self) -> int:
         assert self.layout.channels is not None
         return self.layout.channels
-
-    def _by_channel(self, given: float | tuple[float, ...]) -> np.ndarray:
-        """A number of each channel, to be broadcast over an image."""
-        shape = [1] * len(self.shape)
-        values = np.atleast_1d(np.asarray(given, np.float64))
-        if len(values) > 1:
-            shape[self._channel] = len(values)
-        return values.reshape(shape)
 
 
 class Images(Sequence[np.ndarray]):
@@ -329,7 +354,7 @@ class Images(Sequence[np.ndarray]):
         if len(fitting.layout.spatial) != 2:
             raise QueryError(
                 f"a picture does not fit input '{fitting.input}' of shape "
-                f"{_sizes(fitting.shape)}, which has {len(fitting.layout.spatial)} spatial axes",
+                f"{_sizes(fitting.shape)}, which has no height and width",
                 file=name,
                 remedy="give arrays, or say with layout= which axes are height and width",
             )
@@ -344,7 +369,18 @@ class Images(Sequence[np.ndarray]):
         return fitting.fitted(image, name, is_picture=True)
 
     def name(self, number: int) -> str:
-        """What an image is called: its file, or its number."""
+        """What an image is called: its file, or its number.
+
+        Parameters
+        ----------
+        number : int
+            Its number.
+
+        Returns
+        -------
+        str
+            Such as ``photos/a.png``, or ``image 3 of an array``.
+        """
         item = self._items[number]
         if isinstance(item, (str, os.PathLike)):
             return os.fspath(item)
@@ -470,7 +506,7 @@ def _numbers(name: str, given: float | Sequence[float]) -> float | tuple[float, 
         found = np.asarray(given, np.float64)
     except (TypeError, ValueError):
         raise QueryError(f"{name}: give a number, or one for each channel") from None
-    return float(found) if found.ndim == 0 else tuple(found.ravel().tolist())
+    return float(found.ravel()[0]) if found.size == 1 else tuple(found.ravel().tolist())
 
 
 def _noise(fitting: Fitting, number: int, seed: int, below: int | None) -> Images:
@@ -485,7 +521,7 @@ def _noise(fitting: Fitting, number: int, seed: int, below: int | None) -> Image
     # What is drawn is no pixel, which has to be scaled.
     plain = Fitting(fitting.input, fitting.shape, dtype, fitting.layout, file=fitting.file)
     make = partial(_drawn, plain.row, dtype, seed, below)
-    many = f"{number:,} images of random numbers, seed {seed}: no images were given"
+    many = f"{number:,} images of random numbers, seed {seed}"
     return Images(plain, _Made(make, number), many, is_noise=True)
 
 
@@ -559,12 +595,7 @@ def _loaded(path: Path, name: str = "") -> np.ndarray:
 
 def _zarr(path: Path, name: str) -> Any:
     """The array of zarr at a path, or the one of a group that is named, or its only one."""
-    try:
-        import zarr
-    except ImportError:
-        raise RFGraphError(
-            "zarr is not installed", file=str(path), remedy="pip install 'rfgraph[tiles]'"
-        ) from None
+    zarr = zarr_module(f"reads {path}")
     try:
         stored = zarr.open(str(path), mode="r")
         if isinstance(stored, zarr.Group):

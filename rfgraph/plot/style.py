@@ -26,6 +26,9 @@ PAPER, EDGE, PADDING, TEXT, QUIET = "#f2efe9", "#b9b2a6", "#fbeee5", "#333333", 
 # The map of colours for counts: as light as they are high, in grey too.
 COUNTS = "cividis"
 
+# That of what units respond to, laid over pictures: it tells its ends apart on light and dark.
+HEAT = "inferno"
+
 DPI = 150
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rfgraph.analysis.objects import Fit
     from rfgraph.engine.closed_form import AxisField, Field, Number
     from rfgraph.engine.why import Explanation, Hop
+    from rfgraph.measure.discrepancy import Occlusion, UnitField
     from rfgraph.measure.spread import Effective, Growth
     from rfgraph.render.documents import (
         Fits,
@@ -164,6 +165,55 @@ def _effective(found: Effective) -> dict[str, Any]:
         "seed": found.seed,
         "change": found.change,
         "remarks": found.notes,
+    }
+
+
+def occlusion(found: Occlusion) -> str:
+    """The document of `rfgraph occlude`."""
+    return _dump(
+        {
+            **_head(found.analysis),
+            "value": found.tensor,
+            "input": found.input,
+            "axes": found.axes,
+            "images": {
+                "source": found.images.source,
+                "noise": found.images.is_noise,
+                "number": len(found.images),
+                "looked": found.looked,
+            },
+            "occluder": {"size": found.size, "stride": found.stride, "fill": found.fill},
+            "seed": found.seed,
+            "passes": found.passes,
+            "naive": found.naive,
+            "seconds": round(found.seconds, 3),
+            "complete": found.complete,
+            "interrupted": found.interrupted,
+            "units": list(map(_unit_field, found.found)),
+            "remarks": found.notes,
+        }
+    )
+
+
+def _unit_field(unit: UnitField) -> dict[str, Any]:
+    return {
+        "units": [coordinate(at) if isinstance(at, slice) else at for at in unit.region],
+        "side": unit.side,
+        "theoretical": [_number(size) for size in unit.theoretical],
+        "can_see": unit.can_see,
+        "ratio": unit.ratio,
+        "level": unit.level,
+        "images": [
+            {
+                "number": found.image,
+                "name": found.name,
+                "unit": found.unit,
+                "value": found.value,
+                "box": found.box,
+                "side": side,
+            }
+            for found, side in zip(unit.images, unit.sides, strict=True)
+        ],
     }
 
 

@@ -17,8 +17,9 @@ from rfgraph.analysis.analysis import Analysis, Value
 from rfgraph.engine.closed_form import AxisField, Field
 from rfgraph.engine.support import Support
 from rfgraph.errors import RFGraphError
+from rfgraph.measure.discrepancy import Occlusion
 from rfgraph.measure.spread import Effective, Growth
-from rfgraph.render import effective, streams, tiles, validation
+from rfgraph.render import effective, occlusions, streams, tiles, validation
 from rfgraph.render.picture import scaled, summary
 from rfgraph.render.rows import shown_axes
 from rfgraph.render.text import box, field, number, plain, shape, sizes, written
@@ -131,6 +132,13 @@ def _effective(answer: Effective) -> str:
 def _growth(answer: Growth) -> str:
     head, *rows = effective.layers_of(answer)
     return _table(head, rows)
+
+
+@html.register
+def _occlusion(answer: Occlusion) -> str:
+    """What each channel or unit responds to."""
+    lines = [*occlusions.summary(answer), *answer.notes[:_MOST]]
+    return _table(occlusions.HEAD, list(occlusions.rows_of(answer))) + _lines(lines)
 
 
 @html.register

@@ -26,6 +26,7 @@ _FORMATS: Mapping[str, Mapping[str, str]] = {
     "fits": {"text": "fits.text", "json": "json.fits"},
     "effective": {"text": "effective.text", "json": "json.effective"},
     "streaming": {"text": "streams.text", "json": "json.streaming"},
+    "occlusion": {"text": "occlusions.text", "json": "json.occlusion"},
     "validation": {"text": "validation.text", "json": "json.validation"},
     "report": {name: f"findings.{name}.report" for name in _FINDINGS},
     "comparison": {name: f"findings.{name}.comparison" for name in _FINDINGS},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import rfgraph
-from rfgraph import plot
+from rfgraph import measure, plot
 from tests.graphs import model
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -50,6 +50,17 @@ def _photo() -> np.ndarray:
     return np.stack([columns / 40, rows / 32, (rows // 4 + columns // 4) % 2], axis=-1)
 
 
+def _occluded(input: str, kernel: tuple[int, ...], *, top: int = 2) -> measure.Occlusion:
+    """Of a linear unit, on ramps: what it responds to is the same in any runtime."""
+    body = "y = Conv (x, W)"
+    weights = np.linspace(0.2, 1, int(np.prod(kernel)), dtype=np.float32).reshape(1, 1, *kernel)
+    made = model(body, f"float[{input}] x", initializers={"W": weights})
+    sides = [int(n) for n in input.split(",")][2:]
+    ramp = np.linspace(0, 1, int(np.prod(sides)), dtype=np.float32).reshape(1, *sides)
+    images = np.stack([ramp, ramp[..., ::-1]])
+    return measure.occlusion(made, "y", [0], images, size=2, stride=1, fill=0.0, top=top)
+
+
 # By name; of those in MASKS a mask that moves by one element has to be seen.
 PICTURES: dict[str, Callable[[], Any]] = {
     "unit_2d": lambda: plot.unit(_plane(), "y", (0, 0, 6, 1)),
@@ -64,6 +75,10 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "density_1d": lambda: plot.density(_signal(), "y"),
     "centres_2d": lambda: plot.centres(_plane(), "y"),
     "centres_1d": lambda: plot.centres(_signal(), "y"),
+    "heat_2d": lambda: plot.heat(_occluded("1,1,16,20", (5, 7))),
+    "heat_1d": lambda: plot.heat(_occluded("1,1,40", (9,)), crop=True),
+    "heat_mean": lambda: plot.heat(_occluded("1,1,16,20", (5, 7)), image=None),
+    "best": lambda: plot.best(_occluded("1,1,16,20", (5, 7))),
     "growth": lambda: plot.growth(_plane()),
 }
 MASKS = [name for name in PICTURES if name.startswith(("unit", "layers", "tokens", "density"))]
