@@ -187,8 +187,8 @@ def vgg_19() -> onnx.ModelProto:
     return net.model(last)
 
 
-def unet() -> onnx.ModelProto:
-    """A U-Net of three levels with 16, 32 and 64 channels."""
+def unet(channels: int = 16) -> onnx.ModelProto:
+    """A U-Net of three levels with so many channels, twice and four times as many."""
     net, rng = Network(1, 1, "height", "width"), np.random.default_rng(0)
 
     def weight(*shape: int) -> str:
@@ -209,11 +209,11 @@ def unet() -> onnx.ModelProto:
     def down(x: str) -> str:
         return net.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
 
-    first = double("x", 1, 16)
-    second = double(down(first), 16, 32)
-    third = double(down(second), 32, 64)
-    last = up(up(third, 64, second), 32, first)
-    return net.model(net.op("Conv", last, weight(2, 16, 1, 1)))
+    first = double("x", 1, channels)
+    second = double(down(first), channels, 2 * channels)
+    third = double(down(second), 2 * channels, 4 * channels)
+    last = up(up(third, 4 * channels, second), 2 * channels, first)
+    return net.model(net.op("Conv", last, weight(2, channels, 1, 1)))
 
 
 def heavy() -> onnx.ModelProto:

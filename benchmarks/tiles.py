@@ -352,10 +352,10 @@ def measured(size: int, row: Callable[..., None]) -> Found:
     found = from_zarr_to_zarr(MODEL, "unet_tconv", size, row)
     with TemporaryDirectory(prefix="rfgraph-tiles-") as folder:
         wider = f"{folder}/unet.onnx"
-        made = unet()
+        made = unet(32)
         made.graph.node[-1].output[0] = made.graph.output[0].name = OUTPUT
         onnx.save(made, wider)
-        return found + from_zarr_to_zarr(wider, "16 to 64 channels", size, row)
+        return found + from_zarr_to_zarr(wider, "32 to 128 channels", size, row)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 
 import rfgraph
 from rfgraph import measure, plot
@@ -123,6 +124,34 @@ def sized(source: Path, target: Path, *shape: int | str) -> Path:
     return target
 
 
+def untrained(source: Path, target: Path) -> Path:
+    """A copy with weights as before any training: drawn as He et al. 2015 do, for rectifiers."""
+    model, rng = onnx.load(source), np.random.default_rng(0)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            tensors[node.output[0]] = node.attribute[0].t
+    for node in model.graph.node:
+        given = [tensors.get(name) for name in node.input]
+        if node.op_type == "BatchNormalization":
+            for tensor, number in zip(given[1:], (1, 0, 0, 1), strict=True):
+                fill(tensor, np.full(tensor.dims, number))
+        elif node.op_type in ("Conv", "ConvTranspose") and given[1] is not None:
+            shape = tuple(given[1].dims)
+            reads = np.prod(shape[1:]) if node.op_type == "Conv" else shape[0]
+            fill(given[1], np.sqrt(2 / reads) * rng.standard_normal(shape))
+            if len(given) > 2 and given[2] is not None:
+                fill(given[2], np.zeros(given[2].dims))
+    onnx.save(model, target)
+    return target
+
+
+def fill(tensor: onnx.TensorProto, values: np.ndarray) -> None:
+    """Give a tensor other values, in its own type."""
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(dtype), tensor.name))
+
+
 def face(folder: Path) -> Network:
     """CenterFace, which takes pixels from 0 to 255."""
     file = sized(folder / "centerface.onnx", folder / "face.onnx", "n", 3, 224, 224)
@@ -189,17 +218,22 @@ def row(network: Network, tensor: str, options: argparse.Namespace) -> list[str]
         stride=max(1, size // 2), **network.options,
     )  # fmt: skip
     effective = measure.effective(network.file, tensor, name, found.images, seconds=options.seconds)
-    print(f"{tensor}: {found!r}; {effective!r}", file=sys.stderr, flush=True)
+    new = untrained(network.file, options.folder / "untrained.onnx")
+    before = measure.effective(new, tensor, name, found.images, seconds=options.seconds)
+    print(f"{tensor}: {found!r}; {effective!r}; {before!r}", file=sys.stderr, flush=True)
     if options.pictures:
         picture = f"{network.file.stem}-{tensor.strip('/').replace('/', '.')}.png"
         plot.heat(found).savefig(options.folder / picture)
         plot.best(found).savefig(options.folder / f"best-{picture}")
     mean, deviation = found.side
     inside = min(field, shape[-1])
-    side = min(effective.share(SHARE).sides[-1], shape[-1])
+    side, untrained_side = (
+        min(measured.share(SHARE).sides[-1], shape[-1]) for measured in (effective, before)
+    )
     return [
         f"`{tensor}`",
         f"{field:g}",
+        f"{untrained_side} ({before.relative_error:.0%})",
         f"{side} ({effective.relative_error:.0%})",
         f"{mean:.0f} ± {deviation:.0f}",
         f"{side / inside:.0%}",
@@ -235,7 +269,7 @@ def remembered(folder: Path) -> None:
 def table(network: Network, tensors: Sequence[str], options: argparse.Namespace) -> None:
     """Print it as Markdown."""
     head = [
-        "value", "theoretical", "effective (error of its map)", "occlusion", "effective share",
+        "value", "theoretical", "effective, untrained (error of its map)", "effective, trained", "occlusion", "effective share",
         "occlusion share", "passes of occlusion: fewer by",
     ]  # fmt: skip
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)

@@ -48,6 +48,9 @@ class Fields:
             self._form = ClosedForm(flow, bounds.walk)
         self._answers: dict[tuple[str, str, bool], Field] = {}
         self._of_views = bounds.walk.lowering.answers
+        # What each question looks at.
+        self._view, self._views = self._form.view, bounds.views
+        self._inputs, self._known = flow.inputs, flow.shapes.known
         self._measured: dict[object, AxisField] = {}
         self._alike: dict[str, dict[str, int]] = {}
 
@@ -63,9 +66,9 @@ class Fields:
         asked = tensor, name, local
         answer = self._answers.get(asked)
         if answer is None:
-            if tensor not in self._bounds.views:
+            if tensor not in self._views:
                 self._address.known(tensor)
-            key = self._seen_as(tensor, name, ("field", local))
+            key = self._seen_as(tensor, name, "local field" if local else "field")
             answer = self._of_views.get(key)
             if answer is None:
                 answer = self._of_views[key] = self._field(tensor, name, local, {})
@@ -86,14 +89,8 @@ class Fields:
 
     def _seen_as(self, tensor: str, name: str, what: Hashable) -> Hashable:
         """What an answer goes by: values that pass on what they see share their views."""
-        flow = self._flow
-        return (
-            self._form.view(tensor, name),
-            self._bounds.views.get(tensor, _NOTHING).get(name),
-            flow.inputs[name],
-            flow.shapes.known.get(tensor),
-            what,
-        )
+        seen = self._views.get(tensor, _NOTHING).get(name)
+        return self._view(tensor, name), seen, self._inputs[name], self._known.get(tensor), what
 
     def along(
         self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]
