@@ -269,8 +269,8 @@ def remembered(folder: Path) -> None:
 def table(network: Network, tensors: Sequence[str], options: argparse.Namespace) -> None:
     """Print it as Markdown."""
     head = [
-        "value", "theoretical", "effective, untrained (error of its map)", "effective, trained", "occlusion", "effective share",
-        "occlusion share", "passes of occlusion: fewer by",
+        "value", "theoretical", "effective, untrained (error of its map)", "effective, trained",
+        "occlusion", "effective share", "occlusion share", "passes of occlusion: fewer by",
     ]  # fmt: skip
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
     for tensor in tensors:
