@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
+import rfgraph
 from rfgraph.validation.nan.emitter import Taps
 from rfgraph.validation.nan.probe import Probe, interpolates, poisoned
 from rfgraph.worker.protos import Key
@@ -25,7 +26,9 @@ def operators(model: onnx.ModelProto) -> set[Key]:
 
 
 def shapes_of(case: Case) -> dict[str, Shape]:
-    """The shapes of the inputs, the outputs and, where onnxruntime runs it, all values between."""
+    """The shapes of the inputs, the outputs and all values between, by running the case; where
+    onnxruntime does not run it, those between as an analysis has them.
+    """
     shapes = {name: np.shape(value) for name, value in case.feeds.items()}
     shapes.update((tensor.name, tuple(tensor.dims)) for tensor in case.model.graph.initializer)
     model = onnx.ModelProto()
@@ -38,6 +41,10 @@ def shapes_of(case: Case) -> dict[str, Shape]:
             raise NotImplementedError("onnxruntime lacks it, or it ends the process")
         made = session(model).run(names + between, case.feeds)
     except Exception:  # what is raised differs from kernel to kernel
+        analysis = rfgraph.analyze(
+            case.model, shapes={name: np.shape(value) for name, value in case.feeds.items()}
+        )
+        shapes.update((n, s) for n in between if (s := analysis.extent(n)) is not None)
         made, between = runner(case)(case.feeds), []
     for name, value in zip(names + between, made, strict=True):
         if isinstance(value, np.ndarray | np.generic):
