@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import EISDIR
 from pathlib import Path
 from typing import IO
 
@@ -40,6 +41,26 @@ def replace(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def try_out(path: Path) -> None:
+    """Fail at once, before long work, where `save` would fail after it.
+
+    Raises
+    ------
+    RFGraphError
+        The file can't be written.
+    """
+    beside = path.resolve().with_name(f".rfgraph-{os.urandom(8).hex()}")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+        if path.exists() and not path.is_file():
+            return  # A pipe or a device is written as it is.
+        beside.open("xb").close()
+    except (OSError, ValueError) as error:
+        raise unwritten(error, path) from None
+    beside.unlink(missing_ok=True)
 
 
 def unwritten(error: Exception, path: Path | None) -> RFGraphError:

@@ -31,6 +31,16 @@ def add_outputs(command: argparse.ArgumentParser, kind: str) -> None:
     )
 
 
+def outputs_of(options: argparse.Namespace) -> list[Path]:
+    """The files of ``--output-file``, as `answered` takes them apart."""
+    known = formats(options.document)
+    parts = [item.partition("=") for item in options.output_file]
+    return [
+        Path(path if equals and name in known else f"{name}{equals}{path}")
+        for name, equals, path in parts
+    ]
+
+
 def answered(
     options: argparse.Namespace, document: Any, code: int = CLEAN, screen: Screen | None = None
 ) -> Answer:

@@ -331,7 +331,8 @@ class _Measuring:
             )
         unsampled = float((into.hits.sum(axis=0) == 0).mean())
         if into.tasks < self.job.tasks_a_sweep and unsampled:
-            notes.append(f"{unsampled:.0%} of the cells were not sampled, and count as 0")
+            share = "less than 1%" if unsampled < 0.01 else f"{unsampled:.0%}"
+            notes.append(f"{share} of the cells were not sampled, and count as 0")
         if into.tasks and not into.sums.any():
             notes.append("nothing has moved: changes are lost in rounding, or cancel each other")
         replaced = self.job.dtype.kind in "iub"

@@ -202,7 +202,7 @@ class Fitting:
 
     def is_one(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of a shape is one image, rather than several or none."""
-        return self._is_row(shape) or self._channel_of(shape) is not None
+        return 0 not in shape and (self._is_row(shape) or self._channel_of(shape) is not None)
 
     def fitted(self, image: np.ndarray, file: str | None, *, is_picture: bool) -> np.ndarray:
         """An image as the input takes it, of the shape `row`; a picture has its channels last.
@@ -574,7 +574,8 @@ def _rows(array: Any, fitting: Fitting, source: str) -> Sequence[Any]:
         f"an array of shape {_sizes(shape)} holds no images for input '{fitting.input}' of shape "
         f"{_sizes(fitting.shape)}",
         file=source,
-        remedy=f"give {_sizes(('images', *fitting.row[(fitting.layout.batch == 0) :]))}",
+        remedy="give any number of images, each of "
+        f"{_sizes(fitting.row[(fitting.layout.batch == 0) :])}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -148,3 +149,36 @@ def test_notebooks(file: str) -> None:
     assert "<td>50%</td>" in html(found)
     assert "<td>v1</td>" in html(growth(file, error=0.2))
     assert repr(found).startswith("Effective('y' on 'x': 95.45% within")
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (["effective", "y"], "--save={}/x.npz"),
+        (["effective", "y"], "--output-file=json={}/x.json"),
+        (["occlude", "y", "0"], "--output-file={}/x.txt"),
+        (["occlude", "y", "0"], "--save={}/x.npz"),
+        (["occlude", "y", "0"], "--save-best={}/x.png"),
+    ],
+)
+def test_what_can_not_be_written_is_told_before_anything_is_run(
+    command: list[str],
+    option: str,
+    tmp_path: Path,
+    rf: Callable[..., Said],
+    file: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ran(*_: object, **__: object) -> None:
+        raise AssertionError("it is run")
+
+    name, *rest = command
+    module = importlib.import_module(f"rfgraph.cli.{name}")
+    monkeypatch.setattr(module, {"occlude": "occlusion"}.get(name, name), ran)
+    folder = tmp_path / "not there"
+    code, out, told = rf(name, file, *rest, option.format(folder))
+    assert (code, out) == (2, "")
+    assert f"{folder}/x" in told
+    assert "can't be written" in told
+    assert told.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -283,6 +283,9 @@ def test_each_error_is_one_line_that_names_the_file(tmp_path: Path) -> None:
     empty.mkdir()
     assert said(empty).startswith(f"{empty}: there are no images in this folder (give one with")
     assert said(tmp_path / "none").endswith("none: there is no such file or folder")
+    none = tmp_path / "none.npy"
+    np.save(none, np.zeros((0, 3, 6, 8), np.float32))
+    assert "there are no images" in said(none)
     assert "there are no images" in said([])
     assert "0 images are none" in said(None, most=0)
     broken = tmp_path / "broken.png"
