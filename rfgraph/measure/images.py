@@ -521,7 +521,7 @@ def _noise(fitting: Fitting, number: int, seed: int, below: int | None) -> Image
     # What is drawn is no pixel, which has to be scaled.
     plain = Fitting(fitting.input, fitting.shape, dtype, fitting.layout, file=fitting.file)
     make = partial(_drawn, plain.row, dtype, seed, below)
-    many = f"{number:,} images of random numbers, seed {seed}"
+    many = f"{number:,} image{'s' * (number != 1)} of random numbers, seed {seed}"
     return Images(plain, _Made(make, number), many, is_noise=True)
 
 

@@ -299,7 +299,7 @@ def test_each_error_is_one_line_that_names_the_file(tmp_path: Path) -> None:
     np.save(tmp_path / "many.npy", np.ones((4, 5, 6, 8)))
     wrong = said(tmp_path / "many.npy")
     assert "many.npy: an array of shape 4x5x6x8 holds no images for input 'x' of shape" in wrong
-    assert wrong.endswith("(give imagesx3x6x8)")
+    assert wrong.endswith("(give any number of images, each of 3x6x8)")
     Image.fromarray(photo()).save(tmp_path / "a.png")
     wrong = said(tmp_path / "a.png", conv("1,5,6,8"))
     assert "a.png: input 'x' takes 5 channels: a picture has 1, 3 or 4 channels, not 5" in wrong
