@@ -55,7 +55,8 @@ def heat(
 
     Along two axes it is the image with the exact mask and box, and the image with the discrepancy
     map over it and a line around the elements that count; along one axis the signal, or the tokens,
-    with the map beneath and the exact mask as a bar.
+    with the map beneath and the exact mask as a bar; along three, as in a volume, three slices
+    through the element that the map is greatest on.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def heat(
     Raises
     ------
     QueryError
-        There is no such unit or image, or the input has more than two spatial axes.
+        There is no such unit or image, or the input has more than three spatial axes.
     PlotError
         matplotlib is not installed.
 
@@ -93,17 +94,21 @@ def heat(
     """
     available()
     unit = _one(found.found, number, "channel or unit")
-    if len(found.axes) > 2:
+    if len(found.axes) > 3:
         raise QueryError(
             f"a map along {len(found.axes)} axes is not drawn",
-            remedy="take what it is along two of them: Occlusion.arrays",
+            remedy="take what it is along fewer of them: Occlusion.arrays",
         )
     names = axis_names(found.analysis, found.input, found.axes)
+    if image is None and len(found.axes) == 3:
+        return _mean_slices(ax, found, unit, names)
     if image is None:
         return _mean(ax, found, unit, names)
     one_image = _one(unit.images, image, "image")
     if len(found.axes) == 1:
         return _along(ax, found, one_image, unit.level, names[0], crop=crop)
+    if len(found.axes) == 3:
+        return _slices(ax, found, one_image, unit.level, names, crop=crop)
     return _over(ax, found, one_image, unit.level, names, crop=crop)
 
 
@@ -153,6 +158,80 @@ def _over(
     return figure
 
 
+def _slices(
+    ax: Axes | None,
+    found: Occlusion,
+    on: Occluded,
+    level: float,
+    names: Sequence[str],
+    *,
+    crop: bool,
+) -> Figure:
+    """Three panels over slices of a volume, through the element that the map is greatest on."""
+    window = shown(_window(on, crop=crop), [on.box])
+    volume = picture_of(found.images.fitting, found.images[on.image])
+    figure, drawn = _sliced(ax, on.map, names, window)
+    for axes, cut, sides in drawn:
+        box = [on.box[k] for k in sides]
+        frame(axes, np.ones_like(on.seen[cut]), [window[k] for k in sides], photo=volume[cut])
+        _hot(axes, on.map[cut], level, largest=float(on.map.max(initial=0)))
+        outlined(axes, box, fill=False, edgecolor=OUTLINE, linewidth=0.9, zorder=3)
+        ticked(axes, [_window(on, crop=crop)[k] for k in sides], [names[k] for k in sides])
+    first = drawn[0][0]
+    above(first, _titled(found, on.unit), 36, size=9)
+    above(first, _said(found, on), 25, size=7, colour=QUIET)
+    _keyed(first)
+    return figure
+
+
+def _mean_slices(
+    ax: Axes | None, found: Occlusion, unit: UnitField, names: Sequence[str]
+) -> Figure:
+    """The mean map in three slices, by offset from the own place."""
+    figure, drawn = _sliced(ax, unit.map, names, unit.box, [first for first, _ in unit.box])
+    for axes, cut, sides in drawn:
+        view = [unit.box[k] for k in sides]
+        plainly(axes)
+        outlined(axes, view, facecolor=PAPER, edgecolor=EDGE, linewidth=0.8, zorder=1.5)
+        begins = (view[0][0], view[1][0])
+        _hot(axes, unit.map[cut], unit.level, begins, float(unit.map.max(initial=0)))
+        ticked(axes, view, [names[k] for k in sides])
+    said = f"{unit.side:.3g} along each axis, {_mean_of(unit)}, by offset from the own place"
+    above(drawn[0][0], _titled(found, unit.region), 36, size=9)
+    above(drawn[0][0], said, 25, size=7, colour=QUIET)
+    return figure
+
+
+def _sliced(
+    ax: Axes | None,
+    map: np.ndarray,
+    names: Sequence[str],
+    window: Sequence[Ends],
+    begins: Sequence[int] = (0, 0, 0),
+) -> tuple[Figure, list[tuple[Axes, tuple[int | slice, ...], tuple[int, int]]]]:
+    """Axes for each slice, what is cut there, and the axes of the input along it."""
+    at = [int(k) for k in np.unravel_index(int(map.argmax()), map.shape)]
+    high = _SIDE * max(aspect([window[1], window[2]]), aspect([window[0], window[2]]), 1)
+    figure, panelled = panels(ax, 3, 3, (_SIDE, high), (0.45, 0.2, 0.85, 0.6), (0.45, 0))
+    drawn = []
+    for axes, held in zip(panelled, range(3), strict=True):
+        cut = tuple(at[k] if k == held else slice(None) for k in range(3))
+        down, across = (k for k in range(3) if k != held)
+        axes.set_anchor("NW")
+        titled(axes, f"{label(names[held])} at {at[held] + begins[held]}", size=7.5)
+        drawn.append((axes, cut, (down, across)))
+    return figure, drawn
+
+
+def _titled(found: Occlusion, unit: Sequence[int | slice]) -> str:
+    return f"what {short(found.analysis, found.tensor)}[{written(unit)}] responds to"
+
+
+def _mean_of(unit: UnitField) -> str:
+    number = len(unit.images)
+    return "of one image" if number == 1 else f"the mean of {number} images"
+
+
 def _said(found: Occlusion, on: Occluded) -> str:
     name = on.name.replace("\\", "/").rpartition("/")[2]
     return f"{on.value:.4g} on {name}; covered by {size_of(found.size)}"
@@ -163,12 +242,17 @@ def _grey(picture: np.ndarray) -> np.ndarray:
     return picture.mean(axis=-1) if picture.ndim == 3 else picture
 
 
-def _hot(ax: Axes, map: np.ndarray, level: float, first: tuple[int, int] = (0, 0)) -> None:
+def _hot(
+    ax: Axes,
+    map: np.ndarray,
+    level: float,
+    first: tuple[int, int] = (0, 0),
+    largest: float | None = None,
+) -> None:
     """Draw a map as colours that hide more where it is greater, and a line around what counts."""
     from matplotlib import colormaps
 
-    largest = float(map.max(initial=0)) or 1.0
-    share = map / largest
+    share = map / ((float(map.max(initial=0)) if largest is None else largest) or 1.0)
     colours = colormaps[HEAT](share)
     colours[..., 3] = _OPAQUE * np.sqrt(share)
     (top, left), (rows, columns) = first, map.shape
@@ -200,10 +284,10 @@ def _mean(ax: Axes | None, found: Occlusion, unit: UnitField, names: Sequence[st
     """The mean map, by offset from the own place."""
     from matplotlib.ticker import MaxNLocator
 
-    title = f"what {short(found.analysis, found.tensor)}[{written(unit.region)}] responds to"
+    title = _titled(found, unit.region)
     sides = "x".join(f"{size:.6g}" for size in unit.theoretical)
     side = f"{unit.side:.3g}" if len(found.axes) == 1 else f"{unit.side:.3g}x{unit.side:.3g}"
-    said = f"{side} of {sides}, the mean of {len(unit.images)} images"
+    said = f"{side} of {sides}, {_mean_of(unit)}"
     if len(found.axes) == 1:
         figure, ax = one(ax, 6.5, 1.2, (0.6, 0.3, 0.5, 0.6))
         plainly(ax)
@@ -260,7 +344,7 @@ def _along(
     ax.set_yticks([])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(label(name), fontsize=6.5, color=QUIET)
-    title = f"what {short(found.analysis, found.tensor)}[{written(on.unit)}] responds to"
+    title = _titled(found, on.unit)
     titled(ax, title, _said(found, on), size=8)
     handles = [Patch(facecolor=OUTLINE, label="changes the unit"),
                Patch(facecolor=SEEN, label="can be seen")]  # fmt: skip

@@ -77,6 +77,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "centres_1d": lambda: plot.centres(_signal(), "y"),
     "heat_2d": lambda: plot.heat(_occluded("1,1,16,20", (5, 7))),
     "heat_1d": lambda: plot.heat(_occluded("1,1,40", (9,)), crop=True),
+    "heat_3d": lambda: plot.heat(_occluded("1,1,8,9,10", (3, 5, 4))),
     "heat_mean": lambda: plot.heat(_occluded("1,1,16,20", (5, 7)), image=None),
     "best": lambda: plot.best(_occluded("1,1,16,20", (5, 7))),
     "growth": lambda: plot.growth(_plane()),

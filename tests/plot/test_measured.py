@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from rfgraph import plot
 from rfgraph.errors import QueryError
 from rfgraph.measure import Growth, Occlusion, growth, occlusion
+from rfgraph.measure.discrepancy import Occluded
 from rfgraph.measure.images import Fitting, Layout
 from rfgraph.plot.shown import picture_of
 from tests.graphs import model
@@ -71,6 +73,29 @@ def test_a_signal() -> None:
     assert len(plot.best(found).axes) == 6
 
 
+def test_slices_of_a_volume() -> None:
+    """They are through the element that the map is greatest on, and of one scale."""
+    found = measured((7, 9, 8), (3, 2, 4))
+    on, mean = found.found[1].images[0], found.found[1].map
+    for figure, map, begins in (
+        (plot.heat(found, 1), on.map, (0, 0, 0)),
+        (plot.heat(found, 1, None), mean, [first for first, _ in found.found[1].box]),
+    ):
+        at = np.unravel_index(int(map.argmax()), map.shape)
+        assert len(figure.axes) == 3
+        for held, axes in enumerate(figure.axes):
+            cut = map.take(at[held], axis=held)
+            opaque = axes.images[-1].get_array()[..., 3]
+            assert np.allclose(opaque, opaque.max() * np.sqrt(cut / map.max()))
+            assert axes.get_title(loc="left") == f"axis {held + 2} at {at[held] + begins[held]}"
+    picture = found.images[on.image][0].mean(axis=0)
+    assert np.allclose(plot.heat(found, 1).axes[0].images[0].get_array(), picture[at_of(on)])
+
+
+def at_of(on: Occluded) -> int:
+    return int(np.unravel_index(int(on.map.argmax()), on.map.shape)[0])
+
+
 def test_crops_are_of_the_field(plane: Occlusion) -> None:
     figure = plot.best(plane, most=2)
     assert len(figure.axes) == 4
@@ -97,11 +122,10 @@ def test_what_is_not_there(plane: Occlusion) -> None:
         plot.heat(plane, 2)
     with pytest.raises(QueryError, match="there is no image 3: there are 3"):
         plot.heat(plane, 0, 3)
-    volume = measured((5, 6, 7), (2, 2, 2))
-    with pytest.raises(QueryError, match="a map along 3 axes is not drawn"):
-        plot.heat(volume)
     with pytest.raises(QueryError, match="images along 3 axes are not drawn"):
-        plot.best(volume)
+        plot.best(measured((5, 6, 7), (2, 2, 2)))
+    with pytest.raises(QueryError, match="a map along 4 axes is not drawn"):
+        plot.heat(replace(plane, axes=(1, 2, 3, 4)))
 
 
 def test_pictures_are_as_they_were_given() -> None:
