@@ -19,10 +19,9 @@ from rfgraph.cli.common import (
     teller,
     unit_of,
 )
-from rfgraph.cli.outputs import add_outputs, answered, outputs_of
+from rfgraph.cli.outputs import add_outputs, answered, try_out_outputs
 from rfgraph.cli.runs import add_inputs, add_workers, arrays_of
 from rfgraph.errors import QueryError
-from rfgraph.files import try_out
 from rfgraph.measure import Growth, effective, growth
 from rfgraph.measure.pictures import RESIZINGS
 
@@ -219,8 +218,7 @@ def _check(options: argparse.Namespace) -> None:
         raise QueryError("--layers is for several values", remedy="leave out TENSOR")
     if options.save is not None and options.save.suffix != ".npz":
         raise QueryError(f"--save {options.save}: it is no .npz", remedy="write it as FILE.npz")
-    for path in (*outputs_of(options), *filter(None, [options.save])):
-        try_out(path)
+    try_out_outputs(options, options.save)
 
 
 def _numbers(option: str, given: str) -> list[float]:

@@ -14,10 +14,10 @@ from rfgraph import plot
 from rfgraph.cli.cluster import client_of
 from rfgraph.cli.common import CLEAN, ERROR, Answer, add_common, arguments, index_of, teller
 from rfgraph.cli.effective import add_images, preparing
-from rfgraph.cli.outputs import add_outputs, answered, outputs_of
+from rfgraph.cli.outputs import add_outputs, answered, try_out_outputs
 from rfgraph.cli.runs import add_workers, arrays_of
 from rfgraph.errors import QueryError
-from rfgraph.files import save, try_out
+from rfgraph.files import save
 from rfgraph.measure import occlusion
 
 _PICTURES = (".png", ".svg", ".pdf")
@@ -125,8 +125,7 @@ def run(options: argparse.Namespace) -> Answer:
     """The answer."""
     _check(options.save, "--save", (*_PICTURES, ".npz"))
     _check(options.save_best, "--save-best", _PICTURES)
-    for path in (*outputs_of(options), *filter(None, [options.save, options.save_best])):
-        try_out(path)
+    try_out_outputs(options, options.save, options.save_best)
     if options.crop and (options.save is None or options.save.suffix.lower() == ".npz"):
         raise QueryError("--crop is for a picture", remedy="name its file as well: --save out.png")
     units = [_unit(text) for text in options.units]

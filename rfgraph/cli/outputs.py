@@ -8,6 +8,7 @@ from typing import Any
 
 from rfgraph.cli.common import CLEAN, Answer
 from rfgraph.errors import QueryError
+from rfgraph.files import try_out
 from rfgraph.render.documents import Screen
 from rfgraph.render.registry import formats, rendered
 
@@ -31,25 +32,16 @@ def add_outputs(command: argparse.ArgumentParser, kind: str) -> None:
     )
 
 
-def outputs_of(options: argparse.Namespace) -> list[Path]:
-    """The files of ``--output-file``, as `answered` takes them apart."""
-    known = formats(options.document)
-    parts = [item.partition("=") for item in options.output_file]
-    return [
-        Path(path if equals and name in known else f"{name}{equals}{path}")
-        for name, equals, path in parts
-    ]
+def _outputs_of(options: argparse.Namespace) -> tuple[dict[Path, str], Path | None]:
+    """The files of ``--output-file`` and their formats, and the one that takes what is printed.
 
-
-def answered(
-    options: argparse.Namespace, document: Any, code: int = CLEAN, screen: Screen | None = None
-) -> Answer:
-    """A document in the formats that `add_outputs` was told, and an exit code.
-
-    What is printed is for the `screen`, if that is given; a file's text is whole and plain.
+    Raises
+    ------
+    QueryError
+        A format or a file is not as it should be.
     """
     known = formats(options.document)
-    files: dict[Path, str] = {}
+    made: dict[Path, str] = {}
     instead: Path | None = None
     for item in options.output_file:
         name, equals, path = item.partition("=")
@@ -66,11 +58,31 @@ def answered(
                 )
             instead = Path(item)
             continue
-        if not path or Path(path) in files:
+        if not path or Path(path) in made:
             raise QueryError(f"--output-file {item}: each format needs a file of its own")
-        files[Path(path)] = rendered(options.document, name, document)
-    if instead in files:
+        made[Path(path)] = name
+    if instead in made:
         raise QueryError(f"--output-file {instead}: each format needs a file of its own")
+    return made, instead
+
+
+def try_out_outputs(options: argparse.Namespace, *others: Path | None) -> None:
+    """Fail at once, before long work, if any of these files or of `others` can't be written."""
+    made, instead = _outputs_of(options)
+    for path in (*made, instead, *others):
+        if path is not None:
+            try_out(path)
+
+
+def answered(
+    options: argparse.Namespace, document: Any, code: int = CLEAN, screen: Screen | None = None
+) -> Answer:
+    """A document in the formats that `add_outputs` was told, and an exit code.
+
+    What is printed is for the `screen`, if that is given; a file's text is whole and plain.
+    """
+    made, instead = _outputs_of(options)
+    files = {path: rendered(options.document, name, document) for path, name in made.items()}
     options.output_file = instead
     if screen is None or instead is not None or options.output_format != "text":
         return Answer(rendered(options.document, options.output_format, document), code, files)

@@ -17,7 +17,7 @@ from rfgraph.cli.common import (
     arguments,
     teller,
 )
-from rfgraph.cli.outputs import add_outputs, answered
+from rfgraph.cli.outputs import add_outputs, answered, try_out_outputs
 from rfgraph.cli.runs import add_inputs, add_workers, arrays_of
 from rfgraph.validation import validate
 
@@ -93,6 +93,7 @@ def _add_how_much(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """The answer."""
+    try_out_outputs(options)
     with client_of(options.dask) as client:
         found = validate(
             options.model,
