@@ -77,6 +77,28 @@ def test_small_constants_of_one_name_are_told_apart() -> None:
         assert lo[:, 0].tolist() == [start, start + 1, start + 2, start + 3]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "y = Resize (x, , s)",
+        "t = Identity (s) y = Resize (x, , t)",
+        "t = Constant <value_floats: floats = [{floats}]> () y = Resize (x, , t)",
+        "t = Constant <value_ints: ints = [{ints}]> () y = Resize (x, , , t)",
+        "t = Constant <value_ints: ints = [{ints}]> () z = Add (i, t) y = Resize (x, , , z)",
+    ],
+)
+def test_shapes_that_contents_steer_are_told_apart(given: str) -> None:
+    """By a rule for shapes that asks for contents: initializers, constants, what is computed."""
+    for factor in (2, 3, 1, 2):
+        nodes = given.format(floats=f"1.0, {factor}.0", ints=f"1, {4 * factor}")
+        initializers = {"s": np.array([1, factor], np.float32), "i": np.zeros(2, np.int64)}
+        for _ in range(2):
+            proto = model(nodes, "float[1, 4] x", initializers=initializers)
+            assert rfgraph.analyze(proto).extent("y") == (1, 4 * factor)
+            found = rfgraph.analyze(proto.SerializeToString())
+            assert found.extent("y") == (1, 4 * factor)
+
+
 def test_a_transfer_that_is_replaced_holds_for_the_next_model() -> None:
     asked = model("z = Relu (x)\ny = own.KeptSmooth (z)", "float[9] x")
     for reach in (1, 2, 1):

@@ -23,7 +23,7 @@ def node(kind: Any, inputs: tuple[str, ...], outputs: tuple[str, ...], **options
 
 
 def kind(number: int) -> Any:
-    return SimpleNamespace(number=number, known={}, told=None, steering=None)
+    return SimpleNamespace(number=number, known={}, told=None, steering=None, contents=None)
 
 
 def drawn(chance: random.Random) -> tuple[list[Node], dict[str, Any]]:
@@ -65,6 +65,20 @@ def test_shapes_are_those_of_alike_nodes(seed: int) -> None:
         at += 1
     assert shaped(nodes, 0, known, UNKNOWN, {}) == at
     assert known == expected
+
+
+@pytest.mark.parametrize("contents", [b"3", b"4"])
+def test_what_a_constant_holds_steers_shapes(contents: bytes) -> None:
+    constant, steered = kind(0), kind(1)
+    constant.contents, constant.known[()] = contents, ((7, (1,)),)
+    steered.steering = (1,)
+    steered.known[(1, (2,)), (7, (1,)), b"3"] = ((1, (3,)),)
+    nodes = [node(constant, (), ("c",)), node(steered, ("x", "c"), ("y",))]
+    known: dict[str, Any] = {"x": (1, (2,))}
+    found: dict[str, bytes] = {}
+    assert shaped(nodes, 0, known, UNKNOWN, found) == (2 if contents == b"3" else 1)
+    assert known.get("y") == ((1, (3,)) if contents == b"3" else None)
+    assert found == {"c": contents}
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -11,7 +11,7 @@ import ast
 import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice, product
 from math import prod
 
@@ -77,6 +77,7 @@ _OPERATORS: dict[type, Callable[[int, int], int]] = {
 }
 
 
+@lru_cache(maxsize=256)
 def _parsed(dim: str) -> ast.expr | None:
     """A sum, difference, product or floored quotient of names and whole numbers; else None."""
     try:

@@ -73,7 +73,8 @@ def shaped(
     unknown : tuple
         The same of what is not known.
     contents : dict of str to bytes
-        The elements of small initializers, as far as somebody looked at them.
+        The elements of small initializers, as far as somebody looked at them; those of constants
+        are added.
 
     Returns
     -------
@@ -109,6 +110,8 @@ def shaped(
             found = PyDict_GetItem(known, name)
             if found is NULL or (<tuple> found)[1] is None:
                 known[name] = made[k]
+        if len(given) == 0 and node.kind.contents is not None:
+            contents[outputs[0]] = node.kind.contents
         at += 1
     return at
 

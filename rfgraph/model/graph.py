@@ -108,6 +108,8 @@ class Kind:
         By what `answers` was told last, and the answers: see `rfgraph.model._known.answered`.
     steering : tuple of int or None
         The inputs whose contents have a say in `known`: see `rfgraph.model._known.shaped`.
+    contents : bytes or None
+        The elements that each such node makes, where it is a constant of a few.
     rule : object
         The rule for the shapes of the outputs, once it has been looked for: see
         `rfgraph.ops.shaping`.
@@ -120,6 +122,7 @@ class Kind:
         "_types",
         "answers",
         "captures",
+        "contents",
         "domain",
         "fault",
         "holds_external",
@@ -168,6 +171,7 @@ class Kind:
         self.answers: dict[Any, Any] = {}
         self.told: tuple[Any, Any, dict[Any, Any]] | None = None
         self.steering: tuple[int, ...] | None = None
+        self.contents: bytes | None = None
         self.rule: Any = NotImplemented
         # The attributes, those that are left to be parsed, and the types of all.
         self._attributes: dict[str, Any] = {}

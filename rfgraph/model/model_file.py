@@ -38,6 +38,9 @@ Message = TypeVar("Message", bound=Any)
 # Integer tensors of up to this many bytes are checked at once: they are shapes, axes or indices.
 SMALL = 4096
 
+# The bytes of values that steer shapes are at hand up to so many of each.
+AT_HAND = 256
+
 # A sparse tensor with more elements than this is not written out.
 MAX_DENSE = 1 << 26
 
@@ -191,60 +194,103 @@ class Tensor(NamedTuple):
 class Weights:
     """The model's initializers by name; their contents are read only when asked for."""
 
-    def __init__(self, path: Path | None):
-        self._path = path
+    def __init__(self, file: str | None, told: Iterable[Told] = (), buffer: Buffer = b""):
+        self._file = file
+        self._buffer = buffer
+        # What the file tells of each; most are never asked for.
+        self._told = {entry[0]: entry for entry in told}
+        # Those that were asked for, and others.
         self._dense: dict[str, Tensor] = {}
         self._types: dict[str, tuple[int, tuple[int, ...]]] | None = None
+        self._most: tuple[int, int] | None = None
         self.sparse: dict[str, onnx.SparseTensorProto] = {}
         # The elements of a few that are small, for who looks at them often.
         self.contents: dict[str, bytes] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._dense or name in self.sparse
+        return name in self._told or name in self._dense or name in self.sparse
 
     def __iter__(self) -> Iterator[str]:
         """The names of the dense ones."""
-        return iter(self._dense)
+        return iter({**self._told, **self._dense})
+
+    def _tensor(self, name: str) -> Tensor:
+        found = self._dense.get(name)
+        if found is None:
+            found = self._dense[name] = Tensor.read(self._told[name], self._buffer)
+        return found
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of the initializer `name`."""
-        found = self._dense.get(name)
-        return found.shape if found is not None else tuple(self.sparse[name].dims)
+        return self._known()[name][1]
 
     def element_type(self, name: str) -> int:
         """``TensorProto.DataType`` of the initializer `name`."""
-        found = self._dense.get(name)
-        return found.element_type if found is not None else self.sparse[name].values.data_type
+        return self._known()[name][0]
+
+    def _known(self) -> dict[str, tuple[int, tuple[int, ...]]]:
+        if self._types is None:
+            self._types = {name: entry[1:3] for name, entry in self._told.items()}
+            for name, tensor in self._dense.items():
+                self._types[name] = tensor[:2]
+            for name, sparse in self.sparse.items():
+                self._types[name] = sparse.values.data_type, tuple(sparse.dims)
+        return self._types
 
     def types(self) -> dict[str, tuple[int, tuple[int, ...]]]:
         """Element type and shape of each: a dict of one's own."""
-        if self._types is None:
-            self._types = {name: entry[:2] for name, entry in self._dense.items()}
-            for name, sparse in self.sparse.items():
-                self._types[name] = sparse.values.data_type, tuple(sparse.dims)
-        return dict(self._types)
+        return dict(self._known())
+
+    @property
+    def most(self) -> tuple[int, int]:
+        """The most axes that any has, and the longest axis of any."""
+        if self._most is None:
+            shapes = {shape for _, shape in self._known().values() if shape}
+            axes = max(map(len, shapes), default=0)
+            self._most = axes, max(map(max, shapes), default=0)
+        return self._most
 
     @property
     def are_elsewhere(self) -> bool:
         """Whether any of them lies in another file."""
-        return any(tensor.is_external for tensor in self._dense.values())
+        return any(self._tensor(name).is_external for name in self)
 
     def put(self, name: str, tensor: Tensor) -> None:
         """Make `tensor` the initializer `name`."""
         self._dense[name] = tensor
-        self._types = None
+        self._types = self._most = None
         self.contents.pop(name, None)
 
     def drop(self, name: str) -> None:
         """Forget the initializer `name` if there is one."""
+        self._told.pop(name, None)
         self._dense.pop(name, None)
-        self._types = None
+        self._types = self._most = None
         self.contents.pop(name, None)
+
+    def look_at(self, names: Iterable[str]) -> None:
+        """Look at 64-bit integers at once, if there are few: they are likely to be shapes, axes or
+        indices.
+
+        Raises
+        ------
+        ModelError
+            As `array`.
+        """
+        for name in names:
+            tensor = self._tensor(name)
+            size, raw = 8 * prod(tensor.shape), tensor.raw_size
+            if not 0 <= size <= SMALL or raw < 0:
+                continue
+            if raw != size or tensor.is_external:
+                self.array(name)
+            elif tensor.raw is not None and size <= AT_HAND and _PLAIN:
+                self.contents[name] = bytes(self._buffer[slice(*tensor.raw)])
 
     def copy(self) -> Weights:
         """The same initializers, to which others may be added."""
-        other = Weights(self._path)
-        other._dense, other.sparse = dict(self._dense), self.sparse
+        other = Weights(self._file, (), self._buffer)
+        other._told, other._dense, other.sparse = dict(self._told), dict(self._dense), self.sparse
         return other
 
     def array(self, name: str) -> np.ndarray:
@@ -258,7 +304,7 @@ class Weights:
         """
         if name in self.sparse:
             return self.dense(self.sparse[name])
-        return self.to_array(self._dense[name])
+        return self.to_array(self._tensor(name))
 
     def to_array(self, tensor: Tensor) -> np.ndarray:
         """Contents of any tensor of the model, external ones too.
@@ -270,15 +316,13 @@ class Weights:
         """
         try:
             if tensor.is_external:
-                file = str(self._path) if self._path else None
-                tensor = Tensor.of(self._fetch(tensor.proto, file, f"tensor '{tensor.name}'"))
+                tensor = Tensor.of(self._fetch(tensor.proto, f"tensor '{tensor.name}'"))
             return tensor.array()
         except UndecodableError as error:
             said = f"its contents can't be read: {error}"
         except (ValueError, TypeError, KeyError) as error:
             said = f"its contents don't fit its type and shape {tensor.shape}: {error}"
-        file = str(self._path) if self._path else None
-        raise ModelError(said, file=file, node=f"tensor '{tensor.name}'")
+        raise ModelError(said, file=self._file, node=f"tensor '{tensor.name}'")
 
     def dense(self, sparse: onnx.SparseTensorProto) -> np.ndarray:
         """A sparse tensor written out; indices may be linear or one row an element."""
@@ -295,17 +339,17 @@ class Weights:
         except (ValueError, IndexError) as error:
             raise ModelError(
                 f"it can't be made a dense tensor: {error}",
-                file=str(self._path) if self._path else None,
+                file=self._file,
                 node=f"sparse tensor '{sparse.values.name}'",
             ) from None
         return out
 
-    def _fetch(self, tensor: TensorProto, file: str | None, where: str) -> TensorProto:
+    def _fetch(self, tensor: TensorProto, where: str) -> TensorProto:
         location = location_of(tensor)
         entries = {entry.key: entry.value for entry in tensor.external_data}
         try:
             size = _bytes(tensor)
-            target = _target(tensor, self._path, where)
+            target = _target(tensor, Path(self._file) if self._file else None, where)
             if not target.is_file():
                 raise ValueError("it is not a file")
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
@@ -317,7 +361,7 @@ class Weights:
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
                 f"its data in '{location}' can't be read: {error}",
-                file=file,
+                file=self._file,
                 node=where,
                 remedy="put the data file beside the model",
             ) from None
@@ -565,8 +609,7 @@ class Content(NamedTuple):
         try:
             return nodes(self.buffer, kinds, make, opsets)
         except ValueError:
-            path = None if self.file is None else Path(self.file)
-            raise _no_model(self.buffer, path, _TRUNCATED) from None
+            raise _no_model(self.buffer, self.file, _TRUNCATED) from None
 
 
 _TRUNCATED = "not an ONNX model, or a truncated one"
@@ -585,14 +628,13 @@ def load(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Content:
     ModelError
         No such file, or not an ONNX model.
     """
-    file, path = None, None
+    file = None
     given: Iterable[TensorProto] | None = None
     if isinstance(model, bytes):
         buffer: Buffer = model
     elif isinstance(model, (str, os.PathLike)):
-        path = Path(model)
-        file = str(path)
-        buffer = _contents(path)
+        file = os.fspath(model)
+        buffer = _contents(file)
     else:
         import onnx
 
@@ -606,56 +648,44 @@ def load(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Content:
         light_head, told = split(buffer)
         head = Head(light_head)
     except ValueError:
-        raise _no_model(buffer, path, _TRUNCATED) from None
+        raise _no_model(buffer, file, _TRUNCATED) from None
     if not head.ir_version or not head.has_graph:
-        raise _no_model(buffer, path, "not an ONNX model")
-    if given is None:
-        tensors = [Tensor.read(tensor, buffer) for tensor in told]
-    else:
-        tensors = [Tensor.of(tensor) for tensor in given]
-    weights = Weights(path)
+        raise _no_model(buffer, file, "not an ONNX model")
+    weights = Weights(file, told if given is None else (), buffer)
+    for tensor in given or ():
+        weights.put(tensor.name, Tensor.of(tensor))
     weights.sparse = {s.values.name: s for s in head.sparse}
-    for tensor in tensors:
-        weights.put(tensor.name, tensor)
-        if tensor.element_type == element_types.INT64 and _is_suspect(tensor):
-            weights.array(tensor.name)
-    return Content(head, weights, [tensor.name for tensor in tensors], file, buffer)
+    weights.look_at([entry[0] for entry in told if entry[1] == element_types.INT64])
+    return Content(head, weights, [entry[0] for entry in told], file, buffer)
 
 
-def _is_suspect(tensor: Tensor) -> bool:
-    """Whether what is likely to be a shape or indices, whole numbers, is to be looked at at once:
-    it has a few raw data which don't fit, or that are in another file.
-    """
-    size = 8 * prod(tensor.shape)
-    raw = tensor.raw_size
-    return 0 <= size <= SMALL and raw >= 0 and (raw != size or tensor.is_external)
-
-
-def _contents(path: Path) -> Buffer:
+def _contents(file: str) -> Buffer:
     try:
         # Others are not even opened: a pipe would wait for somebody to write.
-        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+        mode = os.stat(file).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             raise ValueError("it is a pipe or a device, not a file")
-        with path.open("rb") as stream:
+        with open(file, "rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             if size < _MAP_FROM:
                 return stream.read()
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except IsADirectoryError:
-        what, remedy = formats.folder(path)
-        raise ModelError(what, file=str(path), remedy=remedy) from None
+        what, remedy = formats.folder(Path(file))
+        raise ModelError(what, file=file, remedy=remedy) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ModelError(reason, file=str(path), remedy="check the path") from None
+        raise ModelError(reason, file=file, remedy="check the path") from None
 
 
-def _no_model(buffer: Buffer | None, path: Path | None, otherwise: str) -> ModelError:
+def _no_model(buffer: Buffer | None, file: str | None, otherwise: str) -> ModelError:
     """The error for what is no model: what it is instead, where that can be told."""
+    path = None if file is None else Path(file)
     known = formats.recognised(path, bytes(buffer[:512])) if buffer is not None else None
     what, remedy = otherwise, "export or download it again"
     if known is not None:
         what, remedy = f"not an ONNX model but {known[0]}", known[1]
-    return ModelError(what, file=str(path) if path else None, remedy=remedy)
+    return ModelError(what, file=file, remedy=remedy)
 
 
 def light(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -227,10 +227,7 @@ class Recast(Operation):
                 (self._type(k), self.shape(k)) if name else None
                 for k, name in enumerate(self._node.inputs)
             ]
-            small = [k for k, i in enumerate(inputs) if i and prod(i[1]) <= _MAX_STEERING]
-            steering = [(k, self.static(k)) for k in small]
-            data = {k: value for k, value in steering if value is not None}
-            found = _inferred(self._node, inputs, data)
+            found = _inferred(self._node, inputs, self.static)
         if self._back is None:
             return found
         back = self._back
@@ -301,7 +298,9 @@ class Recast(Operation):
 
 
 def _inferred(
-    node: Node, inputs: Sequence[tuple[int, Shape] | None], data: Mapping[int, np.ndarray]
+    node: Node,
+    inputs: Sequence[tuple[int, Shape] | None],
+    static: Callable[[int], np.ndarray | None],
 ) -> list[Sized | None]:
     """Shapes of the outputs of a node that stands in no graph; None for what is open.
 
@@ -311,16 +310,19 @@ def _inferred(
         The node.
     inputs : sequence of (int, shape) or None
         Element type and shape of each input, None for one that is left out.
-    data : mapping of int to array
-        The inputs, by position, that are known.
+    static : callable
+        Gives an input by its position, if it is known.
     """
     applied = shape_rule_of(node.kind)
     if applied is not None:
+        # Only what the shape depends on is asked for: other nodes whose weights differ are alike.
         rule = applied.rule
         given = [made[1] if made else () for made in inputs]
+        steering = {k: static(k) for k in rule.steering if k < len(inputs) and inputs[k]}
         try:
-            if all(k in data for k in rule.steering if k < len(inputs) and inputs[k]):
-                answer = rule.shape(node.kind, given, [data.get(k) for k in rule.steering])
+            if all(value is not None for value in steering.values()):
+                values = [steering.get(k) for k in rule.steering]
+                answer = rule.shape(node.kind, given, values)
                 return list(answer) if isinstance(answer, list) else [answer] * len(node.outputs)
         except MemoryError:
             raise
@@ -333,6 +335,8 @@ def _inferred(
     import onnx
     from onnx import TypeProto, numpy_helper, shape_inference
 
+    small = [k for k, i in enumerate(inputs) if i and prod(i[1]) <= _MAX_STEERING]
+    data = {k: value for k in small if (value := static(k)) is not None}
     pairs = zip(node.inputs, inputs, strict=True)
     found = shape_inference.infer_node_outputs(
         schema,

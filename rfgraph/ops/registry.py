@@ -819,10 +819,13 @@ def lookup_rule(domain: str, op_type: str, version: int) -> Rule | None:
     return found
 
 
-def output_shapes(node: Node, shapes: Values) -> list[tuple[int, Sized | None]] | None:
+def output_shapes(
+    node: Node, shapes: Values, told: dict[Question, Hashable]
+) -> list[tuple[int, Sized | None]] | None:
     """Element type and shape of each output by the registered rule; None if there is none.
 
-    An operator whose shapes can't be told gets an empty list.
+    An operator whose shapes can't be told gets an empty list. What is asked beyond the node's kind
+    and the shapes is written down in `told`.
 
     Raises
     ------
@@ -832,7 +835,7 @@ def output_shapes(node: Node, shapes: Values) -> list[tuple[int, Sized | None]] 
     rule = lookup_rule(node.domain, node.op_type, node.version)
     if rule is None or rule.shape is None:
         return None
-    operation = Operation(node, node.inputs, shapes, set())
+    operation = Operation(node, node.inputs, shapes, set(), None, told)
     try:
         made = rule.shape(operation)
         kind = operation.element_type(rule.like) if operation.has(rule.like) else 0

@@ -8,7 +8,7 @@ shape as an unknown size (`rfgraph.model.sizes`). Nothing here knows what a rece
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from copy import copy
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,10 @@ from rfgraph.model import element_types
 from rfgraph.model._known import shaped
 from rfgraph.model.graph import Graph, Node
 from rfgraph.model.inference import dims_of, inferred, misfit
+from rfgraph.model.model_file import AT_HAND
 from rfgraph.model.signatures import schema_of
 from rfgraph.model.sizes import Shape, Sized, UnknownSizeError, all_known, is_unknown
-from rfgraph.ops import Traits, output_shapes, shape_rule_of, traits_of
+from rfgraph.ops import Question, Traits, output_shapes, shape_rule_of, traits_of
 from rfgraph.ops.shaping import AxisCut, Wrong, element_type
 from rfgraph.shapes.static import MAX_STATIC, StaticValues
 from rfgraph.shapes.typed import MAX_RANK, UNTYPED, Typed, TypedValues
@@ -137,6 +138,7 @@ class Shapes:
         for name in names:
             self._typed.known.pop(name, None)
             self._typed.others.pop(name, None)
+            self.graph.weights.contents.pop(name, None)
 
     def check(self) -> None:
         """Refuse what there is no room for.
@@ -265,27 +267,49 @@ class Shapes:
 
     def _by_transfer(self, node: Node, given: tuple[Typed, ...]) -> bool:
         """Take the shapes that are registered with the node's transfer; whether that is all."""
-        asked = self._static.asked
+        kind = node.kind
+        known = kind.known.get(self._steered(node, given)) if kind.steering else None
+        if known is not None:
+            self._typed.learn_all(node.outputs, known)
+            return True
+        told: dict[Question, Hashable] = {}
         try:
-            made = output_shapes(node, self)
+            made = output_shapes(node, self, told)
         except (RFGraphError, MemoryError):
             raise
         except Exception as error:
             raise misfit(node, error, self.graph.file) from error
         if made is None:
             return False
-        for k, (kind, shape) in enumerate(made[: len(node.outputs)]):
+        for k, (like, shape) in enumerate(made[: len(node.outputs)]):
             name = node.outputs[k]
             if name and shape is not None:
                 element = self.element_type(name) or self._element_of(node, given, k)
-                self._typed.learn(name, element or kind, self.named(name, shape), node)
-        if self._static.asked == asked:
-            self._remember(node, given)
+                self._typed.learn(name, element or like, self.named(name, shape), node)
+        steering = [k for asked, k in told if asked == "static" and k is not None]
+        # What shapes and the contents of a few inputs decide is the same for other nodes.
+        if all(asked in ("static", "element_type") for asked, _ in told) and not node.captures:
+            kind.steering = tuple(steering) or None
+            key = self._steered(node, given)
+            if key is not None:
+                self._remember(node, key)
         cut = traits_of(node.domain, node.op_type).cut
         if not made and cut is not None:
             self._keep(node, cut)
         # Of a sequence of which only the type is known, ONNX's inference tells that of an element.
         return self._typed.others.keys().isdisjoint(node.inputs[:1])
+
+    def _steered(self, node: Node, given: tuple[Typed, ...]) -> tuple[Any, ...] | None:
+        """What a shape follows from that is steered by the contents of some inputs, as a key; None
+        where these are not known, or many.
+        """
+        key: tuple[Any, ...] = given
+        for k in node.kind.steering or ():
+            value = self._static.if_there(node.inputs[k]) if k < len(node.inputs) else None
+            if value is None or value.nbytes > AT_HAND or value.dtype.hasobject:
+                return None
+            key += (value.tobytes(),)
+        return key
 
     def _by_inference(self, node: Node, given: tuple[Typed, ...]) -> None:
         """Take the shapes that ONNX's inference tells."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from rfgraph.errors import MissingDataError, ModelError
 from rfgraph.model.graph import Node
-from rfgraph.model.model_file import SMALL
+from rfgraph.model.model_file import AT_HAND, SMALL
 from rfgraph.model.sizes import Shape, UnknownSizeError, all_known, is_unknown, name_of, nominal
 from rfgraph.ops import Traits, evaluate, traits_of
 from rfgraph.prune.passing import Moves, Pointwise
@@ -67,15 +67,9 @@ class StaticValues:
         Shapes and element types, which the evaluation of some operators needs.
     most : int
         Values are evaluated up to this many elements.
-
-    Attributes
-    ----------
-    asked : int
-        How often somebody asked for a value.
     """
 
     def __init__(self, typed: TypedValues, most: int) -> None:
-        self.asked = 0
         self._typed = typed
         self._most = most
         # Whether a value was too large to be evaluated.
@@ -101,7 +95,6 @@ class StaticValues:
 
     def value(self, name: str) -> np.ndarray | None:
         """The value `name`, if it is the same whatever the input's data are; else None."""
-        self.asked += 1
         if name not in self._values:
             self._evaluate(name)
         return self._values[name]
@@ -310,6 +303,8 @@ class StaticValues:
             found = self._read_constant(node)
             if found is not None and found.nbytes <= SMALL:
                 node.kind.learn("value", found)
+                if found.nbytes <= AT_HAND and not found.dtype.hasobject:
+                    node.kind.contents = found.tobytes()
         return found
 
     def _read_constant(self, node: Node) -> np.ndarray | None:

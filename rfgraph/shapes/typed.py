@@ -50,7 +50,8 @@ class TypedValues:
         self.known: dict[str, Typed] = {**graph.weights.types()}
         self.others: dict[str, TypeProto] = {}
         self.unknown: dict[str, int] = {}
-        self.is_excessive = any(s and _is_excessive(s) for s in {s for _, s in self.known.values()})
+        axes, longest = graph.weights.most
+        self.is_excessive = axes > MAX_RANK or longest > MAX_AXIS
         self.known[""] = _LEFT_OUT
 
     def shape(self, name: str) -> Shape | None:
