@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+from typing import NamedTuple
 
 from rfgraph.analysis.analysis import Analysis
 from rfgraph.checks.finding import Finding
@@ -86,9 +86,23 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
                 break
 
 
-# The size of a value's field by axis: where it has a closed form, and where it is that of all
-# units.
-_Figures: TypeAlias = "tuple[tuple[Number | None, ...], tuple[Number | None, ...]]"
+class _Figures(NamedTuple):
+    """What is known of the field of a value.
+
+    Attributes
+    ----------
+    sizes : tuple of number
+        Its size by axis.
+    closed, own : tuple of number or None
+        The same where it has a closed form, and where it is that of all units.
+    is_global : bool
+        Whether it is all there is along some axis.
+    """
+
+    sizes: tuple[Number, ...]
+    closed: tuple[Number | None, ...]
+    own: tuple[Number | None, ...]
+    is_global: bool
 
 
 class Layers:
@@ -118,7 +132,7 @@ class Layers:
         self._every = every
         self._number = self.analysis.alike(given)
         self._sees_all: dict[int, bool] = {}
-        self._sizes_of: dict[int, _Figures] = {}
+        self._figures_of: dict[int, _Figures] = {}
         # By the shortest path, of every value up to the last one that was asked for.
         self._sizes: dict[str, list[Number]] = {}
         self._left = iter(self._number)
@@ -138,12 +152,11 @@ class Layers:
         if not full:
             return None
         source = self._widened(tensor, sources)
-        if source not in full or self._sums_up(tensor):
+        if source not in full or self._is_single(tensor):
             return None
-        field = self.analysis.field(source, self.given)
-        return source if self._is_far([field[axis].size for axis in self.axes]) else None
+        return source if self._is_far(self._figures(source).sizes) else None
 
-    def _is_far(self, sizes: list[Number]) -> bool:
+    def _is_far(self, sizes: Sequence[Number]) -> bool:
         """Whether fields of these sizes are as large as the input."""
         return all(size >= self.shape[axis] for axis, size in zip(self.axes, sizes, strict=True))
 
@@ -162,19 +175,15 @@ class Layers:
 
     def _widened(self, tensor: str, sources: list[str]) -> str | None:
         """The widest source of a node, if the field of what the node makes is larger than its."""
-        made = self.analysis.field(tensor, self.given)
-        fields = {source: self.analysis.field(source, self.given) for source in sources}
-        if any(field[a].is_global for field in (made, *fields.values()) for a in self.axes):
+        made = self._figures(tensor)
+        found = {source: self._figures(source) for source in sources}
+        if made.is_global or any(one.is_global for one in found.values()):
             return None
-        for axis in self.axes:
-            if made[axis].size > max(field[axis].size for field in fields.values()):
-                return max(fields, key=lambda source: fields[source][axis].size)
+        for k, size in enumerate(made.sizes):
+            widest = max(sources, key=lambda source: found[source].sizes[k])
+            if size > found[widest].sizes[k]:
+                return widest
         return None
-
-    def _sums_up(self, tensor: str) -> bool:
-        """Whether a layer leaves a single unit, as a pooling over all of a feature map does."""
-        bounds, given = self.analysis.bounds, self.given
-        return all(bounds(tensor, given, axis=axis)[0].size == 1 for axis in self.axes)
 
     def shortest(self, tensor: str) -> list[Number]:
         """The size of a value's field by the shortest path, by axis."""
@@ -188,8 +197,7 @@ class Layers:
         node = self.analysis.node(tensor)
         sources = [] if node is None else [s for s in (*node.inputs, *node.captures) if s in sizes]
         if not sources:
-            field = self.analysis.field(tensor, self.given)
-            return [field[axis].size for axis in self.axes]
+            return list(self._figures(tensor).sizes)
         before = sizes[sources[0]]
         if len(sources) > 1:
             before = [*map(min, zip(*[sizes[source] for source in sources], strict=True))]
@@ -201,28 +209,40 @@ class Layers:
     def _added(self, tensor: str, sources: list[str]) -> list[Number]:
         """How much larger the field of a value is than those of what it is made of, by axis."""
         found: list[Number] = []
-        sides = zip(*[self._figures(source)[0] for source in sources], strict=True)
-        for own, others in zip(self._figures(tensor)[1], sides, strict=True):
+        sides = zip(*[self._figures(source).closed for source in sources], strict=True)
+        for own, others in zip(self._figures(tensor).own, sides, strict=True):
             # Figures for this size of the input say nothing of how much a layer adds.
             more = 0 if own is None or None in others else own - max(others)
             found.append(more if more > 0 else 0)
         return found
 
     def _figures(self, tensor: str) -> _Figures:
-        """The sizes of a value's field."""
+        """What is known of a value's field."""
         number = self._number[tensor]
-        if number not in self._sizes_of:
-            self._sizes_of[number] = self.analysis.once(
-                tensor, self.given, ("sizes", *self.axes), lambda: self._figures_of(tensor)
+        if number not in self._figures_of:
+            self._figures_of[number] = self.analysis.once(
+                tensor, self.given, ("figures", *self.axes), lambda: self._asked(tensor)
             )
-        return self._sizes_of[number]
+        return self._figures_of[number]
 
-    def _figures_of(self, tensor: str) -> _Figures:
-        field = self.analysis.field(tensor, self.given)
-        closed, own = [], []
-        for axis in self.axes:
-            known = self.analysis.closed_form(tensor, self.given, axis)
-            side = field[axis] if known is None else known
-            closed.append(None if known is None else known.size)
-            own.append(None if side.branches or side.irregular else side.size)
-        return tuple(closed), tuple(own)
+    def _asked(self, tensor: str) -> _Figures:
+        ask, given, axes = self.analysis, self.given, self.axes
+        field = ask.field(tensor, given)
+        closed = [ask.closed_form(tensor, given, axis) for axis in axes]
+        sides = [field[a] if c is None else c for a, c in zip(axes, closed, strict=True)]
+        return _Figures(
+            tuple([field[axis].size for axis in axes]),
+            tuple([None if side is None else side.size for side in closed]),
+            tuple([None if s.branches or s.irregular else s.size for s in sides]),
+            any(field[axis].is_global for axis in axes),
+        )
+
+    def _is_single(self, tensor: str) -> bool:
+        """Whether there is a single unit, as after a pooling over all of a feature map."""
+        ask, given, axes = self.analysis, self.given, self.axes
+        return ask.once(
+            tensor,
+            given,
+            ("single", *axes),
+            lambda: all(ask.bounds(tensor, given, axis=a)[0].size == 1 for a in axes),
+        )
