@@ -147,7 +147,7 @@ class Learnt:
 
 
 # Elements that are looked at together for zeros, and so few that they are counted in less time.
-_BLOCK = 1 << 16
+_TOGETHER = 1 << 16
 _FEW = 1 << 10
 
 
@@ -162,7 +162,7 @@ def may_have_zeros(value: np.ndarray) -> bool:
         return int(np.count_nonzero(value)) < value.size
     elements = value.ravel(order="K")
     # The first zero is enough.
-    blocks = (elements[k : k + _BLOCK] for k in range(0, value.size, _BLOCK))
+    blocks = (elements[k : k + _TOGETHER] for k in range(0, value.size, _TOGETHER))
     return not all(block.all() for block in blocks)
 
 
