@@ -257,6 +257,7 @@ class Weights:
 
     def put(self, name: str, tensor: Tensor) -> None:
         """Make `tensor` the initializer `name`."""
+        self._told.pop(name, None)
         self._dense[name] = tensor
         self._types = self._most = None
         self.contents.pop(name, None)
@@ -291,6 +292,7 @@ class Weights:
         """The same initializers, to which others may be added."""
         other = Weights(self._file, (), self._buffer)
         other._told, other._dense, other.sparse = dict(self._told), dict(self._dense), self.sparse
+        other.contents = dict(self.contents)
         return other
 
     def array(self, name: str) -> np.ndarray:
