@@ -24,7 +24,7 @@ from rfgraph.measure.stored import zarr_module
 NOISE = 64
 
 # How many images are taken of an iterable, which may have no end.
-_MOST = 10_000
+MOST = 10_000
 
 # What pixels are multiplied by for inputs of floats: 1 is the brightest.
 _SCALES = {np.dtype(np.uint8): 1 / 255, np.dtype(np.uint16): 1 / 65535}
@@ -178,6 +178,8 @@ class Fitting:
                     f"{name}: give one number, or one for each of {self.channels} channels",
                     file=self.file,
                 )
+        if self.scale is not None and not np.isfinite(self.scale):
+            raise QueryError("scale: it has to be a number", file=self.file)
         if not np.all(self.std):
             raise QueryError("std: nothing can be divided by 0", file=self.file)
         if self.resize is not None and self.resize not in RESIZINGS:
@@ -490,7 +492,7 @@ def images_of(
         items = _rows(given, fitting, source)
     elif isinstance(given, Iterable) and not hasattr(given, "convert"):
         source = "what was given"
-        items = list(islice(iter(given), most or _MOST))
+        items = list(islice(iter(given), most or MOST))
     else:
         items, source = [given], "what was given"
     items = items if most is None or len(items) <= most else _Made(items.__getitem__, most)
@@ -507,6 +509,15 @@ def _numbers(name: str, given: float | Sequence[float]) -> float | tuple[float, 
     except (TypeError, ValueError):
         raise QueryError(f"{name}: give a number, or one for each channel") from None
     return float(found.ravel()[0]) if found.size == 1 else tuple(found.ravel().tolist())
+
+
+def check_vocabulary(number: int | None) -> None:
+    """Refuse a number of different tokens of which none could take the place of another."""
+    if number is not None and number < 2:
+        raise QueryError(
+            f"vocabulary={number}: no token can be replaced by another",
+            remedy="give how many there are, on the command line with --vocabulary",
+        )
 
 
 def _noise(fitting: Fitting, number: int, seed: int, below: int | None) -> Images:
@@ -640,4 +651,4 @@ def _sizes(shape: Iterable[Any]) -> str:
     return "x".join(map(str, shape))
 
 
-__all__ = ["NOISE", "Fitting", "Images", "Layout", "images_of"]
+__all__ = ["MOST", "NOISE", "Fitting", "Images", "Layout", "check_vocabulary", "images_of"]

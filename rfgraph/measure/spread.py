@@ -325,9 +325,12 @@ class Effective(Shown):
         RFGraphError
             It can't be written.
         """
-        names = ("map", "error", "first", "step", "extent", "centre", "theoretical", "axes")
-        arrays: dict[str, Any] = {n: np.asarray(getattr(self, n)) for n in (*names, "shape")}
+        arrays = self._arrays()
         save(Path(path), lambda stream: np.savez_compressed(stream, **arrays))
+
+    def _arrays(self) -> dict[str, Any]:
+        names = ("map", "error", "first", "step", "extent", "centre", "theoretical", "axes")
+        return {n: np.asarray(getattr(self, n)) for n in (*names, "shape")}
 
     def error_of(self, figure: Callable[[Effective], float]) -> float:
         """The standard error of any figure of the map, by leaving out one group of images a time.
@@ -374,6 +377,28 @@ class Growth(Shown):
 
     def __repr__(self) -> str:
         return f"Growth({len(self.layers)} values)"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an ``.npz`` file with the maps of all values.
+
+        Parameters
+        ----------
+        path : path
+            The file: ``values`` has the names of the values, and the arrays of value k are those of
+            `Effective.save`, as ``map_k``.
+
+        Raises
+        ------
+        RFGraphError
+            It can't be written.
+        """
+        arrays = {
+            f"{name}_{k}": array
+            for k, layer in enumerate(self.layers)
+            for name, array in layer._arrays().items()
+        }
+        arrays["values"] = np.array([layer.tensor for layer in self.layers])
+        save(Path(path), lambda stream: np.savez_compressed(stream, **arrays))
 
 
 # ---------------------------------------------------------------- estimates

@@ -380,6 +380,8 @@ def test_processes() -> None:
         (0, {"size": (3, 4, 5)}, "one for each of 2 axes"),
         (0, {"size": 0}, "size 0x0: give one number from 1 on"),
         (0, {"seed": -1}, "the seed has to be at least 0"),
+        (0, {"vocabulary": 1}, "no token can be replaced by another"),
+        (0, {"scale": np.nan}, "scale: it has to be a number"),
         (0, {"seconds": 0}, "seconds has to be greater than 0"),
         (0, {"images": []}, "there are no images"),
         (0, {"images": np.full((2, 24, 30), np.nan, np.float32)}, "it holds NaN"),
@@ -391,6 +393,11 @@ def test_bad_input_is_one_line(units: Any, options: dict[str, Any], message: str
     with pytest.raises(QueryError, match=message) as caught:
         occlusion(nonlinear(), "y", units, **{"most": 2, **options})
     assert "\n" not in str(caught.value)
+
+
+def test_an_input_that_is_a_single_number() -> None:
+    with pytest.raises(QueryError, match="'x' is a single number"):
+        occlusion(model("y = Relu (x)", "float x"), "y", 0)
 
 
 def test_axes_that_may_both_be_channels() -> None:
