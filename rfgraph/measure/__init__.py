@@ -2,7 +2,7 @@
 
 `effective` measures how much units change, on average, with each element that they can see:
 `sampling` says which elements are changed together, and `spread` how far the answer spreads;
-`growth` measures several values.
+`growth` measures several values, and `by_node` one unit by the chain rule.
 
 `occlusion` finds the empirical fields of particular units: `excited` the images that excite them
 most, `places` where these are covered, and `discrepancy` holds what that has shown.

@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from rfgraph.analysis import analyze
+from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.measure.perturbing import Sums, Task, random_image, spread_of
 from rfgraph.measure.runs import Network, Prepared
@@ -191,15 +191,7 @@ def by_node(
     if grid.support is None:
         raise QueryError("by node one unit is measured", remedy="name a unit")
     proto = onnx.load_model_from_string(network.model)
-    changed = {network.input}
-    nodes = []
-    for node in proto.graph.node:
-        if not changed.isdisjoint(reads_of(node)):
-            # Sizes depend on no element.
-            some = [o for o in node.output if o and analysis.depends(o, network.input)]
-            changed.update(some)
-            nodes += [node] * bool(some)
-    _refuse(nodes, analysis.file)
+    nodes, changed = _between(analysis, proto, network.input)
     weights = {t.name: t for t in proto.graph.initializer}
     read = {name for node in nodes for name in (*node.input, *node.output) if name}
     wanted = sorted(read - set(weights) - {network.input} - set(network.held))
@@ -244,11 +236,21 @@ def by_node(
     )
 
 
-def _refuse(nodes: Sequence[onnx.NodeProto], file: str | None) -> None:
-    """Refuse nodes that can't be run alone."""
-    for node in nodes:
-        if any(True for _ in subgraphs_of(node)):
-            raise _stuck(node, "it has a graph of its own", file)
+def _between(
+    analysis: Analysis, proto: onnx.ModelProto, input: str
+) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that depend on an input, and the values."""
+    changed, nodes = {input}, []
+    for node in proto.graph.node:
+        if changed.isdisjoint(reads_of(node)):
+            continue
+        # Sizes depend on no element.
+        some = [o for o in node.output if o and analysis.depends(o, input)]
+        if some and any(True for _ in subgraphs_of(node)):
+            raise _stuck(node, "it has a graph of its own", analysis.file)
+        changed.update(some)
+        nodes += [node] * bool(some)
+    return nodes, changed
 
 
 def _stuck(node: onnx.NodeProto, why: str, file: str | None) -> QueryError:
@@ -433,7 +435,9 @@ class _Chain:
         count = _Count()
         known = [self._run(image, count) for image in job.references]
         self.computed += count.elements
-        self._kept = [self._linear(step, known) for step in self._steps]
+        with np.errstate(all="ignore"):
+            # A wide change may lead where a node is not defined.
+            self._kept = [self._linear(step, known) for step in self._steps]
 
     def changes(self, image: np.ndarray) -> tuple[np.ndarray, int]:
         """By element of the input: how much the unit changes; and how many elements it took."""
@@ -496,19 +500,28 @@ class _Chain:
         largest = float(max(value.max(initial=0), -value.min(initial=0)))
         return value.dtype.type(max(share * spread, _ABOVE * np.finfo(value.dtype).eps * largest))
 
+    def _amounts(self, step: _Step, values: Values) -> np.ndarray:
+        """How far each element of a value is changed."""
+        value = values[step.link.input]
+        amount = self._amount(step, values, self._job.amplitude)
+        if value.min(initial=np.inf) > 0 or value.max(initial=-np.inf) < 0:
+            # There may be no root or logarithm of a number of the other sign.
+            return np.minimum(amount, np.abs(value) / 16)  # type: ignore[no-any-return]
+        return np.broadcast_to(amount, value.shape)
+
     def _measured(
         self, step: _Step, values: Values, count: _Count
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """By grid: units, the element that each sees, and how much it changes with that."""
         value = values[step.link.input]
-        amount = self._amount(step, values, self._job.amplitude)
+        amounts = self._amounts(step, values)
         for grid, flat, seen in step.phases():
             ends = []
-            for by in (-amount, amount):
+            for sign in (-1, 1):
                 changed = value.copy()
-                changed[grid] += by
+                changed[grid] += sign * amounts[grid]
                 ends.append(self._made(step, values, changed, count))
-            change = _difference(*ends) / (2 * float(amount))
+            change = _difference(*ends) / (2.0 * amounts.reshape(-1)[flat].astype(np.float64))
             if not np.isfinite(change[seen]).all():
                 raise RFGraphError(
                     f"'{step.link.output}' has NaN or infinite numbers",
@@ -580,7 +593,8 @@ class _Chain:
             base = self._made(step, values, values[step.link.input], count)
         else:
             base = made.reshape(-1)[step.region].astype(np.float64)
-        slope, _ = self._slope(step, values, kept.amount, base, count)
+        with np.errstate(all="ignore"):
+            slope, _ = self._slope(step, values, kept.amount, base, count)
         return abs(slope - kept.slope) <= _ALIKE * kept.size
 
 

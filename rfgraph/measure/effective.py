@@ -371,6 +371,9 @@ class _Measuring:
         if into.tasks < self.job.tasks_a_sweep and unsampled:
             share = "less than 1%" if unsampled < 0.01 else f"{unsampled:.0%}"
             notes.append(f"{share} of the cells were not sampled, and count as 0")
+        is_one = isinstance(self.job, Job) and grid.support is not None
+        if is_one and not outcome.complete and not replaced:
+            notes.append("of a single unit it takes fewer passes with --by-node, by_node=True")
         if into.tasks and not into.sums.any():
             notes.append("nothing has moved: changes are lost in rounding, or cancel each other")
         return Effective(

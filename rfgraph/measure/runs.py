@@ -262,12 +262,6 @@ def prepared(
             remedy="rfgraph show MODEL lists the values",
         )
     name = _input(analysis, tensors, input)
-    if not analysis.extent(name):
-        raise QueryError(
-            f"input '{name}' is a single number, over which nothing can be laid",
-            file=analysis.file,
-            remedy="measure what depends on another input",
-        )
     part = upto(proto, tensors)
     feeds, limit = accepted(analysis, proto, folder, inputs or {}, analysis.held, seed, providers)
     base = np.asarray(feeds[name])
@@ -291,20 +285,27 @@ def prepared(
         tuple(providers),
         analysis.file,
     )
-    given_ones = {*(inputs or {}), *analysis.held}
-    drawn = {n for n in {*held, name} - given_ones if np.asarray(feeds[n]).dtype.kind in "iu"}
-    notes = []
-    if not drawn.isdisjoint(held):
-        notes.append(f"random whole numbers for the other inputs are below {limit}")
-    below = None
-    if name in drawn and limit is not None and limit <= np.iinfo(base.dtype).max:
-        below = limit
+    drawn = {*held, name} - {*(inputs or {}), *analysis.held}
+    notes, below = _random({n: np.asarray(feeds[n]) for n in drawn}, name, limit)
     several = _several(analysis, network, base)
     if several is not None:
         rows = _rows(analysis, tensors, memory)
         return Prepared(analysis, several, base, rows, notes, below)
     network.run(base)
     return Prepared(analysis, network, base, 1, notes, below)
+
+
+def _random(
+    drawn: Mapping[str, np.ndarray], name: str, limit: int | None
+) -> tuple[list[str], int | None]:
+    """What is to be known of random whole numbers of inputs, and what those of one are below."""
+    whole_numbers = {n for n, array in drawn.items() if array.dtype.kind in "iu"}
+    notes = []
+    if whole_numbers - {name}:
+        notes.append(f"random whole numbers for the other inputs are below {limit}")
+    if name not in whole_numbers or limit is None or limit > np.iinfo(drawn[name].dtype).max:
+        return notes, None
+    return notes, limit
 
 
 def _several(analysis: Analysis, network: Network, base: np.ndarray) -> Network | None:
@@ -368,6 +369,18 @@ def obstacles(analysis: Analysis, proto: onnx.ModelProto, tensors: Iterable[str]
 
 def _input(analysis: Analysis, tensors: Sequence[str], input: str | None) -> str:
     """The input that is changed."""
+    name = _named(analysis, tensors, input)
+    if not analysis.extent(name):
+        raise QueryError(
+            f"input '{name}' is a single number, over which nothing can be laid",
+            file=analysis.file,
+            remedy="measure what depends on another input",
+        )
+    return name
+
+
+def _named(analysis: Analysis, tensors: Sequence[str], input: str | None) -> str:
+    """The input that is named, or the only one."""
     seen = [n for n in analysis.inputs if all(analysis.depends(t, n) for t in tensors)]
     if input is None:
         if len(seen) == 1:
