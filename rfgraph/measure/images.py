@@ -6,7 +6,7 @@ An image is what a data set has one of for each run: a picture, a signal, a volu
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -490,11 +490,18 @@ def images_of(
     elif hasattr(given, "shape") and hasattr(given, "dtype") and not hasattr(given, "convert"):
         source = "an array"
         items = _rows(given, fitting, source)
-    elif isinstance(given, Iterable) and not hasattr(given, "convert"):
+    elif hasattr(given, "convert"):
+        items, source = [given], "what was given"
+    elif isinstance(given, Iterable):
         source = "what was given"
         items = list(islice(iter(given), most or MOST))
+    elif hasattr(given, "__getitem__") and hasattr(given, "__len__"):
+        # As a data set, which may read each item when it is asked for.
+        items, source = _Made(given.__getitem__, len(given)), "what was given"
     else:
-        items, source = [given], "what was given"
+        raise QueryError(
+            f"{type(given).__name__} holds no images", remedy="give a path, an array or an iterable"
+        )
     items = items if most is None or len(items) <= most else _Made(items.__getitem__, most)
     if not len(items):
         raise QueryError(
@@ -634,6 +641,11 @@ def _only(path: Path, names: Sequence[str], wanted: str) -> str:
 
 def _array(item: Any, name: str) -> np.ndarray:
     """An item as an array; what has no numbers is refused where it is made to fit."""
+    if item is None or isinstance(item, (tuple, Mapping)):
+        # Data sets have labels beside images.
+        raise QueryError(
+            f"{type(item).__name__} is no image", file=name, remedy="give the images alone"
+        )
     try:
         return np.asarray(item)
     except (TypeError, ValueError) as error:

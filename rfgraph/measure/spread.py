@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rfgraph.errors import QueryError
 from rfgraph.files import save
 from rfgraph.notebook import Shown
 
@@ -143,9 +144,10 @@ class Effective(Shown):
     def __repr__(self) -> str:
         sides = "x".join(map(str, self.share(TWO_SIGMA).sides))
         of = "x".join(str(self.theoretical[axis]) for axis in self.axes)
+        error = f"{self.relative_error:.1%}" if isfinite(self.relative_error) else "unknown"
         return (
             f"Effective({self.tensor!r} on {self.input!r}: {TWO_SIGMA:.2%} within {sides} of {of}, "
-            f"relative error {self.relative_error:.1%}, {self.passes} passes)"
+            f"relative error {error}, {self.passes} passes)"
         )
 
     @property
@@ -184,7 +186,17 @@ class Effective(Shown):
             The middle of each cell, from the middle of a unit's own elements, in elements.
         density : ndarray of float64
             What each element of the cell adds; the whole is 1.
+
+        Raises
+        ------
+        QueryError
+            It is none of them.
         """
+        if axis not in self.axes:
+            raise QueryError(
+                f"along axis {axis} there is no profile",
+                remedy=f"give one of {', '.join(map(str, self.axes))}",
+            )
         others = tuple(k for k, a in enumerate(self.axes) if a != axis)
         many = self._elements(axis)
         begin = self.first[axis] + np.arange(len(many)) * self.step[axis]
@@ -207,7 +219,14 @@ class Effective(Shown):
         -------
         Box
             Its sides, and what it is of the input and of the field.
+
+        Raises
+        ------
+        QueryError
+            It is no share.
         """
+        if not 0 <= share <= 1:
+            raise QueryError(f"share={share}: give a number from 0 to 1")
         whole = self.contribution
         low, high = (
             0,

@@ -279,6 +279,11 @@ def test_inputs_may_be_the_image() -> None:
         ({"change": 0}, "change"),
         ({"units": (0, 0, 10, 0)}, "no unit 10 along axis 2"),
         ({"units": (0, 0, 0)}, "4 axes, and 3 coordinates"),
+        ({"units": (0, 0, 1.5, 0)}, "a whole number or a slice for each axis"),
+        ({"units": 3}, "a whole number or a slice for each axis"),
+        ({"step": 1.5}, "step"),
+        ({"change": np.inf}, "change"),
+        ({"vocabulary": 1}, "no token can be replaced"),
         ({"units": (0, 0, slice(4, 4), 0)}, "no units 4:4"),
         ({"step": 0}, "step"),
         ({"step": (1, 1)}, "step"),
@@ -498,6 +503,16 @@ def test_growth_leaves_out_what_can_not_be_looked_at() -> None:
     found = growth(made, images=[np.ones((1, 8), np.float32)])
     assert {layer.tensor for layer in found.layers} <= {"a", "y"}
     assert found.layers
+
+
+def test_figures_that_there_are_not() -> None:
+    found = effective(SMALL, "y", inputs={"x": images(1, (1, 2, 10, 10))[0]}, step=1)
+    assert "relative error unknown" in repr(found)
+    for share in (-0.1, 1.1, np.nan):
+        with pytest.raises(QueryError, match="give a number from 0 to 1"):
+            found.share(share)
+    with pytest.raises(QueryError, match=r"along axis 1 there is no profile \(give one of 2, 3\)"):
+        found.profile(1)
 
 
 def test_figures_follow_the_map() -> None:

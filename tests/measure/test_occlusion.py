@@ -369,6 +369,8 @@ def test_processes() -> None:
     [
         (3, {}, r"'y' has no channel 3 \(give one from 0 to 2\)"),
         ((0, 1), {}, r"has 4 axes, and the unit is given by 2"),
+        (1.5, {}, r"1.5 is no unit: give a channel"),
+        ((0, 1, 1.5, 0), {}, r"is no unit: give a channel"),
         ((0, 1, 99, 0), {}, "has no unit at 99 on axis 2"),
         ((0, 1, slice(50, 60), 0), {}, "has no unit at these coordinates on axis 2"),
         ([], {}, "no unit is given"),
