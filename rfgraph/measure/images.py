@@ -341,7 +341,9 @@ class Images(Sequence[np.ndarray]):
         if isinstance(number, slice):
             return [self[k] for k in range(len(self))[number]]
         number = range(len(self))[number]
-        item, name = self._items[number], self.name(number)
+        # It is read once: that may take long.
+        item = self._items[number]
+        name = self._called(item, number)
         if isinstance(item, (str, os.PathLike)):
             path = Path(item)
             if path.suffix.lower() != ".npy":
@@ -383,7 +385,10 @@ class Images(Sequence[np.ndarray]):
         str
             Such as ``photos/a.png``, or ``image 3 of an array``.
         """
-        item = self._items[number]
+        item = None if isinstance(self._items, _Made) else self._items[number]
+        return self._called(item, number)
+
+    def _called(self, item: Any, number: int) -> str:
         if isinstance(item, (str, os.PathLike)):
             return os.fspath(item)
         return f"image {number} of {self.source}"
@@ -502,7 +507,8 @@ def images_of(
         raise QueryError(
             f"{type(given).__name__} holds no images", remedy="give a path, an array or an iterable"
         )
-    items = items if most is None or len(items) <= most else _Made(items.__getitem__, most)
+    if most is not None and len(items) > most:
+        items = items[:most] if isinstance(items, list) else _Made(items.__getitem__, most)
     if not len(items):
         raise QueryError(
             "there are no images", file=source, remedy="give images, or leave them out for noise"

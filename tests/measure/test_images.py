@@ -330,7 +330,7 @@ def test_each_error_is_one_line_that_names_the_file(tmp_path: Path) -> None:
     assert (
         "a picture does not fit input 'x' of shape 1x1x50, which has no height and width" in wrong
     )
-    assert said([photo(), {}]).startswith("image 1 of what was given: object are no numbers")
+    assert said([photo(), {}]).startswith("image 1 of what was given: dict is no image")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
