@@ -228,23 +228,7 @@ class Effective(Shown):
         if not 0 <= share <= 1:
             raise QueryError(f"share={share}: give a number from 0 to 1")
         whole = self.contribution
-        low, high = (
-            0,
-            max(
-                int(
-                    2 * max(abs(self.first[a] - self.centre[a]), abs(self._end(a) - self.centre[a]))
-                )
-                for a in self.axes
-            )
-            + 2,
-        )
-        # A box of side 1 + 2 * low around an element, of 2 * low around a boundary of two.
-        while low < high:
-            middle = (low + high) // 2
-            if self._within(whole, middle) >= share - 1e-12:
-                high = middle
-            else:
-                low = middle + 1
+        low = self._radius(whole, share)
         sides = tuple(max(1, self._side(axis, low)) for axis in self.axes)
         ordered = np.argsort(-(whole / self._sizes()).ravel(), kind="stable")
         held = np.cumsum(whole.ravel()[ordered])
@@ -257,6 +241,60 @@ class Effective(Shown):
             prod(sides) / prod(min(self.extent[a], self.shape[a]) for a in self.axes),
             float(many[enough] / many[-1]),
         )
+
+    def area_error(self, share: float) -> float:
+        """The standard error of the area of a box, as of `share`.
+
+        Sides go by whole elements, which small differences between images do not move: it is that
+        of the area in between, by how much of the map the next smaller box holds.
+
+        Parameters
+        ----------
+        share : float
+            From 0 to 1.
+
+        Returns
+        -------
+        float
+            As a share of the input; NaN if there is one group of images alone.
+        """
+
+        def area(found: Effective) -> float:
+            whole = found.contribution
+            radius = found._radius(whole, share)
+            areas = [
+                prod(max(1, found._side(axis, r)) / found.shape[axis] for axis in found.axes)
+                for r in (radius - 1, radius)
+            ]
+            held = [found._within(whole, r) if r >= 0 else 0.0 for r in (radius - 1, radius)]
+            if held[1] <= held[0]:
+                return areas[1]
+            part = min((share - held[0]) / (held[1] - held[0]), 1.0)
+            return areas[0] + part * (areas[1] - areas[0])
+
+        return self.error_of(area)
+
+    def _radius(self, whole: np.ndarray, share: float) -> int:
+        """The least box that holds a share: of side 1 + 2r around an element, 2r around a boundary
+        of two.
+        """
+        low, high = (
+            0,
+            max(
+                int(
+                    2 * max(abs(self.first[a] - self.centre[a]), abs(self._end(a) - self.centre[a]))
+                )
+                for a in self.axes
+            )
+            + 2,
+        )
+        while low < high:
+            middle = (low + high) // 2
+            if self._within(whole, middle) >= share - 1e-12:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
     def _sizes(self) -> np.ndarray:
         """How many offsets each cell of `contribution` has."""

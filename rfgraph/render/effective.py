@@ -54,7 +54,7 @@ def shares_of(found: Effective) -> list[list[str]]:
     table = [["share", "within", "of the input", "error", "of the field", "elements"]]
     for share in SHARES:
         box = found.share(share)
-        error = found.error_of(lambda e, s=share: e.share(s).area)  # type: ignore[misc]
+        error = found.area_error(share)
         table.append(
             [
                 f"{share:.0%}",

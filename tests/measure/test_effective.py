@@ -505,6 +505,18 @@ def test_growth_leaves_out_what_can_not_be_looked_at() -> None:
     assert found.layers
 
 
+def test_the_error_of_an_area() -> None:
+    """It tells how much areas differ between seeds, though sides go by whole elements."""
+    made = Net(5, 1, 1).conv(4, 9).relu().conv(4, 9).relu().conv(2, 9).relu().model(64)
+    found = [effective(made, "y", error=0.2, seed=seed, jobs=1) for seed in range(24)]
+    areas = [each.share(0.9).area for each in found]
+    told = float(np.mean([each.area_error(0.9) for each in found]))
+    assert 0 < told < 0.03
+    # Of whole elements: a side of two more or less is a 32nd.
+    assert abs(told - np.std(areas)) < 1 / 64
+    assert np.isnan(replace(found[0], groups=tuple(g[:1] for g in found[0].groups)).area_error(0.9))
+
+
 def test_figures_that_there_are_not() -> None:
     found = effective(SMALL, "y", inputs={"x": images(1, (1, 2, 10, 10))[0]}, step=1)
     assert "relative error unknown" in repr(found)
