@@ -87,8 +87,10 @@ def effective(found: Effective, *, ax: Axes | None = None) -> Figure:
     planes = [(0, 1)] if len(axes) == 2 else [(1, 2), (0, 2), (0, 1)]
     shape = [found.extent[axis] for axis in axes]
     high = _SIDE * max(min(max(shape[d] / shape[a], 0.25), 4) for d, a in planes)
+    # The title has room above one panel, too.
+    right = 0.4 if len(planes) > 1 else 1.1
     figure, drawn = panels(
-        ax, len(planes), len(planes), (_SIDE, high), (0.6, 0.4, 0.75, 0.75), (0.6, 0)
+        ax, len(planes), len(planes), (_SIDE, high), (0.6, right, 0.75, 0.75), (0.6, 0)
     )
     for here, plane in zip(drawn, planes, strict=True):
         _plane(here, found, plane)
