@@ -73,7 +73,7 @@ def by_gradients(
             for total, part in ((sums, sizes), (hits, inside)):
                 total[image % GROUPS] += _cells(part[window], found.step, cells).ravel()
         late = process_time() - begin > MOST_SECONDS
-        if image >= GROUPS and (image % GROUPS == 0 or late):
+        if image >= GROUPS and (unit is not None or image % GROUPS == 0 or late):
             reached = relative_error(sums, hits)
             if reached <= error:
                 return Way(passes, process_time() - begin, reached)
@@ -115,15 +115,19 @@ def compared() -> None:
     field = analysis.field("y", "x")[2]
     print(f"units of {analysis.shape('y')} that see {field.size} x {field.size} of {SIZE} x {SIZE}")
     print(f"{'':64}{'passes':>10}{'seconds':>10}{'error':>8}")
-    for label, unit, step, error in (
-        ("all units, every pixel and channel", None, 1, 0.05),
-        ("all units, cells of 4 x 4", None, (1, 3, 4, 4), 0.05),
-        ("one unit, cells of 8 x 8", (0, 3, 28, 28), (1, 3, 8, 8), 0.1),
+    one = (0, 3, 28, 28)
+    for label, unit, step, error, by_node in (
+        ("all units, every pixel and channel", None, 1, 0.05, False),
+        ("all units, cells of 4 x 4", None, (1, 3, 4, 4), 0.05, False),
+        ("one unit, cells of 8 x 8", one, (1, 3, 8, 8), 0.1, False),
+        ("one unit, cells of 8 x 8, by node", one, (1, 3, 8, 8), 0.02, True),
+        ("one unit, every pixel and channel, by node", one, 1, 0.05, True),
     ):
         begin = process_time()
         found = effective(
-            made, "y", units=unit, step=step, error=error, seconds=MOST_SECONDS, jobs=1
-        )
+            made, "y", units=unit, step=step, error=error, seconds=MOST_SECONDS, jobs=1,
+            by_node=by_node,
+        )  # fmt: skip
         ways = {
             "by perturbation": Way(found.passes, process_time() - begin, found.relative_error),
             "by gradients, a unit each": by_gradients(net, found, own, unit, 10**6),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+from rfgraph import plot
 from rfgraph.cli.cluster import client_of
 from rfgraph.cli.common import (
     CLEAN,
@@ -20,10 +21,14 @@ from rfgraph.cli.common import (
     unit_of,
 )
 from rfgraph.cli.outputs import add_outputs, answered, try_out_outputs
+from rfgraph.cli.pictures import PICTURES, check_kind, draw_into
 from rfgraph.cli.runs import add_inputs, add_workers, arrays_of
 from rfgraph.errors import QueryError
 from rfgraph.measure import Growth, effective, growth
 from rfgraph.measure.pictures import RESIZINGS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def add(commands: Any) -> None:
@@ -60,8 +65,9 @@ def _add_what(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--save",
         type=Path,
-        metavar="FILE.npz",
-        help="write the map, its errors and where it lies as arrays of NumPy",
+        metavar="FILE",
+        help="write a picture of the map, or of the growth with depth (.png, .svg, .pdf), or the "
+        "maps, their errors and where they lie as arrays of NumPy (.npz)",
     )
 
 
@@ -138,6 +144,11 @@ def _add_how_much(command: argparse.ArgumentParser) -> None:
         "least of 0.02 to 1 by which the value moves well above its rounding)",
     )
     command.add_argument(
+        "--by-node",
+        action="store_true",
+        help="with --at one unit: measure node by node, by the chain rule, in far fewer passes",
+    )
+    command.add_argument(
         "--vocabulary",
         type=int,
         metavar="N",
@@ -166,6 +177,7 @@ def run(options: argparse.Namespace) -> Answer:
             "seed": options.seed,
             "vocabulary": options.vocabulary,
             "change": options.change,
+            "by_node": options.by_node,
             "jobs": sum(client.ncores().values()) if client else options.jobs,
             "processes": options.processes,
             "executor": client.get_executor() if client else None,
@@ -176,7 +188,13 @@ def run(options: argparse.Namespace) -> Answer:
             patterns = options.layers.split(",") if options.layers else None
             progress = teller("values") if told else None
             found = growth(
-                options.model, patterns, options.input, options.images, progress=progress, **every
+                options.model,
+                patterns,
+                options.input,
+                options.images,
+                store=options.resume,
+                progress=progress,
+                **every,
             )
         else:
             units = None
@@ -192,11 +210,20 @@ def run(options: argparse.Namespace) -> Answer:
                 progress=teller("tasks") if told else None,
                 **every,
             )
-            if options.save is not None:
-                one.save(options.save)
             found = Growth((one,))
+    if options.save is not None:
+        _save(options.save, found, is_one=options.tensor is not None)
     ended = any(layer.interrupted for layer in found.layers)
     return answered(options, found, ERROR if ended else CLEAN)
+
+
+def _save(path: Path, found: Growth, *, is_one: bool) -> None:
+    """Write the picture, or the arrays."""
+    if path.suffix.lower() == ".npz":
+        (found.layers[0] if is_one else found).save(path)
+        return
+    drawn = plot.effective(found.layers[0]) if is_one else plot.used(found).figure
+    draw_into(path, cast("Figure", drawn))
 
 
 def preparing(options: argparse.Namespace) -> dict[str, Any]:
@@ -212,12 +239,11 @@ def preparing(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.tensor is None and (options.at or options.resume or options.save):
-        raise QueryError("--at, --resume and --save are for one value", remedy="name TENSOR")
+    if options.tensor is None and options.at:
+        raise QueryError("--at is for one value", remedy="name TENSOR")
     if options.tensor is not None and options.layers:
         raise QueryError("--layers is for several values", remedy="leave out TENSOR")
-    if options.save is not None and options.save.suffix != ".npz":
-        raise QueryError(f"--save {options.save}: it is no .npz", remedy="write it as FILE.npz")
+    check_kind(options.save, "--save", (*PICTURES, ".npz"))
     try_out_outputs(options, options.save)
 
 

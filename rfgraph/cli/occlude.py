@@ -15,12 +15,11 @@ from rfgraph.cli.cluster import client_of
 from rfgraph.cli.common import CLEAN, ERROR, Answer, add_common, arguments, index_of, teller
 from rfgraph.cli.effective import add_images, preparing
 from rfgraph.cli.outputs import add_outputs, answered, try_out_outputs
+from rfgraph.cli.pictures import PICTURES, check_kind, draw_into
 from rfgraph.cli.runs import add_workers, arrays_of
 from rfgraph.errors import QueryError
 from rfgraph.files import save
 from rfgraph.measure import occlusion
-
-_PICTURES = (".png", ".svg", ".pdf")
 
 
 def add(commands: Any) -> None:
@@ -123,8 +122,8 @@ def _add_how_much(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """The answer."""
-    _check(options.save, "--save", (*_PICTURES, ".npz"))
-    _check(options.save_best, "--save-best", _PICTURES)
+    check_kind(options.save, "--save", (*PICTURES, ".npz"))
+    check_kind(options.save_best, "--save-best", PICTURES)
     try_out_outputs(options, options.save, options.save_best)
     if options.crop and (options.save is None or options.save.suffix.lower() == ".npz"):
         raise QueryError("--crop is for a picture", remedy="name its file as well: --save out.png")
@@ -160,24 +159,10 @@ def run(options: argparse.Namespace) -> Answer:
         arrays: dict[str, Any] = dict(found.arrays())
         save(options.save, lambda stream: np.savez(stream, **arrays))
     elif options.save:
-        _draw(options.save, plot.heat(found, crop=options.crop))
+        draw_into(options.save, plot.heat(found, crop=options.crop))
     if options.save_best:
-        _draw(options.save_best, plot.best(found))
+        draw_into(options.save_best, plot.best(found))
     return answered(options, found, ERROR if found.interrupted else CLEAN)
-
-
-def _check(path: Path | None, option: str, kinds: tuple[str, ...]) -> None:
-    """Refuse what can't be saved, before anything is run."""
-    if path is None:
-        return
-    if path.suffix.lower() not in kinds:
-        raise QueryError(f"{option} {path}: its name has to end in one of {', '.join(kinds)}")
-    if path.suffix.lower() in _PICTURES:
-        plot.available()
-
-
-def _draw(path: Path, figure: Any) -> None:
-    save(path, lambda stream: figure.savefig(stream, format=path.suffix[1:].lower()))
 
 
 def _unit(text: str) -> int | tuple[int | slice, ...]:

@@ -25,6 +25,7 @@ from rfgraph.cli.common import (
     whole_units,
 )
 from rfgraph.cli.outputs import add_outputs, answered
+from rfgraph.cli.pictures import PICTURES, draw_into
 from rfgraph.errors import QueryError
 from rfgraph.files import save
 from rfgraph.render import text
@@ -168,7 +169,7 @@ def _check_save(options: argparse.Namespace) -> None:
         )
     if not options.save:
         return
-    kinds = (".png", ".svg", ".pdf") if options.every else (".png", ".svg", ".pdf", ".npy")
+    kinds = PICTURES if options.every else (*PICTURES, ".npy")
     if options.save.suffix.lower() not in kinds:
         raise QueryError(f"--save {options.save}: its name has to end in one of {', '.join(kinds)}")
     if options.local:
@@ -198,5 +199,4 @@ def _save(
         figure = plot.layers(analysis, [unit[0] for unit in units], at, name, **style)
     else:
         figure = plot.unit(analysis, units[0][0], units[0][2], name, **style)
-    kind = path.suffix[1:].lower()
-    save(path, lambda stream: figure.savefig(stream, format=kind))
+    draw_into(path, figure)

@@ -6,37 +6,36 @@ divided by that of the changes, as in a central difference: no gradients are ask
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from itertools import count
 from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from rfgraph.analysis import Analysis, analyze
+from rfgraph.analysis import Analysis
 from rfgraph.analysis.inputs import Model
 from rfgraph.errors import QueryError
-from rfgraph.measure.images import Images, images_of
-from rfgraph.measure.perturbing import Job, Maps, Task
+from rfgraph.measure.by_node import ByNode
+from rfgraph.measure.by_node import by_node as chained
+from rfgraph.measure.images import Images, check_vocabulary, images_of
+from rfgraph.measure.perturbing import Job, Maps, Task, random_image
 from rfgraph.measure.runs import (
     MEMORY,
     How,
     Outcome,
     Prepared,
-    obstacle,
     prepared,
     reduced,
 )
 from rfgraph.measure.sampling import Grid, grid_of
-from rfgraph.measure.spread import Effective, Growth, mean_of, standard_error
+from rfgraph.measure.spread import Effective, mean_of, standard_error
 from rfgraph.measure.stored import Store
-from rfgraph.model.model_file import whole
 from rfgraph.version import VERSION
-from rfgraph.worker.protos import runnable
 
 # The images are dealt into so many groups, which tell how much the result would vary.
 GROUPS = 16
@@ -46,9 +45,6 @@ _MOST_CELLS = 1024
 
 # So many elements of all values together a task computes at most, if that allows for one grid.
 _MOST_ELEMENTS = 1 << 31
-
-# How many values are measured if a growth is asked for and none are named.
-_LAYERS = 8
 
 
 def effective(
@@ -65,6 +61,7 @@ def effective(
     seed: int = 0,
     vocabulary: int | None = None,
     change: float | None = None,
+    by_node: bool = False,
     shapes: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, Any] | None = None,
     prune: bool = False,
@@ -120,7 +117,11 @@ def effective(
         to others of the range that the images have. The map is then of changes by replacement.
     change : float, optional
         How far numbers are changed, as a share of the standard deviation of the image. If left out
-        the least of 0.02 to 1 by which the value moves well above its rounding.
+        the least of 0.02 to 1 by which the value moves well above its rounding; by node 0.01.
+    by_node : bool, optional
+        Of a single unit: measure how each node on the way changes with its own input, and put that
+        together by the chain rule. It takes far fewer passes, as gradients do; but all on the way
+        has to be made of plain numbers that change little by little.
     shapes, values, prune, strict
         As for `rfgraph.analyze`.
     inputs : mapping of str to array, optional
@@ -180,8 +181,9 @@ def effective(
     """
     if not error > 0:
         raise QueryError("error has to be greater than 0")
-    if change is not None and not change > 0:
-        raise QueryError("change has to be greater than 0")
+    if change is not None and not (change > 0 and isfinite(change)):
+        raise QueryError("change has to be a number greater than 0")
+    check_vocabulary(vocabulary)
     if seed < 0:
         raise QueryError("the seed has to be at least 0")
     began = time.monotonic()
@@ -201,7 +203,9 @@ def effective(
     if images is None and (inputs or {}).get(ready.input) is not None:
         images = [ready.base]
     some = _images(ready, images, preparing or {})
-    measuring = _Measuring(ready, tensor, some, units, step, error, seed, vocabulary, change)
+    measuring = _Measuring(
+        ready, tensor, some, units, step, error, seed, vocabulary, change, by_node=by_node
+    )
     how = How(seconds, jobs, processes, executor, progress, measuring.kept(store))
     outcome = reduced(measuring.job, measuring.tasks(), measuring.into, how)
     outcome.seconds = time.monotonic() - began
@@ -229,6 +233,8 @@ class _Measuring:
         seed: int,
         vocabulary: int | None,
         change: float | None,
+        *,
+        by_node: bool,
     ) -> None:
         self._ready = ready
         self._tensor = tensor
@@ -237,9 +243,15 @@ class _Measuring:
         analysis = ready.analysis
         grid = grid_of(analysis, tensor, ready.input, units, step, _MOST_CELLS)
         dtype = ready.base.dtype
+        self._vocabulary = vocabulary
         range_ = (0, 2)
         if dtype.kind in "iu":
             range_ = (0, vocabulary) if vocabulary is not None else self._range()
+        self.job: Job | ByNode
+        if by_node:
+            self.job = chained(ready, tensor, grid, seed, self._references(grid, seed), change)
+            self._group()
+            return
         each = min(max(ready.rows // 2, -(-grid.phases // GROUPS)), grid.phases)
         # Tasks of large values end in some seconds.
         each = max(1, min(each, _MOST_ELEMENTS // (2 * ready.elements)))
@@ -248,9 +260,25 @@ class _Measuring:
             self.job = job.tuned(None if images is None else self._fitting(0, grid.shape, dtype))
         else:
             self.job = replace(job, amplitude=change)
-        self._groups = GROUPS if images is None else min(len(images), GROUPS)
-        cells = int(np.prod(grid.cells))
-        self.into = Maps(cells, self.job.tasks_a_sweep, self._groups, error)
+        self._group()
+
+    def _group(self) -> None:
+        """Into how many groups images are dealt, and what adds them up."""
+        self._groups = GROUPS if self._images is None else min(len(self._images), GROUPS)
+        cells = int(np.prod(self.job.grid.cells))
+        self.into = Maps(cells, self.job.tasks_a_sweep, self._groups, self._error)
+
+    def _references(self, grid: Grid, seed: int) -> list[np.ndarray]:
+        """Two images that differ, by which what is linear is told."""
+        dtype = self._ready.base.dtype
+        rngs = [np.random.default_rng((seed, 4, k)) for k in range(2)]
+        if self._images is None:
+            return [random_image(rng, grid.shape, dtype, (0, 2)) for rng in rngs]
+        first = self._fitting(0, grid.shape, dtype)
+        if len(self._images) > 1:
+            return [first, self._fitting(len(self._images) // 2, grid.shape, dtype)]
+        # The same numbers elsewhere.
+        return [first, rngs[0].permutation(first.ravel()).reshape(first.shape)]
 
     def _range(self) -> tuple[int, int]:
         """The least whole number that images have, and one more than the greatest."""
@@ -291,8 +319,6 @@ class _Measuring:
         grid, job = self.job.grid, self.job
         images = None
         if self._images is not None:
-            import hashlib
-
             digest = hashlib.sha256()
             for number in range(len(self._images)):
                 digest.update(self._fitting(number, grid.shape, job.dtype).tobytes())
@@ -300,6 +326,8 @@ class _Measuring:
         return Store(
             path,
             {
+                "kind": "effective field",
+                "way": "by node" if isinstance(job, ByNode) else "as a whole",
                 "version": VERSION,
                 "onnxruntime": onnxruntime.__version__,
                 "model": job.network.key,
@@ -323,6 +351,16 @@ class _Measuring:
         node = analysis.node(self._tensor)
         known = len(self._images) if self._images is not None else into.tasks
         notes = [*self._ready.notes, *outcome.notes, *map(str, analysis.notes)]
+        below, replaced = self._ready.below, self.job.dtype.kind in "iub"
+        if self._images is None and self._vocabulary is None and below is not None:
+            notes.append(f"random whole numbers for '{self._ready.input}' are below {below}")
+        apart = unlaid(analysis, self._tensor, self._ready.input)
+        if apart:
+            axes = f"{'axes' if len(apart) > 1 else 'axis'} {' and '.join(map(str, apart))}"
+            notes.append(
+                f"units can't be laid over each other along {axes} of '{self._ready.input}': "
+                "figures are of the coordinates that all of them see together"
+            )
         if self._images is not None and outcome.complete and not into.enough():
             notes.append(
                 "all images were used for every cell: the error is that of so few images"
@@ -333,9 +371,11 @@ class _Measuring:
         if into.tasks < self.job.tasks_a_sweep and unsampled:
             share = "less than 1%" if unsampled < 0.01 else f"{unsampled:.0%}"
             notes.append(f"{share} of the cells were not sampled, and count as 0")
+        is_one = isinstance(self.job, Job) and grid.support is not None
+        if is_one and not outcome.complete and not replaced:
+            notes.append("of a single unit it takes fewer passes with --by-node, by_node=True")
         if into.tasks and not into.sums.any():
             notes.append("nothing has moved: changes are lost in rounding, or cancel each other")
-        replaced = self.job.dtype.kind in "iub"
         return Effective(
             tensor=self._tensor,
             operator=node.op_type if node else "input",
@@ -371,6 +411,18 @@ def _shown(analysis: Analysis, grid: Grid, input: str) -> tuple[int, ...]:
     return tuple(axis for axis in moving if grid.shape[axis] > 1) or tuple(moving[:1])
 
 
+def unlaid(analysis: Analysis, tensor: str, input: str) -> list[int]:
+    """The axes of the input along which fields move, but in no way that is the same for all units:
+    as of attention inside of windows, or the weights of attention.
+    """
+    return [
+        axis
+        for axis in analysis.moving_axes(input)
+        if analysis.places(tensor, input, axis) is None
+        and not analysis.field_along(tensor, input, axis, local=False).is_global
+    ]
+
+
 def _centre(analysis: Analysis, tensor: str, input: str, grid: Grid) -> tuple[float, ...]:
     """By axis of the input, the offset of the middle of a unit's own elements.
 
@@ -404,96 +456,4 @@ def _theoretical(analysis: Analysis, tensor: str, input: str, grid: Grid) -> tup
     return tuple(found)
 
 
-def growth(
-    model: Model,
-    tensors: Sequence[str] | None = None,
-    input: str | None = None,
-    images: Any = None,
-    *,
-    seconds: float | None = 60.0,
-    progress: Callable[[int, int], None] | None = None,
-    **options: Any,
-) -> Growth:
-    """Measure the effective fields of several values: how they grow with depth.
-
-    Parameters
-    ----------
-    model : path, bytes or onnx.ModelProto
-        The model, with its weights.
-    tensors : sequence of str, optional
-        The values, or patterns as of a shell; 8 of those that see more than the one before, spread
-        over the model, if left out.
-    input, images
-        As for `effective`.
-    seconds : float, optional
-        For all of them together: each has an equal share of what is left.
-    progress : callable, optional
-        Is told how many values are done, and how many there are.
-    **options
-        As for `effective`.
-
-    Returns
-    -------
-    Growth
-        The effective field of each, in topological order.
-
-    Raises
-    ------
-    ModelError, ShapeError, QueryError, RFGraphError
-        As for `effective`.
-
-    Examples
-    --------
-    >>> [layer.share(0.5).sides for layer in growth("models/lenet_textbook.onnx").layers]
-    [(5, 5), (4, 4)]
-    """
-    analysis = analyze(
-        model,
-        shapes=options.get("shapes"),
-        values=options.get("values"),
-        prune=options.get("prune", False),
-        assume=True,
-    )
-    began = time.monotonic()
-    chosen = _layers(model, analysis, tensors, input)
-    found = []
-    for number, tensor in enumerate(chosen):
-        left = None
-        if seconds is not None:
-            left = max((seconds - (time.monotonic() - began)) / (len(chosen) - number), 1e-3)
-        found.append(effective(model, tensor, input, images, seconds=left, **options))
-        if progress is not None:
-            progress(number + 1, len(chosen))
-        if found[-1].interrupted:
-            break
-    return Growth(tuple(found))
-
-
-def _layers(
-    model: Model, analysis: Analysis, tensors: Sequence[str] | None, input: str | None
-) -> list[str]:
-    """The values that are measured."""
-    given = analysis.inputs[0] if input is None else input
-    every = [t for t in analysis.tensors if t not in analysis.inputs and t in analysis.alike(given)]
-    if tensors is not None:
-        for pattern in tensors:
-            if not any(t == pattern or fnmatchcase(t, pattern) for t in every):
-                raise QueryError(
-                    f"no value that depends on input '{given}' has the name '{pattern}'",
-                    file=analysis.file,
-                    remedy="rfgraph show MODEL lists the values",
-                )
-        return [t for t in every if any(t == p or fnmatchcase(t, p) for p in tensors)]
-    # Of values that see the same the last one: what comes of an activation.
-    proto = runnable(whole(model)[0])
-    alike = analysis.alike(given)
-    some = [t for t in every if obstacle(analysis, proto, t) is None]
-    last = list({alike[t]: t for t in some}.values())
-    return (
-        [last[k * (len(last) - 1) // max(_LAYERS - 1, 1)] for k in range(_LAYERS)]
-        if len(last) > _LAYERS
-        else last
-    )
-
-
-__all__ = ["effective", "growth"]
+__all__ = ["effective", "unlaid"]

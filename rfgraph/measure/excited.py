@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import index as whole
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,12 @@ def region_of(
     extent = analysis.extent(tensor) or ()
     if isinstance(given, (int, np.integer)):
         return _channel(analysis, tensor, input, layout, int(given))
-    index = tuple(at if isinstance(at, slice) else int(at) for at in given)
+    try:
+        index = tuple(at if isinstance(at, slice) else whole(at) for at in given)
+    except TypeError:
+        raise QueryError(
+            f"{given!r} is no unit: give a channel, or a coordinate or a slice for each axis"
+        ) from None
     if len(index) != len(extent):
         raise QueryError(
             f"'{tensor}' of shape {'x'.join(map(str, extent))} has {len(extent)} axes, and the "

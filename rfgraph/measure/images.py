@@ -6,7 +6,7 @@ An image is what a data set has one of for each run: a picture, a signal, a volu
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -24,7 +24,7 @@ from rfgraph.measure.stored import zarr_module
 NOISE = 64
 
 # How many images are taken of an iterable, which may have no end.
-_MOST = 10_000
+MOST = 10_000
 
 # What pixels are multiplied by for inputs of floats: 1 is the brightest.
 _SCALES = {np.dtype(np.uint8): 1 / 255, np.dtype(np.uint16): 1 / 65535}
@@ -178,6 +178,8 @@ class Fitting:
                     f"{name}: give one number, or one for each of {self.channels} channels",
                     file=self.file,
                 )
+        if self.scale is not None and not np.isfinite(self.scale):
+            raise QueryError("scale: it has to be a number", file=self.file)
         if not np.all(self.std):
             raise QueryError("std: nothing can be divided by 0", file=self.file)
         if self.resize is not None and self.resize not in RESIZINGS:
@@ -339,7 +341,9 @@ class Images(Sequence[np.ndarray]):
         if isinstance(number, slice):
             return [self[k] for k in range(len(self))[number]]
         number = range(len(self))[number]
-        item, name = self._items[number], self.name(number)
+        # It is read once: that may take long.
+        item = self._items[number]
+        name = self._called(item, number)
         if isinstance(item, (str, os.PathLike)):
             path = Path(item)
             if path.suffix.lower() != ".npy":
@@ -381,7 +385,10 @@ class Images(Sequence[np.ndarray]):
         str
             Such as ``photos/a.png``, or ``image 3 of an array``.
         """
-        item = self._items[number]
+        item = None if isinstance(self._items, _Made) else self._items[number]
+        return self._called(item, number)
+
+    def _called(self, item: Any, number: int) -> str:
         if isinstance(item, (str, os.PathLike)):
             return os.fspath(item)
         return f"image {number} of {self.source}"
@@ -488,12 +495,20 @@ def images_of(
     elif hasattr(given, "shape") and hasattr(given, "dtype") and not hasattr(given, "convert"):
         source = "an array"
         items = _rows(given, fitting, source)
-    elif isinstance(given, Iterable) and not hasattr(given, "convert"):
-        source = "what was given"
-        items = list(islice(iter(given), most or _MOST))
-    else:
+    elif hasattr(given, "convert"):
         items, source = [given], "what was given"
-    items = items if most is None or len(items) <= most else _Made(items.__getitem__, most)
+    elif isinstance(given, Iterable):
+        source = "what was given"
+        items = list(islice(iter(given), most or MOST))
+    elif hasattr(given, "__getitem__") and hasattr(given, "__len__"):
+        # As a data set, which may read each item when it is asked for.
+        items, source = _Made(given.__getitem__, len(given)), "what was given"
+    else:
+        raise QueryError(
+            f"{type(given).__name__} holds no images", remedy="give a path, an array or an iterable"
+        )
+    if most is not None and len(items) > most:
+        items = items[:most] if isinstance(items, list) else _Made(items.__getitem__, most)
     if not len(items):
         raise QueryError(
             "there are no images", file=source, remedy="give images, or leave them out for noise"
@@ -507,6 +522,15 @@ def _numbers(name: str, given: float | Sequence[float]) -> float | tuple[float, 
     except (TypeError, ValueError):
         raise QueryError(f"{name}: give a number, or one for each channel") from None
     return float(found.ravel()[0]) if found.size == 1 else tuple(found.ravel().tolist())
+
+
+def check_vocabulary(number: int | None) -> None:
+    """Refuse a number of different tokens of which none could take the place of another."""
+    if number is not None and number < 2:
+        raise QueryError(
+            f"vocabulary={number}: no token can be replaced by another",
+            remedy="give how many there are, on the command line with --vocabulary",
+        )
 
 
 def _noise(fitting: Fitting, number: int, seed: int, below: int | None) -> Images:
@@ -623,6 +647,11 @@ def _only(path: Path, names: Sequence[str], wanted: str) -> str:
 
 def _array(item: Any, name: str) -> np.ndarray:
     """An item as an array; what has no numbers is refused where it is made to fit."""
+    if item is None or isinstance(item, (tuple, Mapping)):
+        # Data sets have labels beside images.
+        raise QueryError(
+            f"{type(item).__name__} is no image", file=name, remedy="give the images alone"
+        )
     try:
         return np.asarray(item)
     except (TypeError, ValueError) as error:
@@ -640,4 +669,4 @@ def _sizes(shape: Iterable[Any]) -> str:
     return "x".join(map(str, shape))
 
 
-__all__ = ["NOISE", "Fitting", "Images", "Layout", "images_of"]
+__all__ = ["MOST", "NOISE", "Fitting", "Images", "Layout", "check_vocabulary", "images_of"]

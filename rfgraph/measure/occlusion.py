@@ -30,7 +30,7 @@ from rfgraph.measure.excited import (
     rows_of,
     stacked,
 )
-from rfgraph.measure.images import Images, images_of
+from rfgraph.measure.images import Images, check_vocabulary, images_of
 from rfgraph.measure.pictures import Resizing
 from rfgraph.measure.places import Grid, packed
 from rfgraph.measure.runs import MEMORY, How, Network, Outcome, Prepared, prepared, reduced
@@ -168,6 +168,7 @@ def occlusion(
     """
     if seed < 0:
         raise QueryError("the seed has to be at least 0")
+    check_vocabulary(vocabulary)
     began = time.monotonic()
     ready = prepared(
         model, [tensor], input, shapes=shapes, values=values, prune=prune, strict=strict,
@@ -603,6 +604,9 @@ class _Measurement:
         for outcome in outcomes:
             yield from outcome.notes
         yield from self._ready.notes
+        below = self._ready.below
+        if images.is_noise and self._asked.vocabulary is None and below is not None:
+            yield f"random whole numbers for '{self._ready.input}' are below {below}"
 
 
 __all__ = ["FILLS", "occlusion"]

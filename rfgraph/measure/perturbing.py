@@ -97,7 +97,11 @@ class Job:
     def carry_out(self, task: Task) -> Sums:
         """Change the grids of a task."""
         rng = np.random.default_rng((self.seed, 1, task.number))
-        image = self._noise(rng) if task.image is None else task.image
+        image = (
+            random_image(rng, self.grid.shape, self.dtype, self.range)
+            if task.image is None
+            else task.image
+        )
         sums = np.zeros(int(np.prod(self.grid.cells)))
         hits = np.zeros_like(sums)
         seen: list[tuple[int, ...]] = []
@@ -124,7 +128,9 @@ class Job:
         if self.dtype.kind in "iub":
             return self
         rng = np.random.default_rng((self.seed, 3))
-        image = self._noise(rng) if image is None else image
+        image = (
+            random_image(rng, self.grid.shape, self.dtype, self.range) if image is None else image
+        )
         value = self._run([image])[0]
         if value.dtype.kind != "f":
             return replace(self, amplitude=AMPLITUDES[-1])
@@ -139,16 +145,10 @@ class Job:
                 once += float(change[self.grid.units].sum())
                 twice += float((change[self.grid.units] ** 2).sum())
         # The mean by what changes add to the map: what is far from the middle hardly counts.
-        moved = 2 * _spread(image) * twice / once if once else 0.0
+        moved = 2 * spread_of(image) * twice / once if once else 0.0
         # As far as values go on as they began.
         enough = (a for a in AMPLITUDES if a * moved >= _ABOVE * level)
         return replace(self, amplitude=next(enough, AMPLITUDES[-1]))
-
-    def _noise(self, rng: np.random.Generator) -> np.ndarray:
-        """An image of random numbers."""
-        if self.dtype.kind == "f":
-            return np.asarray(rng.standard_normal(self.grid.shape), self.dtype)
-        return np.asarray(rng.integers(*self.range, self.grid.shape), self.dtype)
 
     def _numbers(self, task: Task) -> np.ndarray:
         """The grids of a task: those of a sweep are each grid once, in an order that is drawn.
@@ -174,7 +174,7 @@ class Job:
                 high[at] = self._others(image[at], rng)
                 by.append(1.0)
             else:
-                amount = self.amplitude * _spread(image)
+                amount = self.amplitude * spread_of(image)
                 low[at] -= np.asarray(amount, self.dtype)
                 high[at] += np.asarray(amount, self.dtype)
                 by.append(2.0 * amount)
@@ -208,7 +208,16 @@ class Job:
         return others.astype(self.dtype)
 
 
-def _spread(image: np.ndarray) -> float:
+def random_image(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype, ends: tuple[int, int]
+) -> np.ndarray:
+    """An image of random numbers: normal ones, or whole ones between two ends."""
+    if dtype.kind == "f":
+        return np.asarray(rng.standard_normal(shape), dtype)
+    return np.asarray(rng.integers(*ends, shape), dtype)
+
+
+def spread_of(image: np.ndarray) -> float:
     """How much the numbers of an image vary; their size where they are all the same."""
     wide = image.astype(np.float64)
     return float(wide.std()) or abs(float(wide.flat[0])) or 1.0
@@ -274,4 +283,4 @@ class Maps:
         self.passes, self.tasks = map(int, state["counts"])
 
 
-__all__ = ["AMPLITUDES", "Job", "Maps", "Task"]
+__all__ = ["AMPLITUDES", "Job", "Maps", "Sums", "Task", "random_image", "spread_of"]

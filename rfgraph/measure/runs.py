@@ -185,6 +185,9 @@ class Prepared:
         The most rows of a batch; 1 where the model says how many there are, or mixes them.
     notes : list of str
         What is to be known.
+    below : int or None
+        What random whole numbers of the changed input are below, so that the model accepts them;
+        None if they are given, or no whole numbers.
     """
 
     analysis: Analysis
@@ -192,6 +195,7 @@ class Prepared:
     base: np.ndarray
     rows: int
     notes: list[str] = field(default_factory=list)
+    below: int | None = None
 
     @property
     def input(self) -> str:
@@ -251,14 +255,12 @@ def prepared(
     analysis = analyze(model, shapes=shapes, values=values, prune=prune, strict=strict, assume=True)
     given, folder = whole(model)
     proto = runnable(given)
-    for tensor in tensors:
-        why = obstacle(analysis, proto, tensor)
-        if why is not None:
-            raise QueryError(
-                f"'{tensor}' can't be measured: {why}",
-                file=analysis.file,
-                remedy="rfgraph show MODEL lists the values",
-            )
+    for tensor, why in obstacles(analysis, proto, tensors).items():
+        raise QueryError(
+            f"'{tensor}' can't be measured: {why}",
+            file=analysis.file,
+            remedy="rfgraph show MODEL lists the values",
+        )
     name = _input(analysis, tensors, input)
     part = upto(proto, tensors)
     feeds, limit = accepted(analysis, proto, folder, inputs or {}, analysis.held, seed, providers)
@@ -283,12 +285,27 @@ def prepared(
         tuple(providers),
         analysis.file,
     )
-    notes = [] if limit is None else [f"random whole numbers for the inputs are below {limit}"]
+    drawn = {*held, name} - {*(inputs or {}), *analysis.held}
+    notes, below = _random({n: np.asarray(feeds[n]) for n in drawn}, name, limit)
     several = _several(analysis, network, base)
     if several is not None:
-        return Prepared(analysis, several, base, _rows(analysis, tensors, memory), notes)
+        rows = _rows(analysis, tensors, memory)
+        return Prepared(analysis, several, base, rows, notes, below)
     network.run(base)
-    return Prepared(analysis, network, base, 1, notes)
+    return Prepared(analysis, network, base, 1, notes, below)
+
+
+def _random(
+    drawn: Mapping[str, np.ndarray], name: str, limit: int | None
+) -> tuple[list[str], int | None]:
+    """What is to be known of random whole numbers of inputs, and what those of one are below."""
+    whole_numbers = {n for n, array in drawn.items() if array.dtype.kind in "iu"}
+    notes = []
+    if whole_numbers - {name}:
+        notes.append(f"random whole numbers for the other inputs are below {limit}")
+    if name not in whole_numbers or limit is None or limit > np.iinfo(drawn[name].dtype).max:
+        return notes, None
+    return notes, limit
 
 
 def _several(analysis: Analysis, network: Network, base: np.ndarray) -> Network | None:
@@ -319,22 +336,51 @@ def _digest(content: bytes, held: Mapping[str, np.ndarray], outside: Any) -> str
     return found.hexdigest()
 
 
-def obstacle(analysis: Analysis, proto: onnx.ModelProto, tensor: str) -> str | None:
-    """Why nothing can be measured of a value; `proto` is the model as it is run."""
-    shape = analysis.shape(tensor)
-    if tensor in analysis.inputs:
-        return "it is an input"
-    if not any(tensor in node.output for node in proto.graph.node):
-        return "it is inside a subgraph, whose values can't be looked at"
-    if shape is None or None in shape:
-        return "its shape depends on the data"
-    if 0 in shape:
-        return "it is empty"
-    return BLOCKED if tensor in blocked(proto) else None
+def obstacles(analysis: Analysis, proto: onnx.ModelProto, tensors: Iterable[str]) -> dict[str, str]:
+    """Why nothing can be measured of values, of those of which nothing can.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        The analysis.
+    proto : onnx.ModelProto
+        The model as it is run.
+    tensors : iterable of str
+        The values.
+    """
+    made = {name for node in proto.graph.node for name in node.output}
+    in_blocks = blocked(proto)
+
+    def why(tensor: str) -> str | None:
+        shape = analysis.shape(tensor)
+        if tensor in analysis.inputs:
+            return "it is an input"
+        if tensor not in made:
+            return "it is inside a subgraph, whose values can't be looked at"
+        if shape is None or None in shape:
+            return "its shape depends on the data"
+        if 0 in shape:
+            return "it is empty"
+        return BLOCKED if tensor in in_blocks else None
+
+    found = {tensor: why(tensor) for tensor in tensors}
+    return {tensor: reason for tensor, reason in found.items() if reason is not None}
 
 
 def _input(analysis: Analysis, tensors: Sequence[str], input: str | None) -> str:
     """The input that is changed."""
+    name = _named(analysis, tensors, input)
+    if not analysis.extent(name):
+        raise QueryError(
+            f"input '{name}' is a single number, over which nothing can be laid",
+            file=analysis.file,
+            remedy="measure what depends on another input",
+        )
+    return name
+
+
+def _named(analysis: Analysis, tensors: Sequence[str], input: str | None) -> str:
+    """The input that is named, or the only one."""
     seen = [n for n in analysis.inputs if all(analysis.depends(t, n) for t in tensors)]
     if input is None:
         if len(seen) == 1:
@@ -625,5 +671,6 @@ class _OfNumber(Generic[Task, Result]):
 
 
 __all__ = [
-    "MEMORY", "How", "Network", "Outcome", "Prepared", "Reducer", "obstacle", "prepared", "reduced",
+    "MEMORY", "How", "Network", "Outcome", "Prepared", "Reducer",
+    "obstacles", "prepared", "reduced",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
+from operator import index
 
 import numpy as np
 
@@ -164,16 +165,16 @@ def grid_of(
     """
     shape = analysis.extent(input) or ()
     extent = analysis.extent(tensor) or ()
-    index = _units(analysis, tensor, extent, units)
+    chosen = _units(analysis, tensor, extent, units)
     own: list[np.ndarray] = []
     lo: list[np.ndarray] = []
     hi: list[np.ndarray] = []
     for axis in range(len(shape)):
         places = analysis.places(tensor, input, axis)
         none = np.zeros((1,) * len(extent), np.int64)
-        own.append(_chosen(none if places is None else places[0], index))
+        own.append(_chosen(none if places is None else places[0], chosen))
         for ends, bound in zip((lo, hi), analysis.bounds(tensor, input, axis=axis), strict=True):
-            ends.append(_chosen(bound, index))
+            ends.append(_chosen(bound, chosen))
     seeing = np.logical_and.reduce(
         np.broadcast_arrays(*(a <= b for a, b in zip(lo, hi, strict=True)))
     )
@@ -183,7 +184,7 @@ def grid_of(
             file=analysis.file,
             remedy="name other units",
         )
-    sizes = [len(range(n)[at]) for n, at in zip(extent, index, strict=True)]
+    sizes = [len(range(n)[at]) for n, at in zip(extent, chosen, strict=True)]
     common = np.broadcast_shapes(*(a.shape for a in (*own, *lo, *hi)))
     summed = tuple(a for a, n in enumerate(common) if n == 1)
     begins, widths, extents = [], [], []
@@ -195,7 +196,7 @@ def grid_of(
     steps = _steps(analysis, input, shape, widths, step, most)
     return Grid(
         shape,
-        index,
+        chosen,
         tuple(own),
         tuple(lo),
         tuple(hi),
@@ -206,7 +207,7 @@ def grid_of(
         steps,
         tuple(-(-n // b) for n, b in zip(extents, steps, strict=True)),
         tuple(-(-n // b) * b for n, b in zip(widths, steps, strict=True)),
-        np.asarray(analysis.support(tensor, [at.start for at in index], input))
+        np.asarray(analysis.support(tensor, [at.start for at in chosen], input))
         if prod(sizes) == 1
         else None,
     )
@@ -218,6 +219,12 @@ def _units(
     """The units as slices, one an axis."""
     if units is None:
         return (slice(None),) * len(extent)
+    try:
+        units = [at if isinstance(at, slice) else index(at) for at in units]
+    except TypeError:
+        raise QueryError(
+            f"units={units!r}: give a whole number or a slice for each axis of '{tensor}'"
+        ) from None
     if len(units) != len(extent):
         raise QueryError(
             f"'{tensor}' has {len(extent)} axes, and {len(units)} coordinates are given",
@@ -241,10 +248,10 @@ def _units(
     return tuple(found)
 
 
-def _chosen(array: np.ndarray, index: Index) -> np.ndarray:
+def _chosen(array: np.ndarray, units: Index) -> np.ndarray:
     """The part of an array of all units, compressed, that some of them have."""
     return array[
-        tuple(at if n > 1 else slice(None) for at, n in zip(index, array.shape, strict=True))
+        tuple(at if n > 1 else slice(None) for at, n in zip(units, array.shape, strict=True))
     ]
 
 
@@ -268,9 +275,13 @@ def _steps(
             axis = max(moving, key=lambda a: -(-widths[a] // steps[a]))
             steps[axis] += 1
         return tuple(steps)
-    given = (
-        [step if a in moving else 1 for a in range(len(shape))] if isinstance(step, int) else step
-    )
+    try:
+        if isinstance(step, Sequence):
+            given = [index(b) for b in step]
+        else:
+            given = [index(step) if a in moving else 1 for a in range(len(shape))]
+    except TypeError:
+        given = []
     if len(given) != len(shape) or any(b < 1 for b in given):
         raise QueryError(
             f"step: give a number from 1 on, or one for each of the {len(shape)} axes of '{input}'"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rfgraph.errors import QueryError
 from rfgraph.files import save
 from rfgraph.notebook import Shown
 
@@ -143,9 +144,10 @@ class Effective(Shown):
     def __repr__(self) -> str:
         sides = "x".join(map(str, self.share(TWO_SIGMA).sides))
         of = "x".join(str(self.theoretical[axis]) for axis in self.axes)
+        error = f"{self.relative_error:.1%}" if isfinite(self.relative_error) else "unknown"
         return (
             f"Effective({self.tensor!r} on {self.input!r}: {TWO_SIGMA:.2%} within {sides} of {of}, "
-            f"relative error {self.relative_error:.1%}, {self.passes} passes)"
+            f"relative error {error}, {self.passes} passes)"
         )
 
     @property
@@ -184,7 +186,17 @@ class Effective(Shown):
             The middle of each cell, from the middle of a unit's own elements, in elements.
         density : ndarray of float64
             What each element of the cell adds; the whole is 1.
+
+        Raises
+        ------
+        QueryError
+            It is none of them.
         """
+        if axis not in self.axes:
+            raise QueryError(
+                f"along axis {axis} there is no profile",
+                remedy=f"give one of {', '.join(map(str, self.axes))}",
+            )
         others = tuple(k for k, a in enumerate(self.axes) if a != axis)
         many = self._elements(axis)
         begin = self.first[axis] + np.arange(len(many)) * self.step[axis]
@@ -207,25 +219,16 @@ class Effective(Shown):
         -------
         Box
             Its sides, and what it is of the input and of the field.
+
+        Raises
+        ------
+        QueryError
+            It is no share.
         """
+        if not 0 <= share <= 1:
+            raise QueryError(f"share={share}: give a number from 0 to 1")
         whole = self.contribution
-        low, high = (
-            0,
-            max(
-                int(
-                    2 * max(abs(self.first[a] - self.centre[a]), abs(self._end(a) - self.centre[a]))
-                )
-                for a in self.axes
-            )
-            + 2,
-        )
-        # A box of side 1 + 2 * low around an element, of 2 * low around a boundary of two.
-        while low < high:
-            middle = (low + high) // 2
-            if self._within(whole, middle) >= share - 1e-12:
-                high = middle
-            else:
-                low = middle + 1
+        low = self._radius(whole, share)
         sides = tuple(max(1, self._side(axis, low)) for axis in self.axes)
         ordered = np.argsort(-(whole / self._sizes()).ravel(), kind="stable")
         held = np.cumsum(whole.ravel()[ordered])
@@ -238,6 +241,60 @@ class Effective(Shown):
             prod(sides) / prod(min(self.extent[a], self.shape[a]) for a in self.axes),
             float(many[enough] / many[-1]),
         )
+
+    def area_error(self, share: float) -> float:
+        """The standard error of the area of a box, as of `share`.
+
+        Sides go by whole elements, which small differences between images do not move: it is that
+        of the area in between, by how much of the map the next smaller box holds.
+
+        Parameters
+        ----------
+        share : float
+            From 0 to 1.
+
+        Returns
+        -------
+        float
+            As a share of the input; NaN if there is one group of images alone.
+        """
+
+        def area(found: Effective) -> float:
+            whole = found.contribution
+            radius = found._radius(whole, share)
+            areas = [
+                prod(max(1, found._side(axis, r)) / found.shape[axis] for axis in found.axes)
+                for r in (radius - 1, radius)
+            ]
+            held = [found._within(whole, r) if r >= 0 else 0.0 for r in (radius - 1, radius)]
+            if held[1] <= held[0]:
+                return areas[1]
+            part = min((share - held[0]) / (held[1] - held[0]), 1.0)
+            return areas[0] + part * (areas[1] - areas[0])
+
+        return self.error_of(area)
+
+    def _radius(self, whole: np.ndarray, share: float) -> int:
+        """The least box that holds a share: of side 1 + 2r around an element, 2r around a boundary
+        of two.
+        """
+        low, high = (
+            0,
+            max(
+                int(
+                    2 * max(abs(self.first[a] - self.centre[a]), abs(self._end(a) - self.centre[a]))
+                )
+                for a in self.axes
+            )
+            + 2,
+        )
+        while low < high:
+            middle = (low + high) // 2
+            if self._within(whole, middle) >= share - 1e-12:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
     def _sizes(self) -> np.ndarray:
         """How many offsets each cell of `contribution` has."""
@@ -325,9 +382,12 @@ class Effective(Shown):
         RFGraphError
             It can't be written.
         """
-        names = ("map", "error", "first", "step", "extent", "centre", "theoretical", "axes")
-        arrays: dict[str, Any] = {n: np.asarray(getattr(self, n)) for n in (*names, "shape")}
+        arrays = self._arrays()
         save(Path(path), lambda stream: np.savez_compressed(stream, **arrays))
+
+    def _arrays(self) -> dict[str, Any]:
+        names = ("map", "error", "first", "step", "extent", "centre", "theoretical", "axes")
+        return {n: np.asarray(getattr(self, n)) for n in (*names, "shape")}
 
     def error_of(self, figure: Callable[[Effective], float]) -> float:
         """The standard error of any figure of the map, by leaving out one group of images a time.
@@ -374,6 +434,28 @@ class Growth(Shown):
 
     def __repr__(self) -> str:
         return f"Growth({len(self.layers)} values)"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an ``.npz`` file with the maps of all values.
+
+        Parameters
+        ----------
+        path : path
+            The file: ``values`` has the names of the values, and the arrays of value k are those of
+            `Effective.save`, as ``map_k``.
+
+        Raises
+        ------
+        RFGraphError
+            It can't be written.
+        """
+        arrays = {
+            f"{name}_{k}": array
+            for k, layer in enumerate(self.layers)
+            for name, array in layer._arrays().items()
+        }
+        arrays["values"] = np.array([layer.tensor for layer in self.layers])
+        save(Path(path), lambda stream: np.savez_compressed(stream, **arrays))
 
 
 # ---------------------------------------------------------------- estimates

@@ -34,8 +34,8 @@ class Store:
     path : path
         The folder of a zarr group.
     made_of : mapping of str to object
-        What decides on every number: the model's digest, the seed, all options. What JSON can
-        hold.
+        What decides on every number: the model's digest, the seed, all options; and as ``kind``
+        what is measured. What JSON can hold.
 
     Raises
     ------
@@ -76,6 +76,12 @@ class Store:
         if not isinstance(found, dict):
             raise QueryError(
                 "it is there already, and holds no measurement",
+                file=str(self.path),
+                remedy="name another folder",
+            )
+        if found.get("kind") != self._made_of.get("kind"):
+            raise QueryError(
+                "it is of a measurement of another kind",
                 file=str(self.path),
                 remedy="name another folder",
             )

@@ -1,7 +1,7 @@
 """Pictures of what units see, by matplotlib (``pip install 'rfgraph[plot]'``).
 
-`unit`, `layers`, `heat` and `best` give a `matplotlib.figure.Figure`, which may have several
-panels; the others give the `matplotlib.axes.Axes` they draw on, whose ``figure`` it is.
+`unit`, `layers`, `effective`, `heat` and `best` give a `matplotlib.figure.Figure`, which may have
+several panels; the others give the `matplotlib.axes.Axes` they draw on, whose ``figure`` it is.
 ``figure.savefig("a.png")`` writes it, and a notebook shows it. Every function takes ``ax=``, to
 draw in a figure of one's own.
 
@@ -12,6 +12,7 @@ stand. Colours can be told apart by the colour-blind.
 from rfgraph.plot.best import best
 from rfgraph.plot.centres import centres
 from rfgraph.plot.density import density
+from rfgraph.plot.effective import effective
 from rfgraph.plot.growth import growth
 from rfgraph.plot.heat import heat
 from rfgraph.plot.layers import layers
@@ -27,6 +28,7 @@ __all__ = [
     "best",
     "centres",
     "density",
+    "effective",
     "growth",
     "heat",
     "layers",

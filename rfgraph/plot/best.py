@@ -40,7 +40,8 @@ def best(found: Occlusion, *, most: int = 10, ax: Axes | None = None) -> Figure:
 
     It is the figure of Zhou et al. (2014): what the crops of a row have in common the channel
     responds to. What lies beyond the border of the image is left blank; a line goes around the
-    elements that count as responded to.
+    elements that count as responded to. Of a volume it is the slice through the middle of what
+    the unit sees, along the first of its axes.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def best(found: Occlusion, *, most: int = 10, ax: Axes | None = None) -> Figure:
     Raises
     ------
     QueryError
-        The input has more than two spatial axes.
+        The input has more than three spatial axes.
     PlotError
         matplotlib is not installed.
 
@@ -71,11 +72,11 @@ def best(found: Occlusion, *, most: int = 10, ax: Axes | None = None) -> Figure:
     3
     """
     available()
-    if len(found.axes) > 2:
+    if len(found.axes) > 3:
         raise QueryError(f"images along {len(found.axes)} axes are not drawn")
     rows = [unit.images[:most] for unit in found.found]
     columns = max(map(len, rows))
-    high = _SIDE if len(found.axes) == 2 else _SIDE / 2
+    high = _SIDE if len(found.axes) > 1 else _SIDE / 2
     # The title has room even above one crop.
     right = max(0.15, _TITLE - columns * (_SIDE + _GAP))
     figure, axes = panels(
@@ -94,7 +95,8 @@ def best(found: Occlusion, *, most: int = 10, ax: Axes | None = None) -> Figure:
         first = axes[row * columns]
         first.set_ylabel(label(_named(found.found[row].region)), fontsize=6.5, color=TEXT)
     tensor = short(found.analysis, found.tensor)
-    above(axes[0], f"images that excite {tensor} most, cropped to what it sees", 20, size=9)
+    what = "images" if len(found.axes) < 3 else "slices of volumes"
+    above(axes[0], f"{what} that excite {tensor} most, cropped to what it sees", 20, size=9)
     return figure
 
 
@@ -111,6 +113,9 @@ def _crop(ax: Axes, found: Occlusion, on: Occluded, unit: UnitField) -> None:
     picture = picture_of(found.images.fitting, found.images[on.image])
     counted = on.map >= unit.level * (float(on.map.max(initial=0)) or 1.0)
     view = [(at + first, at + last) for at, (first, last) in zip(on.begin, unit.box, strict=True)]
+    if len(found.axes) == 3:
+        middle = sum(on.box[0]) // 2
+        picture, counted, view = picture[middle], counted[middle], view[1:]
     if len(found.axes) == 1:
         ((first, last),) = on.box
         ((begin, end),) = view

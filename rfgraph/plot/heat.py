@@ -23,6 +23,7 @@ from rfgraph.plot.style import (
     TEXT,
     above,
     available,
+    edged,
     label,
     legend,
     one,
@@ -269,15 +270,8 @@ def _keyed(ax: Axes) -> None:
     from matplotlib.patches import Patch
 
     counts = Line2D([], [], color="white", linewidth=1.2, label="counts as responded to")
-    counts.set_path_effects(_edged())
+    counts.set_path_effects(edged(EDGE))
     legend(ax, [Patch(facecolor=colormaps[HEAT](0.75), label="changes the unit"), counts])
-
-
-def _edged() -> list:
-    """A dark edge, without which a white line is not seen on paper."""
-    from matplotlib.patheffects import Normal, Stroke
-
-    return [Stroke(linewidth=2, foreground=EDGE), Normal()]
 
 
 def _mean(ax: Axes | None, found: Occlusion, unit: UnitField, names: Sequence[str]) -> Figure:

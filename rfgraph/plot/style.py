@@ -125,6 +125,13 @@ def label(text: str) -> str:
     return plain(text).replace("$", r"\$")
 
 
+def edged(colour: str) -> list[Any]:
+    """Path effects of a white line, which is not seen everywhere without an edge."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    return [Stroke(linewidth=2, foreground=colour), Normal()]
+
+
 def titled(ax: Axes, title: str, subtitle: str = "", *, size: float = 9) -> None:
     """A title to the left, and a quiet line between it and the picture."""
     ax.set_title(

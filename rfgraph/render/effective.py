@@ -13,9 +13,24 @@ def text(document: Growth) -> str:
     if len(document.layers) == 1:
         (one,) = document.layers
         return "\n".join([*summary(one), "", *aligned(shares_of(one)), *remarks_of(one)])
-    lines = aligned(layers_of(document))
-    remarks = [line for layer in document.layers for line in remarks_of(layer)]
-    return "\n".join([*lines, *dict.fromkeys(remarks)])
+    return "\n".join([*aligned(layers_of(document)), *all_remarks(document)])
+
+
+def all_remarks(document: Growth) -> list[str]:
+    """What is to be known of several values; of which, where it is not said of all of them."""
+    said: dict[str, list[str]] = {}
+    for layer in document.layers:
+        for line in remarks_of(layer):
+            said.setdefault(line, []).append(layer.tensor)
+    lines = []
+    for line, tensors in said.items():
+        if len(tensors) == len(document.layers):
+            lines.append(line)
+        elif len(tensors) > 2:
+            lines.append(f"{line} (so for {len(tensors)} of the values)")
+        else:
+            lines.append(f"{line} ({', '.join(map(plain, tensors))})")
+    return lines
 
 
 def summary(found: Effective) -> list[str]:
@@ -39,7 +54,7 @@ def shares_of(found: Effective) -> list[list[str]]:
     table = [["share", "within", "of the input", "error", "of the field", "elements"]]
     for share in SHARES:
         box = found.share(share)
-        error = found.error_of(lambda e, s=share: e.share(s).area)  # type: ignore[misc]
+        error = found.area_error(share)
         table.append(
             [
                 f"{share:.0%}",

@@ -131,7 +131,7 @@ def _effective(answer: Effective) -> str:
 @html.register
 def _growth(answer: Growth) -> str:
     head, *rows = effective.layers_of(answer)
-    return _table(head, rows)
+    return _table(head, rows) + _lines(effective.all_remarks(answer)[:_MOST])
 
 
 @html.register

@@ -106,6 +106,59 @@ def test_it_is_resumed(rf: Callable[..., Said], file: str, tmp_path: Path) -> No
     assert "another seed" in said
 
 
+def test_several_values_are_resumed(rf: Callable[..., Said], file: str, tmp_path: Path) -> None:
+    """Each is gone on with; and what came of an end in between is what comes of one run."""
+    store, other = tmp_path / "run", tmp_path / "other"
+    arguments = ("effective", file, "--jobs", "1", "--error", "0.1", "--output-format", "json")
+    code, part, _ = rf(*arguments, "--resume", str(store), "--seconds", "1e-9")
+    assert code == 0
+    assert not all(layer["complete"] for layer in json.loads(part)["effective"])
+    _, resumed, _ = rf(*arguments, "--resume", str(store), "--seconds", "inf")
+    _, whole, _ = rf(*arguments, "--seconds", "inf")
+    for layers in zip(*(json.loads(text)["effective"] for text in (resumed, whole)), strict=True):
+        assert layers[0]["map"] == layers[1]["map"]
+        assert layers[0]["passes"] == layers[1]["passes"]
+    other.mkdir()
+    (other / "photo.png").touch()
+    for folder, value, said in ((other, (), "no measurement"), (store, ("y",), "another kind")):
+        code, _, told = rf("effective", file, *value, "--resume", str(folder))
+        assert code == 2
+        assert said in told
+
+
+def test_pictures_and_arrays_of_several_values(
+    rf: Callable[..., Said], file: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="pictures are drawn by it")
+    for name, value in (("one.png", ("y",)), ("growth.svg", ()), ("growth.pdf", ())):
+        path = tmp_path / name
+        code, _, _ = rf("effective", file, *value, "--error", "0.3", "--save", str(path))
+        assert code == 0
+        assert path.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml", b"%PDF-")
+    arrays = tmp_path / "growth.npz"
+    rf("effective", file, "--error", "0.3", "--save", str(arrays))
+    found = growth(file, error=0.3)
+    with np.load(arrays) as stored:
+        assert stored["values"].tolist() == [layer.tensor for layer in found.layers]
+        for k, layer in enumerate(found.layers):
+            np.testing.assert_array_equal(stored[f"map_{k}"], layer.map)
+
+
+def test_of_which_values_a_note_is(rf: Callable[..., Said], file: str) -> None:
+    """What is said of some values alone names them."""
+    _, out, _ = rf("effective", file, "--error", "0.02", "--seconds", "1e-9", "--jobs", "1")
+    notes = [line for line in out.splitlines() if line.startswith("note: ")]
+    assert "note: no images were given: it is measured on noise" in notes
+    some = [line for line in notes if "not sampled" in line]
+    assert all(line.endswith(")") for line in some)
+
+
+def test_by_node(rf: Callable[..., Said], file: str) -> None:
+    code, out, _ = rf("effective", file, "y", "--at", "6,6", "--by-node")
+    assert code == 0
+    assert "unit 0,0,6,6" in out
+
+
 def test_an_interruption(
     rf: Callable[..., Said], file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +180,10 @@ def test_an_interruption(
         (["y", "--at", "0,0,99,0"], "99"),
         (["y", "--step", "a"], "--step a"),
         (["y", "--mean", "a"], "--mean a"),
-        (["y", "--save", "map.png"], "--save map.png"),
+        (["y", "--save", "map.gif"], "--save map.gif"),
+        (["y", "--by-node"], "name a unit"),
+        (["y", "--change", "inf"], "change"),
+        (["y", "--scale", "nan", "--images", "."], "scale"),
         (["y", "--layers", "y"], "--layers"),
         (["--at", "3,3"], "--at"),
         (["nowhere"], "nowhere"),

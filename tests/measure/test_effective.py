@@ -16,6 +16,7 @@ import onnx.parser
 import pytest
 
 import rfgraph
+from rfgraph.errors import QueryError
 from rfgraph.measure import Effective, effective, growth
 from tests.measure.plain import Net, laid
 
@@ -278,6 +279,11 @@ def test_inputs_may_be_the_image() -> None:
         ({"change": 0}, "change"),
         ({"units": (0, 0, 10, 0)}, "no unit 10 along axis 2"),
         ({"units": (0, 0, 0)}, "4 axes, and 3 coordinates"),
+        ({"units": (0, 0, 1.5, 0)}, "a whole number or a slice for each axis"),
+        ({"units": 3}, "a whole number or a slice for each axis"),
+        ({"step": 1.5}, "step"),
+        ({"change": np.inf}, "change"),
+        ({"vocabulary": 1}, "no token can be replaced"),
         ({"units": (0, 0, slice(4, 4), 0)}, "no units 4:4"),
         ({"step": 0}, "step"),
         ({"step": (1, 1)}, "step"),
@@ -431,6 +437,60 @@ def test_growth() -> None:
         growth(net.model(16), ["nowhere"])
 
 
+def test_growth_of_a_model_of_several_inputs() -> None:
+    """One is to be named, before anything is run; images of an iterator go to each value."""
+    made = model(
+        "net (float[1,1,20] x, float[1] s) => (float[1,1,20] y) { r = Relu (x) y = Mul (r, s) }"
+    )
+    with pytest.raises(QueryError, match=r"the model has 2 inputs \(name one: x, s\)"):
+        growth(made)
+    images = iter(np.random.default_rng(0).standard_normal((12, 1, 20)).astype(np.float32))
+    found = growth(made, input="x", images=images)
+    assert [layer.tensor for layer in found.layers] == ["y"]
+    images = iter(np.random.default_rng(0).standard_normal((12, 1, 20)).astype(np.float32))
+    found = growth(made, ["r", "y"], "x", images)
+    assert [layer.images for layer in found.layers] == [12, 12]
+
+
+def test_what_can_not_be_laid_over_each_other_is_said() -> None:
+    """Each unit of a product of a signal with itself sees two places."""
+    made = model(
+        "net (float[1,6,4] x) => (float[1,6,6] y) "
+        "{ t = Transpose <perm = [0, 2, 1]> (x) y = MatMul (x, t) }"
+    )
+    found = effective(made, "y", error=0.3)
+    assert any("can't be laid over each other along axis 1 of 'x'" in n for n in found.notes)
+    with pytest.raises(QueryError, match="has the name 'nothing'"):
+        growth(made, ["nothing"])
+
+
+def test_an_input_that_is_a_single_number() -> None:
+    with pytest.raises(QueryError, match="'x' is a single number"):
+        effective(model("net (float x) => (float y) { y = Relu (x) }"), "y")
+
+
+def test_which_whole_numbers_are_random_is_said() -> None:
+    """Of what is changed only where nothing else is given; of bytes all occur."""
+    tokens = model(
+        "net (int64[1,6] x, int64[1,6] z) => (float[1,6] y) <float[9] e = "
+        "{1,2,3,4,5,6,7,8,9}> { a = Gather (e, x) b = Gather (e, z) y = Add (a, b) }"
+    )
+    said = [
+        [note for note in effective(tokens, "y", "x", **given, error=0.5).notes if "random" in note]
+        for given in (
+            {},
+            {"vocabulary": 9},
+            {"vocabulary": 9, "inputs": {"z": np.zeros((1, 6), np.int64)}},
+            {"images": np.array([[[1, 2, 3, 4, 5, 6]], [[3, 2, 3, 4, 5, 1]]])},
+        )
+    ]
+    others = "random whole numbers for the other inputs are below 2"
+    assert [len(notes) for notes in said] == [2, 1, 0, 1]
+    assert all(others in notes for k, notes in enumerate(said) if k != 2)
+    pixels = model("net (uint8[1,6] x) => (float[1,6] y) { f = Cast <to = 1> (x) y = Relu (f) }")
+    assert not any("random" in note for note in effective(pixels, "y", error=0.5).notes)
+
+
 def test_growth_leaves_out_what_can_not_be_looked_at() -> None:
     """Values of a branch, and such as the data decide how long they are."""
     made = model(
@@ -443,6 +503,28 @@ def test_growth_leaves_out_what_can_not_be_looked_at() -> None:
     found = growth(made, images=[np.ones((1, 8), np.float32)])
     assert {layer.tensor for layer in found.layers} <= {"a", "y"}
     assert found.layers
+
+
+def test_the_error_of_an_area() -> None:
+    """It tells how much areas differ between seeds, though sides go by whole elements."""
+    made = Net(5, 1, 1).conv(4, 9).relu().conv(4, 9).relu().conv(2, 9).relu().model(64)
+    found = [effective(made, "y", error=0.2, seed=seed, jobs=1) for seed in range(24)]
+    areas = [each.share(0.9).area for each in found]
+    told = float(np.mean([each.area_error(0.9) for each in found]))
+    assert 0 < told < 0.03
+    # Of whole elements: a side of two more or less is a 32nd.
+    assert abs(told - np.std(areas)) < 1 / 64
+    assert np.isnan(replace(found[0], groups=tuple(g[:1] for g in found[0].groups)).area_error(0.9))
+
+
+def test_figures_that_there_are_not() -> None:
+    found = effective(SMALL, "y", inputs={"x": images(1, (1, 2, 10, 10))[0]}, step=1)
+    assert "relative error unknown" in repr(found)
+    for share in (-0.1, 1.1, np.nan):
+        with pytest.raises(QueryError, match="give a number from 0 to 1"):
+            found.share(share)
+    with pytest.raises(QueryError, match=r"along axis 1 there is no profile \(give one of 2, 3\)"):
+        found.profile(1)
 
 
 def test_figures_follow_the_map() -> None:

@@ -157,6 +157,29 @@ def test_any_iterable(tmp_path: Path) -> None:
     assert np.allclose(np.concatenate(list(images)), expected)
 
 
+def test_a_data_set() -> None:
+    """What has items by number, as those of torch have: read when they are asked for."""
+    read = []
+
+    class Photos:
+        def __len__(self) -> int:
+            return 5
+
+        def __getitem__(self, number: int) -> np.ndarray:
+            read.append(number)
+            return np.full((3, 6, 8), number, np.float32)
+
+    images = taken(conv(), Photos(), most=3)
+    assert (len(images), read) == (3, [])
+    assert (images[2] == 2).all()
+    assert read == [2]
+    for item in ((np.ones((3, 6, 8)), 1), {"image": 1}, None):
+        with pytest.raises(QueryError, match=r"is no image \(give the images alone\)"):
+            taken(conv(), [item])[0]
+    with pytest.raises(QueryError, match="int holds no images"):
+        taken(conv(), 3)
+
+
 def test_one_image(tmp_path: Path) -> None:
     Image.fromarray(photo()).save(tmp_path / "a.png")
     assert len(taken(conv(), tmp_path / "a.png")) == 1
@@ -307,7 +330,7 @@ def test_each_error_is_one_line_that_names_the_file(tmp_path: Path) -> None:
     assert (
         "a picture does not fit input 'x' of shape 1x1x50, which has no height and width" in wrong
     )
-    assert said([photo(), {}]).startswith("image 1 of what was given: object are no numbers")
+    assert said([photo(), {}]).startswith("image 1 of what was given: dict is no image")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -369,6 +369,8 @@ def test_processes() -> None:
     [
         (3, {}, r"'y' has no channel 3 \(give one from 0 to 2\)"),
         ((0, 1), {}, r"has 4 axes, and the unit is given by 2"),
+        (1.5, {}, r"1.5 is no unit: give a channel"),
+        ((0, 1, 1.5, 0), {}, r"is no unit: give a channel"),
         ((0, 1, 99, 0), {}, "has no unit at 99 on axis 2"),
         ((0, 1, slice(50, 60), 0), {}, "has no unit at these coordinates on axis 2"),
         ([], {}, "no unit is given"),
@@ -380,6 +382,8 @@ def test_processes() -> None:
         (0, {"size": (3, 4, 5)}, "one for each of 2 axes"),
         (0, {"size": 0}, "size 0x0: give one number from 1 on"),
         (0, {"seed": -1}, "the seed has to be at least 0"),
+        (0, {"vocabulary": 1}, "no token can be replaced by another"),
+        (0, {"scale": np.nan}, "scale: it has to be a number"),
         (0, {"seconds": 0}, "seconds has to be greater than 0"),
         (0, {"images": []}, "there are no images"),
         (0, {"images": np.full((2, 24, 30), np.nan, np.float32)}, "it holds NaN"),
@@ -391,6 +395,11 @@ def test_bad_input_is_one_line(units: Any, options: dict[str, Any], message: str
     with pytest.raises(QueryError, match=message) as caught:
         occlusion(nonlinear(), "y", units, **{"most": 2, **options})
     assert "\n" not in str(caught.value)
+
+
+def test_an_input_that_is_a_single_number() -> None:
+    with pytest.raises(QueryError, match="'x' is a single number"):
+        occlusion(model("y = Relu (x)", "float x"), "y", 0)
 
 
 def test_axes_that_may_both_be_channels() -> None:

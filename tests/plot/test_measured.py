@@ -10,7 +10,7 @@ import pytest
 
 from rfgraph import plot
 from rfgraph.errors import QueryError
-from rfgraph.measure import Growth, Occlusion, growth, occlusion
+from rfgraph.measure import Growth, Occlusion, effective, growth, occlusion
 from rfgraph.measure.discrepancy import Occluded
 from rfgraph.measure.images import Fitting, Layout
 from rfgraph.plot.shown import picture_of
@@ -109,6 +109,19 @@ def test_crops_are_of_the_field(plane: Occlusion) -> None:
     assert [figure.axes[0].get_ylabel(), figure.axes[2].get_ylabel()] == ["0", "1"]
 
 
+def test_crops_of_volumes_are_slices_through_the_middle() -> None:
+    found = measured((7, 9, 8), (3, 3, 5))
+    figure = plot.best(found, most=1)
+    for unit, axes in zip(found.found, figure.axes, strict=True):
+        on = unit.images[0]
+        (first, last), (top, bottom), (left, right) = on.box
+        middle = (first + last) // 2
+        whole = found.images[on.image][0].mean(axis=0)
+        assert np.allclose(axes.images[0].get_array(), whole[middle])
+        assert axes.get_xlim() == (left - 0.5, right + 0.5)
+        assert axes.get_ylim() == (bottom + 0.5, top - 0.5)
+
+
 def test_in_axes_of_ones_own(plane: Occlusion) -> None:
     from matplotlib.figure import Figure
 
@@ -122,8 +135,8 @@ def test_what_is_not_there(plane: Occlusion) -> None:
         plot.heat(plane, 2)
     with pytest.raises(QueryError, match="there is no image 3: there are 3"):
         plot.heat(plane, 0, 3)
-    with pytest.raises(QueryError, match="images along 3 axes are not drawn"):
-        plot.best(measured((5, 6, 7), (2, 2, 2)))
+    with pytest.raises(QueryError, match="images along 4 axes are not drawn"):
+        plot.best(replace(plane, axes=(1, 2, 3, 4)))
     with pytest.raises(QueryError, match="a map along 4 axes is not drawn"):
         plot.heat(replace(plane, axes=(1, 2, 3, 4)))
 
@@ -137,6 +150,44 @@ def test_pictures_are_as_they_were_given() -> None:
         fitting = Fitting("x", shape, dtype, Layout.parsed(text), mean=mean, std=std)
         made = fitting.fitted(image.astype(np.float32), None, is_picture=False)
         assert np.allclose(picture_of(fitting, made), image, atol=1e-6)
+
+
+# ---------------------------------------------------------------- effective fields
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_an_effective_field(axes: int) -> None:
+    """What is drawn is the map, and boxes are where they hold their share."""
+    shape, ones = [10, 9, 8][:axes], np.ones((1, 1, *[5, 3, 4][:axes]), np.float32)
+    made = model(
+        "y = Conv (x, W)", f"float[1,1,{','.join(map(str, shape))}] x", initializers={"W": ones}
+    )
+    found = effective(made, "y")
+    figure = plot.effective(found)
+    planes = {1: [], 2: [(0, 1)], 3: [(1, 2), (0, 2), (0, 1)]}[axes]
+    for drawn, (down, across) in zip(figure.axes, planes, strict=False):
+        (mesh,) = drawn.collections
+        assert mesh.get_array().shape == (found.extent[2 + down], found.extent[2 + across])
+        assert np.allclose(mesh.get_array(), 1)
+        # The box of 99 % is all of it.
+        box = drawn.patches[-1]
+        assert (box.get_width(), box.get_height()) == (
+            found.extent[2 + across],
+            found.extent[2 + down],
+        )
+        assert box.get_x() == pytest.approx(-found.extent[2 + across] / 2)
+    if axes == 1:
+        (stairs,) = (p for p in figure.axes[0].patches if hasattr(p, "get_data"))
+        assert np.allclose(stairs.get_data().values, 0.2)
+        assert stairs.get_data().edges.tolist() == [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5]
+    own = type(figure)()
+    assert plot.effective(found, ax=own.add_subplot()) is own
+
+
+def test_an_effective_field_of_four_axes() -> None:
+    found = effective(model("y = Relu (x)", "float[1,2,3,4] x"), "y")
+    with pytest.raises(QueryError, match="a map along 4 axes is not drawn"):
+        plot.effective(replace(found, axes=(0, 1, 2, 3)))
 
 
 # ---------------------------------------------------------------- with depth
