@@ -128,7 +128,7 @@ def bases(feeds: Mapping[str, np.ndarray], seed: int = 0) -> list[dict[str, np.n
     ties: dict[str, np.ndarray] = {}
     for name, array in feeds.items():
         array = np.asarray(array)
-        if _is_float(array):
+        if is_float(array):
             drawn = rng.permutation(array.reshape(-1)).reshape(array.shape)
             other[name] = drawn
             ties[name] = np.round(drawn.astype(np.float64)).astype(array.dtype)
@@ -219,7 +219,7 @@ def response(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """
     if old.shape != new.shape:
         return np.ones(old.shape)
-    if not _is_float(old):
+    if not is_float(old):
         return np.asarray(old != new).astype(np.float64)
     old, new = old.astype(np.float64), new.astype(np.float64)
     sound = np.isfinite(old) & np.isfinite(new)
@@ -239,7 +239,7 @@ def _batches(
     rng = np.random.default_rng(seed)
     batch: list[tuple[int, dict[str, np.ndarray]]] = []
     for k, region in enumerate(regions):
-        for changed in _changed(base[region.input], region.index, rng):
+        for changed in changes(base[region.input], region.index, rng):
             batch.append((k, {**base, region.input: changed}))
             if len(batch) == _AT_ONCE:
                 yield batch
@@ -248,8 +248,13 @@ def _batches(
         yield batch
 
 
-def _changed(old: np.ndarray, index: Any, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """An input with other numbers in a region, in several ways."""
+def changes(old: np.ndarray, index: Any, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """An input with other numbers in a region, in several ways; the last one is a large change.
+
+    >>> old = np.zeros(2, np.float32)
+    >>> [new.round().tolist() for new in changes(old, 1, np.random.default_rng(0))]
+    [[0.0, 1.0], [0.0, 7.0], [0.0, -6.0]]
+    """
     if old.dtype.kind in "OUS":
         new = np.array(old, dtype=object)
         new[index] = "changed"
@@ -260,7 +265,7 @@ def _changed(old: np.ndarray, index: Any, rng: np.random.Generator) -> Iterator[
         new[index] = ~new[index]
         yield new
         return
-    if not _is_float(old):
+    if not is_float(old):
         # Only what occurs is known to be allowed.
         low, high = int(old.min()), int(old.max())
         there = max(high - low, 1) + 1
@@ -281,7 +286,7 @@ def _changed(old: np.ndarray, index: Any, rng: np.random.Generator) -> Iterator[
         yield new
 
 
-def _is_float(array: np.ndarray) -> bool:
+def is_float(array: np.ndarray) -> bool:
     """Whether it holds floats; numpy does not know bfloat16 as one."""
     return array.dtype.kind == "f" or array.dtype.name in ("bfloat16", "float16")
 
@@ -340,7 +345,9 @@ __all__ = [
     "Region",
     "Sight",
     "bases",
+    "changes",
     "elements",
+    "is_float",
     "observed",
     "planes",
     "response",

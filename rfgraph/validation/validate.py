@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from math import prod
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rfgraph.analysis.inputs import Model
-from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.errors import QueryError
+from rfgraph.files import new_folder
 from rfgraph.validation.evidence import Evidence
 from rfgraph.validation.plan import Run, planned
 from rfgraph.validation.preparation import Prepared, prepared
@@ -115,7 +115,7 @@ def validate(
     (True, 56, 900, True)
     """
     _check(method, prune=prune, samples=samples, jobs=jobs, seconds=seconds, seed=seed)
-    folder = _empty(reproductions)
+    folder = new_folder(reproductions)
     begin = time.monotonic()
     found = prepared(
         model,
@@ -224,21 +224,3 @@ def _check(
         raise QueryError("the seed has to be at least 0")
     if seconds is not None and not seconds > 0:
         raise QueryError("seconds has to be greater than 0")
-
-
-def _empty(folder: str | os.PathLike[str] | None) -> Path | None:
-    """A folder that has nothing in it yet."""
-    if folder is None:
-        return None
-    path = Path(folder)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise QueryError(
-            f"{path} exists already, and is not an empty folder", remedy="name a new folder"
-        )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RFGraphError(
-            f"the folder can't be created: {error.strerror}", file=str(path)
-        ) from None
-    return path
