@@ -144,6 +144,7 @@ class Session:
         self,
         feeds: Sequence[Mapping[str, np.ndarray]],
         expected: Sequence[tuple[Any, Any]] | None = None,
+        outputs: Sequence[int] | None = None,
     ) -> list[Outcome]:
         """What the open model makes of each of several sets of inputs.
 
@@ -153,6 +154,8 @@ class Session:
             An array for every input.
         expected : sequence of (tuple of int or None, numpy.dtype or None), optional
             The shape and type that each output should have.
+        outputs : sequence of int, optional
+            The places of the outputs that are asked for; all if left out.
 
         Returns
         -------
@@ -169,7 +172,7 @@ class Session:
         self.runs += len(feeds)
         found: list[Outcome] = []
         for chunk in _chunks(feeds):
-            found += self._answers(chunk)
+            found += self._answers(chunk, outputs)
         return found if expected is None else [one.held_against(expected) for one in found]
 
     def close(self) -> None:
@@ -202,10 +205,12 @@ class Session:
         found: Outcome = self._asked(("open", self._path), self.seconds)
         return found
 
-    def _answers(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> list[Outcome]:
+    def _answers(
+        self, feeds: Sequence[Mapping[str, np.ndarray]], outputs: Sequence[int] | None
+    ) -> list[Outcome]:
         """The outcomes of some sets of inputs; one that ends the process is told from others."""
         if self._child is not None:
-            said = self._asked(("run", feeds), self.seconds)
+            said = self._asked(("run", feeds, outputs), self.seconds)
             if not isinstance(said, Outcome):
                 return list(said)
             if len(feeds) == 1:
@@ -217,7 +222,7 @@ class Session:
                 found.append(found[-1])
                 continue
             opened = self._opened() if self._child is None else Outcome(ANSWERED)
-            said = self._asked(("run", [one]), self.seconds) if opened.answered else opened
+            said = self._asked(("run", [one], outputs), self.seconds) if opened.answered else opened
             found.append(said if isinstance(said, Outcome) else said[0])
             losses = losses + 1 if isinstance(said, Outcome) else 0
         return found
@@ -322,7 +327,8 @@ def _carry_out(order: tuple[Any, ...]) -> Any:
         return error if what == "begin" else Outcome(REFUSED, line_of(error))
     except Exception as error:  # what is raised differs from runtime to runtime
         return Outcome(REFUSED, line_of(error) or type(error).__name__)
-    return [_ran(feeds) for feeds in rest[0]]
+    feeds, outputs = rest
+    return [_ran(one, outputs) for one in feeds]
 
 
 def _begun(name: str, log: str, parent: int) -> str:
@@ -338,11 +344,13 @@ def _begun(name: str, log: str, parent: int) -> str:
     return _RUNTIME[0].version()
 
 
-def _ran(feeds: Mapping[str, np.ndarray]) -> Outcome:
+def _ran(feeds: Mapping[str, np.ndarray], outputs: Sequence[int] | None) -> Outcome:
     try:
         if not _OPENED:
             return Outcome(REFUSED, "it has not opened the model")
-        return Outcome(ANSWERED, outputs=tuple(map(_plain, _OPENED[0].run(feeds))))
+        made = _OPENED[0].run(feeds)
+        wanted = made if outputs is None else [made[k] for k in outputs]
+        return Outcome(ANSWERED, outputs=tuple(map(_plain, wanted)))
     except Exception as error:  # what is raised differs from runtime to runtime
         return Outcome(REFUSED, line_of(error) or type(error).__name__)
 
