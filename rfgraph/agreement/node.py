@@ -14,7 +14,7 @@ import onnx
 
 from rfgraph.agreement.cut import suspicious
 from rfgraph.agreement.result import OTHER_ELEMENTS, OTHER_VALUES, AxisSeen, Difference
-from rfgraph.agreement.sides import Side, alone, serialized
+from rfgraph.agreement.sides import Side, alone, is_coarse, serialized
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import RFGraphError
 from rfgraph.runtimes import Outcome, start
@@ -162,16 +162,20 @@ def seen(sides: tuple[Side, Side], found: Alone) -> Seen | None:
         sights.append(sight)
     ours, theirs = (sight.responses[found.place] for sight in sights)
     first, second = sides
-    lone = (alone(ours, theirs, first, second), alone(theirs, ours, second, first))
-    for sight in sights:
-        for row in sight.failed:
-            lone[0][row] = lone[1][row] = False
     claimed = None
     if claims is not None:
         claimed = np.array(
             [[bool(claim[r.input][r.index].any()) for claim in claims] for r in regions]
         )
         claimed = claimed.reshape(len(regions), len(units))
+    coarse = is_coarse(found.model)
+    lone = (
+        alone(ours, theirs, first, second, claimed, coarse=coarse),
+        alone(theirs, ours, second, first, claimed, coarse=coarse),
+    )
+    for sight in sights:
+        for row in sight.failed:
+            lone[0][row] = lone[1][row] = False
     return Seen(units, regions, (sights[0], sights[1]), lone, claimed)
 
 

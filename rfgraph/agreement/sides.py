@@ -24,9 +24,6 @@ from rfgraph.worker.protos import runnable, upto, walk
 # What is computed in eight bits, as the beginnings of operators' names have it.
 _QUANTISED = ("Quantize", "DynamicQuantize", "QLinear", "ConvInteger", "MatMulInteger", "QGemm")
 
-# An eighth bit of the largest number.
-_EIGHT_BITS = 2.0**-8
-
 _HALF = {TensorProto.FLOAT16: 2.0**-11, TensorProto.BFLOAT16: 2.0**-9}
 
 
@@ -50,8 +47,8 @@ class Side:
         The model with its weights and without functions.
     noise : float
         The unit of roundoff of what the runtime computes in, or, if larger, of the model's types.
-    resolution : float
-        How small a change, relative to the largest number, may be lost in rounding.
+    coarse : bool
+        Whether something in it is computed in eight bits.
     outcome : Outcome
         What came of opening it.
     """
@@ -67,9 +64,7 @@ class Side:
         self.proto = runnable(proto)
         self.roundoff = roundoff(session)
         self.noise = max(self.roundoff, _narrowest(self.proto))
-        nodes = walk(self.proto.graph.node)
-        coarse = any(node.op_type.startswith(_QUANTISED) for node in nodes)
-        self.resolution = max(self.noise, _EIGHT_BITS if coarse else 0.0)
+        self.coarse = is_coarse(self.proto)
         self.outputs = [output.name for output in self.proto.graph.output]
         self.outcome = self.open_whole()
 
@@ -137,7 +132,15 @@ def serialized(proto: onnx.ModelProto, file: str | None) -> bytes:
     return made
 
 
-def alone(ours: np.ndarray, theirs: np.ndarray, seeing: Side, blind: Side) -> np.ndarray:
+def alone(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    seeing: Side,
+    blind: Side,
+    claimed: np.ndarray | None,
+    *,
+    coarse: bool,
+) -> np.ndarray:
     """Where one side sees what the other does not, beyond the rounding of both.
 
     Parameters
@@ -146,10 +149,22 @@ def alone(ours: np.ndarray, theirs: np.ndarray, seeing: Side, blind: Side) -> np
         Responses on the two sides, as `rfgraph.runtimes.observe.Sight` has them.
     seeing, blind : Side
         The sides.
+    claimed : ndarray of bool or None
+        What is claimed to be seen; None: everything. Elsewhere any change but that of rounding is
+        sight.
+    coarse : bool
+        Whether a side computes in eight bits: a change that is to be seen may then be lost in a
+        step, make one, or be cut off at the end of the range, and shows nothing.
     """
-    clear = MARGIN * max(seeing.noise, blind.resolution)
+    inside = np.inf if coarse else MARGIN * max(seeing.noise, blind.noise)
+    clear = inside if claimed is None else np.where(claimed, inside, MARGIN * seeing.noise)
     found: np.ndarray = (ours > clear) & (theirs <= MARGIN * blind.noise) & (theirs <= ours / 64)
     return found
+
+
+def is_coarse(proto: onnx.ModelProto) -> bool:
+    """Whether something is computed in eight bits."""
+    return any(node.op_type.startswith(_QUANTISED) for node in walk(proto.graph.node))
 
 
 def type_of(array: np.ndarray) -> int:
@@ -171,4 +186,4 @@ def _narrowest(proto: onnx.ModelProto) -> float:
     return max((_HALF[kind] for kind in kinds if kind in _HALF), default=0.0)
 
 
-__all__ = ["Side", "alone", "file_of", "serialized", "type_of"]
+__all__ = ["Side", "alone", "file_of", "is_coarse", "serialized", "type_of"]

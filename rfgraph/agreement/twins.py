@@ -9,9 +9,11 @@ import onnx
 
 from rfgraph.agreement.result import OTHER_ELEMENTS, Difference, OutputFound
 from rfgraph.agreement.sides import Side, alone
+from rfgraph.agreement.whole import flat
 from rfgraph.compare import compared
 from rfgraph.runtimes import Outcome
 from rfgraph.runtimes.observe import Region, Sight, observed, response
+from rfgraph.validation.claims import Claims
 from rfgraph.validation.plan import Run
 from rfgraph.worker.protos import is_container, reads_of, types_of
 
@@ -90,10 +92,17 @@ def traced(
         if isinstance(sight, Outcome):
             return None
         sights.append(sight)
+    known = [n for n in common if first.analysis.extent(n) is not None]
+    asked = Claims(first.analysis, known)
+    claims = [asked.of(run) for run in runs[:_CHANGES]]
     for k, name in enumerate(common):
-        if base[0][k].shape != base[1][k].shape:
+        alike = base[0][k].shape == base[1][k].shape == first.analysis.extent(name)
+        if not alike:
             continue
-        found = _parts(sides, (sights[0], sights[1]), k)
+        claimed = np.array(
+            [flat(claim[name].support, claim[name].shape, units[k]) for claim in claims]
+        )
+        found = _parts(sides, (sights[0], sights[1]), k, claimed)
         if found:
             distance = float(response(base[0][k], base[1][k]).max(initial=0.0))
             return _difference(
@@ -112,11 +121,17 @@ def _within(
     ]
 
 
-def _parts(sides: tuple[Side, Side], sights: tuple[Sight, Sight], k: int) -> tuple[int, int] | None:
+def _parts(
+    sides: tuple[Side, Side], sights: tuple[Sight, Sight], k: int, claimed: np.ndarray
+) -> tuple[int, int] | None:
     """The first change that only one side sees, and which."""
     ours, theirs = (sight.responses[k] for sight in sights)
+    coarse = any(side.coarse for side in sides)
     for side, lone in enumerate(
-        (alone(ours, theirs, *sides), alone(theirs, ours, sides[1], sides[0]))
+        (
+            alone(ours, theirs, sides[0], sides[1], claimed, coarse=coarse),
+            alone(theirs, ours, sides[1], sides[0], claimed, coarse=coarse),
+        )
     ):
         rows = np.flatnonzero(lone.any(axis=1))
         if len(rows):
@@ -127,7 +142,8 @@ def _parts(sides: tuple[Side, Side], sights: tuple[Sight, Sight], k: int) -> tup
 def _common(first: Side, second: Side) -> list[str]:
     """Values that both models make of their inputs, in the order of the second."""
     ours = _living(first.proto)
-    names = [name for name in _living(second.proto) if name in ours]
+    known = set(first.analysis.tensors)
+    names = [name for name in _living(second.proto) if name in ours and name in known]
     if len(names) > _VALUES:
         chosen = np.linspace(0, len(names) - 1, _VALUES).astype(int)
         names = [names[k] for k in chosen]
@@ -171,12 +187,14 @@ def _difference(
 
 
 def _segment(proto: onnx.ModelProto, value: str, before: Sequence[str]) -> list[onnx.NodeProto]:
-    """The nodes that make a value of those that agree, in topological order."""
+    """The nodes that make a value of those that agree, in topological order, but for constants."""
     known, wanted, found = set(before), {value}, []
+    living = _living(proto).keys()
     for node in reversed(proto.graph.node):
         if not wanted.isdisjoint(node.output):
-            found.append(node)
             wanted.update(reads_of(node) - known)
+            if not living.isdisjoint(node.output):
+                found.append(node)
     return found[::-1]
 
 

@@ -146,12 +146,16 @@ class Whole:
             a, b = ours.responses[k][row], theirs.responses[place][row]
             claim, tally = claims[name], self._tallies[name]
             masks = [
-                _flat(mask, claim.shape, self._units[k])
+                flat(mask, claim.shape, self._units[k])
                 for mask in (claim.support, claim.lower | claim.upper)
             ]
             support, ends = masks
             tally.ends += int(np.count_nonzero(ends))
-            lone = (alone(a, b, first, second), alone(b, a, second, first))
+            coarse = first.coarse or second.coarse
+            lone = (
+                alone(a, b, first, second, support, coarse=coarse),
+                alone(b, a, second, first, support, coarse=coarse),
+            )
             for side, (response_, noise) in enumerate(((a, first.noise), (b, second.noise))):
                 seen = response_ > MARGIN * noise
                 tally.attained[side] += int(np.count_nonzero(ends & (response_ > 0)))
@@ -160,8 +164,8 @@ class Whole:
                 if lone[side].any() and not tally.first:
                     at = int(lone[side].argmax())
                     chosen = self._units[k]
-                    flat = at if chosen is None else int(chosen[at])
-                    unit = ",".join(map(str, np.unravel_index(flat, claim.shape)))
+                    place_ = at if chosen is None else int(chosen[at])
+                    unit = ",".join(map(str, np.unravel_index(place_, claim.shape)))
                     tally.first = (
                         f"unit {unit} changes with {region} in {self.sides[side].name} only"
                     )
@@ -206,13 +210,13 @@ def _region(run: Run, point: Mapping[str, np.ndarray]) -> Region:
     return Region(region.input, region.within(np.shape(point[region.input])))
 
 
-def _flat(mask: np.ndarray, shape: tuple[int, ...], chosen: np.ndarray | None) -> np.ndarray:
+def flat(mask: np.ndarray, shape: tuple[int, ...], chosen: np.ndarray | None) -> np.ndarray:
     """A mask of units, as they lie in memory; those that were chosen."""
     if mask.size == 1 and prod(shape) != 1:
         size = prod(shape) if chosen is None else len(chosen)
         return np.full(size, bool(mask.reshape(-1)[0]))
-    flat = np.broadcast_to(mask, shape).reshape(-1)
-    found: np.ndarray = flat if chosen is None else flat[chosen]
+    spread = np.broadcast_to(mask, shape).reshape(-1)
+    found: np.ndarray = spread if chosen is None else spread[chosen]
     return found
 
 
@@ -222,4 +226,4 @@ def until(seconds: float | None) -> Callable[[], bool]:
     return lambda: seconds is None or time.monotonic() - began < seconds
 
 
-__all__ = ["Whole", "distances", "until"]
+__all__ = ["Whole", "distances", "flat", "until"]

@@ -21,8 +21,7 @@ def add(commands: Any) -> None:
         help="test whether other runtimes, or a converted model, see the same elements",
         description="Run MODEL in several runtimes, or MODEL and OTHER, which was made of it, and "
         "report where they see other elements of the inputs: at the outputs, and the node that is "
-        "the reason. Ends with 1 if they do or one of them does not answer, with 2 if nothing "
-        "could be compared.",
+        "the reason. Ends with 1 if they do or one of them does not answer, with 2 if none does.",
     )
     add_outputs(command, "agreement")
     # It runs the model, which takes what it takes.
@@ -87,9 +86,9 @@ def run(options: argparse.Namespace) -> Answer:
         reproductions=options.reproduce,
         progress=_tell if sys.stderr.isatty() else None,
     )
-    # That nothing differs says nothing where nothing was compared.
     code = CLEAN if found.ok else FINDINGS
-    return answered(options, found, code if found.pairs else ERROR)
+    # Where no side answers, it is not the sides that differ.
+    return answered(options, found, code if any(s.answered for s in found.sides) else ERROR)
 
 
 def _tell(what: str) -> None:
