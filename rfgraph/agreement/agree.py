@@ -36,6 +36,7 @@ from rfgraph.files import new_folder
 from rfgraph.model.model_file import whole
 from rfgraph.runtimes import Outcome, start
 from rfgraph.runtimes.observe import bases
+from rfgraph.runtimes.session import CRASHED, HUNG
 from rfgraph.validation.plan import Run, planned
 from rfgraph.worker.feeds import settled
 
@@ -230,23 +231,20 @@ class _Work:
 
     def carried_out(self, inputs: Mapping[str, Any]) -> tuple[list[Pair], list[str], bool]:
         """Compare the first side that answers with every other one that does."""
-        answers: dict[str, list[Outcome]] = {}
         pairs: list[Pair] = []
-        first: Side | None = None
-        for side in self._sides:
-            if not side.outcome.answered:
+        for first in self._sides:
+            if not first.outcome.answered:
                 continue
-            if first is None:
-                notes = len(self._notes)
-                points = self._points(side, inputs)
-            answers[side.name] = self._answered(side, first or side, points)
-            if first is None and side.compared:
-                first = side
-            elif first is None:
-                del self._notes[notes:]
-        if first is not None:
-            others = [side for side in self._sides if side is not first and side.compared]
-            pairs = [self._pair((first, side), points, answers) for side in others]
+            notes = len(self._notes)
+            points = self._points(first, inputs)
+            self._answered(first, first, points)
+            if first.outcome.answered:
+                compared = [side for side in self._sides if side.compared]
+                answers = {side.name: self._answered(side, first, points) for side in compared}
+                others = [side for side in compared if side is not first and side.compared]
+                pairs = [self._pair((first, side), points, answers) for side in others]
+                break
+            del self._notes[notes:]
         if self._folder is not None and not any(self._folder.iterdir()):
             self._folder.rmdir()
         return pairs, self._notes, self._complete
@@ -273,7 +271,10 @@ class _Work:
         """What a side makes of the points; an output that is not as declared is told."""
         own = points if side is first else [side.feeds(point) for point in points]
         opened = side.open_whole()
-        made = side.session.run(own) if opened.answered else [opened] * len(own)
+        made = side.session.run(own[:1]) if opened.answered else [opened]
+        # One that has crashed or hung is not asked again.
+        lost = made[0].kind in (CRASHED, HUNG)
+        made += made if lost or not opened.answered else side.session.run(own[1:])
         made = [self._held(side, one) for one in made]
         if not any(one.answered for one in made):
             side.outcome = made[0]

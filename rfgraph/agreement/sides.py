@@ -19,10 +19,14 @@ from rfgraph.model.model_file import whole
 from rfgraph.runtimes import Outcome, Session
 from rfgraph.runtimes.observe import MARGIN, roundoff
 from rfgraph.runtimes.session import ANSWERED, OTHER_SHAPE, OTHER_TYPE
-from rfgraph.worker.protos import runnable, upto, walk
+from rfgraph.worker.protos import element_type_of, runnable, types_of, upto
 
-# What is computed in eight bits, as the beginnings of operators' names have it.
-_QUANTISED = ("Quantize", "DynamicQuantize", "QLinear", "ConvInteger", "MatMulInteger", "QGemm")
+# Types of so few bits that numbers come in coarse steps.
+_COARSE = frozenset(
+    getattr(TensorProto, name)
+    for name in TensorProto.DataType.keys()
+    if name.startswith(("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2", "FLOAT8", "FLOAT4"))
+)
 
 _HALF = {TensorProto.FLOAT16: 2.0**-11, TensorProto.BFLOAT16: 2.0**-9}
 
@@ -163,8 +167,11 @@ def alone(
 
 
 def is_coarse(proto: onnx.ModelProto) -> bool:
-    """Whether something is computed in eight bits."""
-    return any(node.op_type.startswith(_QUANTISED) for node in walk(proto.graph.node))
+    """Whether something is computed in eight bits or fewer."""
+    given = {value.name for value in proto.graph.input}
+    kinds = {tensor.data_type for tensor in proto.graph.initializer}
+    kinds |= {element_type_of(kind) for name, kind in types_of(proto).items() if name not in given}
+    return not kinds.isdisjoint(_COARSE)
 
 
 def type_of(array: np.ndarray) -> int:

@@ -138,15 +138,7 @@ def prepared(
             analysis.file,
             runtime,
         )
-        found = Prepared(analysis, workload, shown, [], rows, untested)
-        for name in analysis.inputs:
-            if name in workload.feeds and np.asarray(workload.feeds[name]).dtype.kind in "biuf":
-                found.inputs.append(name)
-            else:
-                found.notes.append(f"input '{name}' is not changed: it is not a tensor of numbers")
-        if limit is not None:
-            found.notes.append(f"random whole numbers for the inputs are below {limit}")
-        return found
+        return _with_inputs(Prepared(analysis, workload, shown, [], rows, untested), limit)
 
     batched, rows = _batched(alone, proto, model, shapes, {"values": values, **options})
     found = ready(batched, rows)
@@ -276,6 +268,19 @@ def _models(
 
 
 # ---------------------------------------------------------------- inputs
+
+
+def _with_inputs(found: Prepared, limit: int | None) -> Prepared:
+    """Name the inputs that are changed, and note what is to be known of others."""
+    feeds = found.workload.feeds
+    for name in found.analysis.inputs:
+        if name in feeds and np.asarray(feeds[name]).dtype.kind in "biuf":
+            found.inputs.append(name)
+        else:
+            found.notes.append(f"input '{name}' is not changed: it is not a tensor of numbers")
+    if limit is not None:
+        found.notes.append(f"random whole numbers for the inputs are below {limit}")
+    return found
 
 
 def _accepted_by(
