@@ -23,8 +23,8 @@ from rfgraph.worker.protos import element_type_of, runnable, types_of, upto
 
 # Types of so few bits that numbers come in coarse steps.
 _COARSE = frozenset(
-    getattr(TensorProto, name)
-    for name in TensorProto.DataType.keys()
+    value
+    for name, value in TensorProto.DataType.items()
     if name.startswith(("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2", "FLOAT8", "FLOAT4"))
 )
 

@@ -62,7 +62,7 @@ def test_a_shift_is_traced_to_its_node_and_shown_again(tmp_path):
     assert "changed" in done.stdout
 
 
-@pytest.mark.parametrize("fault", ["half", "leak"])
+@pytest.mark.parametrize("fault", ["half", pytest.param("leak", marks=pytest.mark.slow)])
 def test_rounding_is_no_difference(fault):
     found = planted(fault)
     assert found.ok
@@ -73,6 +73,7 @@ def test_rounding_is_no_difference(fault):
     assert found.runs < found.naive
 
 
+@pytest.mark.slow
 def test_each_fault_is_told_and_the_others_are_judged():
     faults = {
         "refuse": "refused: no ConvTranspose here",
@@ -94,6 +95,7 @@ def test_each_fault_is_told_and_the_others_are_judged():
     assert found.pairs[1].outputs[0].why.startswith("its shape is")
 
 
+@pytest.mark.slow
 def test_only_one_output_parts():
     made = model(
         "a = Relu(x)\nb = ConvTranspose<strides=[2]>(a, w)\nc = Sigmoid(x)",
@@ -108,6 +110,7 @@ def test_only_one_output_parts():
     ]
 
 
+@pytest.mark.slow
 def test_twins_of_which_one_sees_more():
     """Each is claimed to see other elements, and does."""
     first = model("y = MaxPool<kernel_shape=[3], pads=[1,1]>(x)", "float[1,1,8] x")
@@ -135,6 +138,7 @@ def test_what_can_not_be_compared(runtimes, said):
         agree("models/lenet_textbook.onnx", runtimes=runtimes)
 
 
+@pytest.mark.slow
 def test_twins_of_other_inputs():
     first = model("y = Relu(x)", "float[1,1,8] x")
     second = model("y = Add(a, b)", "float[1,1,8] a, float[1,1,8] b")

@@ -120,6 +120,7 @@ def test_an_output_that_parts_without_a_node_is_a_finding() -> None:
     assert one["message"]["text"].startswith("openvino: output 'y' sees other elements: through")
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "hidden.onnx"
     onnx.save(hidden("transposed", 8), path)
@@ -160,6 +161,7 @@ def test_bad_input(arguments: list[str], said: str, capsys: pytest.CaptureFixtur
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_none_answers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "hidden.onnx"
     onnx.save(hidden("transposed", 8), path)

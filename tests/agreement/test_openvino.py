@@ -32,12 +32,14 @@ def test_a_hidden_operator_is_found(name, operator, kind):
         assert one.moved == (0, 0, -1, -1)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_no_difference():
     found = agree(hidden("transposed", 14), samples=2)
     assert found.ok
     assert found.pairs[0].differences == ()
 
 
+@pytest.mark.slow
 def test_claims_are_tested_there():
     made = hidden("transposed with output_shape", 8)
     there = validate(made, runtime="openvino:precision=f32", tensors=["h"], samples=4)

@@ -45,6 +45,7 @@ def test_rounding_that_leaks_is_no_sight():
     assert (~found.untouched() & ~BAND).sum() > 10
 
 
+@pytest.mark.slow
 def test_openvino_in_bfloat16_or_not():
     pytest.importorskip("openvino", reason="openvino is an extra")
     for name in ("openvino", "openvino:precision=f32"):
@@ -52,13 +53,19 @@ def test_openvino_in_bfloat16_or_not():
 
 
 @pytest.mark.parametrize(
-    ("fault", "unit"), [("", 2.0**-24), ("half", 2.0**-11), ("leak", 2.0**-24)]
+    ("fault", "unit"),
+    [
+        ("half", 2.0**-11),
+        pytest.param("leak", 2.0**-24, marks=pytest.mark.slow),
+        pytest.param("", 2.0**-24, marks=pytest.mark.slow),
+    ],
 )
 def test_the_unit_of_roundoff_is_measured(fault, unit):
     with runtimes.start(f"planted:fault={fault},of=Conv") as session:
         assert observe.roundoff(session) == unit
 
 
+@pytest.mark.slow
 def test_maxima_and_ties():
     contents = model("y = MaxPool<kernel_shape=[2]>(x)", "float[1,1,4] x").SerializeToString()
     found = sight("onnxruntime", contents, {"x": np.zeros((1, 1, 4), np.float32)})
@@ -92,6 +99,7 @@ def test_a_model_that_is_never_answered():
     assert found.kind == "crashed"
 
 
+@pytest.mark.slow
 def test_planes_and_some_units():
     with runtimes.start("onnxruntime") as session:
         session.open(MODEL)

@@ -30,7 +30,7 @@ def test_those_of_rfgraph_and_of_packages():
     assert registry.names() == ["onnxruntime", "openvino", "reference", "planted"]
 
 
-@pytest.mark.parametrize("name", ["onnxruntime:level=disable,threads=1", "reference", "planted"])
+@pytest.mark.parametrize("name", ["onnxruntime:level=disable,threads=1", "reference"])
 def test_answers(name):
     with runtimes.start(name) as session:
         assert session.version
@@ -53,10 +53,17 @@ def test_openvino_answers():
     ("fault", "kind", "said"),
     [
         ("refuse", "refused", "no ConvTranspose here"),
-        ("crash at open", "crashed", "its process ended (SIGSEGV)"),
+        pytest.param(
+            "crash at open", "crashed", "its process ended (SIGSEGV)", marks=pytest.mark.slow
+        ),
         ("crash", "crashed", "its process ended (SIGSEGV): planted: about to crash"),
         ("shape", "other shape", "output 0 has the shape (1, 1, 18), not (1, 1, 9)"),
-        ("type", "other type", "output 0 is of float64, not of float32"),
+        pytest.param(
+            "type",
+            "other type",
+            "output 0 is of float64, not of float32",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_faults_are_told(fault, kind, said):
@@ -64,11 +71,13 @@ def test_faults_are_told(fault, kind, said):
     assert (found.kind, found.text) == (kind, said)
 
 
+@pytest.mark.slow
 def test_a_hang_is_told():
     found = outcome("hang", seconds=1)
     assert (found.kind, found.text) == ("hung", "no answer within 1 seconds")
 
 
+@pytest.mark.slow
 def test_one_crash_takes_no_other_run_along():
     with runtimes.start("planted:fault=crash at 7") as session:
         assert session.open(MODEL).answered
@@ -77,6 +86,7 @@ def test_one_crash_takes_no_other_run_along():
     assert "SIGABRT" in str(found[1])
 
 
+@pytest.mark.slow
 def test_a_session_goes_on_after_a_crash():
     other = model("y = Relu(x)", "float[1,1,4] x").SerializeToString()
     with runtimes.start("planted:fault=crash") as session:
