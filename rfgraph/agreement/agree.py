@@ -16,11 +16,13 @@ import onnx
 
 from rfgraph.agreement import twins
 from rfgraph.agreement.cut import Cut, suspicious
-from rfgraph.agreement.node import judged, parted
+from rfgraph.agreement.merged import apart, merged
+from rfgraph.agreement.node import Alone, Seen, judged, parted
 from rfgraph.agreement.reproduction import saved
 from rfgraph.agreement.result import (
     AGREED,
     OTHER_ELEMENTS,
+    OTHER_VALUES,
     PARTED,
     Agreement,
     Difference,
@@ -316,12 +318,8 @@ class _Work:
         before = sum(side.session.runs for side in sides)
         differences: list[Difference] = []
         if first.analysis is second.analysis:
-            differences = self._nodes(sides, points[0], notes)
-            if not differences and any(one.kind == PARTED for one in outputs):
-                notes.append(
-                    "no node parts by itself: the difference comes of what a runtime makes of "
-                    "several nodes together"
-                )
+            gone = [one.name for one in outputs if one.kind == PARTED]
+            differences = self._nodes(sides, points[0], gone, notes)
         else:
             notes.append(twins.claimed(first, second))
             if any(one.kind == PARTED for one in outputs):
@@ -343,9 +341,13 @@ class _Work:
         return planned(analysis, outputs, changed, samples=self._samples, seed=self._seed)
 
     def _nodes(
-        self, sides: tuple[Side, Side], feeds: Mapping[str, np.ndarray], notes: list[str]
+        self,
+        sides: tuple[Side, Side],
+        feeds: Mapping[str, np.ndarray],
+        gone: Sequence[str],
+        notes: list[str],
     ) -> list[Difference]:
-        """The nodes that part when they are fed the same."""
+        """The nodes that part when they are fed the same; `gone` are the outputs that part."""
         first, second = sides
         self._tell(f"running every node by itself in {second.name}")
         cut = Cut.of(first, feeds)
@@ -376,7 +378,14 @@ class _Work:
         if more:
             notes.append(f"{more} more nodes part in the same way as others of their operator")
         if failed:
-            notes.append(f"{failed} nodes are refused by {second.name} where they stand alone")
+            notes.append(f"{failed} nodes can't be tried alone in {second.name}")
+        if gone and not any(one.kind != OTHER_VALUES for one in found):
+            self._tell("looking for nodes that part together")
+            together = merged(sides, cut, feeds, gone)
+            if together is None:
+                notes.append("no node parts by itself, nor with those before it")
+            else:
+                found.append(self._kept(sides, *together, len(found)))
         return found
 
     def _node(
@@ -390,11 +399,22 @@ class _Work:
     ) -> Difference | None:
         model, fed, shown = cut.model([node])
         place = list(shown).index(value)
-        apart = parted(sides, model, fed, place)
-        if apart is None:
+        found = parted(sides, model, fed, place)
+        if found is None:
             return None
-        difference, small, sight = judged(sides, node, value, apart)
-        difference = replace(difference, whole=_parts_in_whole(sides, value, feeds))
+        difference, small, sight = judged(sides, node, value, found)
+        difference = replace(difference, whole=apart(sides, feeds, value) > 0)
+        return self._kept(sides, difference, small, sight, number)
+
+    def _kept(
+        self,
+        sides: tuple[Side, Side],
+        difference: Difference,
+        small: Alone | None,
+        sight: Seen | None,
+        number: int,
+    ) -> Difference:
+        """A difference whose reproduction is saved, if that is asked for."""
         if self._folder is not None and small is not None:
             names = (self._runtimes[sides[0].name], self._runtimes[sides[1].name])
             folder = saved(self._folder, number, names, difference, small, sight)
@@ -410,18 +430,6 @@ def _kind_of(node: onnx.NodeProto) -> bytes:
     del copy.input[:]
     del copy.output[:]
     return bytes(copy.SerializeToString(deterministic=True))
-
-
-def _parts_in_whole(sides: tuple[Side, Side], value: str, feeds: Mapping[str, np.ndarray]) -> bool:
-    """Whether a value is another one too where the whole model runs up to it."""
-    made = []
-    for side in sides:
-        answer = side.open_upto([value])
-        made.append(side.session.run([feeds])[0] if answer.answered else answer)
-    if not (made[0].answered and made[1].answered):
-        return False
-    ours, theirs = (np.asarray(one.outputs[0]) for one in made)
-    return suspicious(ours, theirs, *sides) > 0
 
 
 def _with_nodes(

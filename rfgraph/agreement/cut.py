@@ -6,7 +6,7 @@ side by side tells which of them computes something else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TypeVar
@@ -17,8 +17,9 @@ from onnx import helper, numpy_helper
 
 from rfgraph.agreement.sides import Side, serialized, type_of
 from rfgraph.runtimes import Outcome
-from rfgraph.runtimes.observe import MARGIN, is_float, response
-from rfgraph.worker.protos import is_container, reads_of, types_of
+from rfgraph.runtimes.observe import MARGIN, distance, is_float
+from rfgraph.runtimes.session import REFUSED
+from rfgraph.worker.protos import is_container, needed, reads_of, types_of
 
 T = TypeVar("T")
 
@@ -166,6 +167,12 @@ class Cut:
                     waiting.append(maker)
         return [node for node in self.proto.graph.node if id(node) in chosen], wanted
 
+    def before(self, values: Collection[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+        """The nodes that values are made by, of those that depend on the inputs."""
+        nodes, names = needed(self.proto.graph.node, list(values))
+        living = {id(node) for node in self.nodes}
+        return [node for node in nodes if id(node) in living], names
+
     def held_against(self, side: Side) -> Iterator[tuple[onnx.NodeProto, str, Outcome]]:
         """What another side makes of each node's inputs: node, value, and an outcome.
 
@@ -191,6 +198,8 @@ class Cut:
                 waiting[:0] = [group[: len(group) // 2], group[len(group) // 2 :]]
             else:
                 yield group[0], next(n for n in group[0].output if n in shown), answer
+        for node in (node for group in waiting for node in group):
+            yield node, node.output[0], Outcome(REFUSED, "it was not tried")
 
     def _bytes(self, node: onnx.NodeProto) -> int:
         names = {*reads_of(node), *node.output}
@@ -201,9 +210,10 @@ def suspicious(ours: np.ndarray, theirs: np.ndarray, first: Side, second: Side) 
     """How far values of one node differ, relative to the largest; 0 if that is rounding."""
     if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
         return 1.0
-    apart = response(ours, theirs)
+    apart = distance(ours, theirs)
     most = float(apart.max(initial=0.0))
     if not is_float(ours):
+        # A tie, rounded to the other side, is a step apart: sight has to tell.
         return most
     noise = max(first.noise, second.noise)
     outlying = most > _OUTLIER * float(np.sqrt(np.mean(apart**2))) if apart.size else False

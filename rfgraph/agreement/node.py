@@ -18,7 +18,7 @@ from rfgraph.agreement.sides import Side, alone, is_coarse, serialized
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import RFGraphError
 from rfgraph.runtimes import Outcome, start
-from rfgraph.runtimes.observe import MARGIN, Region, Sight, bases, elements, observed, response
+from rfgraph.runtimes.observe import MARGIN, Region, Sight, bases, distance, elements, observed
 from rfgraph.runtimes.session import OTHER_SHAPE, OTHER_TYPE
 
 # Up to so many elements of all inputs each is changed by itself; else planes are.
@@ -181,7 +181,7 @@ def seen(sides: tuple[Side, Side], found: Alone) -> Seen | None:
 
 def _differing(found: Alone) -> np.ndarray:
     """Units that differ: the most, the first, the last, and some between."""
-    apart = response(found.ours, found.theirs).reshape(-1)
+    apart = distance(found.ours, found.theirs).reshape(-1)
     places = np.flatnonzero(apart > apart.max() / 8)
     spread = places[np.linspace(0, len(places) - 1, _UNITS - 1).astype(np.int64)]
     chosen: np.ndarray = np.unique([int(apart.argmax()), *spread])
@@ -255,12 +255,12 @@ def judged(
     if small is not found and (sight is None or not _lone(sight).any()):
         both(sides, found.model, found.feeds)
         small, sight = found, seen(sides, found)
-    distance = float(response(found.ours, found.theirs).max())
+    apart = float(distance(found.ours, found.theirs).max())
     reference = _reference(sides, small)
     if sight is None or not _lone(sight).any():
-        text = f"{_percent(distance)} apart, and they see the same elements"
+        text = f"{_percent(apart)} apart, and they see the same elements"
         made = Difference(
-            name, node.op_type, value, OTHER_VALUES, distance, reference=reference, text=text
+            name, node.op_type, value, OTHER_VALUES, apart, reference=reference, text=text
         )
         return made, small, sight
     # The unit that shows most.
@@ -283,7 +283,7 @@ def judged(
         node.op_type,
         value,
         OTHER_ELEMENTS,
-        distance,
+        apart,
         unit,
         axes,
         right,
@@ -398,7 +398,7 @@ def _reference(sides: tuple[Side, Side], found: Alone) -> str:
     values = np.asarray(witness.outputs[found.place])
     if values.shape != found.ours.shape:
         return ""
-    apart = [float(response(values, made).max()) for made in (found.ours, found.theirs)]
+    apart = [float(distance(values, made).max()) for made in (found.ours, found.theirs)]
     near = min(range(2), key=lambda k: apart[k])
     return sides[near].name if apart[near] < apart[1 - near] / 4 else ""
 
@@ -431,13 +431,13 @@ def _span(found: Sequence[int]) -> str:
     return f"{shown},… ({len(found)})" if len(found) > 8 else shown
 
 
-def _percent(distance: float) -> str:
+def _percent(share: float) -> str:
     """A relative difference in words.
 
     >>> _percent(0.0123)
     '1.2 %'
     """
-    return f"{100 * distance:.2g} %"
+    return f"{100 * share:.2g} %"
 
 
 __all__ = ["Alone", "Seen", "both", "judged", "parted"]

@@ -12,7 +12,7 @@ from rfgraph.agreement.sides import Side, alone
 from rfgraph.agreement.whole import flat
 from rfgraph.compare import compared
 from rfgraph.runtimes import Outcome
-from rfgraph.runtimes.observe import Region, Sight, observed, response
+from rfgraph.runtimes.observe import Region, Sight, distance, observed
 from rfgraph.validation.claims import Claims
 from rfgraph.validation.plan import Run
 from rfgraph.worker.protos import is_container, reads_of, types_of
@@ -104,9 +104,9 @@ def traced(
         )
         found = _parts(sides, (sights[0], sights[1]), k, claimed)
         if found:
-            distance = float(response(base[0][k], base[1][k]).max(initial=0.0))
+            apart = float(distance(base[0][k], base[1][k]).max(initial=0.0))
             return _difference(
-                sides, name, common[:k], distance, found, str(runs[found[0]].regions[0])
+                sides, name, common[:k], apart, found, str(runs[found[0]].regions[0])
             )
     return None
 
@@ -169,7 +169,7 @@ def _difference(
     sides: tuple[Side, Side],
     value: str,
     before: Sequence[str],
-    distance: float,
+    apart: float,
     found: tuple[int, int],
     changed: str,
 ) -> Difference:
@@ -183,7 +183,7 @@ def _difference(
         f"agrees the first has {_words(segments[0])}, the second {_words(segments[1])}"
     )
     name = node.name or (node.output[0] if node.output else value)
-    return Difference(name, node.op_type, value, OTHER_ELEMENTS, distance, text=text)
+    return Difference(name, node.op_type, value, OTHER_ELEMENTS, apart, text=text)
 
 
 def _segment(proto: onnx.ModelProto, value: str, before: Sequence[str]) -> list[onnx.NodeProto]:

@@ -12,7 +12,7 @@ import numpy as np
 from rfgraph.agreement.result import AGREED, PARTED, UNTESTED, OutputFound
 from rfgraph.agreement.sides import Side, alone
 from rfgraph.runtimes import Outcome
-from rfgraph.runtimes.observe import MARGIN, Region, Sight, observed, response
+from rfgraph.runtimes.observe import MARGIN, Region, Sight, distance, observed
 from rfgraph.validation.claims import Claim, Claims
 from rfgraph.validation.plan import Run
 
@@ -35,14 +35,6 @@ class Tally:
     alone: list[int] = field(default_factory=lambda: [0, 0])
     beyond: list[int] = field(default_factory=lambda: [0, 0])
     first: str = ""
-
-
-def distances(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> list[float]:
-    """How far values differ, output by output, relative to the largest; 1 for other shapes."""
-    return [
-        float(response(np.asarray(a), np.asarray(b)).max(initial=0.0))
-        for a, b in zip(ours, theirs, strict=True)
-    ]
 
 
 class Whole:
@@ -179,8 +171,9 @@ class Whole:
                 why = f"{self.sides[1].name} has no such output"
                 made.append(OutputFound(name, UNTESTED, units=size, why=why))
                 continue
-            distance = max(
-                distances([ours[k]], [theirs[place]])[0] for ours, theirs in self._arrays
+            apart = max(
+                float(distance(np.asarray(ours[k]), np.asarray(theirs[place])).max(initial=0.0))
+                for ours, theirs in self._arrays
             )
             ours, theirs = self._arrays[0]
             shapes = (np.shape(ours[k]), np.shape(theirs[place]))
@@ -192,7 +185,7 @@ class Whole:
                 OutputFound(
                     name,
                     PARTED if why else AGREED,
-                    distance,
+                    apart,
                     size,
                     size if chosen is None else len(chosen),
                     tally.ends,
@@ -226,4 +219,4 @@ def until(seconds: float | None) -> Callable[[], bool]:
     return lambda: seconds is None or time.monotonic() - began < seconds
 
 
-__all__ = ["Whole", "distances", "flat", "until"]
+__all__ = ["Whole", "flat", "until"]

@@ -217,9 +217,21 @@ def response(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     >>> response(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.5, 4.0]))
     array([0.   , 0.125, 0.   ])
     """
+    if old.shape == new.shape and not is_float(old):
+        return np.asarray(old != new).astype(np.float64)
+    return distance(old, new)
+
+
+def distance(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """How far numbers are apart, relative to the largest; 1 for what is no number, or has become
+    none, and where even the shapes differ.
+
+    >>> distance(np.array([1, 2, 4]), np.array([1, 3, 4]))
+    array([0.  , 0.25, 0.  ])
+    """
     if old.shape != new.shape:
         return np.ones(old.shape)
-    if not is_float(old):
+    if not (is_float(old) or old.dtype.kind in "iu"):
         return np.asarray(old != new).astype(np.float64)
     old, new = old.astype(np.float64), new.astype(np.float64)
     sound = np.isfinite(old) & np.isfinite(new)
@@ -346,6 +358,7 @@ __all__ = [
     "Sight",
     "bases",
     "changes",
+    "distance",
     "elements",
     "is_float",
     "observed",

@@ -96,6 +96,17 @@ def test_each_fault_is_told_and_the_others_are_judged():
 
 
 @pytest.mark.slow
+def test_nodes_that_part_together_only(tmp_path):
+    found = planted("merge", reproductions=tmp_path / "shown")
+    assert found.pairs[0].outputs[0].kind == "parted"
+    (one,) = found.pairs[0].differences
+    assert (one.operator, one.kind, one.right) == ("Conv", "other elements", EXACT)
+    assert "not by itself, but together with ConvTranspose before it" in one.text
+    shown = onnx.load(Path(one.reproduction) / "model.onnx")
+    assert [node.op_type for node in shown.graph.node] == ["ConvTranspose", "Conv"]
+
+
+@pytest.mark.slow
 def test_only_one_output_parts():
     made = model(
         "a = Relu(x)\nb = ConvTranspose<strides=[2]>(a, w)\nc = Sigmoid(x)",

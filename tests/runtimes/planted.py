@@ -53,6 +53,11 @@ class Planted:
             os.kill(os.getpid(), signal.SIGSEGV)
         if self._fault == "half":
             _half(model)
+        if self._fault == "merge":
+            # What only happens where the node's output goes on, and nobody looks at it.
+            shown = {output.name for output in model.graph.output}
+            ours = [node for node in ours if node.output[0] not in shown]
+            _shifted(model, ours)
         if self._fault == "shift":
             _shifted(model, ours)
         path = f"{path}.planted"
