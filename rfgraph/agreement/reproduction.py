@@ -15,7 +15,7 @@ import onnx
 from rfgraph.agreement.node import Alone, Seen
 from rfgraph.agreement.result import Difference
 from rfgraph.errors import RFGraphError
-from rfgraph.runtimes.observe import changes
+from rfgraph.runtimes.observe import changes, distance
 
 _SCRIPT = '''"""Runs model.onnx in both runtimes, on base.npz and, if it is there, on changed.npz.
 
@@ -97,9 +97,9 @@ def saved(
     """
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", difference.node).strip("._")[-60:]
     target = folder / f"{number:02}-{difference.operator}-{plain}"
-    unit = difference.unit or tuple(0 for _ in shown.ours.shape)
-    if not difference.unit:
-        most = int(np.argmax(np.abs(shown.ours.astype(np.float64) - shown.theirs)))
+    unit = difference.unit
+    if not unit and shown.ours.ndim:
+        most = int(distance(shown.ours, shown.theirs).argmax())
         unit = tuple(int(k) for k in np.unravel_index(most, shown.ours.shape))
     document = {
         **asdict(difference),

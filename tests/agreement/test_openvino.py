@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from rfgraph.agreement import agree
@@ -22,14 +26,21 @@ pytest.importorskip("openvino", reason="openvino is an extra")
         ("pool with ceil", "MaxPool", "other shape"),
     ],
 )
-def test_a_hidden_operator_is_found(name, operator, kind):
-    found = agree(hidden(name), samples=2)
+def test_a_hidden_operator_is_found(name, operator, kind, tmp_path):
+    found = agree(hidden(name), samples=2, reproductions=tmp_path / "shown")
     assert found.pairs[0].outputs[0].kind == "parted"
     (one,) = found.pairs[0].differences
     assert (one.node, one.operator, one.kind) == ("hidden", operator, kind)
     assert (one.right, one.whole) == ("onnxruntime", True)
     if name == "transposed with output_shape":
         assert one.moved == (0, 0, -1, -1)
+    # What was saved shows it without rfgraph.
+    script = Path(one.reproduction, "reproduce.py")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    here, there = (
+        line.split(maxsplit=2)[2] for line in done.stdout.splitlines() if line.startswith("base ")
+    )
+    assert here != there
 
 
 @pytest.mark.slow
