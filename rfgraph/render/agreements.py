@@ -32,7 +32,7 @@ def text(found: Agreement) -> str:
     lines = [f"{side_words(side)}" for side in found.sides]
     for pair in found.pairs:
         lines += ["", *_pair(pair)]
-    lines += ["", *_summary(found)]
+    lines += ["", *summary(found)]
     lines += [f"note: {plain(note)}" for note in found.notes]
     return "\n".join(lines)
 
@@ -145,7 +145,8 @@ def findings(found: Agreement) -> list[Finding]:
     return made
 
 
-def _summary(found: Agreement) -> Iterator[str]:
+def summary(found: Agreement) -> Iterator[str]:
+    """What was found in all, and what it took."""
     parted = sum(one.kind == PARTED for pair in found.pairs for one in pair.outputs)
     outputs = sum(len(pair.outputs) for pair in found.pairs)
     if not found.pairs:
@@ -163,4 +164,4 @@ def _summary(found: Agreement) -> Iterator[str]:
     )
 
 
-__all__ = ["findings", "json", "percent", "sentence", "side_words", "text"]
+__all__ = ["findings", "json", "percent", "sentence", "side_words", "summary", "text"]

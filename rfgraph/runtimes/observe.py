@@ -75,12 +75,34 @@ class Sight:
     runs: int = 0
 
     def seen(self, output: int = 0) -> np.ndarray:
-        """Of each region, as rows, the units that see it beyond any rounding."""
+        """Which units see which region, beyond any rounding.
+
+        Parameters
+        ----------
+        output : int
+            The output's place.
+
+        Returns
+        -------
+        ndarray of bool, shape (regions, units)
+            Not so of what is in doubt.
+        """
         found: np.ndarray = self.responses[output] > MARGIN * self.roundoff
         return found
 
     def untouched(self, output: int = 0) -> np.ndarray:
-        """Of each region, as rows, the units that keep every bit."""
+        """Which units keep every bit, whatever is put in the place of a region.
+
+        Parameters
+        ----------
+        output : int
+            The output's place.
+
+        Returns
+        -------
+        ndarray of bool, shape (regions, units)
+            Not so of what is in doubt.
+        """
         found: np.ndarray = self.responses[output] == 0
         return found
 
@@ -88,6 +110,20 @@ class Sight:
 def elements(feeds: Mapping[str, np.ndarray], names: Sequence[str] | None = None) -> list[Region]:
     """Every element of some inputs, or of all, in their order in memory.
 
+    Parameters
+    ----------
+    feeds : mapping of str to ndarray
+        The inputs.
+    names : sequence of str, optional
+        Which of them; all if left out.
+
+    Returns
+    -------
+    list of Region
+        One for each element.
+
+    Examples
+    --------
     >>> elements({"x": np.zeros((1, 2))})
     [Region(input='x', index=(0, 0)), Region(input='x', index=(0, 1))]
     """
@@ -101,6 +137,22 @@ def elements(feeds: Mapping[str, np.ndarray], names: Sequence[str] | None = None
 def planes(shape: Sequence[int], name: str, axis: int) -> list[Region]:
     """Every plane of an input across an axis.
 
+    Parameters
+    ----------
+    shape : sequence of int
+        The input's shape.
+    name : str
+        The input.
+    axis : int
+        The axis.
+
+    Returns
+    -------
+    list of Region
+        One for each coordinate.
+
+    Examples
+    --------
     >>> planes((2, 3), "x", 1)[2]
     Region(input='x', index=(slice(None, None, None), 2))
     """
@@ -311,6 +363,11 @@ def roundoff(session: Session) -> float:
 
     A small network is run, and held against the same in double precision. What the session had
     open is not open any more.
+
+    Parameters
+    ----------
+    session : Session
+        The runtime.
 
     Returns
     -------

@@ -21,6 +21,11 @@ class Opened(Protocol):
         feeds : mapping of str to ndarray
             An array for every input.
 
+        Returns
+        -------
+        sequence of ndarray
+            One for each output.
+
         Raises
         ------
         Exception
@@ -37,7 +42,13 @@ class Runtime(Protocol):
     """
 
     def version(self) -> str:
-        """Its version, as ``1.32.0``."""
+        """Its version, as ``1.32.0``.
+
+        Returns
+        -------
+        str
+            It is told beside what the runtime answers.
+        """
 
     def open(self, path: str) -> Opened:
         """A model, ready to be run.
@@ -46,6 +57,11 @@ class Runtime(Protocol):
         ----------
         path : str
             The model's file.
+
+        Returns
+        -------
+        Opened
+            What runs it.
 
         Raises
         ------

@@ -69,6 +69,11 @@ class Outcome:
         ----------
         expected : sequence of (tuple of int or None, numpy.dtype or None)
             Of every output; None: anything.
+
+        Returns
+        -------
+        Outcome
+            Itself, if it is as expected or was none that was answered.
         """
         if self.kind != ANSWERED:
             return self

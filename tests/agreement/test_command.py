@@ -96,6 +96,12 @@ def test_text() -> None:
     ]
 
 
+def test_notebooks() -> None:
+    shown = FOUND._repr_html_()
+    assert "<td>parted</td>" in shown
+    assert "ConvTranspose &#x27;up&#x27; (other elements)" in shown
+
+
 def test_sarif_and_json() -> None:
     (log,) = [readers.read_sarif(rendered("agreement", "sarif", FOUND))]
     found = [(one["ruleId"], one["level"], one["message"]["text"]) for one in log["results"]]
