@@ -42,7 +42,7 @@ from rfgraph.runtimes.session import CRASHED, HUNG
 from rfgraph.validation.plan import Run, planned
 from rfgraph.worker.feeds import settled
 
-# So many nodes that see other elements are told.
+# So many nodes that part are looked at and told.
 _TOLD = 8
 
 # Each element that is changed is changed by so many amounts.
@@ -365,7 +365,7 @@ class _Work:
             key = _kind_of(node)
             if not suspicious(ours, theirs, first, second):
                 continue
-            if key in same or sum(one.kind == OTHER_ELEMENTS for one in found) >= _TOLD:
+            if key in same or len(found) >= _TOLD:
                 same[key] = same.get(key, 0) + 1
                 continue
             self._tell(f"looking at {node.op_type} '{node.name or value}'")
@@ -376,7 +376,7 @@ class _Work:
                     same[key] = 0
         more = sum(same.values())
         if more:
-            notes.append(f"{more} more nodes part in the same way as others of their operator")
+            notes.append(f"{more} more nodes have other values, most as others of their operator")
         if failed:
             notes.append(f"{failed} nodes can't be tried alone in {second.name}")
         if gone and not any(one.kind != OTHER_VALUES for one in found):
@@ -424,12 +424,8 @@ class _Work:
 
 def _kind_of(node: onnx.NodeProto) -> bytes:
     """What nodes of the same operator and attributes have in common."""
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    copy.ClearField("name")
-    del copy.input[:]
-    del copy.output[:]
-    return bytes(copy.SerializeToString(deterministic=True))
+    kind = onnx.NodeProto(op_type=node.op_type, domain=node.domain, attribute=node.attribute)
+    return bytes(kind.SerializeToString(deterministic=True))
 
 
 def _with_nodes(

@@ -213,7 +213,10 @@ def suspicious(ours: np.ndarray, theirs: np.ndarray, first: Side, second: Side) 
     apart = distance(ours, theirs)
     most = float(apart.max(initial=0.0))
     if not is_float(ours):
-        # A tie, rounded to the other side, is a step apart: sight has to tell.
+        # A tie that is rounded to the other side is a step apart.
+        steps = ours.dtype.itemsize == 1 and ours.dtype.kind in "iu" and ours.size
+        if steps and int(np.abs(ours.astype(int) - theirs.astype(int)).max()) <= 1:
+            return 0.0
         return most
     noise = max(first.noise, second.noise)
     outlying = most > _OUTLIER * float(np.sqrt(np.mean(apart**2))) if apart.size else False

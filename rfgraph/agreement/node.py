@@ -14,7 +14,7 @@ import onnx
 
 from rfgraph.agreement.cut import suspicious
 from rfgraph.agreement.result import OTHER_ELEMENTS, OTHER_VALUES, AxisSeen, Difference
-from rfgraph.agreement.sides import Side, alone, is_coarse, serialized
+from rfgraph.agreement.sides import Side, alone, is_coarse, nothing, serialized
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import RFGraphError
 from rfgraph.runtimes import Outcome, start
@@ -23,6 +23,9 @@ from rfgraph.runtimes.session import OTHER_SHAPE, OTHER_TYPE
 
 # Up to so many elements of all inputs each is changed by itself; else planes are.
 _ELEMENTS = 400
+
+# No axis is cropped that is not longer.
+_FEW = 4
 
 # So many units are looked at, planes across an axis changed, and coordinates on either side of
 # the ends of what a unit is claimed to see.
@@ -93,7 +96,8 @@ def cropped(sides: tuple[Side, Side], found: Alone) -> Alone:
     """The same with smaller inputs, as far as the sides still part: each axis by halves."""
     name = max(found.feeds, key=lambda n: found.feeds[n].size)
     for axis in reversed(range(found.feeds[name].ndim)):
-        while (size := found.feeds[name].shape[axis]) > 1:
+        # A few elements are left, of which some differ.
+        while (size := found.feeds[name].shape[axis]) > _FEW:
             smaller = _with_size(found, name, axis, (size + 1) // 2)
             made = parted(sides, *smaller, found.place)
             if not isinstance(made, Alone) or not made.ours.size:
@@ -170,8 +174,8 @@ def seen(sides: tuple[Side, Side], found: Alone) -> Seen | None:
         claimed = claimed.reshape(len(regions), len(units))
     coarse = is_coarse(found.model)
     lone = (
-        alone(ours, theirs, first, second, claimed, coarse=coarse),
-        alone(theirs, ours, second, first, claimed, coarse=coarse),
+        alone(ours, theirs, first, second, claimed, coarse=coarse) | nothing(ours, theirs, second),
+        alone(theirs, ours, second, first, claimed, coarse=coarse) | nothing(theirs, ours, first),
     )
     for sight in sights:
         for row in sight.failed:

@@ -28,6 +28,9 @@ _COARSE = frozenset(
     if name.startswith(("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2", "FLOAT8", "FLOAT4"))
 )
 
+# A step of a type of eight bits, relative to the largest number.
+_EIGHT_BITS = 2.0**-8
+
 _HALF = {TensorProto.FLOAT16: 2.0**-11, TensorProto.BFLOAT16: 2.0**-9}
 
 
@@ -166,6 +169,29 @@ def alone(
     return found
 
 
+def nothing(ours: np.ndarray, theirs: np.ndarray, blind: Side) -> np.ndarray:
+    """What one side sees, of units with which the other changes with nothing at all.
+
+    This tells also where steps are coarse: not every change is lost in one.
+
+    Parameters
+    ----------
+    ours, theirs : ndarray, shape (regions, units)
+        Responses on the two sides.
+    blind : Side
+        The other side.
+    """
+    still = (theirs <= MARGIN * blind.noise) & (theirs <= ours.max(axis=0, initial=0.0) / 64)
+    found: np.ndarray = is_clear(ours) & still.all(axis=0)
+    return found
+
+
+def is_clear(responses: np.ndarray) -> np.ndarray:
+    """Which responses are more than some steps of eight bits."""
+    found: np.ndarray = responses > MARGIN * _EIGHT_BITS
+    return found
+
+
 def is_coarse(proto: onnx.ModelProto) -> bool:
     """Whether something is computed in eight bits or fewer."""
     given = {value.name for value in proto.graph.input}
@@ -193,4 +219,4 @@ def _narrowest(proto: onnx.ModelProto) -> float:
     return max((_HALF[kind] for kind in kinds if kind in _HALF), default=0.0)
 
 
-__all__ = ["Side", "alone", "file_of", "is_coarse", "serialized", "type_of"]
+__all__ = ["Side", "alone", "file_of", "is_clear", "is_coarse", "nothing", "serialized", "type_of"]

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from rfgraph.agreement.result import AGREED, PARTED, UNTESTED, OutputFound
-from rfgraph.agreement.sides import Side, alone
+from rfgraph.agreement.sides import Side, alone, is_clear
 from rfgraph.runtimes import Outcome
 from rfgraph.runtimes.observe import MARGIN, Region, Sight, distance, observed
 from rfgraph.validation.claims import Claim, Claims
@@ -18,6 +18,9 @@ from rfgraph.validation.plan import Run
 
 # The most units of all outputs together that are looked at.
 _UNITS = 200_000
+
+# Where one side has clearly seen so many ends, and the other none, that one sees nothing.
+_MANY = 64
 
 # No unit.
 _NONE = np.zeros(0, np.int64)
@@ -32,6 +35,7 @@ class Tally:
 
     ends: int = 0
     attained: list[int] = field(default_factory=lambda: [0, 0])
+    clear: list[int] = field(default_factory=lambda: [0, 0])
     alone: list[int] = field(default_factory=lambda: [0, 0])
     beyond: list[int] = field(default_factory=lambda: [0, 0])
     first: str = ""
@@ -151,6 +155,7 @@ class Whole:
             for side, (response_, noise) in enumerate(((a, first.noise), (b, second.noise))):
                 seen = response_ > MARGIN * noise
                 tally.attained[side] += int(np.count_nonzero(ends & (response_ > 0)))
+                tally.clear[side] += int(np.count_nonzero(ends & is_clear(response_)))
                 tally.beyond[side] += int(np.count_nonzero(seen & ~support))
                 tally.alone[side] += int(np.count_nonzero(lone[side]))
                 if lone[side].any() and not tally.first:
@@ -179,6 +184,11 @@ class Whole:
             shapes = (np.shape(ours[k]), np.shape(theirs[place]))
             tally, chosen = self._tallies[name], self._units[k]
             why = tally.first
+            for blind, attained, clear in zip(
+                self.sides, tally.attained, reversed(tally.clear), strict=True
+            ):
+                if not attained and clear >= _MANY:
+                    why = why or f"it changes with nothing in {blind.name}"
             if shapes[0] != shapes[1]:
                 why = f"its shape is {shapes[0]} in one and {shapes[1]} in the other"
             made.append(
