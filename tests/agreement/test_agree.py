@@ -136,6 +136,49 @@ def test_twins_of_which_one_sees_more():
     assert agree(first, first).ok
 
 
+W = np.array([[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]], np.float32) / 10
+PLAIN = model(
+    "r = Relu(x)\nc = Conv<pads=[1,1,1,1]>(r, w)\ny = Sigmoid(c)",
+    "float[1,1,9,9] x",
+    initializers={"w": W},
+)
+EIGHT = {
+    "w8": (W * 100).astype(np.uint8),
+    "s": np.float32(0.01),
+    "xs": np.float32(0.03),
+    "z": np.uint8(0),
+}
+
+
+def test_ranges_that_are_found_while_running_see_everything():
+    twin = model(
+        "r = Relu(x)\nq, scale, zero = DynamicQuantizeLinear(r)\n"
+        "i = ConvInteger<pads=[1,1,1,1]>(q, w8, zero)\nf = Cast<to=1>(i)\n"
+        "both = Mul(scale, s)\nc = Mul(f, both)\ny = Sigmoid(c)",
+        "float[1,1,9,9] x",
+        initializers=EIGHT,
+    )
+    (pair,) = agree(PLAIN, twin).pairs
+    assert [one.kind for one in pair.outputs] == ["parted"]
+    assert pair.outputs[0].alone[0] == 0 < pair.outputs[0].alone[1]
+    (one,) = pair.differences
+    assert (one.operator, one.value) == ("DynamicQuantizeLinear", "c")
+
+
+@pytest.mark.slow
+def test_ranges_that_are_known_change_nothing():
+    twin = model(
+        "r = Relu(x)\nq = QuantizeLinear(r, xs, z)\nd = DequantizeLinear(q, xs, z)\n"
+        "w = DequantizeLinear(w8, s, z)\nc = Conv<pads=[1,1,1,1]>(d, w)\ny = Sigmoid(c)",
+        "float[1,1,9,9] x",
+        initializers=EIGHT,
+    )
+    found = agree(PLAIN, twin)
+    assert found.ok
+    assert found.pairs[0].notes[-1] == "rfgraph claims that the outputs of both see the same"
+    assert found.pairs[0].outputs[0].distance > 0
+
+
 @pytest.mark.parametrize(
     ("runtimes", "said"),
     [
