@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from rfgraph.limits import Limits, confine, died, too_long
@@ -110,8 +111,8 @@ def _work(
 class Child:
     """A process that is asked one thing after another, and keeps what it was told.
 
-    It begins anew, as what it runs may have threads: a script protects what it does with
-    ``if __name__ == "__main__"``.
+    It begins anew, as what it runs may have threads, and knows nothing of the script that this
+    process runs.
 
     Parameters
     ----------
@@ -122,7 +123,8 @@ class Child:
     """
 
     def __init__(self, function: Callable[[Any], Any], mebibytes: int = 0) -> None:
-        self._worker = _Worker(False, Limits(0, mebibytes), function, ())
+        with _without_main():
+            self._worker = _Worker(False, Limits(0, mebibytes), function, ())
 
     def ask(self, what: Any, seconds: float) -> Any:
         """What it makes of a question; `Lost`, and it has ended, if it dies or takes too long.
@@ -241,6 +243,17 @@ def _heard(
                 begin()
         if not killed or order.again:
             yield order.k, result
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes that are begun meanwhile do not import this one's script, which may be none."""
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
 
 
 @contextmanager

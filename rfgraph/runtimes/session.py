@@ -281,10 +281,6 @@ def start(name: str, *, seconds: float = 60.0, mebibytes: int = 0) -> Session:
     RFGraphError
         What it needs is not installed.
 
-    Notes
-    -----
-    The process begins anew: a script protects what it does with ``if __name__ == "__main__"``.
-
     Examples
     --------
     >>> import numpy as np

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
+import onnx
 import pytest
 
 from rfgraph import runtimes
@@ -110,6 +114,14 @@ def test_what_is_no_runtime(name, said):
     with pytest.raises(QueryError) as found:
         runtimes.start(name)
     assert said in str(found.value)
+
+
+def test_a_script_needs_no_guard():
+    script = "from rfgraph.runtimes import start\nwith start('reference') as s: print(s.version)"
+    done = subprocess.run(
+        [sys.executable, "-"], input=script, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == onnx.__version__
 
 
 def test_nothing_is_open():
