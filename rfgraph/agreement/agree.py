@@ -35,7 +35,7 @@ from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.inputs import Model
 from rfgraph.errors import QueryError
 from rfgraph.files import new_folder
-from rfgraph.model.model_file import whole
+from rfgraph.model.graph import read
 from rfgraph.runtimes import Outcome, start
 from rfgraph.runtimes.observe import bases
 from rfgraph.runtimes.session import CRASHED, HUNG
@@ -190,9 +190,7 @@ def _twin(
     reads: Mapping[str, Any],
 ) -> Analysis:
     """The analysis of a twin, at the sizes of the first: inputs are matched by name or place."""
-    proto, _ = whole(model)
-    weights = {tensor.name for tensor in proto.graph.initializer}
-    names = [value.name for value in proto.graph.input if value.name not in weights]
+    names = [given.name for given in read(model).inputs]
     sizes = {n: s for n in first.inputs if (s := first.extent(n)) is not None}
     ours = [*sizes]
     found = {

@@ -154,6 +154,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ("arguments", "said"),
     [
         (["absent.onnx"], "absent.onnx"),
+        (["models/lenet_textbook.onnx", "pyproject.toml"], "pyproject.toml"),
+        (["models/lenet_textbook.onnx", "models/tcn.onnx"], "models/tcn.onnx"),
         (["models/lenet_textbook.onnx", "--runtimes", "mnn,onnxruntime"], "no runtime 'mnn'"),
         (["models/lenet_textbook.onnx", "--samples", "0"], "samples has to be at least 1"),
         (["models/lenet_textbook.onnx", "--reproduce", "models"], "not an empty folder"),
