@@ -139,8 +139,16 @@ class _Compiled:
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
         # An input that nothing reads has gone; what is none of the model's stays an error.
-        names = {name for port in self._compiled.inputs for name in port.get_names()}
-        self._request.infer({n: a for n, a in feeds.items() if n in names})
+        ports = self._compiled.inputs
+        names = {name for port in ports for name in port.get_names()}
+        left = [name for name in feeds if name not in names]
+        # A node that is dropped (Dropout) may have given its input the name of its output.
+        renamed = [port for port in ports if not port.get_names() & feeds.keys()]
+        if renamed and len(renamed) != len(left):
+            raise ValueError("OpenVINO has other names for inputs, and which is which is not clear")
+        given: dict[Any, np.ndarray] = {n: a for n, a in feeds.items() if n in names}
+        given |= {port: feeds[name] for port, name in zip(renamed, left, strict=False)}
+        self._request.infer(given)
         return [
             np.array(self._request.get_output_tensor(k).data)
             for k in range(len(self._compiled.outputs))
