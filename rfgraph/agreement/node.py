@@ -24,6 +24,9 @@ from rfgraph.runtimes.session import OTHER_SHAPE, OTHER_TYPE
 # Up to so many elements of all inputs each is changed by itself; else planes are.
 _ELEMENTS = 400
 
+# Inputs of more bytes, which could not be cropped, are changed about one base point alone.
+_LARGE = 1 << 20
+
 # No axis is cropped that is not longer.
 _FEW = 4
 
@@ -155,7 +158,8 @@ def seen(sides: tuple[Side, Side], found: Alone) -> Seen | None:
     value = found.model.graph.output[found.place].name
     claims = _claims(found, value, units)
     regions = _regions(found, claims)
-    points = bases(found.feeds)[:2]
+    large = sum(array.nbytes for array in found.feeds.values()) > _LARGE
+    points = bases(found.feeds)[: 1 if large else 2]
     kept: list[np.ndarray | None] = [np.zeros(0, np.int64) for _ in found.model.graph.output]
     kept[found.place] = units
     sights = []
