@@ -12,7 +12,7 @@ import numpy as np
 from rfgraph.agreement.result import AGREED, PARTED, UNTESTED, OutputFound
 from rfgraph.agreement.sides import Side, alone, is_clear
 from rfgraph.runtimes import Outcome
-from rfgraph.runtimes.observe import MARGIN, Region, Sight, distance, observed
+from rfgraph.runtimes.observe import MARGIN, Region, Sight, distance, observed, tensor
 from rfgraph.validation.claims import Claim, Claims
 from rfgraph.validation.plan import Run
 
@@ -68,7 +68,10 @@ class Whole:
         self.claims = Claims(sides[0].analysis, [name for name, _ in matched])
         pairs = list(zip(*answers, strict=True))
         good = [k for k, pair in enumerate(pairs) if all(one.outputs for one in pair)]
-        self._arrays = [(pairs[k][0].outputs, pairs[k][1].outputs) for k in good]
+        self._arrays = [
+            (list(map(tensor, pairs[k][0].outputs)), list(map(tensor, pairs[k][1].outputs)))
+            for k in good
+        ]
         # One base point is enough to see whole models by: they have many paths.
         self._points = [points[k] for k in good[:1]]
         self._tallies = {name: Tally() for name, _ in matched}
@@ -76,7 +79,7 @@ class Whole:
 
     def _chosen(self) -> list[np.ndarray | None]:
         """Which units of each output are looked at; spread evenly if there are too many."""
-        sizes = [int(np.size(array)) for array in self._arrays[0][0]]
+        sizes = [array.size for array in self._arrays[0][0]] if self._arrays else []
         share = max(_UNITS // max(len(sizes), 1), 1)
         return [
             None if size <= share else np.linspace(0, size - 1, share).astype(np.int64)
@@ -93,6 +96,8 @@ class Whole:
     def observe(self, runs: Sequence[Run], going_on: Callable[[], bool]) -> int:
         """Make the changes of some runs on both sides; return how many were made."""
         made = 0
+        if not self._arrays:
+            return len(runs)
         for k in range(0, len(runs), _STEP):
             if k and not going_on():
                 break
@@ -169,43 +174,45 @@ class Whole:
 
     def found(self) -> list[OutputFound]:
         """What is told of each output."""
-        made = []
-        for k, (name, place) in enumerate(self._matched):
-            size = int(np.size(self._arrays[0][0][k]))
-            if place is None:
-                why = f"{self.sides[1].name} has no such output"
-                made.append(OutputFound(name, UNTESTED, units=size, why=why))
-                continue
-            apart = max(
-                float(distance(np.asarray(ours[k]), np.asarray(theirs[place])).max(initial=0.0))
-                for ours, theirs in self._arrays
-            )
-            ours, theirs = self._arrays[0]
-            shapes = (np.shape(ours[k]), np.shape(theirs[place]))
-            tally, chosen = self._tallies[name], self._units[k]
-            why = tally.first
-            for blind, attained, clear in zip(
-                self.sides, tally.attained, reversed(tally.clear), strict=True
-            ):
-                if not attained and clear >= _MANY:
-                    why = why or f"it changes with nothing in {blind.name}"
-            if shapes[0] != shapes[1]:
-                why = f"its shape is {shapes[0]} in one and {shapes[1]} in the other"
-            made.append(
-                OutputFound(
-                    name,
-                    PARTED if why else AGREED,
-                    apart,
-                    size,
-                    size if chosen is None else len(chosen),
-                    tally.ends,
-                    (tally.attained[0], tally.attained[1]),
-                    (tally.alone[0], tally.alone[1]),
-                    (tally.beyond[0], tally.beyond[1]),
-                    why,
-                )
-            )
-        return made
+        if not self._arrays:
+            why = "there are no inputs that both sides answer"
+            return [OutputFound(name, UNTESTED, why=why) for name, _ in self._matched]
+        return [self._output(k, name, place) for k, (name, place) in enumerate(self._matched)]
+
+    def _output(self, k: int, name: str, place: int | None) -> OutputFound:
+        ours, theirs = self._arrays[0]
+        size = ours[k].size
+        if place is None:
+            why = f"{self.sides[1].name} has no such output"
+            return OutputFound(name, UNTESTED, units=size, why=why)
+        apart = max(
+            float(distance(one[k], other[place]).max(initial=0.0)) for one, other in self._arrays
+        )
+        if ours[k].shape != theirs[place].shape:
+            why = f"its shape is {ours[k].shape} in one and {theirs[place].shape} in the other"
+            return OutputFound(name, PARTED, apart, size, why=why)
+        if not self._alike(k, place):
+            why = "its shape depends on the data, or it is no tensor"
+            return OutputFound(name, UNTESTED, apart, size, why=why)
+        tally, chosen = self._tallies[name], self._units[k]
+        why = tally.first
+        for blind, attained, clear in zip(
+            self.sides, tally.attained, reversed(tally.clear), strict=True
+        ):
+            if not attained and clear >= _MANY:
+                why = why or f"it changes with nothing in {blind.name}"
+        return OutputFound(
+            name,
+            PARTED if why else AGREED,
+            apart,
+            size,
+            size if chosen is None else len(chosen),
+            tally.ends,
+            (tally.attained[0], tally.attained[1]),
+            (tally.alone[0], tally.alone[1]),
+            (tally.beyond[0], tally.beyond[1]),
+            why,
+        )
 
 
 def _region(run: Run, point: Mapping[str, np.ndarray]) -> Region:

@@ -235,7 +235,7 @@ def observed(
     good = [k for k, one in enumerate(answers) if one.answered]
     if not good:
         return answers[0]
-    first = [np.asarray(array) for array in answers[good[0]].outputs]
+    first = [tensor(output) for output in answers[good[0]].outputs]
     kept = [None] * len(first) if units is None else list(units)
     responses = [
         np.zeros((len(regions), array.size if at is None else len(at)), np.float32)
@@ -245,7 +245,7 @@ def observed(
     found.roundoff = 2.0**-24 if precision is None else precision
     answered = np.zeros(len(regions), dtype=bool)
     for k in good:
-        base = [np.asarray(array) for array in answers[k].outputs]
+        base = [tensor(output) for output in answers[k].outputs]
         for orders in _batches(points[k], regions, seed):
             outcomes = session.run([feeds for _, feeds in orders])
             for (region, _), outcome in zip(orders, outcomes, strict=True):
@@ -254,7 +254,7 @@ def observed(
                     continue
                 answered[region] = True
                 for row, at, old, new in zip(responses, kept, base, outcome.outputs, strict=True):
-                    made = response(old, np.asarray(new))
+                    made = response(old, tensor(new))
                     made = made.reshape(-1) if at is None else made.reshape(-1)[at]
                     np.maximum(row[region], made, out=row[region])
     # Some amounts may be refused: what one of them shows is known.
@@ -350,6 +350,11 @@ def changes(old: np.ndarray, index: Any, rng: np.random.Generator) -> Iterator[n
         yield new
 
 
+def tensor(output: Any) -> np.ndarray:
+    """An output as an array; of a sequence, or what else is none, an empty one."""
+    return output if isinstance(output, np.ndarray) else np.zeros(0)
+
+
 def is_float(array: np.ndarray) -> bool:
     """Whether it holds floats; numpy does not know bfloat16 as one."""
     return array.dtype.kind == "f" or array.dtype.name in ("bfloat16", "float16")
@@ -422,4 +427,5 @@ __all__ = [
     "planes",
     "response",
     "roundoff",
+    "tensor",
 ]

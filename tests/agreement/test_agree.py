@@ -179,6 +179,16 @@ def test_ranges_that_are_known_change_nothing():
     assert found.pairs[0].outputs[0].distance > 0
 
 
+def test_what_has_no_shape_is_not_tested():
+    made = model(
+        "n = NonZero(x)\ny = Identity(n)\ns = SequenceConstruct(x, x)\nz = Sigmoid(x)",
+        "float[3,4] x",
+        "y s z",
+    )
+    (pair,) = agree(made, runtimes=(EXACT, "reference")).pairs
+    assert [one.kind for one in pair.outputs] == ["not tested", "not tested", "agreed"]
+
+
 @pytest.mark.parametrize(
     ("runtimes", "said"),
     [
