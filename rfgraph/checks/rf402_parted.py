@@ -24,6 +24,6 @@ def parted(subject: Subject) -> Iterator[Finding]:
         RF402 ConvTranspose 'up': all of it is that of onnxruntime, moved by -1 along axis 2
 
     What to do: write the operator in a way that both read alike, as with explicit pads; the
-    difference itself is shown by the reproduction of `rfgraph agree --reproduce FOLDER`.
+    difference itself is shown by what `rfgraph agree` saves with `--reproduce FOLDER`.
     """
     return iter(())
