@@ -38,6 +38,7 @@ CONTENTS = {
         "docs/custom-operators",
         "docs/validation",
         "docs/measured",
+        "docs/agree",
         "docs/operators",
         "docs/limits",
         "docs/json",

@@ -69,6 +69,32 @@ def unwritten(error: Exception, path: Path | None) -> RFGraphError:
     return RFGraphError(f"can't be written: {reason}", file=str(path or "standard output"))
 
 
+def new_folder(folder: str | os.PathLike[str] | None) -> Path | None:
+    """A folder that has nothing in it yet; it is made if it is not there.
+
+    Raises
+    ------
+    QueryError
+        It is there, and has something in it.
+    RFGraphError
+        It can't be made.
+    """
+    if folder is None:
+        return None
+    path = Path(folder)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise QueryError(
+            f"{path} exists already, and is not an empty folder", remedy="name a new folder"
+        )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RFGraphError(
+            f"the folder can't be created: {error.strerror}", file=str(path)
+        ) from None
+    return path
+
+
 @contextmanager
 def locked(folder: Path, told: Path) -> Iterator[None]:
     """A folder that no other process writes meanwhile; it is made if it is not there.

@@ -73,13 +73,21 @@ def too_long(seconds: float) -> str:
     )
 
 
-def died(code: int | None) -> str:
-    """What became of a process that ended with an exit code, in words."""
-    name = ""
+def died_by(code: int | None) -> str:
+    """The signal that has ended a process, as words are followed by it; ``""`` if none has.
+
+    >>> died_by(-11)
+    ' (SIGSEGV)'
+    """
     if code is not None and code < 0:
         with suppress(ValueError):
-            name = f" ({signal.Signals(-code).name})"
+            return f" ({signal.Signals(-code).name})"
+    return ""
+
+
+def died(code: int | None) -> str:
+    """What became of a process that ended with an exit code, in words."""
     return (
-        f"the process that read it died{name}: the model is malformed or too large for the "
-        "memory, or its file was changed meanwhile"
+        f"the process that read it died{died_by(code)}: the model is malformed or too large for "
+        "the memory, or its file was changed meanwhile"
     )

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from rfgraph.limits import Limits, confine, died, too_long
@@ -29,9 +30,18 @@ _KILLED = -9
 
 
 class Lost(NamedTuple):
-    """Work without a result, and why it has none."""
+    """Work without a result, and why it has none.
+
+    Attributes
+    ----------
+    why : str
+        In words.
+    code : int or None
+        The exit code of a process that died; None of one that was ended, as it took too long.
+    """
 
     why: str
+    code: int | None = None
 
 
 class _Order(NamedTuple):
@@ -96,6 +106,50 @@ def _work(
         result = function(order)
         with suppress(OSError):
             pipe.send(result)
+
+
+class Child:
+    """A process that is asked one thing after another, and keeps what it was told.
+
+    It begins anew, as what it runs may have threads, and knows nothing of the script that this
+    process runs.
+
+    Parameters
+    ----------
+    function : callable
+        What it makes of a question; raises nothing.
+    mebibytes : int
+        As in `Limits`.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], mebibytes: int = 0) -> None:
+        with _without_main():
+            self._worker = _Worker(False, Limits(0, mebibytes), function, ())
+
+    def ask(self, what: Any, seconds: float) -> Any:
+        """What it makes of a question; `Lost`, and it has ended, if it dies or takes too long.
+
+        Parameters
+        ----------
+        what : object
+            The question.
+        seconds : float
+            How long it may take; 0: as long as it wants.
+        """
+        worker = self._worker
+        worker.give(_Order(0, what))
+        try:
+            if worker.pipe.poll(seconds or None):
+                return worker.pipe.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            return Lost(died(worker.process.exitcode), worker.process.exitcode)
+        self.end()
+        return Lost(too_long(seconds))
+
+    def end(self) -> None:
+        """End it, whatever it is at."""
+        self._worker.end()
 
 
 def carried_out(
@@ -173,7 +227,7 @@ def _heard(
             except (EOFError, OSError):
                 worker.process.join()
                 killed = worker.process.exitcode == _KILLED
-                result = Lost(died(worker.process.exitcode))
+                result = Lost(died(worker.process.exitcode), worker.process.exitcode)
         elif limits.seconds and time.monotonic() - worker.since >= limits.seconds:
             result = Lost(too_long(limits.seconds))
         else:
@@ -189,6 +243,17 @@ def _heard(
                 begin()
         if not killed or order.again:
             yield order.k, result
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes that are begun meanwhile do not import this one's script, which may be none."""
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from rfgraph.checks import (  # isort: skip
     rf303_off_centre as rf303_off_centre,
     rf304_uneven as rf304_uneven,
     rf401_changed as rf401_changed,
+    rf402_parted as rf402_parted,
     rf901_assumed as rf901_assumed,
     rf902_computed as rf902_computed,
 )

@@ -24,6 +24,7 @@ _COMMANDS = (
     "report",
     "serve",
     "validate",
+    "agree",
     "check",
     "explain",
     "diff",

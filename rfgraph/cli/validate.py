@@ -19,6 +19,7 @@ from rfgraph.cli.common import (
 )
 from rfgraph.cli.outputs import add_outputs, answered, try_out_outputs
 from rfgraph.cli.runs import add_inputs, add_workers, arrays_of
+from rfgraph.runtimes.registry import names
 from rfgraph.validation import validate
 
 
@@ -37,6 +38,13 @@ def add(commands: Any) -> None:
     _add_what(command)
     _add_how_much(command)
     add_workers(command, jobs=1)
+    command.add_argument(
+        "--runtime",
+        metavar="NAME",
+        help="another runtime to run the model in, with options as in onnxruntime:level=all; with "
+        f"--method perturb only. There are {', '.join(names())} (default: onnxruntime, with every "
+        "kernel as it is)",
+    )
     command.add_argument(
         "--reproduce",
         type=Path,
@@ -109,6 +117,7 @@ def run(options: argparse.Namespace) -> Answer:
             processes=options.processes,
             executor=client.get_executor() if client else None,
             providers=options.provider or ("CPUExecutionProvider",),
+            runtime=options.runtime,
             reproductions=options.reproduce,
             progress=teller("passes") if sys.stderr.isatty() else None,
         )

@@ -99,6 +99,7 @@ def validation(found: Validation) -> str:
         {
             **_head(found.analysis),
             "method": found.method,
+            "runtime": found.runtime,
             "seed": found.seed,
             "ok": found.ok,
             "passes": found.passes,

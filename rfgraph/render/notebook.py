@@ -13,13 +13,14 @@ from math import isnan
 
 import numpy as np
 
+from rfgraph.agreement.result import Agreement
 from rfgraph.analysis.analysis import Analysis, Value
 from rfgraph.engine.closed_form import AxisField, Field
 from rfgraph.engine.support import Support
 from rfgraph.errors import RFGraphError
 from rfgraph.measure.discrepancy import Occlusion
 from rfgraph.measure.spread import Effective, Growth
-from rfgraph.render import effective, occlusions, streams, tiles, validation
+from rfgraph.render import agreements, effective, occlusions, streams, tiles, validation
 from rfgraph.render.picture import scaled, summary
 from rfgraph.render.rows import shown_axes
 from rfgraph.render.text import box, field, number, plain, shape, sizes, written
@@ -42,7 +43,7 @@ def html(answer: object) -> str:
 
     Parameters
     ----------
-    answer : Analysis, Value, Field, AxisField, Support, Validation, Effective, Growth or a plan
+    answer : Analysis, Value, Field, AxisField, Support, Validation, Agreement, Effective or others
         What is to be shown.
 
     Examples
@@ -116,6 +117,25 @@ def _validation(answer: Validation) -> str:
     rows = [[v.value, written(v.unit), v.input, v.claim, v.changed] for v in found[:_MOST]]
     head = ["value", "unit", "input", "claim that is contradicted", "changed"]
     return _lines(lines) + (_table(head, rows) if rows else "")
+
+
+@html.register
+def _agreement(answer: Agreement) -> str:
+    """The outputs of every pair of sides, and the nodes that part."""
+    rows = [
+        [f"{pair.first}, {pair.second}", one.name, one.kind, agreements.percent(one.distance)]
+        for pair in answer.pairs
+        for one in pair.outputs
+    ]
+    parted = [agreements.sentence(one) for pair in answer.pairs for one in pair.differences]
+    lines = [
+        *map(agreements.side_words, answer.sides),
+        *parted[:_MOST],
+        *_more(len(parted), "nodes"),
+        *agreements.summary(answer),
+    ]
+    head = ["sides", "output", "elements", "values apart"]
+    return (_table(head, rows[:_MOST]) if rows else "") + _lines(lines)
 
 
 @html.register

@@ -28,6 +28,11 @@ _FORMATS: Mapping[str, Mapping[str, str]] = {
     "streaming": {"text": "streams.text", "json": "json.streaming"},
     "occlusion": {"text": "occlusions.text", "json": "json.occlusion"},
     "validation": {"text": "validation.text", "json": "json.validation"},
+    "agreement": {
+        "text": "agreements.text",
+        "json": "agreements.json",
+        "sarif": "findings.sarif.agreement",
+    },
     "report": {name: f"findings.{name}.report" for name in _FINDINGS},
     "comparison": {name: f"findings.{name}.comparison" for name in _FINDINGS},
 }

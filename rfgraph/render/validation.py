@@ -37,11 +37,12 @@ def text(found: Validation) -> str:
 def summary(found: Validation) -> list[str]:
     """What was tested, how, and what it has shown."""
     units, total, analysis = sum(found.units.values()), found.total, found.analysis
+    where = "" if found.runtime == "onnxruntime" else f" in {plain(found.runtime)}"
     values = sum(1 for tensor in analysis.tensors if tensor not in analysis.inputs)
     lines = [
-        f"{found.method}, seed {found.seed}: all {units:,} units of {len(found.units)} of {values} "
-        f"values, by {found.passes:,} forward passes in {found.seconds:.1f} s; one for each input "
-        f"element would be {found.naive:,}",
+        f"{found.method}{where}, seed {found.seed}: all {units:,} units of {len(found.units)} of "
+        f"{values} values, by {found.passes:,} forward passes in {found.seconds:.1f} s; one for "
+        f"each input element would be {found.naive:,}",
         *_changed(found),
     ]
     if not found.complete:

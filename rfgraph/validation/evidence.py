@@ -127,7 +127,7 @@ class Evidence:
         for why, n in self._lost.items():
             report.notes.append(f"a worker was lost, and {n} passes were made without it: {why}")
         for why, n in self._refused.items():
-            report.notes.append(f"onnxruntime refused {n} of the changed inputs: {why}")
+            report.notes.append(f"{report.runtime} refused {n} of the changed inputs: {why}")
 
     def _contradictions(self) -> list[tuple[Run, str, Contradiction]]:
         """What was found, in an order that does not depend on who was first; a shape once."""

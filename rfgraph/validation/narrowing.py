@@ -83,26 +83,39 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 here = Path(__file__).parent
 violation = json.loads((here / "violation.json").read_text())
-options = onnxruntime.SessionOptions()
-options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-folder = violation["folder"]
-if folder:
-    options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", folder
-    )
-session = onnxruntime.InferenceSession((here / "model.onnx").read_bytes(), options)
-for name in ("base", "changed"):
-    with np.load(here / f"{name}.npz") as stored:
-        arrays = [stored[f"arr_{k}"] for k in range(len(violation["inputs"]))]
-    arrays = [a.astype(object) if a.dtype.kind == "U" else a for a in arrays]
-    feeds = dict(zip(violation["inputs"], arrays))
-    value = session.run([violation["value"]], feeds)[0]
-    print(name, value[tuple(violation["unit"])])
-print(violation["said"])
+
+
+def run(feeds):
+    if violation["runtime"]:
+        from rfgraph import runtimes
+
+        with runtimes.start(violation["runtime"]) as session:
+            session.open(here / "model.onnx")
+            return session.run([feeds])[0].outputs[0]
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    folder = violation["folder"]
+    if folder:
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", folder
+        )
+    session = onnxruntime.InferenceSession((here / "model.onnx").read_bytes(), options)
+    return session.run([violation["value"]], feeds)[0]
+
+
+if __name__ == "__main__":
+    for name in ("base", "changed"):
+        with np.load(here / f"{name}.npz") as stored:
+            arrays = [stored[f"arr_{k}"] for k in range(len(violation["inputs"]))]
+        arrays = [a.astype(object) if a.dtype.kind == "U" else a for a in arrays]
+        made = run(dict(zip(violation["inputs"], arrays)))
+        print(name, made[tuple(violation["unit"])])
+    print(violation["said"])
 '''
 
 
@@ -131,6 +144,7 @@ def save_reproduction(
         "box": violation.box,
         "element": violation.element,
         "folder": workload.folder,
+        "runtime": workload.runtime,
     }
     temporary = folder.with_name(f".{folder.name}.part")
     try:

@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx.external_data_helper import load_external_data_for_model
 
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.inputs import Model
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.model.model_file import whole
 from rfgraph.reads.words import Shape
+from rfgraph.runtimes import start
 from rfgraph.validation.leaks import without_leaks
 from rfgraph.validation.nan.emitter import Taps
 from rfgraph.validation.nan.probe import interpolates, poisoned
 from rfgraph.validation.runs import Workload, runner_of
-from rfgraph.worker.feeds import accepted
+from rfgraph.worker.feeds import accepted, settled
 from rfgraph.worker.protos import BLOCKED, blocked, runnable
 
 # How many values besides the outputs are tested, unless values are named.
@@ -96,6 +98,7 @@ def prepared(
     seed: int,
     providers: Sequence[str],
     threads: int,
+    runtime: str = "",
 ) -> Prepared:
     """Make ready what `rfgraph.validate` runs; its parameters are explained there.
 
@@ -103,17 +106,26 @@ def prepared(
     """
     alone = analyze(model, shapes=shapes, values=values, assume=assume, **options)
     proto, folder = whole(model)
+    if runtime and folder:
+        # Elsewhere nothing is said of the folder.
+        load_external_data_for_model(proto, folder)
+        folder = ""
     proto = runnable(proto)
 
     def ready(analysis: Analysis, rows: int) -> Prepared:
         untested: dict[str, str] = {}
         candidates = _candidates(analysis, proto, tensors, untested)
         held = analysis.held
-        shown, models = _models(analysis, proto, candidates, held, untested, poison=poison)
+        shown, models = _models(
+            analysis, proto, candidates, held, untested, poison=poison, elsewhere=bool(runtime)
+        )
         if tensors is None:
             untested = {t: why for t, why in untested.items() if t in analysis.outputs}
             shown = _spread(analysis, shown)
-        feeds, limit = accepted(analysis, proto, folder, inputs, held, seed, providers)
+        if runtime:
+            feeds, limit = _accepted_by(runtime, analysis, proto, inputs, seed)
+        else:
+            feeds, limit = accepted(analysis, proto, folder, inputs, held, seed, providers)
         workload = Workload(
             uuid.uuid4().hex,
             tuple(m.SerializeToString() for m in models),
@@ -124,16 +136,9 @@ def prepared(
             tuple(providers),
             threads,
             analysis.file,
+            runtime,
         )
-        found = Prepared(analysis, workload, shown, [], rows, untested)
-        for name in analysis.inputs:
-            if name in workload.feeds and np.asarray(workload.feeds[name]).dtype.kind in "biuf":
-                found.inputs.append(name)
-            else:
-                found.notes.append(f"input '{name}' is not changed: it is not a tensor of numbers")
-        if limit is not None:
-            found.notes.append(f"random whole numbers for the inputs are below {limit}")
-        return found
+        return _with_inputs(Prepared(analysis, workload, shown, [], rows, untested), limit)
 
     batched, rows = _batched(alone, proto, model, shapes, {"values": values, **options})
     found = ready(batched, rows)
@@ -235,12 +240,14 @@ def _models(
     untested: dict[str, str],
     *,
     poison: bool,
+    elsewhere: bool,
 ) -> tuple[list[str], list[onnx.ModelProto]]:
     """The values that can be shown, and what shows them."""
     if not poison:
         shown = onnx.ModelProto()
         shown.CopyFrom(proto)
-        without_leaks(shown)
+        if not elsewhere:
+            without_leaks(shown)
         unclear = blocked(proto)
         untested.update((t, BLOCKED) for t in tensors if t in unclear)
         tensors = [t for t in tensors if t not in unclear]
@@ -261,6 +268,39 @@ def _models(
 
 
 # ---------------------------------------------------------------- inputs
+
+
+def _with_inputs(found: Prepared, limit: int | None) -> Prepared:
+    """Name the inputs that are changed, and note what is to be known of others."""
+    feeds = found.workload.feeds
+    for name in found.analysis.inputs:
+        if name in feeds and np.asarray(feeds[name]).dtype.kind in "biuf":
+            found.inputs.append(name)
+        else:
+            found.notes.append(f"input '{name}' is not changed: it is not a tensor of numbers")
+    if limit is not None:
+        found.notes.append(f"random whole numbers for the inputs are below {limit}")
+    return found
+
+
+def _accepted_by(
+    runtime: str,
+    analysis: Analysis,
+    proto: onnx.ModelProto,
+    inputs: Mapping[str, Any],
+    seed: int,
+) -> tuple[dict[str, Any], int | None]:
+    """As `accepted`, of another runtime."""
+    with start(runtime) as session:
+        opened = session.open(proto.SerializeToString())
+        if not opened.answered:
+            raise RFGraphError(f"{runtime}: {opened}", file=analysis.file)
+
+        def runs(feeds: Mapping[str, Any]) -> bool:
+            return session.run([feeds])[0].answered
+
+        given = {**inputs, **analysis.held}
+        return settled(analysis, proto, given, analysis.held, seed, runs)
 
 
 def _floats(feeds: Mapping[str, Any], model: onnx.ModelProto) -> dict[str, Any]:

@@ -146,6 +146,8 @@ class Validation(Shown):
         Whether all runs were made.
     interrupted : bool
         Whether the user ended it.
+    runtime : str
+        What ran the model.
     """
 
     analysis: Analysis
@@ -163,6 +165,7 @@ class Validation(Shown):
     naive: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+    runtime: str = "onnxruntime"
 
     def __repr__(self) -> str:
         said = "no claim contradicted" if self.ok else f"{self.contradictions} contradictions"

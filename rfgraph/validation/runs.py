@@ -14,8 +14,11 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import onnx
 
 from rfgraph.errors import RFGraphError
+from rfgraph.runtimes import start
+from rfgraph.runtimes.observe import MARGIN, response, roundoff
 from rfgraph.validation.claims import Claim, Contradiction, judged
 from rfgraph.validation.plan import Run
 from rfgraph.validation.report import Tally
@@ -55,6 +58,9 @@ class Workload:
         Threads of a session; 0: as onnxruntime chooses.
     file : str or None
         The model's path, for messages.
+    runtime : str
+        The runtime that runs it, in a process of its own; ``""`` for onnxruntime in this one, with
+        every kernel as it is.
     """
 
     key: str
@@ -66,6 +72,7 @@ class Workload:
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     threads: int = 0
     file: str | None = None
+    runtime: str = ""
 
     def carry_out(self, order: Order) -> Result:
         """One forward pass, held against what is claimed."""
@@ -113,8 +120,10 @@ class Runner:
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
+        self._elsewhere = Elsewhere(workload) if workload.runtime else None
         self._sessions = [
-            exact(m, workload.folder, workload.providers, workload.threads, workload.file)
+            self._elsewhere
+            or exact(m, workload.folder, workload.providers, workload.threads, workload.file)
             for m in workload.models
         ]
         self._lock = Lock()
@@ -144,12 +153,13 @@ class Runner:
                     first, again = (self.run(key, self.workload.feeds) for _ in range(2))
                 except Exception as error:  # what is raised differs from kernel to kernel
                     raise RFGraphError(
-                        f"onnxruntime can't run the model: {line_of(error)}",
+                        f"{self.workload.runtime or 'onnxruntime'} can't run the model: "
+                        f"{line_of(error)}",
                         file=self.workload.file,
                         remedy="give inputs that it accepts",
                     ) from None
                 for one, other in zip(first, again, strict=True):
-                    self._unstable.update(n for n in key if differs(one[n], other[n]).any())
+                    self._unstable.update(n for n in key if self._differs(one[n], other[n]).any())
                 self._kept[key] = first
                 while len(self._kept) > 1 and sum(map(_bytes, self._kept.values())) > _KEPT:
                     self._kept.popitem(last=False)
@@ -187,8 +197,26 @@ class Runner:
         after = self.run(names, feeds)
         if self.workload.poison:
             return [{n: _nan(made[n]) for n in names} for made in after]
-        pairs = zip(base, after, strict=True)
-        return [{n: differs(old[n], new[n]) for n in names} for old, new in pairs]
+        moved = [
+            {n: differs(old[n], new[n]) for n in names}
+            for old, new in zip(base, after, strict=True)
+        ]
+        if self._elsewhere is not None:
+            # Bits may differ where nothing is seen: what is certain comes last.
+            moved.append({n: self._differs(base[0][n], after[0][n]) for n in names})
+        return moved
+
+    def _differs(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+        """Where it is certain that two arrays differ."""
+        if self._elsewhere is None:
+            return differs(old, new)
+        found: np.ndarray = response(old, new) > MARGIN * self._elsewhere.roundoff
+        return found
+
+    def close(self) -> None:
+        """End what runs elsewhere."""
+        if self._elsewhere is not None:
+            self._elsewhere.close()
 
     def carry_out(self, order: Order) -> Result:
         """One forward pass, held against what is claimed."""
@@ -220,6 +248,45 @@ class Runner:
             result.tallies[name] = tally
             result.contradictions.extend((name, contradiction) for contradiction in contradictions)
         return result
+
+
+class Elsewhere:
+    """The model of a workload in a runtime that has a process of its own; as a session.
+
+    Attributes
+    ----------
+    roundoff : float
+        The unit of roundoff of what the runtime computes in.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        self._lock = Lock()
+        self._session = start(workload.runtime)
+        self.roundoff = roundoff(self._session)
+        opened = self._session.open(workload.models[0])
+        if not opened.answered:
+            self.close()
+            raise RFGraphError(f"{workload.runtime}: {opened}", file=workload.file)
+        outputs = onnx.ModelProto.FromString(workload.models[0]).graph.output
+        self._places = {output.name: k for k, output in enumerate(outputs)}
+
+    def run(self, names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
+        """The values `names`.
+
+        Raises
+        ------
+        RFGraphError
+            It does not answer.
+        """
+        with self._lock:
+            made = self._session.run([feeds], outputs=[self._places[name] for name in names])[0]
+        if not made.answered:
+            raise RFGraphError(str(made))
+        return made.outputs
+
+    def close(self) -> None:
+        """End the process."""
+        self._session.close()
 
 
 def differs(old: Any, new: Any) -> np.ndarray:
@@ -305,7 +372,7 @@ def runner_of(workload: Workload) -> Runner:
         if workload.key not in _RUNNERS:
             _RUNNERS[workload.key] = Runner(workload)
             while len(_RUNNERS) > _MOST_RUNNERS:
-                _RUNNERS.popitem(last=False)
+                _RUNNERS.popitem(last=False)[1].close()
         _RUNNERS.move_to_end(workload.key)
         return _RUNNERS[workload.key]
 
@@ -313,4 +380,6 @@ def runner_of(workload: Workload) -> Runner:
 def forget(workload: Workload) -> None:
     """Close what this process has opened of a workload."""
     with _RUNNERS_LOCK:
-        _RUNNERS.pop(workload.key, None)
+        runner = _RUNNERS.pop(workload.key, None)
+    if runner is not None:
+        runner.close()

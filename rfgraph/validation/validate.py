@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from math import prod
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rfgraph.analysis.inputs import Model
-from rfgraph.errors import QueryError, RFGraphError
+from rfgraph.errors import QueryError
+from rfgraph.files import new_folder
+from rfgraph.runtimes.registry import options_of
 from rfgraph.validation.evidence import Evidence
 from rfgraph.validation.plan import Run, planned
 from rfgraph.validation.preparation import Prepared, prepared
@@ -41,6 +42,7 @@ def validate(
     processes: bool = False,
     executor: Executor | None = None,
     providers: Sequence[str] = ("CPUExecutionProvider",),
+    runtime: str | None = None,
     reproductions: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Validation:
@@ -87,6 +89,11 @@ def validate(
         many workers it is taken to have. The model is sent along.
     providers : sequence of str, optional
         Execution providers of onnxruntime.
+    runtime : str, optional
+        Another runtime that runs the model, in a process of its own, as ``openvino`` or
+        ``onnxruntime:level=all``; see `rfgraph.runtimes.start`. What changes there by no more than
+        rounding has not changed. With `method` perturb only: what carries NaN is known of
+        onnxruntime's own kernels.
     reproductions : path, optional
         A folder, empty or not there yet, to write what shows the first violations again: the
         model, two sets of inputs and a script.
@@ -115,7 +122,9 @@ def validate(
     (True, 56, 900, True)
     """
     _check(method, prune=prune, samples=samples, jobs=jobs, seconds=seconds, seed=seed)
-    folder = _empty(reproductions)
+    if runtime is not None:
+        _check_runtime(method, runtime, providers)
+    folder = new_folder(reproductions)
     begin = time.monotonic()
     found = prepared(
         model,
@@ -129,8 +138,10 @@ def validate(
         seed=seed,
         providers=providers,
         threads=threads_of(1 if executor is not None else jobs),
+        runtime=runtime or "",
     )
     report = _report(found, method, seed)
+    report.runtime = runtime or "onnxruntime"
     evidence = Evidence(report, found, _runs(found, report, samples, seed, exhaustive=exhaustive))
     options = {"jobs": jobs, "processes": processes, "executor": executor}
     _carry_out(found.workload, evidence, seconds, progress, options)
@@ -200,6 +211,20 @@ def _carry_out(
         results.close()
 
 
+def _check_runtime(method: str, runtime: str, providers: Sequence[str]) -> None:
+    options_of(runtime)
+    if method == "poison":
+        raise QueryError(
+            "poison needs onnxruntime: it is its kernels of which it is known what carries NaN",
+            remedy="use the method perturb",
+        )
+    if tuple(providers) != ("CPUExecutionProvider",):
+        raise QueryError(
+            "providers are those of onnxruntime, and a runtime is given",
+            remedy="name the provider with it, as in onnxruntime:provider=CPUExecutionProvider",
+        )
+
+
 def _check(
     method: str,
     *,
@@ -224,21 +249,3 @@ def _check(
         raise QueryError("the seed has to be at least 0")
     if seconds is not None and not seconds > 0:
         raise QueryError("seconds has to be greater than 0")
-
-
-def _empty(folder: str | os.PathLike[str] | None) -> Path | None:
-    """A folder that has nothing in it yet."""
-    if folder is None:
-        return None
-    path = Path(folder)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise QueryError(
-            f"{path} exists already, and is not an empty folder", remedy="name a new folder"
-        )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RFGraphError(
-            f"the folder can't be created: {error.strerror}", file=str(path)
-        ) from None
-    return path

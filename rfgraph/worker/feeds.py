@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from rfgraph.analysis.analysis import Analysis
-from rfgraph.errors import QueryError
+from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.reads.words import Shape
 from rfgraph.worker.sessions import exact
 
@@ -31,12 +32,53 @@ def accepted(
     providers: Sequence[str],
 ) -> tuple[dict[str, Any], int | None]:
     """What the model is run on, and below what limit whole numbers are drawn, if any are."""
+
+    @cache
+    def session() -> Any:
+        return exact(proto.SerializeToString(), folder, providers, 0, analysis.file)
+
+    def runs(feeds: Mapping[str, Any]) -> bool:
+        try:
+            session().run(None, feeds)
+        except RFGraphError:
+            raise
+        except Exception:  # what is raised differs from kernel to kernel
+            return False
+        return True
+
+    return settled(analysis, proto, {**inputs, **values}, values, seed, runs)
+
+
+def settled(
+    analysis: Analysis,
+    proto: onnx.ModelProto,
+    given: Mapping[str, Any],
+    held: Collection[str],
+    seed: int,
+    runs: Callable[[Mapping[str, Any]], bool],
+) -> tuple[dict[str, Any], int | None]:
+    """As `accepted`, where `runs` says whether the model runs on given inputs.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        Has the shapes.
+    proto : onnx.ModelProto
+        Has the types.
+    given : mapping of str to array
+        What is given for some inputs.
+    held : collection of str
+        Those that may have a weight of the same name, which is theirs if nothing else is given.
+    seed : int
+        Of the random numbers.
+    runs : callable
+        Asked only where there are whole numbers to be drawn.
+    """
     weights = {t.name for t in proto.graph.initializer}
     weights |= {t.values.name for t in proto.graph.sparse_initializer}
-    wanted = [i for i in proto.graph.input if i.name not in weights or i.name in values]
+    wanted = [i for i in proto.graph.input if i.name not in weights or i.name in held]
     shapes = {name: analysis.extent(name) or () for name in analysis.inputs}
     shapes = {n: s for n, s in shapes.items() if analysis.extent(n) is not None}
-    given = {**inputs, **values}
 
     def draw(limit: int) -> dict[str, Any]:
         return drawn(wanted, shapes, given, seed, limit, analysis.file)
@@ -45,14 +87,10 @@ def accepted(
     if not whole_numbers([i for i in wanted if i.name not in given]):
         return feeds, None
     # What is too large, as a token beyond the vocabulary, the model itself refuses.
-    session = exact(proto.SerializeToString(), folder, providers, 0, analysis.file)
     for limit in LIMITS:
         feeds = draw(limit)
-        try:
-            session.run(None, feeds)
-        except Exception:  # what is raised differs from kernel to kernel
-            continue
-        return feeds, limit
+        if runs(feeds):
+            return feeds, limit
     return feeds, LIMITS[-1]
 
 

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rfgraph.agreement.result import Agreement
 from rfgraph.checks import CHECKS, Check, Finding, Report
 from rfgraph.compare import Comparison
+from rfgraph.render.agreements import findings
 from rfgraph.render.findings.common import as_findings, dumped, reason, sentences, uri
 from rfgraph.version import VERSION
 
@@ -49,6 +51,12 @@ def comparison(comparison: Comparison) -> str:
     models: dict[str, dict[str, Any]] = {comparison.before: {}, comparison.after: {}}
     found = [(finding, False) for finding in as_findings(comparison)]
     return _log({"executionSuccessful": True}, models, found)
+
+
+def agreement(found: Agreement) -> str:
+    """The log of `rfgraph agree`: where other elements are seen."""
+    models: dict[str, dict[str, Any]] = {side.model: {} for side in found.sides}
+    return _log({"executionSuccessful": True}, models, [(one, False) for one in findings(found)])
 
 
 def _log(

@@ -1,0 +1,222 @@
+"""A side of a comparison: a model in a runtime, and what it makes of inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+from onnx.external_data_helper import load_external_data_for_model
+
+from rfgraph.agreement.result import SideFound
+from rfgraph.analysis.analysis import Analysis
+from rfgraph.analysis.inputs import Model
+from rfgraph.errors import RFGraphError
+from rfgraph.model.model_file import whole
+from rfgraph.runtimes import Outcome, Session
+from rfgraph.runtimes.observe import MARGIN, roundoff
+from rfgraph.runtimes.session import ANSWERED, OTHER_SHAPE, OTHER_TYPE
+from rfgraph.worker.protos import element_type_of, runnable, types_of, upto
+
+# Types of so few bits that numbers come in coarse steps.
+_COARSE = frozenset(
+    value
+    for name, value in TensorProto.DataType.items()
+    if name.startswith(("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2", "FLOAT8", "FLOAT4"))
+)
+
+# A step of a type of eight bits, relative to the largest number.
+_EIGHT_BITS = 2.0**-8
+
+_HALF = {TensorProto.FLOAT16: 2.0**-11, TensorProto.BFLOAT16: 2.0**-9}
+
+
+class Side:
+    """A model in a runtime.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    model : path, bytes or onnx.ModelProto
+        The model, as it is given.
+    analysis : Analysis
+        What rfgraph claims of it.
+    session : Session
+        The runtime.
+
+    Attributes
+    ----------
+    proto : onnx.ModelProto
+        The model with its weights and without functions.
+    noise : float
+        The unit of roundoff of what the runtime computes in, or, if larger, of the model's types.
+    coarse : bool
+        Whether something in it is computed in eight bits.
+    outcome : Outcome
+        What came of opening it.
+    """
+
+    def __init__(self, name: str, model: Model, analysis: Analysis, session: Session) -> None:
+        self.name = name
+        self.analysis = analysis
+        self.session = session
+        self.model = model
+        proto, folder = whole(model)
+        if folder:
+            load_external_data_for_model(proto, folder)
+        self.proto = runnable(proto)
+        self.roundoff = roundoff(session)
+        self.noise = max(self.roundoff, _narrowest(self.proto))
+        self.coarse = is_coarse(self.proto)
+        self.outputs = [output.name for output in self.proto.graph.output]
+        self.outcome = self.open_whole()
+
+    @property
+    def compared(self) -> bool:
+        """Whether it answers, if only with another shape or type."""
+        return self.outcome.kind in (ANSWERED, OTHER_SHAPE, OTHER_TYPE)
+
+    def open_whole(self) -> Outcome:
+        """Open the model as it is given."""
+        if isinstance(self.model, onnx.ModelProto):
+            return self.session.open(self.model.SerializeToString())
+        return self.session.open(self.model)
+
+    def open_upto(self, values: Sequence[str]) -> Outcome:
+        """Open the part of the model that makes some of its values."""
+        return self.session.open(serialized(upto(self.proto, values), self.analysis.file))
+
+    def feeds(self, feeds: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Inputs of another side's model as inputs of this one: by name, else by place."""
+        weights = {tensor.name for tensor in self.proto.graph.initializer}
+        own = [value for value in self.proto.graph.input if value.name not in weights]
+        by_place = list(feeds.values())
+        made = {}
+        for k, value in enumerate(own):
+            if value.name in feeds:
+                array = feeds[value.name]
+            elif len(own) == len(feeds):
+                array = by_place[k]
+            else:
+                raise RFGraphError(
+                    f"its input '{value.name}' is none of the other model's, which has "
+                    f"{len(feeds)} inputs: {', '.join(feeds)}",
+                    file=self.analysis.file,
+                )
+            kind = value.type.tensor_type.elem_type
+            if kind and kind != TensorProto.STRING:
+                array = np.asarray(array).astype(helper.tensor_dtype_to_np_dtype(kind))
+            made[value.name] = array
+        return made
+
+    def found(self) -> SideFound:
+        """What is told of it."""
+        file = self.analysis.file or self.proto.graph.name
+        said = str(self.outcome)
+        return SideFound(self.name, file, self.session.version, said, self.roundoff)
+
+
+def serialized(proto: onnx.ModelProto, file: str | None) -> bytes:
+    """The bytes of a model.
+
+    Raises
+    ------
+    RFGraphError
+        It has more than protobuf can hold.
+    """
+    try:
+        made: bytes = proto.SerializeToString()
+    except Exception as error:  # what is raised differs from version to version of protobuf
+        raise RFGraphError(
+            "its weights are too large for copies of it that show inner values",
+            file=file,
+            remedy="compare a smaller model of the same architecture",
+        ) from error
+    return made
+
+
+def alone(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    seeing: Side,
+    blind: Side,
+    claimed: np.ndarray | None,
+    *,
+    coarse: bool,
+) -> np.ndarray:
+    """Where one side sees what the other does not, beyond the rounding of both.
+
+    Parameters
+    ----------
+    ours, theirs : ndarray
+        Responses on the two sides, as `rfgraph.runtimes.observe.Sight` has them.
+    seeing, blind : Side
+        The sides.
+    claimed : ndarray of bool or None
+        What is claimed to be seen; None: everything. Elsewhere any change but that of rounding is
+        sight.
+    coarse : bool
+        Whether a side computes in eight bits: a change that is to be seen may then be lost in a
+        step, make one, or be cut off at the end of the range, and shows nothing.
+    """
+    inside = np.inf if coarse else MARGIN * max(seeing.noise, blind.noise)
+    clear = inside if claimed is None else np.where(claimed, inside, MARGIN * seeing.noise)
+    found: np.ndarray = (ours > clear) & (theirs <= MARGIN * blind.noise) & (theirs <= ours / 64)
+    return found
+
+
+def nothing(ours: np.ndarray, theirs: np.ndarray, blind: Side) -> np.ndarray:
+    """What one side sees, of units with which the other changes with nothing at all.
+
+    This tells also where steps are coarse: not every change is lost in one.
+
+    Parameters
+    ----------
+    ours, theirs : ndarray, shape (regions, units)
+        Responses on the two sides.
+    blind : Side
+        The other side.
+    """
+    still = (theirs <= MARGIN * blind.noise) & (theirs <= ours.max(axis=0, initial=0.0) / 64)
+    found: np.ndarray = is_clear(ours) & still.all(axis=0)
+    return found
+
+
+def is_clear(responses: np.ndarray) -> np.ndarray:
+    """Which responses are more than some steps of eight bits."""
+    found: np.ndarray = responses > MARGIN * _EIGHT_BITS
+    return found
+
+
+def is_coarse(proto: onnx.ModelProto) -> bool:
+    """Whether something is computed in eight bits or fewer."""
+    given = {value.name for value in proto.graph.input}
+    kinds = {tensor.data_type for tensor in proto.graph.initializer}
+    kinds |= {element_type_of(kind) for name, kind in types_of(proto).items() if name not in given}
+    return not kinds.isdisjoint(_COARSE)
+
+
+def type_of(array: np.ndarray) -> int:
+    """The element type of an array in ONNX."""
+    if array.dtype.kind in "OUS":
+        return int(TensorProto.STRING)
+    return int(helper.np_dtype_to_tensor_dtype(array.dtype))
+
+
+def file_of(model: Model) -> str:
+    """The name of a model's file without its ending; ``"model"`` for one that has none."""
+    return Path(model).stem if isinstance(model, (str, Path)) else "model"
+
+
+def _narrowest(proto: onnx.ModelProto) -> float:
+    """The unit of roundoff of the narrowest float type of a model's weights and inputs."""
+    kinds = {tensor.data_type for tensor in proto.graph.initializer}
+    kinds |= {value.type.tensor_type.elem_type for value in proto.graph.input}
+    return max((_HALF[kind] for kind in kinds if kind in _HALF), default=0.0)
+
+
+__all__ = ["Side", "alone", "file_of", "is_clear", "is_coarse", "nothing", "serialized", "type_of"]

@@ -1,0 +1,3 @@
+"""The planted runtime is installed here too."""
+
+from tests.runtimes.conftest import _planted as _planted
