@@ -36,17 +36,17 @@ def known_to_differ(subject: Subject) -> Iterator[Finding]:
     SAME_LOWER, sizes in place of scales), or test whether the runtime's version still does it:
     `rfgraph agree MODEL --runtimes onnxruntime,openvino`.
     """
-    wanted = subject.settings.get("runtimes")
-    if wanted is None:
+    runtimes = subject.settings.get("runtimes")
+    if runtimes is None:
         return
     # Runtimes are for those who name one.
     from rfgraph.runtimes.known import differences
 
-    known = [one for runtime in wanted for one in differences(runtime) if one.checked]
-    told = set()
+    known = [one for runtime in runtimes for one in differences(runtime) if one.checked]
+    told, wanted = set(), subject.wanted
     for tensor in subject.analysis.tensors:
         node = subject.analysis.node(tensor)
-        if node is None or node.name in told or tensor not in subject.wanted:
+        if node is None or node.name in told or tensor not in wanted:
             continue
         told.add(node.name)
         for one in known:
