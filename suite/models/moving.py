@@ -142,6 +142,8 @@ def pieces() -> Iterator[Single]:
         yield single("Split", live(5, 6), ints(*parts), opset=13, axis=axis, outputs=len(parts))
     for count, axis in ((2, 0), (3, 1), (4, -1)):
         yield single("Split", live(5, 7), opset=18, axis=axis, num_outputs=count, outputs=count)
+    for count, axis in ((2, -1), (3, 0)):
+        yield single("Split", live(6, 4), opset=18, axis=axis, num_outputs=count, outputs=count)
     yield single("Split", live(4, 6), opset=11, axis=1, outputs=3)
     yield single("Split", live(4, 6), opset=2, axis=-1, split=[2, 4], outputs=2)
 

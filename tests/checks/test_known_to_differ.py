@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import pytest
 
 import rfgraph
 from tests.graphs import model
 
+MODELS = Path(__file__).parents[2] / "models"
 WEIGHTS = {"w": np.ones((1, 1, 3), np.float32)}
 
 
@@ -54,6 +57,13 @@ def test_what_no_output_needs_is_not_told() -> None:
             f"y = Relu(x) z = {up}", "float[1,1,8] x", outputs, initializers=WEIGHTS, opset=13
         )
         assert len(found(made, runtimes=["openvino"])) == count
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "resnet50", "unet_tconv"])
+def test_models_that_all_read_alike(name: str) -> None:
+    runtimes = ["onnxruntime", "reference", "openvino", "mnn", "onnx2torch"]
+    report = rfgraph.check(MODELS / f"{name}.onnx", select=["RF903"], runtimes=runtimes)
+    assert not report.findings
 
 
 def test_a_runtime_of_which_nothing_is_known() -> None:
