@@ -37,6 +37,7 @@ CONTENTS = {
         "docs/checks",
         "docs/custom-operators",
         "docs/validation",
+        "docs/runtimes",
         "docs/measured",
         "docs/agree",
         "docs/operators",

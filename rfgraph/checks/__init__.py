@@ -23,6 +23,7 @@ from rfgraph.checks import (  # isort: skip
     rf402_parted as rf402_parted,
     rf901_assumed as rf901_assumed,
     rf902_computed as rf902_computed,
+    rf903_known_to_differ as rf903_known_to_differ,
 )
 from rfgraph.checks.settings import Config, load  # isort: skip
 from rfgraph.checks.suite import check  # isort: skip

@@ -156,7 +156,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["absent.onnx"], "absent.onnx"),
         (["models/lenet_textbook.onnx", "pyproject.toml"], "pyproject.toml"),
         (["models/lenet_textbook.onnx", "models/tcn.onnx"], "models/tcn.onnx"),
-        (["models/lenet_textbook.onnx", "--runtimes", "mnn,onnxruntime"], "no runtime 'mnn'"),
+        (["models/lenet_textbook.onnx", "--runtimes", "none,onnxruntime"], "no runtime 'none'"),
         (["models/lenet_textbook.onnx", "--samples", "0"], "samples has to be at least 1"),
         (["models/lenet_textbook.onnx", "--reproduce", "models"], "not an empty folder"),
         (["models/lenet_textbook.onnx", "--runtimes", "planted:what=1,reference"], "options are"),

@@ -31,7 +31,9 @@ def outcome(fault: str, seconds: float = 60.0) -> runtimes.Outcome:
 
 
 def test_those_of_rfgraph_and_of_packages():
-    assert registry.names() == ["onnxruntime", "openvino", "reference", "planted"]
+    # Other packages that are installed here may have some too.
+    assert registry.names()[:3] == ["onnxruntime", "openvino", "reference"]
+    assert "planted" in registry.names()
 
 
 @pytest.mark.parametrize("name", ["onnxruntime:level=disable,threads=1", "reference"])

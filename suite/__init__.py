@@ -1,0 +1,1 @@
+"""The suite: models of one node each, run through runtimes."""
