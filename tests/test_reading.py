@@ -810,3 +810,10 @@ def test_a_mark_is_no_name_of_an_axis() -> None:
     for axis in (2, 3):
         made.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = "?"
     assert rfgraph.analyze(made, shapes={"x": (1, 1, 6, 9)}).shape("y") == (1, 1, 6, 9)
+
+
+@pytest.mark.parametrize("given", ["./there/net.onnx", "there//net.onnx", "./there/./net.onnx"])
+def test_a_file_is_called_as_in_other_messages(given: str) -> None:
+    with pytest.raises(rfgraph.ModelError) as told:
+        rfgraph.analyze(given)
+    assert told.value.file == str(Path("there/net.onnx"))

@@ -636,6 +636,9 @@ def load(model: str | os.PathLike[str] | bytes | onnx.ModelProto) -> Content:
         buffer: Buffer = model
     elif isinstance(model, (str, os.PathLike)):
         file = os.fspath(model)
+        if "//" in file or "./" in file:
+            # As other messages have it.
+            file = str(Path(file))
         buffer = _contents(file)
     else:
         import onnx
