@@ -415,7 +415,7 @@ class _Work:
         """A difference whose reproduction is saved, if that is asked for."""
         if self._folder is not None and small is not None:
             names = (self._runtimes[sides[0].name], self._runtimes[sides[1].name])
-            folder = saved(self._folder, number, names, difference, small, sight)
+            folder = saved(self._folder, number, sides, names, difference, small, sight)
             difference = replace(difference, reproduction=folder)
         return difference
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,18 @@ class Side:
 
     def open_upto(self, values: Sequence[str]) -> Outcome:
         """Open the part of the model that makes some of its values."""
-        return self.session.open(serialized(upto(self.proto, values), self.analysis.file))
+        part = upto(self.proto, values)
+        for output in part.graph.output:
+            # Some runtimes want to be told what they give back; shapes may be others than inferred.
+            kind = self.kinds.get(output.name)
+            if kind is not None and kind.tensor_type.elem_type:
+                output.type.tensor_type.elem_type = kind.tensor_type.elem_type
+        return self.session.open(serialized(part, self.analysis.file))
+
+    @cached_property
+    def kinds(self) -> dict[str, onnx.TypeProto]:
+        """The types of the model's values, as far as ONNX infers them."""
+        return types_of(self.proto)
 
     def feeds(self, feeds: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Inputs of another side's model as inputs of this one: by name, else by place."""
@@ -107,10 +119,7 @@ class Side:
                     f"{len(feeds)} inputs: {', '.join(feeds)}",
                     file=self.analysis.file,
                 )
-            kind = value.type.tensor_type.elem_type
-            if kind and kind != TensorProto.STRING:
-                array = np.asarray(array).astype(helper.tensor_dtype_to_np_dtype(kind))
-            made[value.name] = array
+            made[value.name] = as_type(np.asarray(array), value.type.tensor_type.elem_type)
         return made
 
     def found(self) -> SideFound:
@@ -207,6 +216,13 @@ def type_of(array: np.ndarray) -> int:
     return int(helper.np_dtype_to_tensor_dtype(array.dtype))
 
 
+def as_type(array: np.ndarray, kind: int) -> np.ndarray:
+    """An array as one of an element type of ONNX; as it is where that is not known, or strings."""
+    if not kind or kind == TensorProto.STRING:
+        return array
+    return np.asarray(array, helper.tensor_dtype_to_np_dtype(kind))
+
+
 def file_of(model: Model) -> str:
     """The name of a model's file without its ending; ``"model"`` for one that has none."""
     return Path(model).stem if isinstance(model, (str, Path)) else "model"
@@ -219,4 +235,14 @@ def _narrowest(proto: onnx.ModelProto) -> float:
     return max((_HALF[kind] for kind in kinds if kind in _HALF), default=0.0)
 
 
-__all__ = ["Side", "alone", "file_of", "is_clear", "is_coarse", "nothing", "serialized", "type_of"]
+__all__ = [
+    "Side",
+    "alone",
+    "as_type",
+    "file_of",
+    "is_clear",
+    "is_coarse",
+    "nothing",
+    "serialized",
+    "type_of",
+]

@@ -15,7 +15,7 @@ from rfgraph.runtimes import Outcome
 from rfgraph.runtimes.observe import Region, Sight, distance, observed
 from rfgraph.validation.claims import Claims
 from rfgraph.validation.plan import Run
-from rfgraph.worker.protos import is_container, reads_of, types_of
+from rfgraph.worker.protos import is_container, reads_of
 
 # So many values that both have are looked at, spread over the graph, with so many changes.
 _VALUES = 96
@@ -141,18 +141,18 @@ def _parts(
 
 def _common(first: Side, second: Side) -> list[str]:
     """Values that both models make of their inputs, in the order of the second."""
-    ours = _living(first.proto)
+    ours = _living(first)
     known = set(first.analysis.tensors)
-    names = [name for name in _living(second.proto) if name in ours and name in known]
+    names = [name for name in _living(second) if name in ours and name in known]
     if len(names) > _VALUES:
         chosen = np.linspace(0, len(names) - 1, _VALUES).astype(int)
         names = [names[k] for k in chosen]
     return names
 
 
-def _living(proto: onnx.ModelProto) -> dict[str, None]:
+def _living(side: Side) -> dict[str, None]:
     """Tensors that depend on inputs, in topological order."""
-    kinds = types_of(proto)
+    proto, kinds = side.proto, side.kinds
     weights = {tensor.name for tensor in proto.graph.initializer}
     living = {value.name for value in proto.graph.input} - weights
     found: dict[str, None] = {}
@@ -174,7 +174,7 @@ def _difference(
     changed: str,
 ) -> Difference:
     """What is told of the first value that parts."""
-    segments = [_segment(one.proto, value, before) for one in sides]
+    segments = [_segment(one, value, before) for one in sides]
     theirs = {node.op_type for node in segments[0]}
     own = [node for node in segments[1] if node.op_type not in theirs] or segments[1]
     node = own[0] if own else onnx.NodeProto(op_type="?")
@@ -186,11 +186,11 @@ def _difference(
     return Difference(name, node.op_type, value, OTHER_ELEMENTS, apart, text=text)
 
 
-def _segment(proto: onnx.ModelProto, value: str, before: Sequence[str]) -> list[onnx.NodeProto]:
+def _segment(side: Side, value: str, before: Sequence[str]) -> list[onnx.NodeProto]:
     """The nodes that make a value of those that agree, in topological order, but for constants."""
     known, wanted, found = set(before), {value}, []
-    living = _living(proto).keys()
-    for node in reversed(proto.graph.node):
+    living = _living(side).keys()
+    for node in reversed(side.proto.graph.node):
         if not wanted.isdisjoint(node.output):
             wanted.update(reads_of(node) - known)
             if not living.isdisjoint(node.output):

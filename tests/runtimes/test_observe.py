@@ -8,6 +8,7 @@ import pytest
 from rfgraph import runtimes
 from rfgraph.runtimes import observe
 from tests.graphs import model
+from tests.runtimes.needed import need
 
 RNG = np.random.default_rng(0)
 W = RNG.uniform(0.5, 1, (1, 1, 3)).astype(np.float32)
@@ -47,7 +48,7 @@ def test_rounding_that_leaks_is_no_sight():
 
 @pytest.mark.slow
 def test_openvino_in_bfloat16_or_not():
-    pytest.importorskip("openvino", reason="openvino is an extra")
+    need("openvino")
     for name in ("openvino", "openvino:precision=f32"):
         np.testing.assert_array_equal(sight(name, MODEL, FEEDS).seen(), BAND)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from importlib import resources
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from suite.models import Single, suite
 from suite.models.single import live, single
 from suite.observed import Seen, claims, observe
 from suite.verdicts import contradicted, verdict
+from tests.runtimes.needed import need
 
 MODELS = suite()
 KNOWN = json.loads(resources.files("rfgraph.runtimes").joinpath("known.json").read_text("utf-8"))
@@ -166,7 +166,7 @@ def test_onnxruntime_sees_what_is_claimed(first: int) -> None:
 
 
 def test_an_input_that_openvino_gives_another_name() -> None:
-    pytest.importorskip("openvino", reason="openvino is an extra")
+    need("openvino")
     one = next(one for one in MODELS if one.operator == "Dropout")
     due = claims(one)
     with start("openvino") as session:
@@ -178,10 +178,7 @@ def test_an_input_that_openvino_gives_another_name() -> None:
 @pytest.mark.parametrize("name", ["mnn", "onnx2torch"])
 def test_runtimes_of_entry_points(name: str) -> None:
     """The examples of writing one, where they and what they need are installed."""
-    # Not imported: what they need is for processes of their own.
-    for module in (f"rfgraph_{name}", {"mnn": "MNN"}.get(name, name)):
-        if find_spec(module) is None:
-            pytest.skip(f"{module} is not installed")
+    need(name)
     one = next(one for one in MODELS if one.words.startswith("Conv-11: X 1x2x7x5"))
     due = claims(one)
     with start(name) as session:
