@@ -29,7 +29,7 @@ from rfgraph.agreement.result import (
     OutputFound,
     Pair,
 )
-from rfgraph.agreement.sides import Side, file_of
+from rfgraph.agreement.sides import Side, file_of, paired
 from rfgraph.agreement.whole import Whole, until
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.inputs import Model
@@ -132,7 +132,8 @@ def agree(
     reads: dict[str, Any] = {"prune": prune, "strict": strict, "assume": True}
     analyses = [analyze(model, shapes=shapes, values=values, **reads)]
     if other is not None:
-        analyses.append(_twin(analyses[0], other, shapes or {}, values or {}, reads))
+        own = [given.name for given in read(model).inputs]
+        analyses.append(_twin(analyses[0], own, other, shapes or {}, values or {}, reads))
     tell = progress or (lambda _: None)
     with ExitStack() as stack:
         sides: list[Side] = []
@@ -184,22 +185,21 @@ def _names(runtimes: Sequence[str] | None, other: Model | None) -> list[str]:
 
 def _twin(
     first: Analysis,
+    inputs: Sequence[str],
     model: Model,
     shapes: Mapping[str, Sequence[int]],
     values: Mapping[str, Any],
     reads: Mapping[str, Any],
 ) -> Analysis:
     """The analysis of a twin, at the sizes of the first: inputs are matched by name or place."""
-    names = [given.name for given in read(model).inputs]
-    sizes = {n: s for n in first.inputs if (s := first.extent(n)) is not None}
-    ours = [*sizes]
-    found = {
-        name: sizes.get(name, sizes[ours[k]] if len(ours) == len(names) else None)
-        for k, name in enumerate(names)
-    }
-    own = {name: shape for name, shape in found.items() if shape is not None}
+    graph = read(model)
+    names = [given.name for given in graph.inputs]
+    theirs = paired(inputs, names, graph.file)
+    known = [name for name in theirs if name in first.inputs]
+    own = {theirs[n]: s for n in known if (s := first.extent(n)) is not None}
     own |= {name: tuple(shape) for name, shape in shapes.items() if name in names}
-    held = {name: value for name, value in values.items() if name in names}
+    held = {theirs.get(name, name): value for name, value in values.items()}
+    held = {name: value for name, value in held.items() if name in names}
     sizes = {n: s for n, s in own.items() if n not in held}
     return analyze(model, shapes=sizes, values=held, **reads)
 
@@ -323,7 +323,9 @@ class _Work:
             if any(one.kind == PARTED for one in outputs):
                 self._tell("looking for the first value that parts")
                 found = twins.traced(sides, points[0], runs, outputs)
-                differences = [found] if found is not None else []
+                if found is not None:
+                    shown = (None, None) if self._folder is None else found.shown()
+                    differences = [self._kept(sides, found.difference(), *shown, 0)]
         self.parts += sum(side.session.runs for side in sides) - before
         outputs = [_with_nodes(first.analysis, one, differences) for one in outputs]
         return Pair(first.name, second.name, tuple(outputs), tuple(differences), tuple(notes))

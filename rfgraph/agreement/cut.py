@@ -19,7 +19,7 @@ from rfgraph.agreement.sides import Side, serialized, type_of
 from rfgraph.runtimes import Outcome
 from rfgraph.runtimes.observe import MARGIN, distance, is_float
 from rfgraph.runtimes.session import REFUSED
-from rfgraph.worker.protos import is_container, needed, reads_of
+from rfgraph.worker.protos import dependent, is_container, needed, reads_of
 
 T = TypeVar("T")
 
@@ -68,11 +68,7 @@ class Cut:
     @classmethod
     def of(cls, side: Side, feeds: Mapping[str, np.ndarray]) -> Cut | Outcome:
         """The cut model of a side, which is run with every value an output."""
-        living, kept = set(feeds), []
-        for node in side.proto.graph.node:
-            if not living.isdisjoint(reads_of(node)):
-                living.update(filter(None, node.output))
-                kept.append(node)
+        kept = dependent(side.proto.graph.node, feeds)
         names = [
             name
             for node in kept

@@ -179,7 +179,12 @@ class Seen:
     claimed: np.ndarray | None
 
 
-def seen(sides: tuple[Side, Side], found: Alone, units: np.ndarray | None = None) -> Seen | None:
+def seen(
+    sides: tuple[Side, Side],
+    found: Alone,
+    units: np.ndarray | None = None,
+    more: Sequence[Region] = (),
+) -> Seen | None:
     """Change the inputs of a node on both sides; None where one of them does not answer.
 
     Parameters
@@ -190,12 +195,14 @@ def seen(sides: tuple[Side, Side], found: Alone, units: np.ndarray | None = None
         The node.
     units : ndarray of int, optional
         The units that are looked at; if left out, some that differ.
+    more : sequence of Region, optional
+        What else is changed.
     """
     if units is None:
         units = _differing(found)
     value = found.model.graph.output[found.place].name
     claims = _claims(found, value, units)
-    regions = _regions(found, claims)
+    regions = [*more, *_regions(found, claims)]
     points = points_of(found)
     kept: list[np.ndarray | None] = [np.zeros(0, np.int64) for _ in found.model.graph.output]
     kept[found.place] = units

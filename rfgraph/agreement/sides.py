@@ -18,7 +18,7 @@ from rfgraph.analysis.inputs import Model
 from rfgraph.errors import RFGraphError
 from rfgraph.model.model_file import whole
 from rfgraph.runtimes import Outcome, Session
-from rfgraph.runtimes.observe import MARGIN, roundoff
+from rfgraph.runtimes.observe import MARGIN, Region, roundoff
 from rfgraph.runtimes.session import ANSWERED, OTHER_SHAPE, OTHER_TYPE
 from rfgraph.worker.protos import element_type_of, runnable, types_of, upto
 
@@ -102,31 +102,64 @@ class Side:
         """The types of the model's values, as far as ONNX infers them."""
         return types_of(self.proto)
 
-    def feeds(self, feeds: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Inputs of another side's model as inputs of this one: by name, else by place."""
+    def names_of(self, names: Sequence[str]) -> dict[str, str]:
+        """What this side calls another side's inputs, as `paired` has it."""
         weights = {tensor.name for tensor in self.proto.graph.initializer}
-        own = [value for value in self.proto.graph.input if value.name not in weights]
-        by_place = list(feeds.values())
-        made = {}
-        for k, value in enumerate(own):
-            if value.name in feeds:
-                array = feeds[value.name]
-            elif len(own) == len(feeds):
-                array = by_place[k]
-            else:
-                raise RFGraphError(
-                    f"its input '{value.name}' is none of the other model's, which has "
-                    f"{len(feeds)} inputs: {', '.join(feeds)}",
-                    file=self.analysis.file,
-                )
-            made[value.name] = as_type(np.asarray(array), value.type.tensor_type.elem_type)
-        return made
+        own = [value.name for value in self.proto.graph.input if value.name not in weights]
+        return paired(names, own, self.analysis.file)
+
+    def feeds(self, feeds: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Inputs of another side's model as inputs of this one."""
+        kinds = {value.name: value.type.tensor_type.elem_type for value in self.proto.graph.input}
+        names = self.names_of([*feeds])
+        return {own: as_type(np.asarray(feeds[name]), kinds[own]) for name, own in names.items()}
+
+    def region(self, region: Region, feeds: Mapping[str, Any]) -> Region:
+        """A region of another side's input as one of this; none of it where it has no such input.
+
+        Parameters
+        ----------
+        region : Region
+            Elements of the other side's input.
+        feeds : mapping of str to array
+            What the other side is fed.
+        """
+        names = self.names_of([*feeds])
+        if region.input in names:
+            return Region(names[region.input], region.index)
+        some = next(iter(names))
+        return Region(names[some], np.zeros(np.shape(feeds[some]), dtype=bool))
 
     def found(self) -> SideFound:
         """What is told of it."""
         file = self.analysis.file or self.proto.graph.name
         said = str(self.outcome)
         return SideFound(self.name, file, self.session.version, said, self.roundoff)
+
+
+def paired(names: Sequence[str], twins: Sequence[str], file: str | None) -> dict[str, str]:
+    """The inputs of a model with those of its twin: by name, the others in their order.
+
+    An input that the twin lacks is left out.
+
+    Raises
+    ------
+    RFGraphError
+        The twin has one that the model lacks.
+
+    >>> paired(["a", "b", "c"], ["c", "x", "y"], None)
+    {'c': 'c', 'a': 'x', 'b': 'y'}
+    """
+    made = {name: name for name in twins if name in names}
+    left = [name for name in names if name not in made]
+    others = [name for name in twins if name not in made]
+    if others and len(others) != len(left):
+        raise RFGraphError(
+            f"its input '{others[0]}' is none of the other model's, which has "
+            f"{len(names)} inputs: {', '.join(names)}",
+            file=file,
+        )
+    return made | dict(zip(left, others, strict=False))
 
 
 def serialized(proto: onnx.ModelProto, file: str | None) -> bytes:
@@ -243,6 +276,7 @@ __all__ = [
     "is_clear",
     "is_coarse",
     "nothing",
+    "paired",
     "serialized",
     "type_of",
 ]

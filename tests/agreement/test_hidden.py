@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import onnx
 import pytest
 
 from rfgraph.agreement import agree
+from rfgraph.runtimes.registry import names
 from rfgraph.validation import validate
 from tests.agreement.hidden import hidden
+from tests.agreement.shown import printed, responses
 from tests.runtimes.needed import need
 
 
@@ -50,30 +50,20 @@ def test_a_hidden_operator_is_found(name, runtime, operator, kind, moved, tmp_pa
     if kind == "other elements":
         (differs, *_) = one.axes
         assert differs.seen["onnxruntime"] == differs.seen["claim"] != differs.seen[runtime]
-    # What was saved is that node alone, and shows it without rfgraph.
-    folder = Path(one.reproduction)
-    assert [node.op_type for node in onnx.load(folder / "model.onnx").graph.node] == [operator]
-    shows_it(folder, kind)
-
-
-def shows_it(folder: Path, kind: str) -> None:
-    """Run the script by itself: both sides differ, and only one sees what is changed."""
-    script = folder / "reproduce.py"
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    said: dict[str, list[tuple[str, float]]] = {}
-    for line in done.stdout.splitlines()[1:]:
-        inputs, _, rest = line.split(maxsplit=2)
-        shape, value = rest.split(" unit ")[0], float(rest.split()[-1])
-        said.setdefault(inputs, []).append((shape, value))
-    (here, ours), (there, theirs) = said["base"]
+    # What was saved is that node alone, and shows it by itself.
+    assert [
+        node.op_type for node in onnx.load(Path(one.reproduction, "model.onnx")).graph.node
+    ] == [operator]
+    lines = printed(one.reproduction, without=runtime in names()[:3])
+    assert [line.side for line in lines[:2]] == ["onnxruntime", runtime]
     if kind == "other shape":
-        assert here != there
+        assert lines[0].shape != lines[1].shape
         return
-    assert here == there
-    assert ours != pytest.approx(theirs, rel=0.02)
-    responses = [abs(a - b) for (_, a), (_, b) in zip(said["base"], said["changed"], strict=True)]
-    assert min(responses) < max(responses) / 64
-    assert max(responses) > 0.01 * max(abs(ours), abs(theirs))
+    assert lines[0].shape == lines[1].shape
+    assert lines[0].value != pytest.approx(lines[1].value, rel=0.02)
+    still, seen = sorted(responses(lines))
+    assert still < seen / 64
+    assert seen > 0.01
 
 
 @pytest.mark.slow
