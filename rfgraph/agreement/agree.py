@@ -38,6 +38,7 @@ from rfgraph.files import new_folder
 from rfgraph.model.graph import read
 from rfgraph.runtimes import Outcome, start
 from rfgraph.runtimes.observe import bases
+from rfgraph.runtimes.registry import options_of
 from rfgraph.runtimes.session import CRASHED, HUNG
 from rfgraph.validation.plan import Run, planned
 from rfgraph.worker.feeds import settled
@@ -180,6 +181,9 @@ def _names(runtimes: Sequence[str] | None, other: Model | None) -> list[str]:
     twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if twice is not None and other is None:
         raise QueryError(f"runtime '{twice}' is given twice")
+    for name in names:
+        # Before any of them takes its time.
+        options_of(name)
     return names
 
 

@@ -30,7 +30,6 @@ def test_twins_of_which_one_sees_more():
     assert one.alone[0] == 0 < one.alone[1]
     assert one.beyond[0] == 0 < one.beyond[1]
     assert "grew" in pair.notes[-1] or "sees 5" in pair.notes[-1]
-    assert agree(first, first).ok
 
 
 W = np.array([[[[1, 2, 3], [4, 5, 6], [7, 8, 9]]]], np.float32) / 10
@@ -144,6 +143,7 @@ def test_an_input_that_the_twin_lacks(tmp_path):
     assert theirs == 0
 
 
+@pytest.mark.slow
 def test_inputs_in_another_order():
     line = "a = Conv<pads=[1,1]>(x, w)\ny = Add(a, z)"
     first = model(line, "float[1,1,8] x, float[1,1,8] z", initializers=TAPS)

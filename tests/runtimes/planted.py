@@ -40,7 +40,7 @@ class Planted:
             raise ValueError("its options are fault and of")
         self._fault = options.get("fault", "")
         self._of = options.get("of", "ConvTranspose")
-        self._runtime = OnnxRuntime({"level": "disable"})
+        self._runtime = OnnxRuntime({"level": "disable", "threads": "1"})
 
     def version(self) -> str:
         return "0.1"
