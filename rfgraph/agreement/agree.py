@@ -327,7 +327,9 @@ class _Work:
             if any(one.kind == PARTED for one in outputs):
                 self._tell("looking for the first value that parts")
                 found = twins.traced(sides, points[0], runs, outputs)
-                if found is not None:
+                if found is None:
+                    notes.append("no value that both make of their inputs parts by itself")
+                else:
                     shown = (None, None) if self._folder is None else found.shown()
                     differences = [self._kept(sides, found.difference(), *shown, 0)]
         self.parts += sum(side.session.runs for side in sides) - before

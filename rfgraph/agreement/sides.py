@@ -145,11 +145,13 @@ def paired(names: Sequence[str], twins: Sequence[str], file: str | None) -> dict
     Raises
     ------
     RFGraphError
-        The twin has one that the model lacks.
+        The twin has one that the model lacks, or none at all.
 
     >>> paired(["a", "b", "c"], ["c", "x", "y"], None)
     {'c': 'c', 'a': 'x', 'b': 'y'}
     """
+    if names and not twins:
+        raise RFGraphError("it has no inputs, and the other model has", file=file)
     made = {name: name for name in twins if name in names}
     left = [name for name in names if name not in made]
     others = [name for name in twins if name not in made]

@@ -69,7 +69,22 @@ def traced(
     outputs : sequence of OutputFound
         What was found of the outputs.
     """
-    pairs = _common(*sides)
+    # A runtime may merge nodes unless it has to show what is between them.
+    for pairs in (_common(*sides), _outputs(*sides)):
+        found = _traced(sides, point, runs, outputs, pairs)
+        if found is not None:
+            return found
+    return None
+
+
+def _traced(
+    sides: tuple[Side, Side],
+    point: Mapping[str, np.ndarray],
+    runs: Sequence[Run],
+    outputs: Sequence[OutputFound],
+    pairs: Sequence[tuple[str, str]],
+) -> Parting | None:
+    """The first of some values, by their names in both, in which they part; see `traced`."""
     points = [point, sides[1].feeds(point)]
     base: list[list[np.ndarray]] = []
     for k, side in enumerate(sides):
@@ -207,15 +222,23 @@ def _common(first: Side, second: Side) -> list[tuple[str, str]]:
     living = _living(second)
     ours = {name for name in _living(first) if name in first.analysis.tensors}
     names = {name: name for name in living if name in ours}
-    for name, place in matched(first, second):
-        theirs = second.outputs[place] if place is not None else ""
-        if name in ours and name not in living and theirs in living and theirs not in ours:
-            names[theirs] = name
+    names |= {
+        theirs: name
+        for name, theirs in _outputs(first, second)
+        if name not in living and theirs not in ours
+    }
     found = [(names[theirs], theirs) for theirs in living if theirs in names]
     if len(found) > _VALUES:
         chosen = np.linspace(0, len(found) - 1, _VALUES).astype(int)
         found = [found[k] for k in chosen]
     return found
+
+
+def _outputs(first: Side, second: Side) -> list[tuple[str, str]]:
+    """The outputs that both models make of their inputs, as they are matched."""
+    ours, theirs = _living(first), _living(second)
+    pairs = [(n, second.outputs[k]) for n, k in matched(first, second) if k is not None]
+    return [(n, m) for n, m in pairs if n in ours and m in theirs and n in first.analysis.tensors]
 
 
 def _living(side: Side) -> dict[str, None]:

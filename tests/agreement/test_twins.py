@@ -9,11 +9,19 @@ import numpy as np
 import onnx
 import pytest
 
+from rfgraph import analyze
 from rfgraph.agreement import agree
+from rfgraph.agreement.segments import Segments, told_apart
+from rfgraph.agreement.sides import Side
 from rfgraph.errors import RFGraphError
+from rfgraph.runtimes import start
+from rfgraph.runtimes.observe import Region
+from tests.agreement.hidden import hidden
 from tests.agreement.shown import printed, responses
 from tests.graphs import model
 
+# One thread: models are small, and threads that wait take time as well.
+EXACT = "onnxruntime:level=disable,threads=1"
 TAPS = {"w": np.array([[[1, 2, 3]]], np.float32)}
 CONV = model("a = Relu(x)\ny = Conv<pads=[1,1]>(a, w)", "float[1,1,12] x", initializers=TAPS)
 
@@ -133,6 +141,36 @@ def test_both_parts_are_saved(twin, kind, parts, tmp_path):
 
 
 @pytest.mark.slow
+def test_nodes_that_part_together_only(tmp_path):
+    """The fault is there only where nobody looks at what is between."""
+    made = hidden("transposed", 8)
+    sides = (EXACT, "planted:fault=merge")
+    shown = tmp_path / "shown"
+    (pair,) = agree(made, made, runtimes=sides, samples=1, reproductions=shown).pairs
+    (one,) = pair.differences
+    assert (one.value, one.kind) == (pair.outputs[0].name, "other elements")
+    # All of both.
+    all_of_it = [node.op_type for node in made.graph.node]
+    assert saved(one.reproduction) == [(["x"], all_of_it)] * 2
+
+
+@pytest.mark.slow
+def test_parts_that_do_not_show_it_are_passed_over():
+    same, other = (
+        model(f"y = MaxPool<kernel_shape=[3], pads={pads}>(x)", "float[1,1,8] x")
+        for pads in ([1, 1], [0, 2])
+    )
+    feeds = {"x": np.arange(8, dtype=np.float32).reshape(1, 1, 8)}
+    tried = [Segments((same, same), feeds), Segments((same, other), feeds)]
+    with start(EXACT) as one, start(EXACT) as two:
+        sides = (Side("a", same, analyze(same), one), Side("b", other, analyze(other), two))
+        found, sight = told_apart(sides, tried, 3, Region("x", (0, 0, 2)))
+        assert found.twin is other
+        assert sight.lone[0].any()
+        assert told_apart(sides, tried[:1], 3, Region("x", (0, 0, 2)))[1] is None
+
+
+@pytest.mark.slow
 def test_an_input_that_the_twin_lacks(tmp_path):
     first = model("a = Relu(x)\ny = Add(a, z)", "float[1,1,8] x, float[1,1,8] z")
     second = model("a = Relu(x)\ny = Identity(a)", "float[1,1,8] x")
@@ -161,9 +199,21 @@ def test_an_input_that_is_held_has_another_name_in_the_twin():
     assert found.pairs[0].notes[-1] == "rfgraph claims that the outputs of both see the same"
 
 
-@pytest.mark.slow
-def test_twins_of_other_inputs():
+@pytest.mark.parametrize(
+    ("twin", "said"),
+    [
+        (
+            model("y = Add(a, b)", "float[1,1,8] a, float[1,1,8] b"),
+            "its input 'a' is none of the other model's, which has 1 inputs: x",
+        ),
+        (
+            model("y = Identity(c)", "", initializers={"c": np.zeros((1, 1, 8), np.float32)}),
+            "it has no inputs, and the other model has",
+        ),
+    ],
+    ids=["more", "none"],
+)
+def test_twins_of_other_inputs(twin, said):
     first = model("y = Relu(x)", "float[1,1,8] x")
-    second = model("y = Add(a, b)", "float[1,1,8] a, float[1,1,8] b")
-    with pytest.raises(RFGraphError, match="its input 'a' is none of the other model's"):
-        agree(first, second)
+    with pytest.raises(RFGraphError, match=said):
+        agree(first, twin)
