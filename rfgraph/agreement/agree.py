@@ -29,7 +29,7 @@ from rfgraph.agreement.result import (
     OutputFound,
     Pair,
 )
-from rfgraph.agreement.sides import Side, file_of
+from rfgraph.agreement.sides import Side, file_of, paired
 from rfgraph.agreement.whole import Whole, until
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.inputs import Model
@@ -38,6 +38,7 @@ from rfgraph.files import new_folder
 from rfgraph.model.graph import read
 from rfgraph.runtimes import Outcome, start
 from rfgraph.runtimes.observe import bases
+from rfgraph.runtimes.registry import options_of
 from rfgraph.runtimes.session import CRASHED, HUNG
 from rfgraph.validation.plan import Run, planned
 from rfgraph.worker.feeds import settled
@@ -132,7 +133,8 @@ def agree(
     reads: dict[str, Any] = {"prune": prune, "strict": strict, "assume": True}
     analyses = [analyze(model, shapes=shapes, values=values, **reads)]
     if other is not None:
-        analyses.append(_twin(analyses[0], other, shapes or {}, values or {}, reads))
+        own = [given.name for given in read(model).inputs]
+        analyses.append(_twin(analyses[0], own, other, shapes or {}, values or {}, reads))
     tell = progress or (lambda _: None)
     with ExitStack() as stack:
         sides: list[Side] = []
@@ -179,27 +181,29 @@ def _names(runtimes: Sequence[str] | None, other: Model | None) -> list[str]:
     twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if twice is not None and other is None:
         raise QueryError(f"runtime '{twice}' is given twice")
+    for name in names:
+        # Before any of them takes its time.
+        options_of(name)
     return names
 
 
 def _twin(
     first: Analysis,
+    inputs: Sequence[str],
     model: Model,
     shapes: Mapping[str, Sequence[int]],
     values: Mapping[str, Any],
     reads: Mapping[str, Any],
 ) -> Analysis:
     """The analysis of a twin, at the sizes of the first: inputs are matched by name or place."""
-    names = [given.name for given in read(model).inputs]
-    sizes = {n: s for n in first.inputs if (s := first.extent(n)) is not None}
-    ours = [*sizes]
-    found = {
-        name: sizes.get(name, sizes[ours[k]] if len(ours) == len(names) else None)
-        for k, name in enumerate(names)
-    }
-    own = {name: shape for name, shape in found.items() if shape is not None}
+    graph = read(model)
+    names = [given.name for given in graph.inputs]
+    theirs = paired(inputs, names, graph.file)
+    known = [name for name in theirs if name in first.inputs]
+    own = {theirs[n]: s for n in known if (s := first.extent(n)) is not None}
     own |= {name: tuple(shape) for name, shape in shapes.items() if name in names}
-    held = {name: value for name, value in values.items() if name in names}
+    held = {theirs.get(name, name): value for name, value in values.items()}
+    held = {name: value for name, value in held.items() if name in names}
     sizes = {n: s for n, s in own.items() if n not in held}
     return analyze(model, shapes=sizes, values=held, **reads)
 
@@ -323,7 +327,11 @@ class _Work:
             if any(one.kind == PARTED for one in outputs):
                 self._tell("looking for the first value that parts")
                 found = twins.traced(sides, points[0], runs, outputs)
-                differences = [found] if found is not None else []
+                if found is None:
+                    notes.append("no value that both make of their inputs parts by itself")
+                else:
+                    shown = (None, None) if self._folder is None else found.shown()
+                    differences = [self._kept(sides, found.difference(), *shown, 0)]
         self.parts += sum(side.session.runs for side in sides) - before
         outputs = [_with_nodes(first.analysis, one, differences) for one in outputs]
         return Pair(first.name, second.name, tuple(outputs), tuple(differences), tuple(notes))
@@ -415,7 +423,7 @@ class _Work:
         """A difference whose reproduction is saved, if that is asked for."""
         if self._folder is not None and small is not None:
             names = (self._runtimes[sides[0].name], self._runtimes[sides[1].name])
-            folder = saved(self._folder, number, names, difference, small, sight)
+            folder = saved(self._folder, number, sides, names, difference, small, sight)
             difference = replace(difference, reproduction=folder)
         return difference
 

@@ -19,7 +19,7 @@ from rfgraph.agreement.sides import Side, serialized, type_of
 from rfgraph.runtimes import Outcome
 from rfgraph.runtimes.observe import MARGIN, distance, is_float
 from rfgraph.runtimes.session import REFUSED
-from rfgraph.worker.protos import is_container, needed, reads_of, types_of
+from rfgraph.worker.protos import dependent, is_container, needed, reads_of
 
 T = TypeVar("T")
 
@@ -68,17 +68,12 @@ class Cut:
     @classmethod
     def of(cls, side: Side, feeds: Mapping[str, np.ndarray]) -> Cut | Outcome:
         """The cut model of a side, which is run with every value an output."""
-        living, kept = set(feeds), []
-        kinds = types_of(side.proto)
-        for node in side.proto.graph.node:
-            if not living.isdisjoint(reads_of(node)):
-                living.update(filter(None, node.output))
-                kept.append(node)
+        kept = dependent(side.proto.graph.node, feeds)
         names = [
             name
             for node in kept
             for name in node.output
-            if name and not (name in kinds and is_container(kinds[name]))
+            if name and not (name in side.kinds and is_container(side.kinds[name]))
         ]
         values = {name: np.asarray(array) for name, array in feeds.items()}
         refused: Outcome | None = None
@@ -111,7 +106,7 @@ class Cut:
     ) -> tuple[onnx.ModelProto, dict[str, np.ndarray], dict[str, str]]:
         """Nodes side by side: a model, what it is fed, and its outputs by value."""
         inside, wanted = self._closure(nodes)
-        fed = {name for name in wanted if name in self.values}
+        fed = {name: None for name in wanted if name in self.values}
         shown = {
             name: f"{name}'" if name in fed else name
             for node in nodes
@@ -128,7 +123,7 @@ class Cut:
             copy.output[:] = [hidden.get(name, name) for name in node.output]
             copies.append(copy)
         sizes = {n for n in fed if n not in self.inputs and _is_size(self.values[n])}
-        feeds = {name: self.values[name] for name in fed - sizes}
+        feeds = {name: self.values[name] for name in fed if name not in sizes}
         graph = helper.make_graph(
             copies,
             self.proto.graph.name or "cut",
@@ -136,10 +131,18 @@ class Cut:
                 helper.make_tensor_value_info(name, type_of(array), array.shape)
                 for name, array in feeds.items()
             ],
-            [onnx.ValueInfoProto(name=name) for name in shown.values()],
+            # Without shapes, in which runtimes may differ.
+            [
+                helper.make_tensor_value_info(made, type_of(self.values[name]), None)
+                for name, made in shown.items()
+            ],
             [
                 *(self._weights[name] for name in wanted if name in self._weights),
-                *(numpy_helper.from_array(self.values[name], name) for name in sizes),
+                *(
+                    numpy_helper.from_array(self.values[name], name)
+                    for name in fed
+                    if name in sizes
+                ),
             ],
         )
         model = onnx.ModelProto(

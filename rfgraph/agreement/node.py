@@ -14,7 +14,7 @@ import onnx
 
 from rfgraph.agreement.cut import suspicious
 from rfgraph.agreement.result import OTHER_ELEMENTS, OTHER_VALUES, AxisSeen, Difference
-from rfgraph.agreement.sides import Side, alone, is_coarse, nothing, serialized
+from rfgraph.agreement.sides import Side, alone, as_type, is_coarse, nothing, serialized
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.errors import RFGraphError
 from rfgraph.runtimes import Outcome, start
@@ -43,7 +43,7 @@ _MOST_SHIFTS = 125
 
 @dataclass
 class Alone:
-    """A model of one node, and what both sides make of it.
+    """A model of one node, and what both sides make of it; or a part of a model, and of its twin.
 
     Attributes
     ----------
@@ -55,6 +55,9 @@ class Alone:
         The output that is looked at.
     ours, theirs : ndarray
         What it is on either side.
+    twin : onnx.ModelProto, optional
+        The second side's model, where it is another: with as many inputs, in the same order, and
+        the output in the same place.
     """
 
     model: onnx.ModelProto
@@ -62,17 +65,41 @@ class Alone:
     place: int
     ours: np.ndarray
     theirs: np.ndarray
+    twin: onnx.ModelProto | None = None
+
+    def model_of(self, side: int) -> onnx.ModelProto:
+        """The model of a side."""
+        return self.twin if side and self.twin is not None else self.model
+
+    def name_of(self, side: int, name: str) -> str:
+        """What a side calls an input."""
+        if not side or self.twin is None:
+            return name
+        return str(self.twin.graph.input[list(self.feeds).index(name)].name)
+
+    def feeds_of(self, side: int, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What is fed to the first side, as a side takes it: by its names, and of its types."""
+        if not side or self.twin is None:
+            return dict(feeds)
+        kinds = [value.type.tensor_type.elem_type for value in self.twin.graph.input]
+        return {
+            self.name_of(side, name): as_type(array, kind)
+            for (name, array), kind in zip(feeds.items(), kinds, strict=True)
+        }
 
 
 def both(
     sides: tuple[Side, Side], model: onnx.ModelProto, feeds: Mapping[str, np.ndarray]
 ) -> tuple[Outcome, Outcome]:
     """What two sides make of a model, which each has open afterwards."""
-    made = []
-    for side in sides:
-        answer = side.session.open(serialized(model, side.analysis.file))
-        made.append(side.session.run([feeds])[0] if answer.answered else answer)
-    return made[0], made[1]
+    first, second = (run_alone(side, model, feeds) for side in sides)
+    return first, second
+
+
+def run_alone(side: Side, model: onnx.ModelProto, feeds: Mapping[str, np.ndarray]) -> Outcome:
+    """What a side makes of a model, which it has open afterwards."""
+    answer = side.session.open(serialized(model, side.analysis.file))
+    return side.session.run([feeds])[0] if answer.answered else answer
 
 
 def parted(
@@ -152,19 +179,38 @@ class Seen:
     claimed: np.ndarray | None
 
 
-def seen(sides: tuple[Side, Side], found: Alone) -> Seen | None:
-    """Change the inputs of a node on both sides; None where one of them does not answer."""
-    units = _differing(found)
+def seen(
+    sides: tuple[Side, Side],
+    found: Alone,
+    units: np.ndarray | None = None,
+    more: Sequence[Region] = (),
+) -> Seen | None:
+    """Change the inputs of a node on both sides; None where one of them does not answer.
+
+    Parameters
+    ----------
+    sides : tuple of Side
+        Both, with the model open.
+    found : Alone
+        The node.
+    units : ndarray of int, optional
+        The units that are looked at; if left out, some that differ.
+    more : sequence of Region, optional
+        What else is changed.
+    """
+    if units is None:
+        units = _differing(found)
     value = found.model.graph.output[found.place].name
     claims = _claims(found, value, units)
-    regions = _regions(found, claims)
-    large = sum(array.nbytes for array in found.feeds.values()) > _LARGE
-    points = bases(found.feeds)[: 1 if large else 2]
+    regions = [*more, *_regions(found, claims)]
+    points = points_of(found)
     kept: list[np.ndarray | None] = [np.zeros(0, np.int64) for _ in found.model.graph.output]
     kept[found.place] = units
     sights = []
-    for side in sides:
-        sight = observed(side.session, points, regions, units=kept, precision=side.noise)
+    for k, side in enumerate(sides):
+        fed = [found.feeds_of(k, point) for point in points]
+        own = [Region(found.name_of(k, r.input), r.index) for r in regions]
+        sight = observed(side.session, fed, own, units=kept, precision=side.noise)
         if isinstance(sight, Outcome):
             return None
         sights.append(sight)
@@ -176,7 +222,7 @@ def seen(sides: tuple[Side, Side], found: Alone) -> Seen | None:
             [[bool(claim[r.input][r.index].any()) for claim in claims] for r in regions]
         )
         claimed = claimed.reshape(len(regions), len(units))
-    coarse = is_coarse(found.model)
+    coarse = any(is_coarse(found.model_of(k)) for k in (0, 1))
     lone = (
         alone(ours, theirs, first, second, claimed, coarse=coarse) | nothing(ours, theirs, second),
         alone(theirs, ours, second, first, claimed, coarse=coarse) | nothing(theirs, ours, first),
@@ -185,6 +231,12 @@ def seen(sides: tuple[Side, Side], found: Alone) -> Seen | None:
         for row in sight.failed:
             lone[0][row] = lone[1][row] = False
     return Seen(units, regions, (sights[0], sights[1]), lone, claimed)
+
+
+def points_of(found: Alone) -> list[dict[str, np.ndarray]]:
+    """The base points about which a node is looked at."""
+    large = sum(array.nbytes for array in found.feeds.values()) > _LARGE
+    return bases(found.feeds)[: 1 if large else 2]
 
 
 def _differing(found: Alone) -> np.ndarray:
@@ -448,4 +500,4 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-__all__ = ["Alone", "Seen", "both", "judged", "parted"]
+__all__ = ["Alone", "Seen", "both", "judged", "parted", "points_of", "run_alone", "seen"]

@@ -1,4 +1,4 @@
-"""What shows a difference again without rfgraph: a model of one node, inputs, and a script."""
+"""What shows a difference again without rfgraph: models, inputs, and a script."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 import numpy as np
 import onnx
 
+from rfgraph.agreement.evidence import evidence
 from rfgraph.agreement.node import Alone, Seen
 from rfgraph.agreement.result import Difference
+from rfgraph.agreement.sides import Side
 from rfgraph.errors import RFGraphError
-from rfgraph.runtimes.observe import changes, distance
+from rfgraph.runtimes.observe import distance
 
-_SCRIPT = '''"""Runs model.onnx in both runtimes, on base.npz and, if it is there, on changed.npz.
+_SCRIPT = '''"""Runs what is saved here on both sides, with its inputs and with changed ones.
 
 difference.json says what is to be seen.
 """
@@ -31,10 +34,9 @@ HERE = Path(__file__).parent
 FOUND = json.loads((HERE / "difference.json").read_text())
 
 
-def run(runtime, feeds):
+def run(runtime, path, feeds):
     name, _, given = runtime.partition(":")
     options = dict(part.split("=") for part in given.split(",") if part)
-    path = str(HERE / "model.onnx")
     if name == "onnxruntime":
         import onnxruntime as ort
 
@@ -54,23 +56,30 @@ def run(runtime, feeds):
         from onnx.reference import ReferenceEvaluator
 
         return ReferenceEvaluator(path).run(None, feeds)
+    # One of another package, which rfgraph knows by an entry point.
     from rfgraph import runtimes
 
     with runtimes.start(runtime) as session:
-        session.open(path)
-        return session.run([feeds])[0].outputs
+        opened = session.open(path)
+        made = session.run([feeds])[0] if opened.answered else opened
+        if not made.answered:
+            raise SystemExit(f"{runtime}: {made}")
+        return made.outputs
 
 
 def main():
     print(FOUND["text"])
-    for inputs in ("base", "changed"):
-        if not (HERE / f"{inputs}.npz").exists():
-            continue
-        with np.load(HERE / f"{inputs}.npz") as stored:
-            feeds = {name: stored[f"arr_{k}"] for k, name in enumerate(FOUND["inputs"])}
-        for runtime in FOUND["runtimes"]:
-            made = np.asarray(run(runtime, feeds)[FOUND["output"]])
-            print(inputs, runtime, made.shape, "unit", FOUND["unit"], made[tuple(FOUND["unit"])])
+    for inputs in FOUND["inputs"]:
+        for side in FOUND["sides"]:
+            with np.load(HERE / side[inputs]) as stored:
+                feeds = {name: stored[f"arr_{k}"] for k, name in enumerate(side["names"])}
+            outputs = run(side["runtime"], str(HERE / side["model"]), feeds)
+            made = np.asarray(outputs[FOUND["output"]])
+            shown = [inputs, side["name"], made.shape]
+            # Where the shapes differ the other may have no such unit.
+            if all(k < size for k, size in zip(FOUND["unit"], made.shape)):
+                shown += ["unit", FOUND["unit"], made[tuple(FOUND["unit"])]]
+            print(*shown)
 
 
 if __name__ == "__main__":
@@ -81,6 +90,7 @@ if __name__ == "__main__":
 def saved(
     folder: Path,
     number: int,
+    sides: tuple[Side, Side],
     runtimes: tuple[str, str],
     difference: Difference,
     shown: Alone,
@@ -101,22 +111,24 @@ def saved(
     if not unit and shown.ours.ndim:
         most = int(distance(shown.ours, shown.theirs).argmax())
         unit = tuple(int(k) for k in np.unravel_index(most, shown.ours.shape))
+    base, changed = evidence(sides, shown, sight, unit)
+    inputs = {"base": base} if changed is None else {"base": base, "changed": changed}
     document = {
         **asdict(difference),
-        "inputs": list(shown.feeds),
+        "inputs": list(inputs),
         "output": shown.place,
         "unit": list(unit),
-        "runtimes": list(runtimes),
+        "sides": [_told(k, sides[k], runtimes[k], shown, inputs) for k in (0, 1)],
         "reproduction": "",
     }
     temporary = target.with_name(f".{target.name}.part")
     try:
         temporary.mkdir(parents=True)
-        onnx.save(shown.model, temporary / "model.onnx")
-        _store(temporary / "base.npz", shown.feeds)
-        changed = _changed(shown, sight, unit)
-        if changed is not None:
-            _store(temporary / "changed.npz", changed)
+        for k in (0, 1) if shown.twin is not None else (0,):
+            told: Any = document["sides"][k]
+            onnx.save(shown.model_of(k), temporary / told["model"])
+            for name, feeds in inputs.items():
+                _store(temporary / told[name], shown.feeds_of(k, feeds))
         (temporary / "difference.json").write_text(json.dumps(document, indent=1))
         (temporary / "reproduce.py").write_text(_SCRIPT)
         temporary.replace(target)
@@ -129,28 +141,24 @@ def saved(
     return str(target)
 
 
+def _told(
+    k: int, side: Side, runtime: str, shown: Alone, inputs: Mapping[str, object]
+) -> dict[str, Any]:
+    """What the script is told of a side: both share the files of one model."""
+    before = "" if shown.twin is None else ("first-", "second-")[k]
+    return {
+        "name": runtime if shown.twin is None else side.name,
+        "runtime": runtime,
+        "model": f"{before}model.onnx",
+        "names": [shown.name_of(k, name) for name in shown.feeds],
+        **{name: f"{before}{name}.npz" for name in inputs},
+    }
+
+
 def _store(path: Path, feeds: Mapping[str, np.ndarray]) -> None:
     # By number: a name may be one that savez takes for its own.
     arrays = [a.astype(np.str_) if a.dtype.kind == "O" else a for a in feeds.values()]
     np.savez(path, *arrays)
-
-
-def _changed(
-    shown: Alone, sight: Seen | None, unit: tuple[int, ...]
-) -> dict[str, np.ndarray] | None:
-    """The inputs with a change that moves the unit on one side only."""
-    if sight is None:
-        return None
-    flat = int(np.ravel_multi_index(unit, shown.ours.shape))
-    column = np.flatnonzero(sight.units == flat)
-    if not len(column):
-        return None
-    rows = np.flatnonzero((sight.lone[0] | sight.lone[1])[:, column[0]])
-    if not len(rows):
-        return None
-    region = sight.regions[int(rows[0])]
-    *_, changed = changes(shown.feeds[region.input], region.index, np.random.default_rng(0))
-    return {**shown.feeds, region.input: changed}
 
 
 __all__ = ["saved"]

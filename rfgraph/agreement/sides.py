@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from rfgraph.analysis.inputs import Model
 from rfgraph.errors import RFGraphError
 from rfgraph.model.model_file import whole
 from rfgraph.runtimes import Outcome, Session
-from rfgraph.runtimes.observe import MARGIN, roundoff
+from rfgraph.runtimes.observe import MARGIN, Region, roundoff
 from rfgraph.runtimes.session import ANSWERED, OTHER_SHAPE, OTHER_TYPE
 from rfgraph.worker.protos import element_type_of, runnable, types_of, upto
 
@@ -88,36 +89,79 @@ class Side:
 
     def open_upto(self, values: Sequence[str]) -> Outcome:
         """Open the part of the model that makes some of its values."""
-        return self.session.open(serialized(upto(self.proto, values), self.analysis.file))
+        part = upto(self.proto, values)
+        for output in part.graph.output:
+            # Some runtimes want to be told what they give back; shapes may be others than inferred.
+            kind = self.kinds.get(output.name)
+            if kind is not None and kind.tensor_type.elem_type:
+                output.type.tensor_type.elem_type = kind.tensor_type.elem_type
+        return self.session.open(serialized(part, self.analysis.file))
+
+    @cached_property
+    def kinds(self) -> dict[str, onnx.TypeProto]:
+        """The types of the model's values, as far as ONNX infers them."""
+        return types_of(self.proto)
+
+    def names_of(self, names: Sequence[str]) -> dict[str, str]:
+        """What this side calls another side's inputs, as `paired` has it."""
+        weights = {tensor.name for tensor in self.proto.graph.initializer}
+        own = [value.name for value in self.proto.graph.input if value.name not in weights]
+        return paired(names, own, self.analysis.file)
 
     def feeds(self, feeds: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Inputs of another side's model as inputs of this one: by name, else by place."""
-        weights = {tensor.name for tensor in self.proto.graph.initializer}
-        own = [value for value in self.proto.graph.input if value.name not in weights]
-        by_place = list(feeds.values())
-        made = {}
-        for k, value in enumerate(own):
-            if value.name in feeds:
-                array = feeds[value.name]
-            elif len(own) == len(feeds):
-                array = by_place[k]
-            else:
-                raise RFGraphError(
-                    f"its input '{value.name}' is none of the other model's, which has "
-                    f"{len(feeds)} inputs: {', '.join(feeds)}",
-                    file=self.analysis.file,
-                )
-            kind = value.type.tensor_type.elem_type
-            if kind and kind != TensorProto.STRING:
-                array = np.asarray(array).astype(helper.tensor_dtype_to_np_dtype(kind))
-            made[value.name] = array
-        return made
+        """Inputs of another side's model as inputs of this one."""
+        kinds = {value.name: value.type.tensor_type.elem_type for value in self.proto.graph.input}
+        names = self.names_of([*feeds])
+        return {own: as_type(np.asarray(feeds[name]), kinds[own]) for name, own in names.items()}
+
+    def region(self, region: Region, feeds: Mapping[str, Any]) -> Region:
+        """A region of another side's input as one of this; none of it where it has no such input.
+
+        Parameters
+        ----------
+        region : Region
+            Elements of the other side's input.
+        feeds : mapping of str to array
+            What the other side is fed.
+        """
+        names = self.names_of([*feeds])
+        if region.input in names:
+            return Region(names[region.input], region.index)
+        some = next(iter(names))
+        return Region(names[some], np.zeros(np.shape(feeds[some]), dtype=bool))
 
     def found(self) -> SideFound:
         """What is told of it."""
         file = self.analysis.file or self.proto.graph.name
         said = str(self.outcome)
         return SideFound(self.name, file, self.session.version, said, self.roundoff)
+
+
+def paired(names: Sequence[str], twins: Sequence[str], file: str | None) -> dict[str, str]:
+    """The inputs of a model with those of its twin: by name, the others in their order.
+
+    An input that the twin lacks is left out.
+
+    Raises
+    ------
+    RFGraphError
+        The twin has one that the model lacks, or none at all.
+
+    >>> paired(["a", "b", "c"], ["c", "x", "y"], None)
+    {'c': 'c', 'a': 'x', 'b': 'y'}
+    """
+    if names and not twins:
+        raise RFGraphError("it has no inputs, and the other model has", file=file)
+    made = {name: name for name in twins if name in names}
+    left = [name for name in names if name not in made]
+    others = [name for name in twins if name not in made]
+    if others and len(others) != len(left):
+        raise RFGraphError(
+            f"its input '{others[0]}' is none of the other model's, which has "
+            f"{len(names)} inputs: {', '.join(names)}",
+            file=file,
+        )
+    return made | dict(zip(left, others, strict=False))
 
 
 def serialized(proto: onnx.ModelProto, file: str | None) -> bytes:
@@ -207,6 +251,13 @@ def type_of(array: np.ndarray) -> int:
     return int(helper.np_dtype_to_tensor_dtype(array.dtype))
 
 
+def as_type(array: np.ndarray, kind: int) -> np.ndarray:
+    """An array as one of an element type of ONNX; as it is where that is not known, or strings."""
+    if not kind or kind == TensorProto.STRING:
+        return array
+    return np.asarray(array, helper.tensor_dtype_to_np_dtype(kind))
+
+
 def file_of(model: Model) -> str:
     """The name of a model's file without its ending; ``"model"`` for one that has none."""
     return Path(model).stem if isinstance(model, (str, Path)) else "model"
@@ -219,4 +270,15 @@ def _narrowest(proto: onnx.ModelProto) -> float:
     return max((_HALF[kind] for kind in kinds if kind in _HALF), default=0.0)
 
 
-__all__ = ["Side", "alone", "file_of", "is_clear", "is_coarse", "nothing", "serialized", "type_of"]
+__all__ = [
+    "Side",
+    "alone",
+    "as_type",
+    "file_of",
+    "is_clear",
+    "is_coarse",
+    "nothing",
+    "paired",
+    "serialized",
+    "type_of",
+]

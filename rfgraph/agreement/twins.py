@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
-from rfgraph.agreement.result import OTHER_ELEMENTS, Difference, OutputFound
+from rfgraph.agreement.node import Alone, Seen
+from rfgraph.agreement.result import OTHER_ELEMENTS, PARTED, Difference, OutputFound
+from rfgraph.agreement.segments import Common, Segments, between, told_apart
 from rfgraph.agreement.sides import Side, alone
 from rfgraph.agreement.whole import flat
 from rfgraph.compare import compared
 from rfgraph.runtimes import Outcome
 from rfgraph.runtimes.observe import Region, Sight, distance, observed
+from rfgraph.runtimes.session import OTHER_SHAPE
 from rfgraph.validation.claims import Claims
 from rfgraph.validation.plan import Run
-from rfgraph.worker.protos import is_container, reads_of, types_of
+from rfgraph.worker.protos import dependent, is_container
 
 # So many values that both have are looked at, spread over the graph, with so many changes.
 _VALUES = 96
@@ -50,8 +54,9 @@ def traced(
     point: Mapping[str, np.ndarray],
     runs: Sequence[Run],
     outputs: Sequence[OutputFound],
-) -> Difference | None:
-    """The first value that both have in which they see other elements.
+) -> Parting | None:
+    """The first value that both have in which they see other elements, or, failing that, which
+    has another shape, as an output has.
 
     Parameters
     ----------
@@ -62,69 +67,137 @@ def traced(
     runs : sequence of Run
         What may be changed.
     outputs : sequence of OutputFound
-        What was found of the outputs; those that parted end the search.
+        What was found of the outputs.
     """
-    first, second = sides
-    common = _common(first, second)
-    if not common:
-        return None
-    points = [point, second.feeds(point)]
-    base = []
-    for side, feeds in zip(sides, points, strict=True):
-        answer = side.open_upto(common)
-        made = side.session.run([feeds])[0] if answer.answered else answer
-        if not made.answered:
+    # A runtime may merge nodes unless it has to show what is between them.
+    for pairs in (_common(*sides), _outputs(*sides)):
+        found = _traced(sides, point, runs, outputs, pairs)
+        if found is not None:
+            return found
+    return None
+
+
+def _traced(
+    sides: tuple[Side, Side],
+    point: Mapping[str, np.ndarray],
+    runs: Sequence[Run],
+    outputs: Sequence[OutputFound],
+    pairs: Sequence[tuple[str, str]],
+) -> Parting | None:
+    """The first of some values, by their names in both, in which they part; see `traced`."""
+    points = [point, sides[1].feeds(point)]
+    base: list[list[np.ndarray]] = []
+    for k, side in enumerate(sides):
+        answer = side.open_upto([names[k] for names in pairs])
+        made = side.session.run([points[k]])[0] if pairs and answer.answered else answer
+        if not made.answered or not pairs:
             return None
         base.append([np.asarray(array) for array in made.outputs])
+    common = [Common(*one) for one in zip(pairs, zip(*base, strict=True), strict=True)]
+    found = _seeing(sides, point, runs, common)
+    if found is None and any(one.kind == PARTED and not one.tested for one in outputs):
+        shapes = [one.made[0].shape == one.made[1].shape for one in common]
+        found = None if all(shapes) else _Place(shapes.index(False))
+    if found is None:
+        return None
+    value, before = common[found.value], common[: found.value]
+    segments = between(sides, point, value, before)
+    return Parting(sides, point, value, segments, found)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where both part: the value's place, and what only one side sees from which unit, if any."""
+
+    value: int
+    unit: int = 0
+    region: Region | None = None
+    words: str = ""
+    side: int = 0
+
+
+@dataclass(frozen=True)
+class Parting:
+    """Where a model and its twin part.
+
+    Attributes
+    ----------
+    sides : tuple of Side
+        Both.
+    point : mapping of str to ndarray
+        Inputs of the first.
+    value : Common
+        The value in which they part.
+    segments : Segments
+        What makes it of values that agree.
+    """
+
+    sides: tuple[Side, Side]
+    point: Mapping[str, np.ndarray]
+    value: Common
+    segments: Segments
+    _place: _Place
+
+    def difference(self) -> Difference:
+        """What is told of it."""
+        return _difference(self.sides, self.value, self._place, self.segments)
+
+    def shown(self) -> tuple[Alone | None, Seen | None]:
+        """What shows it: the segments or, if they do not by themselves, all before the value."""
+        if self._place.region is None:
+            return self.segments.alone(self.sides), None
+        return told_apart(self.sides, self._tried(), self._place.unit, self._place.region)
+
+    def _tried(self) -> Iterator[Segments]:
+        yield self.segments
+        yield between(self.sides, self.point, self.value, [])
+
+
+def _seeing(
+    sides: tuple[Side, Side],
+    point: Mapping[str, np.ndarray],
+    runs: Sequence[Run],
+    common: Sequence[Common],
+) -> _Place | None:
+    """The first value in which one side sees what the other does not."""
+    first, second = sides
+    tried = [(run, run.regions[0]) for run in runs[:_CHANGES]]
+    regions = [Region(r.input, r.within(np.shape(point[r.input]))) for _, r in tried]
     units = [
-        np.linspace(0, array.size - 1, min(_UNITS, array.size)).astype(np.int64)
-        for array in base[0]
+        np.linspace(0, size - 1, min(_UNITS, size)).astype(np.int64)
+        for size in (one.made[0].size for one in common)
     ]
-    sights = []
-    for side, feeds in zip(sides, points, strict=True):
-        names = dict(zip(point, feeds, strict=False))
-        regions = [
-            Region(names[r.input], r.within(np.shape(point[r.input])))
-            for run in runs[:_CHANGES]
-            for r in run.regions[:1]
-        ]
-        sight = observed(side.session, [feeds], regions, units=_within(units, base), precision=0)
-        if isinstance(sight, Outcome):
-            return None
-        sights.append(sight)
-    known = [n for n in common if first.analysis.extent(n) is not None]
+    # None of a value of another size.
+    kept: list[np.ndarray | None] = [
+        at if one.made[0].shape == one.made[1].shape else np.zeros(0, np.int64)
+        for one, at in zip(common, units, strict=True)
+    ]
+    ours = observed(first.session, [point], regions, units=kept, precision=0)
+    own = [second.region(region, point) for region in regions]
+    theirs = observed(second.session, [second.feeds(point)], own, units=kept, precision=0)
+    if isinstance(ours, Outcome) or isinstance(theirs, Outcome):
+        return None
+    known = [n for one in common if first.analysis.extent(n := one.names[0]) is not None]
     asked = Claims(first.analysis, known)
-    claims = [asked.of(run) for run in runs[:_CHANGES]]
-    for k, name in enumerate(common):
-        alike = base[0][k].shape == base[1][k].shape == first.analysis.extent(name)
-        if not alike:
+    claims = [asked.of(run) for run, _ in tried]
+    for k, one in enumerate(common):
+        name = one.names[0]
+        if not one.made[0].shape == one.made[1].shape == first.analysis.extent(name):
             continue
         claimed = np.array(
             [flat(claim[name].support, claim[name].shape, units[k]) for claim in claims]
         )
-        found = _parts(sides, (sights[0], sights[1]), k, claimed)
-        if found:
-            apart = float(distance(base[0][k], base[1][k]).max(initial=0.0))
-            return _difference(
-                sides, name, common[:k], apart, found, str(runs[found[0]].regions[0])
-            )
+        found = _parts(sides, (ours, theirs), k, claimed)
+        if found is not None:
+            row, column, side = found
+            return _Place(k, int(units[k][column]), regions[row], str(tried[row][1]), side)
     return None
-
-
-def _within(
-    units: Sequence[np.ndarray], base: Sequence[Sequence[np.ndarray]]
-) -> list[np.ndarray | None]:
-    """Units that both have: none of a value of another size."""
-    return [
-        at if base[0][k].shape == base[1][k].shape else np.zeros(0, np.int64)
-        for k, at in enumerate(units)
-    ]
 
 
 def _parts(
     sides: tuple[Side, Side], sights: tuple[Sight, Sight], k: int, claimed: np.ndarray
-) -> tuple[int, int] | None:
-    """The first change that only one side sees, and which."""
+) -> tuple[int, int, int] | None:
+    """The first change that only one side sees, the unit that shows it most, and the side."""
     ours, theirs = (sight.responses[k] for sight in sights)
     coarse = any(side.coarse for side in sides)
     for side, lone in enumerate(
@@ -135,67 +208,75 @@ def _parts(
     ):
         rows = np.flatnonzero(lone.any(axis=1))
         if len(rows):
-            return int(rows[0]), side
+            row = int(rows[0])
+            apart = np.where(lone[row], np.abs(ours[row] - theirs[row]), -1.0)
+            return row, int(apart.argmax()), side
     return None
 
 
-def _common(first: Side, second: Side) -> list[str]:
-    """Values that both models make of their inputs, in the order of the second."""
-    ours = _living(first.proto)
-    known = set(first.analysis.tensors)
-    names = [name for name in _living(second.proto) if name in ours and name in known]
-    if len(names) > _VALUES:
-        chosen = np.linspace(0, len(names) - 1, _VALUES).astype(int)
-        names = [names[k] for k in chosen]
-    return names
+def _common(first: Side, second: Side) -> list[tuple[str, str]]:
+    """Values that both models make of their inputs, in the order of the second.
 
-
-def _living(proto: onnx.ModelProto) -> dict[str, None]:
-    """Tensors that depend on inputs, in topological order."""
-    kinds = types_of(proto)
-    weights = {tensor.name for tensor in proto.graph.initializer}
-    living = {value.name for value in proto.graph.input} - weights
-    found: dict[str, None] = {}
-    for node in proto.graph.node:
-        if not living.isdisjoint(reads_of(node)):
-            living.update(filter(None, node.output))
-            found.update(
-                (n, None) for n in node.output if n in kinds and not is_container(kinds[n])
-            )
+    Of other names are outputs that are matched by place.
+    """
+    living = _living(second)
+    ours = {name for name in _living(first) if name in first.analysis.tensors}
+    names = {name: name for name in living if name in ours}
+    names |= {
+        theirs: name
+        for name, theirs in _outputs(first, second)
+        if name not in living and theirs not in ours
+    }
+    found = [(names[theirs], theirs) for theirs in living if theirs in names]
+    if len(found) > _VALUES:
+        chosen = np.linspace(0, len(found) - 1, _VALUES).astype(int)
+        found = [found[k] for k in chosen]
     return found
 
 
+def _outputs(first: Side, second: Side) -> list[tuple[str, str]]:
+    """The outputs that both models make of their inputs, as they are matched."""
+    ours, theirs = _living(first), _living(second)
+    pairs = [(n, second.outputs[k]) for n, k in matched(first, second) if k is not None]
+    return [(n, m) for n, m in pairs if n in ours and m in theirs and n in first.analysis.tensors]
+
+
+def _living(side: Side) -> dict[str, None]:
+    """Tensors that depend on inputs, in topological order."""
+    weights = {tensor.name for tensor in side.proto.graph.initializer}
+    inputs = {value.name for value in side.proto.graph.input} - weights
+    return {
+        name: None
+        for node in dependent(side.proto.graph.node, inputs)
+        for name in node.output
+        if name in side.kinds and not is_container(side.kinds[name])
+    }
+
+
 def _difference(
-    sides: tuple[Side, Side],
-    value: str,
-    before: Sequence[str],
-    apart: float,
-    found: tuple[int, int],
-    changed: str,
+    sides: tuple[Side, Side], value: Common, found: _Place, segments: Segments
 ) -> Difference:
     """What is told of the first value that parts."""
-    segments = [_segment(one.proto, value, before) for one in sides]
-    theirs = {node.op_type for node in segments[0]}
-    own = [node for node in segments[1] if node.op_type not in theirs] or segments[1]
+    nodes = [segments.nodes(k) for k in (0, 1)]
+    theirs = {node.op_type for node in nodes[0]}
+    own = [node for node in nodes[1] if node.op_type not in theirs] or nodes[1]
     node = own[0] if own else onnx.NodeProto(op_type="?")
+    name, shape = value.names[0], value.made[0].shape
+    kind, unit = OTHER_SHAPE, tuple[int, ...]()
+    if found.region is None:
+        said = f"has the shape {shape} in {sides[0].name} and {value.made[1].shape} in "
+        said += sides[1].name
+    else:
+        kind = OTHER_ELEMENTS
+        unit = tuple(int(k) for k in np.unravel_index(found.unit, shape))
+        said = f"changes with {found.words} in {sides[found.side].name} only"
     text = (
-        f"'{value}' changes with {changed} in {sides[found[1]].name} only; between it and what "
-        f"agrees the first has {_words(segments[0])}, the second {_words(segments[1])}"
+        f"'{name}' {said}; between it and what agrees the first has {_words(nodes[0])}, the "
+        f"second {_words(nodes[1])}"
     )
-    name = node.name or (node.output[0] if node.output else value)
-    return Difference(name, node.op_type, value, OTHER_ELEMENTS, apart, text=text)
-
-
-def _segment(proto: onnx.ModelProto, value: str, before: Sequence[str]) -> list[onnx.NodeProto]:
-    """The nodes that make a value of those that agree, in topological order, but for constants."""
-    known, wanted, found = set(before), {value}, []
-    living = _living(proto).keys()
-    for node in reversed(proto.graph.node):
-        if not wanted.isdisjoint(node.output):
-            wanted.update(reads_of(node) - known)
-            if not living.isdisjoint(node.output):
-                found.append(node)
-    return found[::-1]
+    shown = node.name or (node.output[0] if node.output else name)
+    apart = float(distance(*value.made).max(initial=0.0))
+    return Difference(shown, node.op_type, name, kind, apart, unit, text=text)
 
 
 def _words(nodes: Sequence[onnx.NodeProto]) -> str:
@@ -203,4 +284,4 @@ def _words(nodes: Sequence[onnx.NodeProto]) -> str:
     return ", ".join(kinds[:6]) + (", …" if len(kinds) > 6 else "") or "nothing"
 
 
-__all__ = ["claimed", "matched", "traced"]
+__all__ = ["Parting", "claimed", "matched", "traced"]

@@ -114,8 +114,7 @@ class Whole:
     def _sight(self, side: Side, regions: Sequence[Region]) -> Sight | Outcome:
         first = self.sides[0]
         points = self._points if side is first else [side.feeds(p) for p in self._points]
-        names = dict(zip(self._points[0], points[0], strict=False))
-        own = [Region(r.input if side is first else names[r.input], r.index) for r in regions]
+        own = [r if side is first else side.region(r, self._points[0]) for r in regions]
         # The outputs of the second may be others, in another order.
         units: list[np.ndarray | None] = list(self._units)
         if side is not first:

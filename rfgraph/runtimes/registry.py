@@ -56,7 +56,7 @@ def options_of(spec: str) -> tuple[str, dict[str, str]]:
     ('onnxruntime', {'level': 'disable', 'threads': '1'})
     """
     name, _, rest = spec.partition(":")
-    if name not in names():
+    if name not in _BUILT_IN and name not in names():
         raise QueryError(
             f"there is no runtime '{name}'",
             remedy=f"the runtimes are {', '.join(names())}; others come with packages that have "

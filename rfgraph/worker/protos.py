@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import onnx
@@ -148,6 +148,16 @@ def needed(
             kept.append(node)
             wanted.update(reads_of(node))
     return kept[::-1], wanted
+
+
+def dependent(nodes: Sequence[onnx.NodeProto], values: Iterable[str]) -> list[onnx.NodeProto]:
+    """The nodes that depend on some of `values`, of nodes in topological order."""
+    living, kept = set(values), []
+    for node in nodes:
+        if not living.isdisjoint(reads_of(node)):
+            living.update(filter(None, node.output))
+            kept.append(node)
+    return kept
 
 
 def upto(model: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:

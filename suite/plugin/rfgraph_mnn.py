@@ -62,10 +62,10 @@ class _Net:
         self._inputs = [value.name for value in graph.input if value.name not in held]
         outputs = [value.name for value in graph.output]
         # MNN has no other integers than those of 32 bits: what is given back is made what the
-        # model says.
+        # model says, if it says so.
+        kinds = [value.type.tensor_type.elem_type for value in graph.output]
         self._types = [
-            onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
-            for value in graph.output
+            onnx.helper.tensor_dtype_to_np_dtype(kind) if kind else None for kind in kinds
         ]
         settings = {"precision": precision, "backend": "CPU", "numThread": 1}
         manager = nn.create_runtime_manager((settings,))
@@ -90,6 +90,6 @@ class _Net:
             )
         made = self._net.forward(given)
         return [
-            np.array(expr.convert(one, expr.NCHW).read()).reshape(one.shape).astype(dtype)
+            np.array(expr.convert(one, expr.NCHW).read(), dtype).reshape(one.shape)
             for one, dtype in zip(made, self._types, strict=True)
         ]

@@ -17,12 +17,11 @@ from tests.graphs import model
 
 
 class Hidden(NamedTuple):
-    """A node: its line in ONNX's text form, its opset, its constants, and channels behind it."""
+    """A node that makes ``h`` of ``a`` in ONNX's text form, its opset, and its constants."""
 
     line: str
     opset: int = 17
     constants: dict[str, np.ndarray] | None = None
-    channels: int = 4
 
 
 RNG = np.random.default_rng(0)
@@ -49,6 +48,30 @@ HIDDEN = {
     "transposed": Hidden(
         "h = ConvTranspose<strides=[2,2], pads=[1,1,0,0]>(a, hw)",
         constants={"hw": RNG.uniform(0.2, 1, (4, 4, 3, 3)).astype(np.float32)},
+    ),
+    "explicit output_shape": Hidden(
+        "h = ConvTranspose<strides=[2,2], output_shape=[20,20]>(a, hw)",
+        constants={"hw": RNG.uniform(0.2, 1, (4, 4, 3, 3)).astype(np.float32)},
+    ),
+    "even window at the end": Hidden(
+        'h = Conv<auto_pad="SAME_LOWER">(a, hw)',
+        constants={"hw": RNG.uniform(0.2, 1, (4, 4, 2, 2)).astype(np.float32)},
+    ),
+    "cubic samples": Hidden(
+        'h = GridSample<mode="cubic", padding_mode="zeros", align_corners=0>(a, grid)',
+        20,
+        {"grid": RNG.uniform(-0.9, 0.9, (1, 10, 10, 2)).astype(np.float32)},
+    ),
+    # Rows are steps, and columns what stands at each.
+    "short sequences": Hidden(
+        "s = Squeeze(a, first)\nh = GRU<hidden_size=10>(s, W, R, , lengths)\n"
+        "b = Transpose<perm=[1,0,2,3]>(h)",
+        constants={
+            "first": np.array([0]),
+            "lengths": np.array([4, 3, 2, 1, 4, 2, 3, 4, 1, 2], np.int32),
+            "W": RNG.standard_normal((1, 30, 10)).astype(np.float32) * 0.3,
+            "R": RNG.standard_normal((1, 30, 10)).astype(np.float32) * 0.3,
+        },
     ),
 }
 
@@ -81,8 +104,9 @@ def hidden(name: str, nodes: int = 50, size: int = 10) -> onnx.ModelProto:
     while len(lines) < nodes // 2 - 2:
         block(k)
         k += 1
-    lines.append(node.line.replace("(a,", f"({last},").replace("(a)", f"({last})"))
-    last = "h"
+    own = node.line.replace("(a,", f"({last},").replace("(a)", f"({last})").splitlines()
+    lines += own
+    last = own[-1].partition(" ")[0]
     while len(lines) < nodes:
         block(k)
         k += 1

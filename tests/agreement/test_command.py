@@ -159,7 +159,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["models/lenet_textbook.onnx", "--runtimes", "none,onnxruntime"], "no runtime 'none'"),
         (["models/lenet_textbook.onnx", "--samples", "0"], "samples has to be at least 1"),
         (["models/lenet_textbook.onnx", "--reproduce", "models"], "not an empty folder"),
-        (["models/lenet_textbook.onnx", "--runtimes", "planted:what=1,reference"], "options are"),
+        pytest.param(
+            ["models/lenet_textbook.onnx", "--runtimes", "planted:what=1,reference"],
+            "options are",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_bad_input(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

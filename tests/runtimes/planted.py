@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class Planted:
             raise ValueError("its options are fault and of")
         self._fault = options.get("fault", "")
         self._of = options.get("of", "ConvTranspose")
-        self._runtime = OnnxRuntime({"level": "disable"})
+        self._runtime = OnnxRuntime({"level": "disable", "threads": "1"})
 
     def version(self) -> str:
         return "0.1"
@@ -60,9 +61,10 @@ class Planted:
             _shifted(model, ours)
         if self._fault == "shift":
             _shifted(model, ours)
-        path = f"{path}.planted"
-        onnx.save(model, path)
-        return Run(self._runtime.open(path), self._fault if ours else "")
+        with TemporaryDirectory(prefix="planted-") as folder:
+            changed = str(Path(folder, "model.onnx"))
+            onnx.save(model, changed)
+            return Run(self._runtime.open(changed), self._fault if ours else "")
 
 
 class Run:

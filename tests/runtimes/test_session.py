@@ -13,6 +13,7 @@ from rfgraph import runtimes
 from rfgraph.errors import QueryError, RFGraphError
 from rfgraph.runtimes import registry
 from tests.graphs import model
+from tests.runtimes.needed import need
 
 MODEL = model(
     "y = ConvTranspose<strides=[2]>(x, w)",
@@ -40,6 +41,8 @@ def test_those_of_rfgraph_and_of_packages():
 def test_answers(name):
     with runtimes.start(name) as session:
         assert session.version
+        with pytest.raises(QueryError, match="no model is open"):
+            session.run([{"x": X}])
         assert session.open(MODEL) == runtimes.Outcome("answered")
         found = session.run([{"x": X}, {"x": 2 * X}], EXPECTED)
     assert [one.kind for one in found] == ["answered", "answered"]
@@ -48,8 +51,9 @@ def test_answers(name):
     assert session.runs == 2
 
 
+@pytest.mark.slow
 def test_openvino_answers():
-    pytest.importorskip("openvino", reason="openvino is an extra")
+    need("openvino")
     with runtimes.start("openvino:precision=f32,threads=1") as session:
         assert session.open(MODEL).answered
         np.testing.assert_array_equal(session.run([{"x": X}])[0].outputs[0].ravel(), Y)
@@ -63,7 +67,12 @@ def test_openvino_answers():
             "crash at open", "crashed", "its process ended (SIGSEGV)", marks=pytest.mark.slow
         ),
         ("crash", "crashed", "its process ended (SIGSEGV): planted: about to crash"),
-        ("shape", "other shape", "output 0 has the shape (1, 1, 18), not (1, 1, 9)"),
+        pytest.param(
+            "shape",
+            "other shape",
+            "output 0 has the shape (1, 1, 18), not (1, 1, 9)",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "type",
             "other type",
@@ -106,7 +115,6 @@ def test_a_session_goes_on_after_a_crash():
     ("name", "said"),
     [
         ("absent", "there is no runtime 'absent' (the runtimes are onnxruntime, openvino"),
-        ("planted:what=1", "runtime 'planted:what=1': its options are fault and of"),
         ("onnxruntime:level", "the option 'level' has no value"),
         ("onnxruntime:level=9", "'level' can't be '9': it is one of disable, basic"),
         ("onnxruntime:threads=x", "'threads' can't be 'x': it is a whole number"),
@@ -114,24 +122,23 @@ def test_a_session_goes_on_after_a_crash():
 )
 def test_what_is_no_runtime(name, said):
     with pytest.raises(QueryError) as found:
-        runtimes.start(name)
+        registry.made(name)
     assert said in str(found.value)
 
 
+def test_an_option_that_its_process_does_not_know():
+    said = "runtime 'planted:what=1': its options are fault and of"
+    with pytest.raises(QueryError, match=said):
+        runtimes.start("planted:what=1")
+
+
+@pytest.mark.slow
 def test_a_script_needs_no_guard():
     script = "from rfgraph.runtimes import start\nwith start('reference') as s: print(s.version)"
     done = subprocess.run(
         [sys.executable, "-"], input=script, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == onnx.__version__
-
-
-def test_nothing_is_open():
-    with (
-        runtimes.start("reference") as session,
-        pytest.raises(QueryError, match="no model is open"),
-    ):
-        session.run([{"x": X}])
 
 
 def test_what_is_missing_is_named(monkeypatch, tmp_path):

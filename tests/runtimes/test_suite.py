@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from importlib import resources
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from suite.models import Single, suite
 from suite.models.single import live, single
 from suite.observed import Seen, claims, observe
 from suite.verdicts import contradicted, verdict
+from tests.runtimes.needed import need
 
 MODELS = suite()
 KNOWN = json.loads(resources.files("rfgraph.runtimes").joinpath("known.json").read_text("utf-8"))
@@ -150,12 +150,14 @@ def test_a_claim_that_all_witnesses_contradict_is_told() -> None:
 # ---------------------------------------------------------------- runs
 
 
-@pytest.mark.parametrize("first", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (20, 40))])
+@pytest.mark.parametrize(
+    "first", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in (30, 60, 90))]
+)
 def test_onnxruntime_sees_what_is_claimed(first: int) -> None:
     """Of a part of the suite, the claims against what is run here."""
     known = differences("onnxruntime")
     with start("onnxruntime:level=disable,threads=1") as session:
-        for one in MODELS[first::60]:
+        for one in MODELS[first::120]:
             due = claims(one)
             seen = observe(one, due, session)
             said = verdict(one, due, seen, {"onnxruntime": seen})
@@ -165,8 +167,9 @@ def test_onnxruntime_sees_what_is_claimed(first: int) -> None:
                 assert any(cause.holds(node) for cause in known), (one.words, said.text)
 
 
+@pytest.mark.slow
 def test_an_input_that_openvino_gives_another_name() -> None:
-    pytest.importorskip("openvino", reason="openvino is an extra")
+    need("openvino")
     one = next(one for one in MODELS if one.operator == "Dropout")
     due = claims(one)
     with start("openvino") as session:
@@ -175,15 +178,11 @@ def test_an_input_that_openvino_gives_another_name() -> None:
     np.testing.assert_array_equal(seen.values["output"], one.inputs["data"].values(0))
 
 
-@pytest.mark.parametrize("name", ["mnn", "onnx2torch"])
-def test_runtimes_of_entry_points(name: str) -> None:
-    """The examples of writing one, where they and what they need are installed."""
-    # Not imported: what they need is for processes of their own.
-    for module in (f"rfgraph_{name}", {"mnn": "MNN"}.get(name, name)):
-        if find_spec(module) is None:
-            pytest.skip(f"{module} is not installed")
+def test_a_runtime_of_an_entry_point() -> None:
+    """An example of writing one, where it and what it needs are installed."""
+    need("mnn")
     one = next(one for one in MODELS if one.words.startswith("Conv-11: X 1x2x7x5"))
     due = claims(one)
-    with start(name) as session:
+    with start("mnn") as session:
         seen = observe(one, due, session)
     assert verdict(one, due, seen, {}).kind == "same"

@@ -27,7 +27,8 @@ def test_a_shift_contradicts_claims(tmp_path: Path) -> None:
     assert "runtimes.start" in (tmp_path / "shown/violation-0/reproduce.py").read_text()
 
 
-@pytest.mark.parametrize("fault", ["leak", pytest.param("half", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["leak", "half"])
 def test_rounding_contradicts_nothing(fault: str) -> None:
     found = validate(MODEL, runtime=f"planted:fault={fault}", samples=3, tensors=["h"])
     assert found.ok
