@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EISDIR
 from pathlib import Path
+from shutil import rmtree
 from typing import IO
 
 from rfgraph.errors import QueryError, RFGraphError
@@ -93,6 +94,26 @@ def new_folder(folder: str | os.PathLike[str] | None) -> Path | None:
             f"the folder can't be created: {error.strerror}", file=str(path)
         ) from None
     return path
+
+
+@contextmanager
+def filled(folder: Path, what: str) -> Iterator[Path]:
+    """A folder to be filled beside its place, to which it moves when it is whole.
+
+    Raises
+    ------
+    RFGraphError
+        `what` can't be written.
+    """
+    temporary = folder.with_name(f".{folder.name}.part")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(folder)
+    except OSError as error:
+        raise RFGraphError(f"{what} can't be written: {error.strerror}", file=str(folder)) from None
+    finally:
+        rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ from rfgraph.agreement.evidence import evidence
 from rfgraph.agreement.node import Alone, Seen
 from rfgraph.agreement.result import Difference
 from rfgraph.agreement.sides import Side
-from rfgraph.errors import RFGraphError
+from rfgraph.files import filled
 from rfgraph.runtimes.observe import distance
+from rfgraph.worker.feeds import save_arrays
 
 _SCRIPT = '''"""Runs what is saved here on both sides, with its inputs and with changed ones.
 
@@ -121,23 +121,14 @@ def saved(
         "sides": [_told(k, sides[k], runtimes[k], shown, inputs) for k in (0, 1)],
         "reproduction": "",
     }
-    temporary = target.with_name(f".{target.name}.part")
-    try:
-        temporary.mkdir(parents=True)
+    with filled(target, "the reproduction") as place:
         for k in (0, 1) if shown.twin is not None else (0,):
             told: Any = document["sides"][k]
-            onnx.save(shown.model_of(k), temporary / told["model"])
+            onnx.save(shown.model_of(k), place / told["model"])
             for name, feeds in inputs.items():
-                _store(temporary / told[name], shown.feeds_of(k, feeds))
-        (temporary / "difference.json").write_text(json.dumps(document, indent=1))
-        (temporary / "reproduce.py").write_text(_SCRIPT)
-        temporary.replace(target)
-    except OSError as error:
-        raise RFGraphError(
-            f"the reproduction can't be written: {error.strerror}", file=str(target)
-        ) from None
-    finally:
-        rmtree(temporary, ignore_errors=True)
+                save_arrays(place / told[name], shown.feeds_of(k, feeds).values())
+        (place / "difference.json").write_text(json.dumps(document, indent=1))
+        (place / "reproduce.py").write_text(_SCRIPT)
     return str(target)
 
 
@@ -153,12 +144,6 @@ def _told(
         "names": [shown.name_of(k, name) for name in shown.feeds],
         **{name: f"{before}{name}.npz" for name in inputs},
     }
-
-
-def _store(path: Path, feeds: Mapping[str, np.ndarray]) -> None:
-    # By number: a name may be one that savez takes for its own.
-    arrays = [a.astype(np.str_) if a.dtype.kind == "O" else a for a in feeds.values()]
-    np.savez(path, *arrays)
 
 
 __all__ = ["saved"]

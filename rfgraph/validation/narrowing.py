@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from shutil import rmtree
-from typing import Any
 
 import numpy as np
 import onnx
 
-from rfgraph.errors import RFGraphError
+from rfgraph.files import filled
 from rfgraph.reads.words import Shape
 from rfgraph.validation.plan import Run
 from rfgraph.validation.report import Violation
 from rfgraph.validation.runs import Runner
+from rfgraph.worker.feeds import save_arrays
 from rfgraph.worker.protos import needed
 
 
@@ -146,28 +145,12 @@ def save_reproduction(
         "folder": workload.folder,
         "runtime": workload.runtime,
     }
-    temporary = folder.with_name(f".{folder.name}.part")
-    try:
-        temporary.mkdir(parents=True)
-        onnx.save(model, temporary / "model.onnx")
+    with filled(folder, "the reproduction") as place:
+        onnx.save(model, place / "model.onnx")
         for name, feeds in (("base", workload.feeds), ("changed", changed)):
-            # By number: a name may be one that savez takes for its own.
-            np.savez(temporary / f"{name}.npz", *(_plain(feeds[n]) for n in inputs))
-        (temporary / "violation.json").write_text(json.dumps(document, indent=1))
-        (temporary / "reproduce.py").write_text(_SCRIPT)
-        temporary.replace(folder)
-    except OSError as error:
-        raise RFGraphError(
-            f"the reproduction can't be written: {error.strerror}", file=str(folder)
-        ) from None
-    finally:
-        rmtree(temporary, ignore_errors=True)
-
-
-def _plain(array: Any) -> np.ndarray:
-    """An array that can be stored without pickling: strings of a fixed length."""
-    made = np.asarray(array)
-    return made.astype(np.str_) if made.dtype.kind == "O" else made
+            save_arrays(place / f"{name}.npz", [feeds[n] for n in inputs])
+        (place / "violation.json").write_text(json.dumps(document, indent=1))
+        (place / "reproduce.py").write_text(_SCRIPT)
 
 
 def _up_to(contents: bytes, value: str) -> onnx.ModelProto:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -193,3 +194,11 @@ def _fitted(
             )
         array = np.repeat(array, shape[0], axis=0)
     return array
+
+
+def save_arrays(path: Path, arrays: Iterable[Any]) -> None:
+    """Write arrays by their order, as ``arr_0``, ``arr_1``: a name may be one that `numpy.savez`
+    takes for its own. Strings get a fixed length, so that nothing is pickled.
+    """
+    given = [np.asarray(array) for array in arrays]
+    np.savez(path, *[a.astype(np.str_) if a.dtype.kind == "O" else a for a in given])
