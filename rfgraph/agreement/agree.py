@@ -17,10 +17,9 @@ import onnx
 from rfgraph.agreement import twins
 from rfgraph.agreement.cut import Cut, suspicious
 from rfgraph.agreement.merged import apart, merged
-from rfgraph.agreement.node import Alone, Seen, judged, parted
+from rfgraph.agreement.node import Alone, Seen, both, judged, parted
 from rfgraph.agreement.reproduction import saved
 from rfgraph.agreement.result import (
-    AGREED,
     OTHER_ELEMENTS,
     OTHER_VALUES,
     PARTED,
@@ -126,8 +125,8 @@ def agree(
     (True, ['agreed'])
     """
     names = _names(runtimes, other)
-    if samples < 1 or seed < 0 or patience < 0:
-        raise QueryError("samples has to be at least 1, seed and patience at least 0")
+    if samples < 1 or seed < 0 or not patience >= 0 or not (seconds is None or seconds >= 0):
+        raise QueryError("samples has to be at least 1; seed, seconds and patience at least 0")
     began = time.monotonic()
     folder = new_folder(reproductions)
     reads: dict[str, Any] = {"prune": prune, "strict": strict, "assume": True}
@@ -178,6 +177,8 @@ def _names(runtimes: Sequence[str] | None, other: Model | None) -> list[str]:
         if len(names) > 2:
             raise QueryError("two models are compared in one runtime, or each in one of two")
         names = names * 2 if len(names) == 1 else names
+    for name in names:
+        options_of(name)
     twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if twice is not None and other is None:
         raise QueryError(f"runtime '{twice}' is given twice")
@@ -279,6 +280,8 @@ class _Work:
         # One that has crashed or hung is not asked again.
         lost = made[0].kind in (CRASHED, HUNG)
         made += made if lost or not opened.answered else side.session.run(own[1:])
+        if made[0].answered and not lost:
+            side.unsteady = side.differing(own[0], made[0])
         made = [self._held(side, one) for one in made]
         if not any(one.answered for one in made):
             side.outcome = made[0]
@@ -363,6 +366,7 @@ class _Work:
         found: list[Difference] = []
         same: dict[bytes, int] = {}
         failed = 0
+        random: list[str] = []
         for node, value, made in cut.held_against(second):
             if not made.answered:
                 failed += 1
@@ -375,6 +379,9 @@ class _Work:
                 same[key] = same.get(key, 0) + 1
                 continue
             self._tell(f"looking at {node.op_type} '{node.name or value}'")
+            if self._is_random(sides, cut, node, value):
+                random.append(f"{node.op_type} '{node.name or value}'")
+                continue
             one = self._node(sides, cut, node, value, feeds, len(found))
             if one is not None:
                 found.append(one)
@@ -383,6 +390,9 @@ class _Work:
         more = sum(same.values())
         if more:
             notes.append(f"{more} more nodes have other values, most as others of their operator")
+        if random:
+            more_ = f" and {len(random) - 3} more" if len(random) > 3 else ""
+            notes.append(f"other values in equal runs are made by {', '.join(random[:3])}{more_}")
         if failed:
             notes.append(f"{failed} nodes can't be tried alone in {second.name}")
         if gone and not any(one.kind != OTHER_VALUES for one in found):
@@ -393,6 +403,18 @@ class _Work:
             else:
                 found.append(self._kept(sides, *together, len(found)))
         return found
+
+    def _is_random(
+        self, sides: tuple[Side, Side], cut: Cut, node: onnx.NodeProto, value: str
+    ) -> bool:
+        """Whether a node's value differs in equal runs of a side."""
+        model, fed, shown = cut.model([node])
+        place = list(shown).index(value)
+        answers = both(sides, model, fed)
+        return any(
+            place in side.differing(fed, answer)
+            for side, answer in zip(sides, answers, strict=True)
+        )
 
     def _node(
         self,
@@ -438,7 +460,7 @@ def _with_nodes(
     analysis: Analysis, output: OutputFound, differences: Sequence[Difference]
 ) -> OutputFound:
     """An output that sees other elements through a node that does."""
-    if output.kind != AGREED:
+    if output.kind == PARTED:
         return output
     before = analysis.ancestors(output.name) | {output.name}
     for one in differences:

@@ -235,8 +235,8 @@ class Agreement(Shown):
 
     @property
     def tested(self) -> bool:
-        """Whether any output of two sides was compared."""
-        return any(one.tested for pair in self.pairs for one in pair.outputs)
+        """Whether any output of two sides could be compared."""
+        return any(one.kind != UNTESTED for pair in self.pairs for one in pair.outputs)
 
     def __bool__(self) -> Any:
         raise TypeError("ask for .ok: whether all see the same elements")

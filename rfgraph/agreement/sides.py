@@ -18,7 +18,7 @@ from rfgraph.analysis.inputs import Model
 from rfgraph.errors import RFGraphError
 from rfgraph.model.model_file import whole
 from rfgraph.runtimes import Outcome, Session
-from rfgraph.runtimes.observe import MARGIN, Region, roundoff
+from rfgraph.runtimes.observe import MARGIN, Region, distance, roundoff, tensor
 from rfgraph.runtimes.session import ANSWERED, OTHER_SHAPE, OTHER_TYPE
 from rfgraph.worker.protos import element_type_of, runnable, types_of, upto
 
@@ -31,6 +31,12 @@ _COARSE = frozenset(
 
 # A step of a type of eight bits, relative to the largest number.
 _EIGHT_BITS = 2.0**-8
+
+# Rounding of single precision is hardly ever larger at the end of a model.
+_AMPLIFIED = 1e-3
+
+# So many more equal runs tell what is random: one of few numbers may come twice.
+_EQUAL = 3
 
 _HALF = {TensorProto.FLOAT16: 2.0**-11, TensorProto.BFLOAT16: 2.0**-9}
 
@@ -59,6 +65,8 @@ class Side:
         Whether something in it is computed in eight bits.
     outcome : Outcome
         What came of opening it.
+    unsteady : set of int
+        The places of the outputs that differ in equal runs.
     """
 
     def __init__(self, name: str, model: Model, analysis: Analysis, session: Session) -> None:
@@ -74,6 +82,7 @@ class Side:
         self.noise = max(self.roundoff, _narrowest(self.proto))
         self.coarse = is_coarse(self.proto)
         self.outputs = [output.name for output in self.proto.graph.output]
+        self.unsteady: set[int] = set()
         self.outcome = self.open_whole()
 
     @property
@@ -129,6 +138,16 @@ class Side:
             return Region(names[region.input], region.index)
         some = next(iter(names))
         return Region(names[some], np.zeros(np.shape(feeds[some]), dtype=bool))
+
+    def differing(self, feeds: Mapping[str, np.ndarray], before: Outcome) -> set[int]:
+        """The outputs of the open model that differ in more runs equal to one, beyond rounding."""
+        return {
+            k
+            for one in self.session.run([feeds] * _EQUAL)
+            if one.answered and before.answered
+            for k, pair in enumerate(zip(before.outputs, one.outputs, strict=True))
+            if distance(*map(tensor, pair)).max(initial=0.0) > MARGIN * self.noise
+        }
 
     def found(self) -> SideFound:
         """What is told of it."""
@@ -191,6 +210,7 @@ def alone(
     claimed: np.ndarray | None,
     *,
     coarse: bool,
+    least: float = 0.0,
 ) -> np.ndarray:
     """Where one side sees what the other does not, beyond the rounding of both.
 
@@ -206,11 +226,27 @@ def alone(
     coarse : bool
         Whether a side computes in eight bits: a change that is to be seen may then be lost in a
         step, make one, or be cut off at the end of the range, and shows nothing.
+    least : float
+        What `amplified` says of the output.
     """
     inside = np.inf if coarse else MARGIN * max(seeing.noise, blind.noise)
     clear = inside if claimed is None else np.where(claimed, inside, MARGIN * seeing.noise)
+    clear = np.maximum(clear, least)
     found: np.ndarray = (ours > clear) & (theirs <= MARGIN * blind.noise) & (theirs <= ours / 64)
     return found
+
+
+def amplified(apart: float) -> float:
+    """How large a response may be that is rounding which a model has made larger.
+
+    Where a large number is added and taken away again, as by a bias and a normalisation behind it,
+    one step of rounding is many units of roundoff of what is left. That shows where the sides
+    differ on the same inputs; by more than can come of it they differ in earnest.
+
+    >>> amplified(3e-6), amplified(0.5)
+    (6e-06, 0.001)
+    """
+    return min(2 * apart, _AMPLIFIED)
 
 
 def nothing(ours: np.ndarray, theirs: np.ndarray, blind: Side) -> np.ndarray:
@@ -273,6 +309,7 @@ def _narrowest(proto: onnx.ModelProto) -> float:
 __all__ = [
     "Side",
     "alone",
+    "amplified",
     "as_type",
     "file_of",
     "is_clear",

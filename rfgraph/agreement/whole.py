@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from rfgraph.agreement.result import AGREED, PARTED, UNTESTED, OutputFound
-from rfgraph.agreement.sides import Side, alone, is_clear
+from rfgraph.agreement.sides import Side, alone, amplified, is_clear
 from rfgraph.runtimes import Outcome
 from rfgraph.runtimes.observe import MARGIN, Region, Sight, distance, observed, tensor
 from rfgraph.validation.claims import Claim, Claims
@@ -25,8 +25,9 @@ _MANY = 64
 # No unit.
 _NONE = np.zeros(0, np.int64)
 
-# So many changes are made between two looks at the clock.
+# So many changes are made between two looks at the clock; one of inputs of more bytes.
 _STEP = 8
+_LARGE = 1 << 26
 
 
 @dataclass
@@ -74,6 +75,7 @@ class Whole:
         ]
         # One base point is enough to see whole models by: they have many paths.
         self._points = [points[k] for k in good[:1]]
+        self._distances: dict[tuple[int, int], float] = {}
         self._tallies = {name: Tally() for name, _ in matched}
         self._units = self._chosen()
 
@@ -85,6 +87,14 @@ class Whole:
             None if size <= share else np.linspace(0, size - 1, share).astype(np.int64)
             for size in sizes
         ]
+
+    def _apart(self, k: int, place: int) -> float:
+        """How far an output's values are apart on the same inputs."""
+        if (k, place) not in self._distances:
+            self._distances[k, place] = max(
+                float(distance(one[k], two[place]).max(initial=0.0)) for one, two in self._arrays
+            )
+        return self._distances[k, place]
 
     def _alike(self, k: int, place: int) -> bool:
         """Whether an output has the same shape on both sides, and as is claimed."""
@@ -98,10 +108,12 @@ class Whole:
         made = 0
         if not self._arrays:
             return len(runs)
-        for k in range(0, len(runs), _STEP):
+        size = sum(np.asarray(array).nbytes for array in self._points[0].values())
+        several = 1 if size > _LARGE else _STEP
+        for k in range(0, len(runs), several):
             if k and not going_on():
                 break
-            step = runs[k : k + _STEP]
+            step = runs[k : k + several]
             regions = [_region(run, self._points[0]) for run in step]
             sights = [self._sight(side, regions) for side in self.sides]
             made += len(step)
@@ -152,12 +164,13 @@ class Whole:
             support, ends = masks
             tally.ends += int(np.count_nonzero(ends))
             coarse = first.coarse or second.coarse
+            least = amplified(self._apart(k, place))
             lone = (
-                alone(a, b, first, second, support, coarse=coarse),
-                alone(b, a, second, first, support, coarse=coarse),
+                alone(a, b, first, second, support, coarse=coarse, least=least),
+                alone(b, a, second, first, support, coarse=coarse, least=least),
             )
             for side, (response_, noise) in enumerate(((a, first.noise), (b, second.noise))):
-                seen = response_ > MARGIN * noise
+                seen = response_ > max(MARGIN * noise, least)
                 tally.attained[side] += int(np.count_nonzero(ends & (response_ > 0)))
                 tally.clear[side] += int(np.count_nonzero(ends & is_clear(response_)))
                 tally.beyond[side] += int(np.count_nonzero(seen & ~support))
@@ -184,9 +197,11 @@ class Whole:
         if place is None:
             why = f"{self.sides[1].name} has no such output"
             return OutputFound(name, UNTESTED, units=size, why=why)
-        apart = max(
-            float(distance(one[k], other[place]).max(initial=0.0)) for one, other in self._arrays
-        )
+        apart = self._apart(k, place)
+        random = [s.name for s, at in zip(self.sides, (k, place), strict=True) if at in s.unsteady]
+        if random:
+            why = f"equal runs differ in {' and in '.join(random)}: it is random"
+            return OutputFound(name, UNTESTED, apart, size, why=why)
         if ours[k].shape != theirs[place].shape:
             why = f"its shape is {ours[k].shape} in one and {theirs[place].shape} in the other"
             return OutputFound(name, PARTED, apart, size, why=why)
@@ -200,9 +215,14 @@ class Whole:
         ):
             if not attained and clear >= _MANY:
                 why = why or f"it changes with nothing in {blind.name}"
+        kind = PARTED if why else AGREED
+        if kind == AGREED and tally.ends and not any(tally.attained):
+            finite = any(np.isfinite(a[at]).any() for a, at in ((ours, k), (theirs, place)))
+            why = "it changes with nothing on either side" if finite else "no number is finite"
+            kind = UNTESTED
         return OutputFound(
             name,
-            PARTED if why else AGREED,
+            kind,
             apart,
             size,
             size if chosen is None else len(chosen),

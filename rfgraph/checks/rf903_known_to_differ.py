@@ -42,13 +42,16 @@ def known_to_differ(subject: Subject) -> Iterator[Finding]:
     # Runtimes are for those who name one.
     from rfgraph.runtimes.known import differences
 
-    known = [one for runtime in runtimes for one in differences(runtime) if one.checked]
+    # As `agree` takes them: with options, of which nothing is known.
+    plain = dict.fromkeys(runtime.partition(":")[0] for runtime in runtimes)
+    known = [one for runtime in plain for one in differences(runtime) if one.checked]
     told, wanted = set(), subject.wanted
     for tensor in subject.analysis.tensors:
         node = subject.analysis.node(tensor)
-        if node is None or node.name in told or tensor not in wanted:
+        if node is None or node.outputs in told or tensor not in wanted:
             continue
-        told.add(node.name)
+        # Two nodes may have one name, and no two have an output in common.
+        told.add(node.outputs)
         for one in known:
             if one.holds(node):
                 sees = "sees" if one.other == one.of else "may see"

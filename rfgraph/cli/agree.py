@@ -21,7 +21,8 @@ def add(commands: Any) -> None:
         help="test whether other runtimes, or a converted model, see the same elements",
         description="Run MODEL in several runtimes, or MODEL and OTHER, which was made of it, and "
         "report where they see other elements of the inputs: at the outputs, and the node that is "
-        "the reason. Ends with 1 if they do or one of them does not answer, with 2 if none does.",
+        "the reason. Ends with 1 if they do or one of them does not answer, with 2 if none "
+        "does, or nothing could be compared.",
     )
     add_outputs(command, "agreement")
     # It runs the model, which takes what it takes.
@@ -86,9 +87,10 @@ def run(options: argparse.Namespace) -> Answer:
         reproductions=options.reproduce,
         progress=_tell if sys.stderr.isatty() else None,
     )
-    code = CLEAN if found.ok else FINDINGS
-    # Where no side answers, it is not the sides that differ.
-    return answered(options, found, code if any(s.answered for s in found.sides) else ERROR)
+    # Where no side answers, or no output shows anything, it is not the sides that differ.
+    silent = not any(side.answered for side in found.sides)
+    idle = silent or (found.ok and not found.tested)
+    return answered(options, found, ERROR if idle else CLEAN if found.ok else FINDINGS)
 
 
 def _tell(what: str) -> None:

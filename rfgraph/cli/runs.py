@@ -59,7 +59,11 @@ def arrays_of(path: Path | None) -> dict[str, np.ndarray] | None:
                 raise ValueError("it holds one array without a name")
             return dict(stored)
     except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        if "pickle" in said:
+            # numpy goes on to tell how to read what should not be read.
+            said = "it is no such file, or holds Python objects (strings are written as numpy.str_)"
         raise QueryError(
-            f"--inputs {path}: {error}",
+            f"--inputs {path}: {said}",
             remedy="write it with numpy.savez(FILE, x=...), one array for each input",
         ) from None

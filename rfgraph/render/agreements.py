@@ -149,7 +149,7 @@ def summary(found: Agreement) -> Iterator[str]:
     """What was found in all, and what it took."""
     parted = sum(one.kind == PARTED for pair in found.pairs for one in pair.outputs)
     outputs = sum(len(pair.outputs) for pair in found.pairs)
-    if not found.pairs:
+    if not found.tested:
         yield "nothing could be compared"
     elif parted:
         yield f"other elements are seen by {parted} of {outputs} outputs"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from rfgraph.errors import RFGraphError
 from rfgraph.runtimes.protocol import Options
@@ -97,7 +100,19 @@ class _Session:
         self._session = session
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> Sequence[Any]:
-        return list(self._session.run(None, dict(feeds)))
+        if all(np.asarray(array).dtype.kind != "V" for array in feeds.values()):
+            return list(self._session.run(None, dict(feeds)))
+        # Of types that numpy has not, as bfloat16, only its own arrays are taken.
+        values = {name: _ort_value(array) for name, array in feeds.items()}
+        return [value.numpy() for value in self._session.run_with_ort_values(None, values)]
+
+
+def _ort_value(array: np.ndarray) -> Any:
+    make = runtime().OrtValue
+    if array.dtype.kind != "V":
+        return make.ortvalue_from_numpy(array)
+    kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+    return make.ortvalue_from_numpy_with_onnx_type(array, kind)
 
 
 class OpenVINO:
@@ -110,9 +125,11 @@ class OpenVINO:
     def __init__(self, options: Options) -> None:
         try:
             import openvino
-        except ImportError:
+        except ImportError as error:
+            broken = str(error) and not isinstance(error, ModuleNotFoundError)
             raise RFGraphError(
-                "openvino is not installed", remedy="pip install 'rfgraph[openvino]'"
+                f"openvino can't be imported: {error}" if broken else "openvino is not installed",
+                remedy="pip install 'rfgraph[openvino]'",
             ) from None
         self._module = openvino
         given = known(options, {"device": None, "precision": _PRECISIONS, "threads": None})
@@ -129,7 +146,18 @@ class OpenVINO:
 
     def open(self, path: str) -> Any:
         """The compiled model."""
-        return _Compiled(self._module.Core().compile_model(path, self._device, self._settings))
+        with _without_places():
+            return _Compiled(self._module.Core().compile_model(path, self._device, self._settings))
+
+
+@contextmanager
+def _without_places() -> Iterator[None]:
+    """Messages of OpenVINO say what is wrong behind the places of it in OpenVINO's own sources."""
+    try:
+        yield
+    except RuntimeError as error:
+        places = r"(Exception from \S+:\d+|Check '[^\n]*' failed at \S+:\d+):\n"
+        raise RuntimeError(re.sub(places, "", str(error)).strip()) from None
 
 
 class _Compiled:
@@ -148,7 +176,10 @@ class _Compiled:
             raise ValueError("OpenVINO has other names for inputs, and which is which is not clear")
         given: dict[Any, np.ndarray] = {n: a for n, a in feeds.items() if n in names}
         given |= {port: feeds[name] for port, name in zip(renamed, left, strict=False)}
-        self._request.infer(given)
+        with _without_places():
+            # Of bfloat16 a copy would be made through half precision, and its bits misread.
+            foreign = any(np.asarray(array).dtype.kind == "V" for array in given.values())
+            self._request.infer(given, share_inputs=foreign)
         return [
             np.array(self._request.get_output_tensor(k).data)
             for k in range(len(self._compiled.outputs))

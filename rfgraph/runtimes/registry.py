@@ -40,7 +40,7 @@ def parsed(text: str) -> list[str]:
         if found and "=" in part and ":" not in part.partition("=")[0]:
             found[-1] += f",{part}"
         else:
-            found.append(part)
+            found.append(part.strip())
     return found
 
 
@@ -70,6 +70,8 @@ def options_of(spec: str) -> tuple[str, dict[str, str]]:
                 f"runtime '{spec}': the option '{part}' has no value",
                 remedy="options are given as in onnxruntime:level=disable,threads=1",
             )
+        if key in options:
+            raise QueryError(f"runtime '{spec}': the option '{key}' is given twice")
         options[key] = value
     return name, options
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rfgraph.limits import died_by, end_with
 from rfgraph.processes import Child, Lost
 from rfgraph.runtimes import registry
 from rfgraph.runtimes.protocol import Opened, Runtime
+from rfgraph.scratch import Scratch
 from rfgraph.worker.source import line_of
 
 ANSWERED = "answered"
@@ -117,7 +119,7 @@ class Session:
         self._mebibytes = mebibytes
         self._child: Child | None = None
         self._path: str | None = None
-        self._log = tempfile.TemporaryDirectory(prefix="rfgraph-runtime-")
+        self._log = Scratch("rfgraph-runtime-")
         try:
             registry.options_of(name)
             self.version = self._begin()
@@ -183,7 +185,7 @@ class Session:
     def close(self) -> None:
         """End the process."""
         self._end()
-        self._log.cleanup()
+        self._log.remove()
 
     def __enter__(self) -> Session:
         return self
@@ -277,7 +279,7 @@ def start(name: str, *, seconds: float = 60.0, mebibytes: int = 0) -> Session:
     Raises
     ------
     QueryError
-        There is no such runtime, or option.
+        There is no such runtime, or option, or so many seconds make no sense.
     RFGraphError
         What it needs is not installed.
 
@@ -290,7 +292,9 @@ def start(name: str, *, seconds: float = 60.0, mebibytes: int = 0) -> Session:
     >>> opened.kind, ran[0].kind, ran[0].outputs[0].shape
     ('answered', 'answered', (1, 1, 12, 12))
     """
-    return Session(name, seconds, mebibytes)
+    if isnan(seconds) or seconds < 0:
+        raise QueryError(f"a runtime can't be given {seconds:g} seconds")
+    return Session(name, seconds if isfinite(seconds) else 0, mebibytes)
 
 
 def _chunks(feeds: Sequence[Mapping[str, np.ndarray]]) -> Iterator[list[Mapping[str, np.ndarray]]]:
@@ -341,6 +345,8 @@ def _begun(name: str, log: str, parent: int) -> str:
     os.dup2(stream, 1)
     os.dup2(stream, 2)
     os.close(stream)
+    # What it leaves behind when it crashes goes with the session.
+    tempfile.tempdir = os.environ["TMPDIR"] = str(Path(log).parent)
     _RUNTIME[:] = [registry.made(name)]
     return _RUNTIME[0].version()
 

@@ -19,6 +19,7 @@ import onnx
 from rfgraph.errors import RFGraphError
 from rfgraph.runtimes import start
 from rfgraph.runtimes.observe import MARGIN, response, roundoff
+from rfgraph.runtimes.session import CRASHED, HUNG
 from rfgraph.validation.claims import Claim, Contradiction, judged
 from rfgraph.validation.plan import Run
 from rfgraph.validation.report import Tally
@@ -152,11 +153,12 @@ class Runner:
                 try:
                     first, again = (self.run(key, self.workload.feeds) for _ in range(2))
                 except Exception as error:  # what is raised differs from kernel to kernel
+                    said = line_of(error)
+                    lost = said.startswith((CRASHED, HUNG))
                     raise RFGraphError(
-                        f"{self.workload.runtime or 'onnxruntime'} can't run the model: "
-                        f"{line_of(error)}",
+                        f"{self.workload.runtime or 'onnxruntime'} can't run the model: {said}",
                         file=self.workload.file,
-                        remedy="give inputs that it accepts",
+                        remedy=None if lost else "give inputs that it accepts",
                     ) from None
                 for one, other in zip(first, again, strict=True):
                     self._unstable.update(n for n in key if self._differs(one[n], other[n]).any())

@@ -173,7 +173,10 @@ def _fitted(
     if not kind:
         return given  # type: ignore[no-any-return]
     array = np.asarray(given)
-    if kind != TensorProto.STRING:
+    if kind == TensorProto.STRING:
+        # As runtimes have strings, whatever a file has them as.
+        array = array.astype(object)
+    else:
         try:
             array = array.astype(_dtype(value))
         except (TypeError, ValueError) as error:

@@ -74,6 +74,47 @@ def test_rounding_is_no_difference(fault):
     assert found.runs < found.naive
 
 
+def test_a_runtime_that_is_wrong_all_over_does_not_round():
+    # What measures how it rounds meets the fault as well.
+    made = model(
+        "h = Conv(x, w) y = Relu(h)",
+        "float[1,1,9] x",
+        initializers={"w": np.array([[[1, 2, 3]]], np.float32)},
+    )
+    found = agree(made, runtimes=(EXACT, "planted:fault=shift,of=Conv"), samples=2)
+    assert found.sides[1].roundoff == 2.0**-24
+    assert found.pairs[0].outputs[0].kind == "parted"
+    assert [one.operator for one in found.pairs[0].differences] == ["Conv"]
+
+
+def test_rounding_that_a_model_makes_larger_is_no_difference():
+    w = np.random.default_rng(0).standard_normal((4, 64, 3, 3)).astype(np.float32)
+    # What this channel adds is less than a step of rounding of the sum, and flips it now and then.
+    w[:, 7] = 1e-6
+    made = model(
+        "c = Conv(x, w) d = Add(c, much) y = Sub(d, much)",
+        "float[1,64,12,12] x",
+        initializers={"w": w, "much": np.float32(3000)},
+    )
+    found = agree(made, runtimes=(EXACT, "reference"), samples=64, seconds=None)
+    (one,) = found.pairs[0].outputs
+    assert (one.kind, one.alone, one.beyond) == ("agreed", (0, 0), (0, 0))
+    assert one.distance > 2.0**-19
+
+
+def test_strings_are_taken_as_a_file_has_them():
+    made = model(
+        "y = Equal(x, k)",
+        "string[3] x",
+        initializers={"k": np.array(["a", "b", "c"], object)},
+        opset=19,
+    )
+    given = {"x": np.array(["a", "q", "c"])}
+    found = agree(made, runtimes=(EXACT, "reference"), inputs=given, samples=1)
+    assert [side.outcome for side in found.sides] == ["answered", "answered"]
+    assert found.pairs[0].outputs[0].kind == "agreed"
+
+
 @pytest.mark.slow
 def test_each_fault_is_told_and_the_others_are_judged():
     faults = {

@@ -20,6 +20,7 @@ from rfgraph.agreement.result import (
 )
 from rfgraph.render.registry import rendered
 from tests.agreement.hidden import hidden
+from tests.graphs import model
 from tests.render import readers
 
 SIDES = (
@@ -164,6 +165,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
             "options are",
             marks=pytest.mark.slow,
         ),
+        (["models/lenet_textbook.onnx", "--runtimes", ","], "no runtime ''"),
+        (["models/lenet_textbook.onnx", "--patience", "nan"], "patience at least 0"),
+        (["models/lenet_textbook.onnx", "--seconds", "-1"], "seconds and patience at least 0"),
     ],
 )
 def test_bad_input(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,6 +175,27 @@ def test_bad_input(arguments: list[str], said: str, capsys: pytest.CaptureFixtur
     assert (code, out) == (2, "")
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("c = Neg(x) r = RandomNormalLike(c) y = Add(c, r)", "equal runs differ in "),
+        ("d = Sub(x, x) y = Div(d, d)", "y: no number is finite"),
+        ("y = NonZero(x)", "its shape depends on the data"),
+    ],
+)
+def test_what_shows_nothing_is_not_said_to_agree(
+    body: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(model(body, "float[2,5] x"), path)
+    sides = "onnxruntime:level=disable,reference"
+    code, out, _ = run(capsys, path, "--runtimes", sides, "--samples", "1")
+    assert code == 2
+    assert said in out
+    assert "nothing could be compared" in out
+    assert "node: " not in out
 
 
 @pytest.mark.slow

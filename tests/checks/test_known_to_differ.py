@@ -39,6 +39,22 @@ def test_a_node_of_which_it_is_known() -> None:
     assert found(made, runtimes=["reference"]) == []
 
 
+def test_runtimes_with_options_and_twice() -> None:
+    made = up('auto_pad="SAME_UPPER", output_shape=[16]')
+    runtimes = ["openvino", "openvino:precision=f32"]
+    assert len(found(made, runtimes=runtimes)) == 1
+
+
+def test_nodes_of_one_name() -> None:
+    one = 'ConvTranspose<strides=[2], auto_pad="SAME_UPPER", output_shape='
+    body = f"a = {one}[16]>(x, w) y = {one}[32]>(a, w)"
+    made = model(body, "float[1,1,8] x", initializers=WEIGHTS, opset=13)
+    for node in made.graph.node:
+        node.name = "up"
+    (said,) = found(made, runtimes=["openvino"])
+    assert said.endswith("(and 1 more like it)")
+
+
 def test_nodes_as_near_as_can_be() -> None:
     assert found(up('auto_pad="SAME_LOWER", output_shape=[16]'), runtimes=["openvino"]) == []
     assert found(up('auto_pad="SAME_UPPER"'), runtimes=["openvino"]) == []

@@ -76,6 +76,12 @@ def test_openvino_in_bfloat16_or_not():
         np.testing.assert_array_equal(sight_in(name).seen(), BAND)
 
 
+@pytest.mark.parametrize(("fault", "unit"), [("shift", 2.0**-24), ("shape", 2.0**-9)])
+def test_other_numbers_and_shapes_are_not_taken_for_rounding(fault, unit):
+    with runtimes.start(f"planted:fault={fault},of=Conv") as session:
+        assert observe.roundoff(session) == unit
+
+
 def test_maxima_and_ties(exact):
     contents = model("y = MaxPool<kernel_shape=[2]>(x)", "float[1,1,4] x").SerializeToString()
     found = sight(exact, contents, {"x": np.zeros((1, 1, 4), np.float32)})

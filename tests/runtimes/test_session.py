@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -49,6 +52,44 @@ def test_answers(name):
     np.testing.assert_array_equal(found[0].outputs[0].ravel(), Y)
     np.testing.assert_array_equal(found[1].outputs[0].ravel(), 2 * Y)
     assert session.runs == 2
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_bfloat16_is_taken(name):
+    pytest.importorskip(name)
+    x = np.array([1, 2, -3, 0.5], ml_dtypes.bfloat16)
+    with runtimes.start(name) as session:
+        session.open(model("y = Cast<to=1>(x)", "bfloat16[4] x").SerializeToString())
+        (y,) = session.run([{"x": x}])[0].outputs
+    assert y.tolist() == [1, 2, -3, 0.5]
+
+
+def test_openvino_says_what_is_wrong():
+    pytest.importorskip("openvino", reason="openvino is an extra")
+    with runtimes.start("openvino") as session:
+        said = session.open(model("y = Bernoulli(x)", "float[4] x").SerializeToString())
+    assert said.kind == "refused"
+    assert said.text.endswith("No conversion rule found for operations: Bernoulli-17")
+    assert "src/" not in said.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it takes a POSIX shell")
+def test_nothing_is_left_behind_by_a_process_that_is_killed(tmp_path):
+    script = (
+        "import os, time\nfrom rfgraph.runtimes import start\n"
+        "session = start('reference')\nprint(session.version, flush=True)\ntime.sleep(60)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    given = [sys.executable, "-c", script]
+    with subprocess.Popen(given, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        assert list(tmp_path.iterdir())
+        process.kill()
+    until = time.monotonic() + 20
+    while list(tmp_path.iterdir()) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
@@ -116,6 +157,7 @@ def test_a_session_goes_on_after_a_crash():
     [
         ("absent", "there is no runtime 'absent' (the runtimes are onnxruntime, openvino"),
         ("onnxruntime:level", "the option 'level' has no value"),
+        ("reference:a=1,a=2", "the option 'a' is given twice"),
         ("onnxruntime:level=9", "'level' can't be '9': it is one of disable, basic"),
         ("onnxruntime:threads=x", "'threads' can't be 'x': it is a whole number"),
     ],
@@ -124,6 +166,21 @@ def test_what_is_no_runtime(name, said):
     with pytest.raises(QueryError) as found:
         registry.made(name)
     assert said in str(found.value)
+
+
+def test_names_may_stand_apart():
+    assert registry.parsed("openvino:threads=1, onnxruntime") == [
+        "openvino:threads=1",
+        "onnxruntime",
+    ]
+
+
+def test_no_patience_makes_no_sense():
+    for seconds in (-1.0, float("nan")):
+        with pytest.raises(QueryError, match="can't be given"):
+            runtimes.start("reference", seconds=seconds)
+    with runtimes.start("reference", seconds=float("inf")) as session:
+        assert session.open(MODEL).answered
 
 
 def test_an_option_that_its_process_does_not_know():

@@ -158,8 +158,8 @@ def test_a_file_of_inputs_that_is_none(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--inputs", "nothing.npz"], "nothing.npz"),
-        (["--inputs", "models/lenet_textbook.onnx"], "numpy.savez"),
+        (["--inputs", "nothing.npz"], "nothing.npz: No such file or directory (write it"),
+        (["--inputs", "models/lenet_textbook.onnx"], "it is no such file, or holds Python objects"),
         (["--samples", "0"], "at least 1"),
         (["--seconds", "0"], "greater than 0"),
         (["--tensors", "zz"], "zz"),

@@ -40,5 +40,9 @@ def test_what_fails_is_told() -> None:
         validate(MODEL, runtime="planted:fault=refuse")
     with pytest.raises(QueryError, match="poison needs onnxruntime"):
         validate(MODEL, runtime="planted", method="poison")
+    with pytest.raises(RFGraphError, match="crashed: its process ended") as found:
+        validate(MODEL, runtime="planted:fault=crash")
+    # Inputs are not what a crash asks for.
+    assert found.value.remedy is None
     with pytest.raises(QueryError, match="providers are those of onnxruntime"):
         validate(MODEL, runtime="planted", providers=("OtherProvider",))
