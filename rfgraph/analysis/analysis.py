@@ -948,7 +948,9 @@ class Analysis(Shown):
         >>> field.size[2:], field.stride[2:], field.start[2:]
         ((427, 427), (32, 32), (-213, -213))
         """
-        return self._fields.field(tensor, self._address.input(input), local, at)
+        if input not in self._flow.inputs:
+            input = self._address.input(input)
+        return self._fields.field(tensor, input, local, at)
 
     def field_along(
         self,

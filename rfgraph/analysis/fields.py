@@ -59,21 +59,31 @@ class Fields:
     ) -> Field:
         """The field along all axes of an input; see `Analysis.field`."""
         if at:
-            self._address.known(tensor)
-            held = self._address.coordinates(tensor, at)
-            what = ("field", local, *held.items())
-            return self.once(tensor, name, what, lambda: self._field(tensor, name, local, held))
+            return self._held(tensor, name, local, at)
         asked = tensor, name, local
         answer = self._answers.get(asked)
         if answer is None:
             if tensor not in self._views:
                 self._address.known(tensor)
-            key = self._seen_as(tensor, name, "local field" if local else "field")
+            # `_seen_as`, written out: this is asked of every value.
+            key = (
+                self._view(tensor, name),
+                self._views.get(tensor, _NOTHING).get(name),
+                self._inputs[name],
+                self._known.get(tensor),
+                "local field" if local else "field",
+            )
             answer = self._of_views.get(key)
             if answer is None:
                 answer = self._of_views[key] = self._field(tensor, name, local, {})
             self._answers[asked] = answer
         return answer
+
+    def _held(self, tensor: str, name: str, local: bool, at: Mapping[int, int]) -> Field:
+        self._address.known(tensor)
+        held = self._address.coordinates(tensor, at)
+        what = ("field", local, *held.items())
+        return self.once(tensor, name, what, lambda: self._field(tensor, name, local, held))
 
     def _field(self, tensor: str, name: str, local: bool, held: dict[int, int]) -> Field:
         axes = range(len(self._address.given(name)))
