@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
 from rfgraph.model._known import Step as Step
-from rfgraph.model._known import answered, first_asked
+from rfgraph.model._known import answered, first_asked, unchanged
 from rfgraph.model.graph import Body, Graph, Node
 from rfgraph.model.inference import misfit
 from rfgraph.model.sizes import MAX_AXIS, UnknownSizeError, nominal
@@ -48,7 +48,7 @@ from rfgraph.reads.words import (
 from rfgraph.shapes import Shapes
 
 if TYPE_CHECKING:
-    from rfgraph.prune.facts import Fact, Knowledge
+    from rfgraph.prune.facts import Fact, Knowledge, Lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +181,7 @@ def trace(
     """
     inputs = {i.name: shapes.shape(i.name) for i in graph.inputs}
     tracer = _Tracer(graph.file, shapes, strict, set(inputs), prune, like)
-    before = {id(step.node): step for step in like.steps} if like is not None else {}
-    steps = tracer.steps(graph.nodes, before)
+    steps = tracer.steps(graph.nodes, like.steps if like is not None else [])
     return Flow(inputs, steps, shapes, tracer.notes, tracer.answers)
 
 
@@ -204,6 +203,9 @@ class _Answer:
         Whether it was asked whether constants cut reads.
     factors : collection of int or None
         The inputs with which reads are multiplied; None: it was not looked at.
+    watched : sequence or bool
+        Which inputs may not have what, for the same to be answered where constants cut reads; see
+        `rfgraph.prune.learning.watched`. True: it was not looked at; False: that can't be told.
     tells : bool or None
         Whether something is known of an output, or may be, where nothing is of the inputs, as of a
         sum of nothing in the midst of padding; None: it was not looked at.
@@ -215,6 +217,7 @@ class _Answer:
     facts: Sequence[Fact | None] = ()
     rests_on_prune: bool = False
     factors: Collection[int] | None = None
+    watched: Sequence[int | Lack] | bool = True
     tells: bool | None = None
 
 
@@ -226,7 +229,7 @@ _MOST_KEPT = 256
 
 
 # The steps of no trace before.
-_NONE: Mapping[int, Step] = {}
+_NONE: list[Step] = []
 
 
 class _Tracer:
@@ -260,28 +263,37 @@ class _Tracer:
         self._dead: set[str] = set()
         self.notes: list[Note] = []
 
-    def steps(self, nodes: list[Node], before: Mapping[int, Step] = _NONE) -> list[Step]:
+    def steps(self, nodes: list[Node], before: list[Step] = _NONE) -> list[Step]:
         """The steps of some nodes that an input reaches.
 
         Parameters
         ----------
         nodes : list of Node
             The nodes, in topological order.
-        before : mapping of int to Step, optional
-            The steps where constants don't cut reads, by the identity of the node.
+        before : list of Step, optional
+            The steps where constants don't cut reads.
         """
         steps: list[Step] = []
-        live, known, at = self._live, self._shapes.known, 0
+        live, known, at, place = self._live, self._shapes.known, 0, 0
         told = {} if self._shapes.unsized else rules()
         while True:
             if self._knowledge is None:
                 at = answered(nodes, at, live, known, self.answers, told, _Answer, steps)
+            else:
+                at, place = unchanged(
+                    nodes, at, before, place, live, self._knowledge, self._dead, steps
+                )
             if at >= len(nodes):
                 return steps
-            node = nodes[at]
+            node, earlier = nodes[at], None
+            if place < len(before) and before[place].node is node:
+                earlier = before[place]
+                held = earlier.answer
+                if held is not None and held.watched is True:
+                    held.watched = self._watched(earlier, held)
+                    continue
+                place += 1
             at += 1
-            earlier = before.get(id(node))
-            held = earlier.answer if earlier is not None else None
             # As long as nothing is cut off, the same values are reached.
             if earlier is not None and held is not None and self._holds(earlier, held):
                 steps.append(earlier)
@@ -322,22 +334,40 @@ class _Tracer:
             for reason, kind in answer.notes.items():
                 self.notes.append(Note(node.name, node.op_type, reason, kind))
 
+    def _watched(self, earlier: Step, answer: _Answer) -> Sequence[int | Lack] | bool:
+        """Which constants decide whether a step is the same where they cut reads; False if that
+        can't be told.
+        """
+        from rfgraph.prune.learning import watched
+
+        node = earlier.node
+        if earlier.cycle is not None or self._tells(node, answer):
+            return False
+        assert self._knowledge is not None
+        how = traits_of(node.domain, node.op_type).facts
+        found = watched(self._knowledge, node, how, self._factors(answer))
+        return False if found is None else found
+
+    def _factors(self, answer: _Answer) -> Collection[int]:
+        """The inputs with which reads are multiplied."""
+        if answer.factors is None:
+            from rfgraph.prune.zeros import factors_of
+
+            answer.factors = factors_of(chain.from_iterable(answer.reads))
+        return answer.factors
+
     def _holds(self, earlier: Step, answer: _Answer) -> bool:
         """Whether a step is the same where constants cut reads."""
+        from rfgraph.prune.learning import is_silent
+
         node = earlier.node
         if earlier.cycle is not None or self._tells(node, answer):
             return False
         assert self._knowledge is not None
         if self._knowledge.is_nothing_of(node.inputs):
             return True
-        from rfgraph.prune.learning import is_silent
-
         how = traits_of(node.domain, node.op_type).facts
-        if answer.factors is None:
-            from rfgraph.prune.zeros import factors_of
-
-            answer.factors = factors_of(chain.from_iterable(answer.reads))
-        return is_silent(self._knowledge, node, how, answer.factors)
+        return is_silent(self._knowledge, node, how, self._factors(answer))
 
     def _tells(self, node: Node, answer: _Answer) -> bool:
         """Whether something is known of the outputs of a node of whose inputs nothing is."""

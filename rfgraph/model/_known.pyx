@@ -248,3 +248,84 @@ def answered(
                     live.add(node.outputs[k])
         at += 1
     return at
+
+
+def unchanged(
+    list nodes not None,
+    Py_ssize_t at,
+    list before not None,
+    Py_ssize_t place,
+    set live not None,
+    knowledge,
+    dead,
+    list steps not None,
+):
+    """Go along nodes that read the same where constants cut reads as where they don't.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        In topological order.
+    at : int
+        Where to begin.
+    before : list of Step
+        The steps where constants don't cut, in the same order.
+    place : int
+        The first of them that is not passed.
+    live : set of str
+        The values that an input reaches; outputs are added.
+    knowledge : Knowledge
+        What is known of values.
+    dead : set of str
+        Values that vary without an input that is read.
+    steps : list of Step
+        The steps are added.
+
+    Returns
+    -------
+    at, place : int
+        The position of the first node of which more than its constants has to be looked at, past
+        the last one if there is none; and the first step that is not passed.
+    """
+    cdef Node node
+    cdef Step earlier
+    cdef Py_ssize_t k
+    cdef dict facts = knowledge.varying
+    cdef dict lacking = knowledge.lacking
+    cdef tuple watched
+    cdef set without
+    while at < len(nodes):
+        node = <Node?> nodes[at]
+        if place == len(before) or (<Step?> before[place]).node is not node:
+            if dead or node.body is not None or node.captures or is_any_reached(node.inputs, live):
+                break
+            at += 1
+            continue
+        earlier = <Step> before[place]
+        if earlier.answer is None or earlier.cycle is not None:
+            break
+        answer = earlier.answer
+        if type(answer.watched) is not tuple or answer.notes:
+            break
+        if facts and is_any_known(node.inputs, facts):
+            break
+        watched = answer.watched
+        for k in range(0, len(watched), 2):
+            name = node.inputs[watched[k]]
+            without = <set?> lacking[watched[k + 1]]
+            if name not in without and not knowledge.lacks(name, watched[k + 1]):
+                return at, place
+        for k in <list?> answer.reached:
+            live.add(node.outputs[k])
+        steps.append(earlier)
+        at += 1
+        place += 1
+    return at, place
+
+
+cdef bint is_any_known(tuple names, dict facts) except -1:
+    cdef Py_ssize_t k
+    for k in range(len(names)):
+        if PyDict_GetItem(facts, names[k]) is not NULL:
+            return True
+    return False

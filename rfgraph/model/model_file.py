@@ -204,6 +204,8 @@ class Weights:
         self._types: dict[str, tuple[int, tuple[int, ...]]] | None = None
         self._most: tuple[int, int] | None = None
         self.sparse: dict[str, onnx.SparseTensorProto] = {}
+        # The files that some lie in and how long these are, by where they are said to lie.
+        self._beside: dict[str, tuple[Path, int]] = {}
         # The elements of a few that are small, for who looks at them often.
         self.contents: dict[str, bytes] = {}
 
@@ -351,11 +353,14 @@ class Weights:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         try:
             size = _bytes(tensor)
-            target = _target(tensor, Path(self._file) if self._file else None, where)
-            if not target.is_file():
-                raise ValueError("it is not a file")
+            if location not in self._beside:
+                target = _target(tensor, Path(self._file) if self._file else None, where)
+                if not target.is_file():
+                    raise ValueError("it is not a file")
+                self._beside[location] = target, target.stat().st_size
+            target, there = self._beside[location]
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
-            if length != size or offset < 0 or offset + size > target.stat().st_size:
+            if length != size or offset < 0 or offset + size > there:
                 raise ValueError(f"there are no {size} bytes at offset {offset}")
             with target.open("rb") as stream:
                 stream.seek(offset)

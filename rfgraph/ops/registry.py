@@ -555,6 +555,9 @@ class Traits(NamedTuple):
         The outputs whose elements depend on where they are, beside what they read.
     is_constant : bool
         Whether its output is an attribute.
+    filling : callable or None
+        The number that all elements of the output of a kind of node are, whatever its inputs are;
+        what it raises means that `value` is asked.
     measured : callable or None
         The output of a node by the shape of its input, if that is all that counts: a shape or one
         size.
@@ -586,6 +589,7 @@ class Traits(NamedTuple):
     is_random: bool = False
     by_place: tuple[int, ...] = ()
     is_constant: bool = False
+    filling: Callable[[Kind], np.ndarray] | None = None
     measured: Callable[[Node, Shape], Shape | int] | None = None
     growth: Growth | None = None
     differs: Callable[[Kind], bool] | None = None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from math import prod
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from rfgraph.model.sizes import Shape, all_known
 from rfgraph.model.values import Values
 
 T = TypeVar("T")
+
+# Elements by which a constant may cut reads: attributes of `Fact`.
+Lack: TypeAlias = Literal["zeros", "ones", "low"]
 
 # The outputs of a node of a kind whose inputs are known.
 Evaluate: TypeAlias = "Callable[[Kind, Sequence[Any]], Sequence[Any]]"
@@ -153,11 +156,11 @@ _FEW = 1 << 10
 
 def may_have_zeros(value: np.ndarray) -> bool:
     """Whether some element may be 0, or False."""
-    if not any(value.strides):
-        # One element in the place of all.
-        value = value[(slice(1),) * value.ndim]
     if value.dtype.kind not in "biuf":
         return True
+    if value.size and not any(value.strides):
+        # One element in the place of all.
+        return not value.item(0)
     if value.size <= _FEW:
         return int(np.count_nonzero(value)) < value.size
     elements = value.ravel(order="K")
@@ -177,23 +180,30 @@ class Knowledge:
         Values that depend on an input of the model; it grows.
     evaluate : callable
         Gives the outputs of a node of a kind whose inputs are known.
+
+    Attributes
+    ----------
+    varying : dict of str to Fact
+        What has been learnt of values that are no constants.
+    lacking : dict of str to set of str
+        The constants of which it was seen that no element is 0, 1, or low enough to mask; what is
+        no constant is among them.
     """
 
     def __init__(self, shapes: Values, live: set[str], evaluate: Evaluate) -> None:
         self.shapes = shapes
         self.live = live
         self.evaluate = evaluate
-        self._facts: dict[str, Fact] = {}
+        self.varying: dict[str, Fact] = {}
+        self.lacking: dict[Lack, set[str]] = {"zeros": set(), "ones": set(), "low": set()}
         self._constants: dict[str, Fact | None] = {}
-        # Constants without zeros, and what is none.
-        self._dull: set[str] = set()
         # With their arguments, so that no identity is given away twice.
         self._made: dict[Hashable, tuple[Any, Any]] = {}
 
     def of(self, name: str) -> Fact | None:
         """What is known of a value; None if that is nothing."""
-        if name in self.live or name in self._facts:
-            return self._facts.get(name)
+        if name in self.live or name in self.varying:
+            return self.varying.get(name)
         if name not in self._constants:
             value = self.shapes.static(name)
             fact = None
@@ -204,36 +214,42 @@ class Knowledge:
 
     def cutting(self, name: str) -> Fact | None:
         """What is known of a value by which it might cut reads: of a constant if it has zeros."""
-        if name in self.live or name in self._facts:
-            return self._facts.get(name)
-        if name in self._dull:
-            return None
+        if name in self.live or name in self.varying:
+            return self.varying.get(name)
+        return None if self.lacks(name, "zeros") else self.of(name)
+
+    def lacks(self, name: str, what: Lack) -> bool:
+        """Whether a constant has no such elements, or a value is none; see `lacking`."""
+        lacking = self.lacking[what]
+        if name in lacking:
+            return True
         value = self.shapes.static(name)
-        if value is None or not may_have_zeros(value):
-            self._dull.add(name)
-            return None
-        fact = self.of(name)
-        return None if fact is None or fact.zeros is None else fact
+        if value is not None and (what != "zeros" or may_have_zeros(value)):
+            fact = self.of(name)
+            if fact is not None and getattr(fact, what) is not None:
+                return False
+        lacking.add(name)
+        return True
 
     def is_nothing_of(self, names: Sequence[str]) -> bool:
         """Whether nothing is known of any of some values, which all vary."""
-        return self.live.issuperset(names) and self._facts.keys().isdisjoint(names)
+        return self.live.issuperset(names) and self.varying.keys().isdisjoint(names)
 
     def learnt(self, name: str) -> Fact | None:
         """What has been learnt of a value that is no constant; None if that is nothing."""
-        return self._facts.get(name)
+        return self.varying.get(name)
 
     def facts(self, names: Sequence[str]) -> list[Fact | None]:
         """The same of some values."""
-        return [self._facts.get(name) for name in names]
+        return [self.varying.get(name) for name in names]
 
     def keep(self, names: Sequence[str], facts: Sequence[Fact | None]) -> None:
         """Take over what was learnt of the outputs of an equal node, of which the same is known."""
         for name, fact in zip(names, facts, strict=True):
             if fact is None:
-                self._facts.pop(name, None)
+                self.varying.pop(name, None)
             elif name:
-                self._facts[name] = fact
+                self.varying[name] = fact
 
     def once(self, what: Hashable, arguments: Sequence[Any], make: Callable[[], T]) -> T:
         """`make`, unless it was called for the same `what` and the very same `arguments`."""
@@ -246,7 +262,7 @@ class Knowledge:
     def forget(self, names: Sequence[str]) -> None:
         """Drop what is known of some values."""
         for name in names:
-            self._facts.pop(name, None)
+            self.varying.pop(name, None)
 
     def is_sized(self, node: Node) -> bool:
         """Whether the data decide no size of what a node reads and makes."""
@@ -469,6 +485,7 @@ __all__ = [
     "Evaluate",
     "Fact",
     "Knowledge",
+    "Lack",
     "Learnt",
     "Rows",
     "at_rank",

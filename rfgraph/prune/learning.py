@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -16,6 +17,7 @@ from rfgraph.prune.facts import (
     Arrays,
     Fact,
     Knowledge,
+    Lack,
     Learnt,
     at_rank,
     compressed,
@@ -494,6 +496,60 @@ def tells_of_nothing(
         return True
     # A sum of nothing, as in the midst of padding, is known if what is added to it is.
     return isinstance(how, Sums) and any(learn(known, node, how._replace(bias=None), per_output))
+
+
+# What a constant among the operands has to have to settle anything, where the others vary and
+# nothing is known of them.
+_SETTLES: Mapping[str, Lack] = {
+    "zero": "zeros",
+    "zero numerator": "zeros",
+    "truth": "ones",
+    "low term": "low",
+    "low minuend": "low",
+    "lowest": "low",
+    "all low": "low",
+}
+
+
+def watched(
+    known: Knowledge, node: Node, how: Passing | None, factors: Iterable[int]
+) -> Sequence[int | Lack] | None:
+    """What decides whether constants tell nothing of what a node reads or makes, as long as nothing
+    is known of its inputs that vary.
+
+    Parameters
+    ----------
+    known : Knowledge
+        Knows which inputs vary.
+    node : Node
+        The node.
+    how : Passing or None
+        How what is known of inputs passes to outputs.
+    factors : iterable of int
+        The inputs with which its reads are multiplied.
+
+    Returns
+    -------
+    tuple or None
+        The positions of inputs, each followed by what it may not have; None if that is not enough
+        to tell.
+    """
+    if node.domain or node.captures or (isinstance(how, Moves) and how.fill is not None):
+        return None
+    constants = [k for k, name in enumerate(node.inputs) if name not in known.live]
+    found = {(k, "zeros") for k in factors if k in constants}
+    if how is None or isinstance(how, Sums):
+        pass
+    elif isinstance(how, Pointwise) and len(constants) < len(node.inputs):
+        if how.settled_by:
+            lack = _SETTLES.get(how.settled_by)
+            if lack is None:
+                return None
+            lacks = [lack, "low"] if how.masked_by else [lack]
+            found.update((k, lack) for k in constants for lack in lacks)
+    elif constants and (not isinstance(how, Moves) or how.every or 0 in constants):
+        return None
+    return tuple(chain.from_iterable(sorted(found)))
 
 
 def is_silent(

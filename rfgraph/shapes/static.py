@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rfgraph.errors import MissingDataError, ModelError
-from rfgraph.model.graph import Node
+from rfgraph.model.graph import Kind, Node
 from rfgraph.model.model_file import AT_HAND, SMALL
 from rfgraph.model.sizes import Shape, UnknownSizeError, all_known, is_unknown, name_of, nominal
 from rfgraph.ops import Traits, evaluate, traits_of
@@ -95,8 +95,14 @@ class StaticValues:
 
     def value(self, name: str) -> np.ndarray | None:
         """The value `name`, if it is the same whatever the input's data are; else None."""
-        if name not in self._values:
-            self._evaluate(name)
+        found = self._values.get(name, self)
+        if found is not self:
+            return found
+        graph = self._typed.graph
+        if name in graph.weights and name not in graph.producer:
+            found = self._values[name] = graph.weights.array(name)
+            return found
+        self._evaluate(name)
         return self._values[name]
 
     def if_there(self, name: str) -> np.ndarray | None:
@@ -222,6 +228,11 @@ class StaticValues:
             if traits.is_random or node.captures or node.kind.holds_graphs:
                 values[top] = None
                 continue
+            if traits.filling is not None:
+                filled = self._filled(node, traits.filling)
+                if filled is not None:
+                    values[top] = filled
+                    continue
             for needed in node.inputs:
                 if needed and values.get(needed) is None:
                     break
@@ -247,6 +258,28 @@ class StaticValues:
             return None
         return np.array(found, dtype=np.int64)
 
+    def _filled(self, node: Node, filling: Callable[[Kind], np.ndarray]) -> np.ndarray | None:
+        """The output of a node whose elements are all one number, by its shape; None if that is
+        not known, or too large.
+        """
+        shape = self._typed.shape(node.outputs[0])
+        if shape is None or (self._typed.unknown and not all_known(shape)):
+            return None
+        if prod(shape) > self._most:
+            return None
+        key = "filled", shape
+        found = node.kind.known.get(key)
+        if found is None:
+            try:
+                found = np.broadcast_to(filling(node.kind), shape)
+            except MemoryError:
+                raise
+            except Exception:
+                # What is unusual is evaluated.
+                return None
+            node.kind.learn(key, found)
+        return found
+
     def _run(self, node: Node, traits: Traits) -> None:
         """Evaluate one node all of whose inputs are static."""
         kind, values = node.kind, self._values
@@ -260,6 +293,15 @@ class StaticValues:
         if total > self._most:
             self._refused = True
             return
+        key = None
+        if total <= _MAX_KEPT:
+            key = tuple(
+                [None if v is None else (v.dtype.char, v.shape, v.tobytes()) for v in inputs]
+            )
+            results = kind.known.get(key)
+            if results is not None and max([value.size for value in results]) <= self._most:
+                values.update(zip(node.outputs, results, strict=False))
+                return
         # Outputs that can be huge though the inputs are small are made only at a known size.
         sized = True
         for name in node.outputs:
@@ -276,15 +318,6 @@ class StaticValues:
         ):
             self._refused = True
             return
-        key = None
-        if total <= _MAX_KEPT:
-            key = tuple(
-                [None if v is None else (v.dtype.char, v.shape, v.tobytes()) for v in inputs]
-            )
-            results = kind.known.get(key)
-            if results is not None:
-                values.update(zip(node.outputs, results, strict=False))
-                return
         try:
             made = evaluate(kind, inputs)
         except MemoryError:

@@ -117,12 +117,17 @@ def _filled_type(kind: Kind, _: Sequence[int]) -> int:
     return element_types.FLOAT if value is None else int(value.element_type)
 
 
-def _filled(kind: Kind, inputs: Sequence[Any]) -> Any:
+def _filling(kind: Kind) -> np.ndarray:
+    """What all elements of a ConstantOfShape are."""
     value = kind.attribute("value")
-    fill = np.zeros(1, np.float32) if value is None else value.array()
+    fill: np.ndarray = np.zeros(1, np.float32) if value is None else value.array()
     need(fill.size == 1 and fill.dtype.kind in "biuf")
+    return fill.reshape(())
+
+
+def _filled(kind: Kind, inputs: Sequence[Any]) -> Any:
     # One element in the place of all.
-    return np.broadcast_to(fill.reshape(()), tuple(inputs[0].tolist()))
+    return np.broadcast_to(_filling(kind), tuple(inputs[0].tolist()))
 
 
 def _sizes(node: Node, shape: Shape) -> Shape:
@@ -145,6 +150,7 @@ describe(
     "ConstantOfShape",
     shape=ShapeRule(_constant_of_shape, (0,), element=_filled_type),
     value=_filled,
+    filling=_filling,
     growth=by_last,
     told=_told,
 )
