@@ -249,8 +249,10 @@ class Analysis(Shown):
         >>> print(analyze("models/lenet_textbook.onnx").node("y").op_type)
         AveragePool
         """
-        self._address.known(tensor)
-        return self._graph.producer.get(tensor)
+        node = self._graph.producer.get(tensor)
+        if node is None:
+            self._address.known(tensor)
+        return node
 
     def ancestors(self, tensor: str) -> set[str]:
         """The values that a value is made of, directly or not, and itself.

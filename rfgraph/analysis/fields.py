@@ -15,7 +15,7 @@ import numpy as np
 from rfgraph.analysis.addressing import Addressing
 from rfgraph.analysis.collector import uncollected
 from rfgraph.engine._figures import ClosedForm
-from rfgraph.engine._lowering import AxisView, ascending
+from rfgraph.engine._lowering import ascending
 from rfgraph.engine.bounds import Bounds
 from rfgraph.engine.closed_form import AxisField, Field, Meeting, Number
 from rfgraph.engine.measured import end_to_end, measured, own_elements
@@ -30,9 +30,8 @@ T = TypeVar("T")
 # Stands where there is no answer yet.
 _UNASKED = object()
 
-# The views of a value that sees nothing.
-_NOTHING: dict[str, tuple[AxisView, ...]] = {}
-
+# What is asked of a value: its field, and the local part of it.
+_WHOLE, _LOCAL = object(), object()
 
 class Fields:
     """Fields of all values, each worked out when it is first asked for.
@@ -47,10 +46,7 @@ class Fields:
         with uncollected():
             self._form = ClosedForm(flow, bounds.walk)
         self._answers: dict[tuple[str, str, bool], Field] = {}
-        self._of_views = bounds.walk.lowering.answers
-        # What each question looks at.
-        self._view, self._views = self._form.view, bounds.views
-        self._inputs, self._known = flow.inputs, flow.shapes.known
+        self._look = self._form.look
         self._measured: dict[object, AxisField] = {}
         self._alike: dict[str, dict[str, int]] = {}
 
@@ -63,19 +59,13 @@ class Fields:
         asked = tensor, name, local
         answer = self._answers.get(asked)
         if answer is None:
-            if tensor not in self._views:
+            if tensor not in self._bounds.views:
                 self._address.known(tensor)
-            # `_seen_as`, written out: this is asked of every value.
-            key = (
-                self._view(tensor, name),
-                self._views.get(tensor, _NOTHING).get(name),
-                self._inputs[name],
-                self._known.get(tensor),
-                "local field" if local else "field",
-            )
-            answer = self._of_views.get(key)
+            # `once`, written out: this is asked of every value.
+            answers, what = self._look(tensor, name).answers, _LOCAL if local else _WHOLE
+            answer = answers.get(what)
             if answer is None:
-                answer = self._of_views[key] = self._field(tensor, name, local, {})
+                answer = answers[what] = self._field(tensor, name, local, {})
             self._answers[asked] = answer
         return answer
 
@@ -91,16 +81,11 @@ class Fields:
 
     def once(self, tensor: str, name: str, what: Hashable, make: Callable[[], T]) -> T:
         """`make`, unless it was called for the same `what`; see `Analysis.once`."""
-        key = self._seen_as(tensor, name, what)
-        found = self._of_views.get(key, _UNASKED)
+        answers = self._look(tensor, name).answers
+        found = answers.get(what, _UNASKED)
         if found is _UNASKED:
-            found = self._of_views[key] = make()
+            found = answers[what] = make()
         return cast(T, found)
-
-    def _seen_as(self, tensor: str, name: str, what: Hashable) -> Hashable:
-        """What an answer goes by: values that pass on what they see share their views."""
-        seen = self._views.get(tensor, _NOTHING).get(name)
-        return self._view(tensor, name), seen, self._inputs[name], self._known.get(tensor), what
 
     def along(
         self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]
@@ -215,23 +200,8 @@ class Fields:
         """The values that see an input, numbered by what they see; see `Analysis.alike`."""
         found = self._alike.get(name)
         if found is None:
-            numbers: dict[object, int] = {}
-            unseen: set[object] = set()
-            found = self._alike[name] = {}
-            view_of, views = self._form.view, self._bounds.views
-            shape_of = self._flow.shapes.shape
-            for tensor in self._address.tensors:
-                view = views.get(tensor, _NOTHING).get(name)
-                if view is None:
-                    continue
-                seen = view_of(tensor, name), view, shape_of(tensor)
-                number = numbers.get(seen)
-                if number is None:
-                    if seen in unseen or not self._bounds.sees(tensor, name):
-                        unseen.add(seen)
-                        continue
-                    number = numbers[seen] = len(numbers)
-                found[tensor] = number
+            found = self._form.numbered(self._address.tensors, name, self._bounds.sees)
+            self._alike[name] = found
         return found
 
     @cached_property

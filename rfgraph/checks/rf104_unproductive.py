@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+from math import inf
 from typing import NamedTuple
 
 from rfgraph.analysis.analysis import Analysis
@@ -11,7 +13,6 @@ from rfgraph.checks.options import Option, name
 from rfgraph.checks.registry import check
 from rfgraph.checks.subject import Subject
 from rfgraph.engine.closed_form import Number
-from rfgraph.model.graph import Node
 
 
 def _which(given: object) -> str:
@@ -60,30 +61,28 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
     analysis = subject.analysis
     wanted = subject.wanted
     every = subject.settings.get("saturated") == "every"
-    layers = {
-        given: Layers(analysis, given, subject.moving_axes(given), every=every)
-        for given in analysis.inputs
-    }
-    for tensor in analysis.tensors:
-        node = analysis.node(tensor)
-        if node is None or tensor not in wanted:
+    found: dict[str, tuple[Layers, str]] = {}
+    for given in analysis.inputs:
+        layers = Layers(analysis, given, subject.moving_axes(given), every=every)
+        for tensor, source in layers.unproductive():
+            if tensor in wanted:
+                found.setdefault(tensor, (layers, source))
+    for tensor in analysis.tensors if found else ():
+        if tensor not in found:
             continue
-        for given, of_input in layers.items():
-            source = of_input.saturated(tensor, node)
-            if source is not None:
-                shape = analysis.extent(given) or ()
-                which = f"ax{'i' if len(of_input.axes) == 1 else 'e'}s "
-                which += ", ".join(map(str, of_input.axes))
-                sizes = "x".join(str(shape[axis]) for axis in of_input.axes)
-                yield subject.finding(
-                    f"{node} adds no context: its input '{source}' already sees all of {which} of "
-                    f"input '{given}' ({sizes})",
-                    "leave it out, use smaller strides before it, or larger inputs",
-                    value=tensor,
-                    made_by=tensor,
-                    input=given,
-                )
-                break
+        of_input, source = found[tensor]
+        given, axes = of_input.given, of_input.axes
+        shape = analysis.extent(given) or ()
+        which = f"ax{'i' if len(axes) == 1 else 'e'}s {', '.join(map(str, axes))}"
+        sizes = "x".join(str(shape[axis]) for axis in axes)
+        yield subject.finding(
+            f"{analysis.node(tensor)} adds no context: its input '{source}' already sees all of "
+            f"{which} of input '{given}' ({sizes})",
+            "leave it out, use smaller strides before it, or larger inputs",
+            value=tensor,
+            made_by=tensor,
+            input=given,
+        )
 
 
 class _Figures(NamedTuple):
@@ -93,15 +92,17 @@ class _Figures(NamedTuple):
     ----------
     sizes : tuple of number
         Its size by axis.
-    closed, own : tuple of number or None
-        The same where it has a closed form, and where it is that of all units.
+    closed : tuple of number
+        The same where it has a closed form; else inf.
+    own : tuple of number
+        The same where it is that of all units; else -inf.
     is_global : bool
         Whether it is all there is along some axis.
     """
 
     sizes: tuple[Number, ...]
-    closed: tuple[Number | None, ...]
-    own: tuple[Number | None, ...]
+    closed: tuple[Number, ...]
+    own: tuple[Number, ...]
     is_global: bool
 
 
@@ -133,20 +134,34 @@ class Layers:
         self._number = self.analysis.alike(given)
         self._sees_all: dict[int, bool] = {}
         self._figures_of: dict[int, _Figures] = {}
+        self._what = ("figures", *self.axes)
+        self._node = analysis.node
         # By the shortest path, of every value up to the last one that was asked for.
-        self._sizes: dict[str, list[Number]] = {}
+        self._sizes: dict[str, Sequence[Number]] = {}
         self._left = iter(self._number)
 
-    def saturated(self, tensor: str, node: Node) -> str | None:
-        """What a layer is made of that sees all there is, so that it adds nothing; else None."""
-        number = self._number.get(tensor)
-        if number is None or not self.axes:
-            return None
-        # What few layers meet, and costs least, is asked first.
-        numbers = [self._number.get(source) for source in node.inputs]
-        if number in numbers:
-            return None
-        sources = [source for source in node.inputs if source in self._number]
+    def unproductive(self) -> Iterator[tuple[str, str]]:
+        """The layers that add nothing, by what they make, and what they are made of."""
+        number, node_of = self._number, self._node
+        for tensor, own in number.items() if self.axes else ():
+            node = node_of(tensor)
+            if node is None:
+                continue
+            # What few layers meet, and costs least, is asked first.
+            sources = []
+            for source in node.inputs:
+                other = number.get(source)
+                if other == own:
+                    break
+                if other is not None:
+                    sources.append(source)
+            else:
+                widest = self._saturated(tensor, sources)
+                if widest is not None:
+                    yield tensor, widest
+
+    def _saturated(self, tensor: str, sources: list[str]) -> str | None:
+        """What a value is made of that sees all there is, so that it adds nothing; else None."""
         full = [source for source in sources if self._is_full(source)]
         full = [source for source in full if self._is_far(self.shortest(source))]
         if not full:
@@ -163,15 +178,16 @@ class Layers:
     def _is_full(self, tensor: str) -> bool:
         """Whether some units of a value, or all of them, see everything."""
         number = self._number[tensor]
-        if number not in self._sees_all:
+        found = self._sees_all.get(number)
+        if found is None:
             ask, given, axes, every = self.analysis, self.given, self.axes, self._every
-            self._sees_all[number] = ask.once(
+            found = self._sees_all[number] = ask.once(
                 tensor,
                 given,
                 ("sees all", *axes, every),
                 lambda: all(ask.sees_end_to_end(tensor, given, a, every=every) for a in axes),
             )
-        return self._sees_all[number]
+        return found
 
     def _widened(self, tensor: str, sources: list[str]) -> str | None:
         """The widest source of a node, if the field of what the node makes is larger than its."""
@@ -185,45 +201,44 @@ class Layers:
                 return widest
         return None
 
-    def shortest(self, tensor: str) -> list[Number]:
+    def shortest(self, tensor: str) -> Sequence[Number]:
         """The size of a value's field by the shortest path, by axis."""
-        while tensor not in self._sizes:
+        sizes, number, figures, node_of = self._sizes, self._number, self._figures, self._node
+        while tensor not in sizes:
             value = next(self._left)
-            self._sizes[value] = self._by_way_of(value)
-        return self._sizes[tensor]
-
-    def _by_way_of(self, tensor: str) -> list[Number]:
-        number, sizes = self._number, self._sizes
-        node = self.analysis.node(tensor)
-        sources = [] if node is None else [s for s in (*node.inputs, *node.captures) if s in sizes]
-        if not sources:
-            return list(self._figures(tensor).sizes)
-        before = sizes[sources[0]]
-        if len(sources) > 1:
-            before = [*map(min, zip(*[sizes[source] for source in sources], strict=True))]
-        elif number[sources[0]] == number[tensor]:
-            return before
-        added = self._added(tensor, sources)
-        return [size + more for size, more in zip(before, added, strict=True)]
-
-    def _added(self, tensor: str, sources: list[str]) -> list[Number]:
-        """How much larger the field of a value is than those of what it is made of, by axis."""
-        found: list[Number] = []
-        sides = zip(*[self._figures(source).closed for source in sources], strict=True)
-        for own, others in zip(self._figures(tensor).own, sides, strict=True):
-            # Figures for this size of the input say nothing of how much a layer adds.
-            more = 0 if own is None or None in others else own - max(others)
-            found.append(more if more > 0 else 0)
-        return found
+            node = node_of(value)
+            read = () if node is None else node.inputs
+            if node is not None and node.captures:
+                read = (*read, *node.captures)
+            sources = [source for source in read if source in sizes]
+            if not sources:
+                sizes[value] = figures(value).sizes
+                continue
+            before = sizes[sources[0]]
+            if len(sources) == 1 and number[sources[0]] == number[value]:
+                sizes[value] = before
+                continue
+            closed = figures(sources[0]).closed
+            for source in sources[1:]:
+                before = [*map(min, before, sizes[source])]
+                closed = [*map(max, closed, figures(source).closed)]
+            # What the value adds: figures for this size of the input say nothing of that.
+            own = figures(value).own
+            sizes[value] = [
+                size + (more - of) if more > of else size
+                for size, more, of in zip(before, own, closed, strict=True)
+            ]
+        return sizes[tensor]
 
     def _figures(self, tensor: str) -> _Figures:
         """What is known of a value's field."""
         number = self._number[tensor]
-        if number not in self._figures_of:
-            self._figures_of[number] = self.analysis.once(
-                tensor, self.given, ("figures", *self.axes), lambda: self._asked(tensor)
+        found = self._figures_of.get(number)
+        if found is None:
+            found = self._figures_of[number] = self.analysis.once(
+                tensor, self.given, self._what, partial(self._asked, tensor)
             )
-        return self._figures_of[number]
+        return found
 
     def _asked(self, tensor: str) -> _Figures:
         ask, given, axes = self.analysis, self.given, self.axes
@@ -232,8 +247,8 @@ class Layers:
         sides = [field[a] if c is None else c for a, c in zip(axes, closed, strict=True)]
         return _Figures(
             tuple([field[axis].size for axis in axes]),
-            tuple([None if side is None else side.size for side in closed]),
-            tuple([None if s.branches or s.irregular else s.size for s in sides]),
+            tuple([inf if side is None else side.size for side in closed]),
+            tuple([-inf if s.branches or s.irregular else s.size for s in sides]),
             any(field[axis].is_global for axis in axes),
         )
 

@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -10,10 +10,18 @@ from rfgraph.reads.words import Read, Shape
 
 View = tuple[AxisView, ...]
 
+class Look:
+    answers: dict[Hashable, Any]
+    is_seen: bool | None
+
 class ClosedForm:
     likeness: Likeness
     def __init__(self, flow: Flow, walk: Walk) -> None: ...
     def view(self, tensor: str, input: str) -> View | None: ...
+    def look(self, tensor: str, input: str) -> Look: ...
+    def numbered(
+        self, tensors: list[str], input: str, sees: Callable[[str, str], bool]
+    ) -> dict[str, int]: ...
     def alike(
         self, view: View, axis: int, extent: Shape, at: dict[int, int]
     ) -> tuple[Any, tuple[int, ...]]: ...

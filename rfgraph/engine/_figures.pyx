@@ -5,6 +5,9 @@ What equal waves say is worked out once, and so is what views say that differ on
 the value they run along.
 """
 
+cimport cython
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from bisect import bisect_left
@@ -135,6 +138,25 @@ cdef class Term:
         return found
 
 
+@cython.final
+cdef class Look:
+    """What values of one shape see of an input, all of them the same.
+
+    Attributes
+    ----------
+    answers : dict
+        What was answered of one of them, which holds for all.
+    is_seen : bool or None
+        Whether any element of theirs sees anything; None: it was not asked.
+    """
+
+    cdef readonly dict answers
+    cdef readonly object is_seen
+
+    def __cinit__(self):
+        self.answers = {}
+
+
 cdef class ClosedForm:
     """Closed forms of all values.
 
@@ -165,6 +187,14 @@ cdef class ClosedForm:
     cdef dict inner
     cdef dict found_paces
     cdef dict pace_of
+    # What values see on axes with ends and without, by value; their looks, by input and value.
+    cdef dict ended
+    cdef dict endless
+    cdef dict looks
+    # Element types and shapes of values.
+    cdef dict shapes
+    # Looks of other models too.
+    cdef dict kept
 
     def __init__(self, flow, walk):
         self.flow = flow
@@ -173,12 +203,62 @@ cdef class ClosedForm:
         self.walk = Walk(flow, self.lowering)
         self.walk.run()
         self.likeness = Likeness()
+        self.ended, self.endless = walk.views, self.walk.views
+        self.shapes = flow.shapes.known
+        self.looks = {name: {} for name in flow.inputs}
+        self.kept = walk.lowering.answers
         self.terms, self.masks, self.fields, self.equal = {}, {}, {}, {}
         self.known, self.inner, self.found_paces, self.pace_of = {}, {}, {}, {}
 
     def view(self, tensor, input):
         """What a value sees of an input; None if that is nothing."""
-        return self.walk.views.get(tensor, {}).get(input)
+        return of_input(self.endless, tensor, input)
+
+    cpdef Look look(self, tensor, input):
+        """What a value sees of an input, for what is to be answered once for all that see it."""
+        cdef dict looks = self.looks[input]
+        cdef PyObject* found = PyDict_GetItem(looks, tensor)
+        cdef Look made
+        if found is not NULL:
+            return <Look> <object> found
+        found = PyDict_GetItem(self.shapes, tensor)
+        key = (
+            of_input(self.endless, tensor, input),
+            of_input(self.ended, tensor, input),
+            self.flow.inputs[input],
+            None if found is NULL else (<tuple> found)[1],
+        )
+        found = PyDict_GetItem(self.kept, key)
+        if found is not NULL:
+            made = <Look?> <object> found
+        else:
+            made = self.kept[key] = Look()
+        looks[tensor] = made
+        return made
+
+    def numbered(self, list tensors not None, input, sees):
+        """The values that see an input, numbered by what they see.
+
+        Parameters
+        ----------
+        tensors : list of str
+            The values, in topological order.
+        input : str
+            The input.
+        sees : callable
+            Whether any element of a value sees anything of an input.
+        """
+        cdef dict made = {}, numbers = {}
+        cdef Look look
+        for tensor in tensors:
+            if of_input(self.ended, tensor, input) is None:
+                continue
+            look = self.look(tensor, input)
+            if look.is_seen is None:
+                look.is_seen = sees(tensor, input)
+            if look.is_seen:
+                made[tensor] = numbers.setdefault(look, len(numbers))
+        return made
 
     cdef list terms_of(self, AxisView view, extent):
         """What a value of shape `extent` sees along one axis of an input."""
@@ -754,6 +834,15 @@ cdef list cells(list terms, dict at, extent):
         for held in dict.fromkeys(found)
         if held
     ]
+
+
+cdef object of_input(dict views, tensor, input):
+    """The view that a value has of an input; None if it has none."""
+    cdef PyObject* found = PyDict_GetItem(views, tensor)
+    if found is NULL:
+        return None
+    found = PyDict_GetItem(<dict> found, input)
+    return None if found is NULL else <object> found
 
 
 cdef object placed_along(read, source, extent):

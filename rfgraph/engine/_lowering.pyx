@@ -347,7 +347,8 @@ cdef class Lowering:
     def size(self):
         """How much is kept: what was made of reads, and the elements of what is listed."""
         made = len(self.read) + len(self.seen) + len(self.unions) + len(self.recipes)
-        made += len(self.answers)
+        # Of each that is kept there are several answers.
+        made += 8 * len(self.answers)
         apart = 0 if self.unclipped is None else self.unclipped.size
         return made + len(self.program) + self.program.elements + apart
 

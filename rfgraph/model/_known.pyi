@@ -31,3 +31,14 @@ def answered(
     kind: type,
     steps: list[Step],
 ) -> int: ...
+def unchanged(
+    nodes: list[Node],
+    at: int,
+    before: list[Step],
+    place: int,
+    live: set[str],
+    knowledge: Any,
+    dead: set[str],
+    steps: list[Step],
+) -> tuple[int, int]: ...
+def made_of(nodes: list[Node], name: str) -> set[str] | None: ...

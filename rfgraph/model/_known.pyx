@@ -329,3 +329,28 @@ cdef bint is_any_known(tuple names, dict facts) except -1:
         if PyDict_GetItem(facts, names[k]) is not NULL:
             return True
     return False
+
+
+def made_of(list nodes not None, name):
+    """What a value is made of, directly or not, and itself; None where nodes repeat others.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        In topological order.
+    name : str
+        The value.
+    """
+    cdef Node node
+    cdef Py_ssize_t at, k
+    cdef set found = {name}
+    for at in range(len(nodes) - 1, -1, -1):
+        node = <Node?> nodes[at]
+        if node.body is not None:
+            return None
+        if is_any_reached(node.outputs, found):
+            for k in range(len(node.inputs)):
+                found.add(node.inputs[k])
+            if node.captures:
+                found.update(node.captures)
+    return found

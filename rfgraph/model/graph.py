@@ -17,6 +17,7 @@ import numpy as np
 
 from rfgraph.errors import EXPORT_AGAIN, ModelError, QueryError, ShapeError
 from rfgraph.model import element_types, model_file
+from rfgraph.model._known import made_of
 from rfgraph.model._wire import Node as Node
 from rfgraph.model._wire import attributes, operator, producers
 from rfgraph.model.functions import (
@@ -386,14 +387,11 @@ class Graph:
 
     def ancestors(self, name: str) -> set[str]:
         """What a value is made of, directly or not, and itself."""
-        found = {name}
-        if all(node.body is None for node in self.nodes):
-            for node in reversed(self.nodes):
-                if not found.isdisjoint(node.outputs):
-                    found.update(node.inputs, node.captures)
-            return found
+        known = made_of(self.nodes, name)
+        if known is not None:
+            return known
         # What goes from round to round depends on what comes behind it.
-        pending = [name]
+        found, pending = {name}, [name]
         while pending:
             made = self.producer.get(pending.pop())
             if made is not None:

@@ -143,7 +143,7 @@ def _depths(
 ) -> tuple[dict[int, _Depth], list[tuple[str, int, float]]]:
     """What there is at each depth, and the outputs with theirs."""
     layers = Layers(analysis, name, [axis])
-    all_axes = Layers(analysis, name, analysis.moving_axes(name))
+    unproductive = dict(Layers(analysis, name, analysis.moving_axes(name)).unproductive())
     depth: dict[str, int] = {}
     figures: dict[str, tuple[float, float]] = {}
     found: dict[int, _Depth] = defaultdict(_Depth)
@@ -162,7 +162,7 @@ def _depths(
                 here.shortest.append(min(float(layers.shortest(tensor)[0]), float(side.size)))
             if side.stride > 0 and _has_neighbours(analysis, tensor, name, axis):
                 here.strides.append(float(side.stride))
-            if node is not None and all_axes.saturated(tensor, node) is not None:
+            if tensor in unproductive:
                 here.unproductive.append(tensor)
     ends = [(t, depth[t], figures[t][0]) for t in analysis.outputs if t in depth]
     ends = [end for end in ends if isfinite(end[2]) and end[1] in found and end[2] > 0]

@@ -537,7 +537,7 @@ def watched(
     if node.domain or node.captures or (isinstance(how, Moves) and how.fill is not None):
         return None
     constants = [k for k, name in enumerate(node.inputs) if name not in known.live]
-    found = {(k, "zeros") for k in factors if k in constants}
+    found: set[tuple[int | Lack, ...]] = {(k, "zeros") for k in factors if k in constants}
     if how is None or isinstance(how, Sums):
         pass
     elif isinstance(how, Pointwise) and len(constants) < len(node.inputs):
@@ -545,8 +545,9 @@ def watched(
             lack = _SETTLES.get(how.settled_by)
             if lack is None:
                 return None
-            lacks = [lack, "low"] if how.masked_by else [lack]
-            found.update((k, lack) for k in constants for lack in lacks)
+            found.update((k, lack) for k in constants)
+            if how.masked_by:
+                found.update((k, "low") for k in constants)
     elif constants and (not isinstance(how, Moves) or how.every or 0 in constants):
         return None
     return tuple(chain.from_iterable(sorted(found)))

@@ -95,14 +95,12 @@ class StaticValues:
 
     def value(self, name: str) -> np.ndarray | None:
         """The value `name`, if it is the same whatever the input's data are; else None."""
-        found = self._values.get(name, self)
-        if found is not self:
-            return found
-        graph = self._typed.graph
-        if name in graph.weights and name not in graph.producer:
-            found = self._values[name] = graph.weights.array(name)
-            return found
-        self._evaluate(name)
+        if name not in self._values:
+            graph = self._typed.graph
+            if name in graph.weights and name not in graph.producer:
+                self._values[name] = graph.weights.array(name)
+            else:
+                self._evaluate(name)
         return self._values[name]
 
     def if_there(self, name: str) -> np.ndarray | None:
