@@ -23,6 +23,7 @@ class Addressing:
     def __init__(self, graph: Graph, flow: Flow) -> None:
         self._graph = graph
         self._flow = flow
+        self._shapes, self._typed = flow.shapes, flow.shapes.known
         self.file = graph.file
         self.outputs = tuple(graph.outputs)
 
@@ -94,8 +95,12 @@ class Addressing:
 
     def extent(self, tensor: str) -> tuple[int, ...] | None:
         """Shape of a value, with 1 for unknown sizes."""
-        self.known(tensor)
-        return self._flow.shape(tensor)
+        typed = self._typed.get(tensor)
+        if typed is None:
+            self.known(tensor)
+            return None
+        shape = typed[1]
+        return shape if shape is None or not self._shapes.unsized else nominal(shape)
 
     def shape_of(self, tensor: str) -> tuple[int, ...]:
         """The extent of a value that has to have one."""

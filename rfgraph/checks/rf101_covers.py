@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rfgraph.analysis.analysis import Analysis
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, by_axis, flag, share, whole
 from rfgraph.checks.registry import check
@@ -74,8 +75,7 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
                 continue
             for axis, least in subject.limits("covers", output, name).items():
                 size = (analysis.extent(name) or ())[axis]
-                lo, hi = analysis.bounds(output, name, local=local, axis=axis)
-                widest = int(np.maximum(hi - lo + 1, 0).max(initial=0))
+                widest = _widest(analysis, output, name, axis, local=local)
                 if widest + slack < least * size:
                     yield subject.finding(
                         f"output '{output}' sees {widest} of the {size} elements along axis {axis} "
@@ -108,3 +108,13 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
                         size=int(side.smallest),
                         at_least=least,
                     )
+
+
+def _widest(analysis: Analysis, output: str, name: str, axis: int, *, local: bool) -> int:
+    """How many elements along an axis the unit sees that sees most, from end to end."""
+
+    def widest() -> int:
+        lo, hi = analysis.bounds(output, name, local=local, axis=axis)
+        return int(np.maximum(hi - lo + 1, 0).max(initial=0))
+
+    return analysis.once(output, name, ("widest", axis, local), widest)

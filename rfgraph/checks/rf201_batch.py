@@ -66,7 +66,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
         if mixed.any():
             unit = tuple(int(c) for c in np.argwhere(mixed)[0])
             ends = f"{int(lo[unit])} to {int(hi[unit])}"
-            where = first(analysis, output, partial(_mixes, analysis, given, axis))
+            where = first(analysis, output, partial(_mixes, analysis, given, axis), given)
             yield subject.finding(
                 f"output '{output}'{unit_text(unit)} sees samples {ends} of input "
                 f"'{given}'" + (f", first at {node}" if (node := analysis.node(where)) else ""),
@@ -94,7 +94,7 @@ def batch_dependence(subject: Subject) -> Iterator[Finding]:
                     axis=axis,
                 )
         elif not _in_turn(lo, hi, shape, size):
-            where = first(analysis, output, partial(_folded, analysis, given, axis))
+            where = first(analysis, output, partial(_folded, analysis, given, axis), given)
             yield subject.finding(
                 f"output '{output}' of shape {shape} combines samples {int(lo.min())} to "
                 f"{int(hi.max())} of input '{given}', and none of its axes goes through them in "

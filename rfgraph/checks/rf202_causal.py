@@ -121,7 +121,9 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
             masks = _masks(subject, output, way, seen.steps)
             contracted = _contracted(at, output, way)
             way = replace(way, along=None)
-            where = first(at, output, partial(_too_far, at, way, allowed))
+            # With another length of the axis the two have to be alike.
+            alike = given if way.longer is None else None
+            where = first(at, output, partial(_too_far, at, way, allowed), alike)
             yield subject.finding(
                 f"output '{output}' sees {far} along axis {axis} of input '{given}'"
                 f"{budget}"

@@ -92,7 +92,10 @@ def _mixed(subject: Subject, output: str, given: str, group: Groups) -> Iterator
         unit = tuple(int(c) for c in np.argwhere(mixed)[0])
         lo, hi = analysis.bounds(output, given, axis=group.axis)
         where = first(
-            analysis, output, lambda t: bool(_mixes(analysis, t, given, group.axis, of).any())
+            analysis,
+            output,
+            lambda t: bool(_mixes(analysis, t, given, group.axis, of).any()),
+            given,
         )
         yield subject.finding(
             f"output '{output}'{unit_text(unit)} sees groups {of[lo[unit]]} and {of[hi[unit]]} "

@@ -157,9 +157,9 @@ class Subject:
                     for name in layer.values.get(key, {}):
                         if name not in self._inputs:
                             yield f"{key}: the model has no input '{name}'"
-        known = set(self.analysis.tensors)
         patterns = [(p, "outputs") for p in self.settings.outputs]
         patterns += [(p, "track") for p in self.settings.get("track")]
+        known = set(self.analysis.tensors) if patterns else ()
         for pattern, key in patterns:
             if not has_magic(pattern) and pattern not in known:
                 yield f"{key}: the model has no value '{pattern}'"
@@ -180,7 +180,7 @@ class Subject:
             return
         plain = dict.fromkeys(p for p in self.settings.outputs if not has_magic(p))
         named = [name for name in plain if name not in analysis.outputs]
-        known = set(analysis.tensors)
+        known = set(analysis.tensors) if named else ()
         for output in (*analysis.outputs, *(name for name in named if name in known)):
             shape = analysis.extent(output)
             if shape is not None and 0 in shape:
@@ -314,10 +314,24 @@ class Subject:
         )
 
 
-def first(analysis: Analysis, output: str, holds: Callable[[str], bool]) -> str:
-    """The first value on the way to an output of which something holds."""
+def first(
+    analysis: Analysis, output: str, holds: Callable[[str], bool], given: str | None = None
+) -> str:
+    """The first value on the way to an output of which something holds.
+
+    With `given` it holds of no value that does not see that input, and of all that see the same of
+    it or of none.
+    """
     before = analysis.ancestors(output)
-    return next((t for t in analysis.tensors if t in before and holds(t)), output)
+    if given is None:
+        return next((t for t in analysis.tensors if t in before and holds(t)), output)
+    asked: set[int] = set()
+    for tensor, number in analysis.alike(given).items():
+        if number not in asked and tensor in before:
+            asked.add(number)
+            if holds(tensor):
+                return tensor
+    return output
 
 
 def elements(number: Number) -> str:

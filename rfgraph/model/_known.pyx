@@ -354,3 +354,18 @@ def made_of(list nodes not None, name):
             if node.captures:
                 found.update(node.captures)
     return found
+
+
+def outputs_of(list nodes not None):
+    """Names of the values that nodes make, in their order; None where nodes repeat others."""
+    cdef Node node
+    cdef Py_ssize_t k
+    cdef list found = []
+    for one in nodes:
+        node = <Node?> one
+        if node.body is not None:
+            return None
+        for k in range(len(node.outputs)):
+            if node.outputs[k]:
+                found.append(node.outputs[k])
+    return found

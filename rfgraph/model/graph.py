@@ -17,7 +17,7 @@ import numpy as np
 
 from rfgraph.errors import EXPORT_AGAIN, ModelError, QueryError, ShapeError
 from rfgraph.model import element_types, model_file
-from rfgraph.model._known import made_of
+from rfgraph.model._known import made_of, outputs_of
 from rfgraph.model._wire import Node as Node
 from rfgraph.model._wire import attributes, operator, producers
 from rfgraph.model.functions import (
@@ -383,7 +383,8 @@ class Graph:
         """Names of the values that nodes make, and of those that a body carries from round to
         round, in topological order.
         """
-        return _values(self.nodes)
+        made = outputs_of(self.nodes)
+        return _values(self.nodes) if made is None else iter(made)
 
     def ancestors(self, name: str) -> set[str]:
         """What a value is made of, directly or not, and itself."""
