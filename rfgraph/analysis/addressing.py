@@ -24,6 +24,7 @@ class Addressing:
         self._graph = graph
         self._flow = flow
         self._shapes, self._typed = flow.shapes, flow.shapes.known
+        self.producer = graph.producer
         self.file = graph.file
         self.outputs = tuple(graph.outputs)
 

@@ -1150,6 +1150,45 @@ class Analysis(Shown):
         axis = self._address.axis_of(axis, tensor)
         return self._fields.runs(tensor, axis, self._address.input(input), local)
 
+    def shortest(
+        self, input: str | None = None, axes: Sequence[int] | None = None
+    ) -> Mapping[str, tuple[Number, ...]]:
+        """The size of the fields of all values by the shortest path alone.
+
+        Where branches meet it is that of the branch that sees least: what skips layers has not seen
+        as much as the field says (Richter, Schöning, Wiedenroth and Krumnack 2021, Should You Go
+        Deeper?). Along a path it grows by as much as each value adds to what it is made of; where
+        sizes of the input decide how much that is, by nothing.
+
+        Parameters
+        ----------
+        input : str, optional
+            The input; may be left out where there is only one.
+        axes : sequence of int, optional
+            The axes of the input; all if left out.
+
+        Returns
+        -------
+        mapping of str to tuple of number
+            Of each value that depends on the input, in topological order: one size an axis.
+
+        Raises
+        ------
+        QueryError
+            No such input or axis.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> a.field("features").size[2], a.shortest(axes=[2])["features"]
+        (427, (11,))
+        """
+        name = self._address.input(input)
+        every = range(len(self._address.given(name))) if axes is None else axes
+        return self._fields.shortest(
+            name, tuple([self._address.axis_of_input(axis, name) for axis in every])
+        )
+
     @cached_property
     def meetings(self) -> list[tuple[str, str, Meeting]]:
         """Where branches with different strides or centres meet: value, input, and the branches."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from math import ceil, inf, isinf, isnan
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from rfgraph.engine._lowering import ascending
 from rfgraph.engine.bounds import Bounds
 from rfgraph.engine.closed_form import AxisField, Field, Meeting, Number
 from rfgraph.engine.measured import end_to_end, measured, own_elements
-from rfgraph.engine.trace import Flow, sources
+from rfgraph.engine.trace import Flow
 from rfgraph.errors import QueryError
 
 # Runs of coordinates with fields of their own, of one value: each is a row of the answer.
@@ -27,11 +27,15 @@ _MOST_RUNS = 1 << 16
 
 T = TypeVar("T")
 
+# By axis.
+_Sizes: TypeAlias = tuple[Number, ...]
+
 # Stands where there is no answer yet.
 _UNASKED = object()
 
 # What is asked of a value: its field, and the local part of it.
 _WHOLE, _LOCAL = object(), object()
+
 
 class Fields:
     """Fields of all values, each worked out when it is first asked for.
@@ -49,6 +53,7 @@ class Fields:
         self._look = self._form.look
         self._measured: dict[object, AxisField] = {}
         self._alike: dict[str, dict[str, int]] = {}
+        self._shortest: dict[tuple[str, tuple[int, ...]], Mapping[str, _Sizes]] = {}
 
     def field(
         self, tensor: str, name: str, local: bool, at: Mapping[int, int] | None = None
@@ -204,17 +209,41 @@ class Fields:
             self._alike[name] = found
         return found
 
+    def shortest(self, name: str, axes: tuple[int, ...]) -> Mapping[str, _Sizes]:
+        """The sizes of fields by the shortest path; see `Analysis.shortest`."""
+        found = self._shortest.get((name, axes))
+        if found is None:
+            numbers = self.alike(name)
+            # One value for each number.
+            values = {number: tensor for tensor, number in numbers.items()}
+            what = _WHOLE, axes
+            figures = [
+                self.once(tensor, name, what, partial(self._sizes, tensor, name, axes))
+                for _, tensor in sorted(values.items())
+            ]
+            found = self._form.shortest(numbers, self._address.producer, figures)
+            self._shortest[name, axes] = found
+        return found
+
+    def _sizes(
+        self, tensor: str, name: str, axes: tuple[int, ...]
+    ) -> tuple[_Sizes, _Sizes, _Sizes]:
+        """The sizes of a value's field by axis; the same in closed form, inf where there is none;
+        and of all units alike, -inf where these differ.
+        """
+        field = self.field(tensor, name, local=True)
+        closed = [self.without_size(tensor, name, axis, local=True) for axis in axes]
+        sides = [field[a] if c is None else c for a, c in zip(axes, closed, strict=True)]
+        return (
+            tuple([field[axis].size for axis in axes]),
+            tuple([inf if side is None else side.size for side in closed]),
+            tuple([-inf if s.branches or s.irregular else s.size for s in sides]),
+        )
+
     @cached_property
     def meetings(self) -> list[tuple[str, str, Meeting]]:
         """Where branches with different strides or centres meet: value, input, and the branches."""
-        return [
-            (name, given, meeting)
-            for step in self._flow.steps
-            for name, reads in zip(step.node.outputs, step.reads, strict=False)
-            if name and len(reads) > 1
-            for given, found in self._form.meetings(name, sources(step.node), reads).items()
-            for meeting in found
-        ]
+        return self._form.meetings()
 
     def span(self, tensor: str, name: str, axis: int, local: bool) -> tuple[Number, Number] | None:
         """The first and the last coordinate seen, borders not clipped; see `Analysis.span`."""

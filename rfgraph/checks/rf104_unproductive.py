@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
-from math import inf
-from typing import NamedTuple
 
 from rfgraph.analysis.analysis import Analysis
 from rfgraph.checks.finding import Finding
@@ -59,16 +56,15 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
     inputs. If the model is to be used with larger inputs too, check it at their size (`shapes`).
     """
     analysis = subject.analysis
-    wanted = subject.wanted
     every = subject.settings.get("saturated") == "every"
     found: dict[str, tuple[Layers, str]] = {}
     for given in analysis.inputs:
         layers = Layers(analysis, given, subject.moving_axes(given), every=every)
         for tensor, source in layers.unproductive():
-            if tensor in wanted:
-                found.setdefault(tensor, (layers, source))
+            found.setdefault(tensor, (layers, source))
+    wanted = subject.wanted if found else set()
     for tensor in analysis.tensors if found else ():
-        if tensor not in found:
+        if tensor not in found or tensor not in wanted:
             continue
         of_input, source = found[tensor]
         given, axes = of_input.given, of_input.axes
@@ -83,27 +79,6 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
             made_by=tensor,
             input=given,
         )
-
-
-class _Figures(NamedTuple):
-    """What is known of the field of a value.
-
-    Attributes
-    ----------
-    sizes : tuple of number
-        Its size by axis.
-    closed : tuple of number
-        The same where it has a closed form; else inf.
-    own : tuple of number
-        The same where it is that of all units; else -inf.
-    is_global : bool
-        Whether it is all there is along some axis.
-    """
-
-    sizes: tuple[Number, ...]
-    closed: tuple[Number, ...]
-    own: tuple[Number, ...]
-    is_global: bool
 
 
 class Layers:
@@ -133,45 +108,37 @@ class Layers:
         self._every = every
         self._number = self.analysis.alike(given)
         self._sees_all: dict[int, bool] = {}
-        self._figures_of: dict[int, _Figures] = {}
-        self._what = ("figures", *self.axes)
-        self._node = analysis.node
-        # By the shortest path, of every value up to the last one that was asked for.
-        self._sizes: dict[str, Sequence[Number]] = {}
-        self._left = iter(self._number)
+        self._figures_of: dict[int, tuple[list[Number], bool]] = {}
 
     def unproductive(self) -> Iterator[tuple[str, str]]:
         """The layers that add nothing, by what they make, and what they are made of."""
-        number, node_of = self._number, self._node
-        for tensor, own in number.items() if self.axes else ():
+        number, node_of = self._number, self.analysis.node
+        # What few values meet is asked first.
+        far = self._far() if self.axes else set()
+        for tensor, own in number.items() if far else ():
             node = node_of(tensor)
-            if node is None:
+            if node is None or far.isdisjoint(node.inputs):
                 continue
-            # What few layers meet, and costs least, is asked first.
-            sources = []
-            for source in node.inputs:
-                other = number.get(source)
-                if other == own:
-                    break
-                if other is not None:
-                    sources.append(source)
-            else:
-                widest = self._saturated(tensor, sources)
-                if widest is not None:
-                    yield tensor, widest
+            sources = [source for source in node.inputs if source in number]
+            if any(number[source] == own for source in sources):
+                continue
+            full = [source for source in sources if source in far and self._is_full(source)]
+            if full:
+                source = self._widened(tensor, sources)
+                if source in full and not self._is_single(tensor) and self._is_far(source):
+                    yield tensor, source
 
-    def _saturated(self, tensor: str, sources: list[str]) -> str | None:
-        """What a value is made of that sees all there is, so that it adds nothing; else None."""
-        full = [source for source in sources if self._is_full(source)]
-        full = [source for source in full if self._is_far(self.shortest(source))]
-        if not full:
-            return None
-        source = self._widened(tensor, sources)
-        if source not in full or self._is_single(tensor):
-            return None
-        return source if self._is_far(self._figures(source).sizes) else None
+    def _far(self) -> set[str]:
+        """The values whose fields are as large as the input by the shortest path too."""
+        shortest = self.analysis.shortest(self.given, self.axes)
+        far = {sizes for sizes in set(shortest.values()) if self._is_wide(sizes)}
+        return {tensor for tensor, sizes in shortest.items() if sizes in far} if far else set()
 
-    def _is_far(self, sizes: Sequence[Number]) -> bool:
+    def _is_far(self, tensor: str) -> bool:
+        """Whether the field of a value is as large as the input."""
+        return self._is_wide(self._figures(tensor)[0])
+
+    def _is_wide(self, sizes: Sequence[Number]) -> bool:
         """Whether fields of these sizes are as large as the input."""
         return all(size >= self.shape[axis] for axis, size in zip(self.axes, sizes, strict=True))
 
@@ -191,66 +158,26 @@ class Layers:
 
     def _widened(self, tensor: str, sources: list[str]) -> str | None:
         """The widest source of a node, if the field of what the node makes is larger than its."""
-        made = self._figures(tensor)
+        made, is_global = self._figures(tensor)
         found = {source: self._figures(source) for source in sources}
-        if made.is_global or any(one.is_global for one in found.values()):
+        if is_global or any(has_all for _, has_all in found.values()):
             return None
-        for k, size in enumerate(made.sizes):
-            widest = max(sources, key=lambda source: found[source].sizes[k])
-            if size > found[widest].sizes[k]:
+        for k, size in enumerate(made):
+            widest = max(sources, key=lambda source: found[source][0][k])
+            if size > found[widest][0][k]:
                 return widest
         return None
 
-    def shortest(self, tensor: str) -> Sequence[Number]:
-        """The size of a value's field by the shortest path, by axis."""
-        sizes, number, figures, node_of = self._sizes, self._number, self._figures, self._node
-        while tensor not in sizes:
-            value = next(self._left)
-            node = node_of(value)
-            read = () if node is None else node.inputs
-            if node is not None and node.captures:
-                read = (*read, *node.captures)
-            sources = [source for source in read if source in sizes]
-            if not sources:
-                sizes[value] = figures(value).sizes
-                continue
-            before = sizes[sources[0]]
-            if len(sources) == 1 and number[sources[0]] == number[value]:
-                sizes[value] = before
-                continue
-            closed = figures(sources[0]).closed
-            for source in sources[1:]:
-                before = [*map(min, before, sizes[source])]
-                closed = [*map(max, closed, figures(source).closed)]
-            # What the value adds: figures for this size of the input say nothing of that.
-            own = figures(value).own
-            sizes[value] = [
-                size + (more - of) if more > of else size
-                for size, more, of in zip(before, own, closed, strict=True)
-            ]
-        return sizes[tensor]
-
-    def _figures(self, tensor: str) -> _Figures:
-        """What is known of a value's field."""
+    def _figures(self, tensor: str) -> tuple[list[Number], bool]:
+        """The size of a value's field by axis, and whether it is all there is along some axis."""
         number = self._number[tensor]
         found = self._figures_of.get(number)
         if found is None:
-            found = self._figures_of[number] = self.analysis.once(
-                tensor, self.given, self._what, partial(self._asked, tensor)
-            )
+            field = self.analysis.field(tensor, self.given)
+            sides = [field[axis] for axis in self.axes]
+            found = [side.size for side in sides], any(side.is_global for side in sides)
+            self._figures_of[number] = found
         return found
-
-    def _asked(self, tensor: str) -> _Figures:
-        ask, given, axes = self.analysis, self.given, self.axes
-        field = ask.field(tensor, given)
-        closed = [ask.closed_form(tensor, given, axis) for axis in axes]
-        sides = [field[a] if c is None else c for a, c in zip(axes, closed, strict=True)]
-        return _Figures(
-            tuple([field[axis].size for axis in axes]),
-            tuple([inf if side is None else side.size for side in closed]),
-            tuple([-inf if s.branches or s.irregular else s.size for s in sides]),
-            any(field[axis].is_global for axis in axes),
-        )
 
     def _is_single(self, tensor: str) -> bool:
         """Whether there is a single unit, as after a pooling over all of a feature map."""

@@ -42,8 +42,9 @@ def unequal_branches(subject: Subject) -> Iterator[Finding]:
     """
     analysis = subject.analysis
     allowed = subject.settings.get("misalignment")
-    wanted = subject.wanted
-    for tensor, given, meeting in analysis.meetings:
+    meetings = analysis.meetings
+    wanted = subject.wanted if meetings else set()
+    for tensor, given, meeting in meetings:
         if tensor not in wanted:
             continue
         strides = [str(stride) for stride in meeting.strides]

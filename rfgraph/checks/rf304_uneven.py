@@ -40,16 +40,16 @@ def uneven_coverage(subject: Subject) -> Iterator[Finding]:
     """
     analysis = subject.analysis
     allowed = subject.settings.get("uneven")
-    wanted = subject.wanted
-    # Nodes that are alike share their reads.
-    found: dict[int, dict[int, tuple[int, ...]]] = {}
-    for step in analysis.flow.steps:
+    # Nodes that are alike share their reads, and few are uneven.
+    steps = analysis.flow.steps
+    every = {id(reads): reads for step in steps for reads in step.reads}
+    found = {own: uneven for own, reads in every.items() if (uneven := _uneven(reads))}
+    wanted = subject.wanted if found else set()
+    for step in steps if found else ():
         for tensor, reads in zip(step.node.outputs, step.reads, strict=False):
             if tensor not in wanted:
                 continue
-            if id(reads) not in found:
-                found[id(reads)] = _uneven(reads)
-            for axis, counts in sorted(found[id(reads)].items()):
+            for axis, counts in sorted(found.get(id(reads), {}).items()):
                 varies = variation(counts)
                 if varies > allowed:
                     yield subject.finding(
@@ -71,7 +71,7 @@ def _uneven(reads: list) -> dict[int, tuple[int, ...]]:
     found: dict[int, tuple[int, ...]] = {}
     for read in reads:
         for along in read.axes if isinstance(read, PerAxis) else ():
-            if isinstance(along, Along) and len(set(along.counts)) > 1:
+            if type(along) is Along and len(along.counts) > 1 and len(set(along.counts)) > 1:
                 found[along.axis] = along.counts
         if isinstance(read.source, Stage):
             found.update(_uneven(read.source.reads))

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -6,9 +6,11 @@ from rfgraph.engine._lowering import AxisView, Likeness, Walk
 from rfgraph.engine._waves import Digit
 from rfgraph.engine.closed_form import AxisField, Meeting, Number
 from rfgraph.engine.trace import Flow
-from rfgraph.reads.words import Read, Shape
+from rfgraph.model.graph import Node
+from rfgraph.reads.words import Shape
 
 View = tuple[AxisView, ...]
+Sizes = tuple[Number, ...]
 
 class Look:
     answers: dict[Hashable, Any]
@@ -40,6 +42,10 @@ class ClosedForm:
     def units_along(self, tensor: str, input: str, axis: int) -> int | None: ...
     def edges(self, tensor: str, input: str, axis: int) -> list[int]: ...
     def layout(self, view: View, axis: int, stride: Number) -> tuple[Digit, Fraction] | None: ...
-    def meetings(
-        self, tensor: str, names: Sequence[str], reads: Sequence[Read]
-    ) -> Mapping[str, list[Meeting]]: ...
+    def meetings(self) -> list[tuple[str, str, Meeting]]: ...
+    def shortest(
+        self,
+        numbers: dict[str, int],
+        producer: dict[str, Node],
+        figures: Sequence[tuple[Sizes, Sizes, Sizes]],
+    ) -> dict[str, Sizes]: ...

@@ -260,6 +260,55 @@ cdef class ClosedForm:
                 made[tensor] = numbers.setdefault(look, len(numbers))
         return made
 
+    def shortest(self, dict numbers not None, dict producer not None, list figures not None):
+        """The sizes of fields by the shortest path.
+
+        Parameters
+        ----------
+        numbers : dict of str to int
+            The values that see an input, in topological order, numbered by what they see.
+        producer : dict of str to Node
+            The nodes that make values.
+        figures : list of (tuple, tuple, tuple)
+            By number: the sizes of such a value's field by axis; the same where it has a closed
+            form, and inf elsewhere; the same where it is that of all units, and -inf elsewhere.
+
+        Returns
+        -------
+        dict of str to tuple
+            By value: one size an axis.
+        """
+        cdef dict made = {}
+        cdef tuple before, size, own, of
+        cdef Py_ssize_t k, count
+        for tensor, number in numbers.items():
+            own, _, _ = figures[number]
+            node = producer.get(tensor)
+            count, before, of, nearest = 0, own, None, None
+            if node is not None:
+                for source in (*node.inputs, *node.captures) if node.captures else node.inputs:
+                    size = made.get(source)
+                    if size is None:
+                        continue
+                    if count == 0:
+                        nearest = numbers[source]
+                        before, of = size, figures[nearest][1]
+                    else:
+                        before = each(min, before, size)
+                        of = each(max, of, figures[numbers[source]][1])
+                    count += 1
+            if count > 1 or (count == 1 and nearest != number):
+                # What the value adds: figures for this size of the input say nothing of that.
+                own = figures[number][2]
+                before = tuple(
+                    [
+                        before[k] + (own[k] - of[k]) if own[k] > of[k] else before[k]
+                        for k in range(len(own))
+                    ]
+                )
+            made[tensor] = before
+        return made
+
     cdef list terms_of(self, AxisView view, extent):
         """What a value of shape `extent` sees along one axis of an input."""
         cdef Item item
@@ -480,35 +529,43 @@ cdef class ClosedForm:
 
     # ------------------------------------------------ branches that meet
 
-    def meetings(self, tensor, names, reads):
-        """Where branches meet in a value that move differently, by input.
-
-        Parameters
-        ----------
-        tensor : str
-            The value.
-        names : sequence of str
-            What its node reads.
-        reads : sequence of Read
-            How the value reads these.
+    def meetings(self):
+        """Where branches meet in a value that move differently.
 
         Returns
         -------
-        dict of str to list of Meeting
-            By input.
+        list of (str, str, Meeting)
+            The value, the input, and how they do, in topological order.
         """
+        cdef list made = [], reads
+        cdef tuple outputs, names
+        cdef Py_ssize_t k
+        for step in self.flow.steps:
+            reads = step.reads
+            for k in range(len(reads)):
+                if len(<list?> reads[k]) < 2:
+                    continue
+                node = step.node
+                outputs = node.outputs
+                if k >= len(outputs) or not outputs[k]:
+                    continue
+                names = (*node.inputs, *node.captures) if node.captures else node.inputs
+                for given, found in self.meeting(outputs[k], names, reads[k]).items():
+                    made.extend([(outputs[k], given, one) for one in found])
+        return made
+
+    cdef dict meeting(self, tensor, tuple names, list reads):
+        """How branches meet in a value that move differently, by input."""
         cdef dict branches = {}
         cdef dict found = {}
         cdef list origins, groups
-        if len(reads) < 2:
-            return found
         origins = [origin(read.source, names) for read in reads]
         groups = self.by_origin(reads, origins)
         if len(groups) < 2:
             return found
         extent = self.flow.shape(tensor)
         for own in groups:
-            for name, view in self.branch(tuple(names), own, extent).items():
+            for name, view in self.branch(names, own, extent).items():
                 branches.setdefault(name, []).append(view)
         for name, views in branches.items():
             key = "meetings", tuple(views)
@@ -834,6 +891,12 @@ cdef list cells(list terms, dict at, extent):
         for held in dict.fromkeys(found)
         if held
     ]
+
+
+cdef tuple each(function, tuple a, tuple b):
+    """What a function gives of the entries of two tuples."""
+    cdef Py_ssize_t k
+    return tuple([function(a[k], b[k]) for k in range(len(a))])
 
 
 cdef object of_input(dict views, tensor, input):

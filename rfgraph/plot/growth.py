@@ -142,7 +142,7 @@ def _depths(
     analysis: Analysis, name: str, axis: int
 ) -> tuple[dict[int, _Depth], list[tuple[str, int, float]]]:
     """What there is at each depth, and the outputs with theirs."""
-    layers = Layers(analysis, name, [axis])
+    shortest = analysis.shortest(name, [axis])
     unproductive = dict(Layers(analysis, name, analysis.moving_axes(name)).unproductive())
     depth: dict[str, int] = {}
     figures: dict[str, tuple[float, float]] = {}
@@ -159,7 +159,7 @@ def _depths(
             here = found[depth[tensor]]
             here.sizes.append(float(side.size))
             if len(before) > 1:
-                here.shortest.append(min(float(layers.shortest(tensor)[0]), float(side.size)))
+                here.shortest.append(min(float(shortest[tensor][0]), float(side.size)))
             if side.stride > 0 and _has_neighbours(analysis, tensor, name, axis):
                 here.strides.append(float(side.stride))
             if tensor in unproductive:
