@@ -143,9 +143,13 @@ class Flow:
 
     def reads_as(self, other: Flow) -> bool:
         """Whether the same is seen to be read by the same nodes."""
-        return len(self.steps) == len(other.steps) and all(
-            a is b or (a.node is b.node and a.cycle is b.cycle and a.reads == b.reads)
-            for a, b in zip(self.steps, other.steps, strict=True)
+        # Most often they are the very same.
+        return self.steps == other.steps or (
+            len(self.steps) == len(other.steps)
+            and all(
+                a is b or (a.node is b.node and a.cycle is b.cycle and a.reads == b.reads)
+                for a, b in zip(self.steps, other.steps, strict=True)
+            )
         )
 
 

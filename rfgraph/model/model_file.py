@@ -20,8 +20,8 @@ import numpy as np
 
 from rfgraph.errors import MissingDataError, ModelError
 from rfgraph.model import element_types, formats
+from rfgraph.model._wire import any_zero, nodes, split, value_info
 from rfgraph.model._wire import head as read_head
-from rfgraph.model._wire import nodes, split, value_info
 
 if TYPE_CHECKING:
     import onnx
@@ -64,6 +64,10 @@ _MAP_FROM = 1 << 20
 # Element types whose raw data numpy reads as they are. ONNX stores the low byte first, as most
 # machines do; on others there are none.
 _PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
+
+# Raw data of up to so many bytes are looked through for a zero as they stand in the file; numpy is
+# faster for what is larger.
+_SEARCHED = 1 << 12
 
 
 class UndecodableError(ValueError):
@@ -309,6 +313,22 @@ class Weights:
         if name in self.sparse:
             return self.dense(self.sparse[name])
         return self.to_array(self._tensor(name))
+
+    def any_zero(self, name: str) -> bool | None:
+        """Whether some element of the initializer `name` is 0, of a small one as it stands in the
+        file; None if that takes its `array`.
+        """
+        told = self._told.get(name)
+        if told is None or name in self._dense or name in self.sparse:
+            return None
+        _, kind, shape, _, raw, location = told
+        plain = _PLAIN.get(kind)
+        if raw is None or plain is None or location == _EXTERNAL:
+            return None
+        size = raw[1] - raw[0]
+        if not 0 < size <= _SEARCHED or size != prod(shape) * plain.itemsize:
+            return None
+        return any_zero(self._buffer, *raw, plain.itemsize, plain.kind == "f")
 
     def to_array(self, tensor: Tensor) -> np.ndarray:
         """Contents of any tensor of the model, external ones too.

@@ -21,7 +21,7 @@ import numpy as np
 
 from rfgraph.model.graph import Kind, Node
 from rfgraph.model.sizes import Shape, all_known
-from rfgraph.model.values import Values
+from rfgraph.model.values import Values, may_have_zeros
 
 T = TypeVar("T")
 
@@ -149,26 +149,6 @@ class Learnt:
     settled: np.ndarray | None = None
 
 
-# Elements that are looked at together for zeros, and so few that they are counted in less time.
-_TOGETHER = 1 << 16
-_FEW = 1 << 10
-
-
-def may_have_zeros(value: np.ndarray) -> bool:
-    """Whether some element may be 0, or False."""
-    if value.dtype.kind not in "biuf":
-        return True
-    if value.size and not any(value.strides):
-        # One element in the place of all.
-        return not value.item(0)
-    if value.size <= _FEW:
-        return int(np.count_nonzero(value)) < value.size
-    elements = value.ravel(order="K")
-    # The first zero is enough.
-    blocks = (elements[k : k + _TOGETHER] for k in range(0, value.size, _TOGETHER))
-    return not all(block.all() for block in blocks)
-
-
 class Knowledge:
     """The facts about the values of one graph.
 
@@ -223,8 +203,7 @@ class Knowledge:
         lacking = self.lacking[what]
         if name in lacking:
             return True
-        value = self.shapes.static(name)
-        if value is not None and (what != "zeros" or may_have_zeros(value)):
+        if what != "zeros" or self.shapes.may_have_zeros(name):
             fact = self.of(name)
             if fact is not None and getattr(fact, what) is not None:
                 return False

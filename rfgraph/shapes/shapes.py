@@ -117,6 +117,12 @@ class Shapes:
         """The value `name`, if it is the same whatever the input's data are; else None."""
         return self._static.value(name)
 
+    def may_have_zeros(self, name: str) -> bool:
+        """Whether some element of a value that is the same whatever the input's data are may be 0,
+        or False.
+        """
+        return self._static.may_have_zeros(name)
+
     def sizes(self, name: str) -> Shape | None:
         """The value `name` as sizes, with an unknown one where the data decide; None if nothing is
         known of it.

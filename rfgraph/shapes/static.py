@@ -18,6 +18,7 @@ from rfgraph.errors import MissingDataError, ModelError
 from rfgraph.model.graph import Kind, Node
 from rfgraph.model.model_file import AT_HAND, SMALL
 from rfgraph.model.sizes import Shape, UnknownSizeError, all_known, is_unknown, name_of, nominal
+from rfgraph.model.values import may_have_zeros
 from rfgraph.ops import Traits, evaluate, traits_of
 from rfgraph.prune.passing import Moves, Pointwise
 from rfgraph.shapes.typed import TypedValues
@@ -102,6 +103,27 @@ class StaticValues:
             else:
                 self._evaluate(name)
         return self._values[name]
+
+    def may_have_zeros(self, name: str) -> bool:
+        """Whether some element of a value that is the same whatever the input's data are may be 0,
+        or False.
+        """
+        graph = self._typed.graph
+        node = graph.producer.get(name)
+        if node is not None:
+            told: bool | None = node.kind.known.get("zeros")
+        else:
+            told = graph.weights.any_zero(name) if name not in self._values else None
+        if told is not None:
+            return told
+        value = self.value(name)
+        if value is None or not value.size:
+            return False
+        found = may_have_zeros(value)
+        if node is not None and traits_of(node.domain, node.op_type).filling is not None:
+            # The same number fills any shape.
+            node.kind.learn("zeros", found)
+        return found
 
     def if_there(self, name: str) -> np.ndarray | None:
         """`value` where the value only helps: weights that are not there are no error yet."""
