@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 
@@ -132,6 +133,17 @@ class Addressing:
         if not all(-n <= i < n for i, n in zip(index, shape, strict=True)):
             raise self._wrong(f"'{tensor}' has no unit {tuple(index)}", f"its shape is {shape}")
         return tuple(i % n for i, n in zip(index, shape, strict=True))
+
+    def unit_at(self, tensor: str, index: Index) -> tuple[int, ...] | None:
+        """The unit that a region is, if it is one whose coordinates are plain numbers, counted from
+        the front.
+        """
+        shape = self.extent(tensor)
+        if shape is None or len(index) != len(shape) or self._shapes.unsized:
+            return None
+        if not all(type(i) is int and 0 <= i < n for i, n in zip(index, shape, strict=True)):
+            return None
+        return cast("tuple[int, ...]", tuple(index))
 
     def places(self, tensor: str, index: Index) -> list[np.ndarray]:
         """A region, as a mask for each axis of the value."""

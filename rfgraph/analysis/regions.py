@@ -14,7 +14,7 @@ from rfgraph.engine.bounds import Bounds
 from rfgraph.engine.closed_form import AxisField
 from rfgraph.engine.influence import influenced
 from rfgraph.engine.paths import Paths, counted, paths, proportions, variation
-from rfgraph.engine.products import Region, compressed, region_of
+from rfgraph.engine.products import Region, compressed, region_of, region_of_unit
 from rfgraph.engine.support import KnownRegions, Support, backward
 from rfgraph.engine.trace import Flow
 from rfgraph.errors import QueryError, RFGraphError, ShapeError
@@ -41,10 +41,17 @@ class Regions:
     def support(self, tensor: str, index: Index, name: str) -> Support:
         """What of an input a region depends on; see `Analysis.support`."""
         shape = self._address.shape_of(name)
-        places = self._address.places(tensor, index)
-        key = _key(tensor, places)
+        unit = self._address.unit_at(tensor, index)
+        if unit is not None:
+            key: object = tensor, unit
+        else:
+            places = self._address.places(tensor, index)
+            key = _key(tensor, places)
         if self._last_seen is None or self._last_seen[0] != key:
-            region = region_of(places, tuple(map(len, places)))
+            if unit is not None:
+                region = region_of_unit(unit, self._address.shape_of(tensor))
+            else:
+                region = region_of(places, tuple(map(len, places)))
             self._last_seen = key, self._backward({tensor: region})
         return Support(name, shape, self._last_seen[1].get(name, ()))
 

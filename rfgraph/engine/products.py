@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -44,6 +44,15 @@ class AxesMask:
         """The mask as a number: masks are compared again and again."""
         return int.from_bytes(np.packbits(self.mask).tobytes(), "little")
 
+    @cached_property
+    def sides(self) -> tuple[tuple[int, int, int], ...]:
+        """Along each axis the first and the last coordinate that occurs, and how many do."""
+        found = []
+        for k in range(len(self.axes)):
+            side = np.flatnonzero(self.mask if self.mask.ndim == 1 else shadow(self.mask, [k]))
+            found.append((int(side[0]), int(side[-1]), side.size))
+        return tuple(found)
+
 
 # Factors of disjoint axes; an axis without one is taken whole.
 Product = tuple[AxesMask, ...]
@@ -55,6 +64,19 @@ def region_of(index: Sequence[np.ndarray], shape: Shape) -> Region:
     if not all(mask.any() for mask in index) or 0 in shape:
         return ()
     return (tuple(AxesMask((a,), mask) for a, mask in enumerate(index) if not mask.all()),)
+
+
+def region_of_unit(unit: Sequence[int], shape: Shape) -> Region:
+    """The region of one unit of a value of a shape without axes of length 0."""
+    every = zip(unit, shape, strict=True)
+    return (tuple([_point(axis, at, size) for axis, (at, size) in enumerate(every) if size > 1]),)
+
+
+@lru_cache(maxsize=1024)
+def _point(axis: int, at: int, size: int) -> AxesMask:
+    mask = np.zeros(size, dtype=bool)
+    mask[at] = True
+    return AxesMask((axis,), mask)
 
 
 def dense(region: Region, shape: Shape) -> np.ndarray:

@@ -68,16 +68,28 @@ class Support(Shown):
     @cached_property
     def box(self) -> tuple[tuple[int, int], ...] | None:
         """First and last coordinate, inclusive, along each axis; None if there is no element."""
-        if not self._region:
-            return None
-        ends = []
-        for axis, size in enumerate(self.shape):
-            if any(all(axis not in f.axes for f in product) for product in self._region):
-                ends.append((0, size - 1))
-                continue
-            side = np.flatnonzero(self.along(axis))
-            ends.append((int(side[0]), int(side[-1])) if size else (0, -1))
-        return tuple(ends)
+        return tuple([side[:2] for side in self._sides]) if self._region else None
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """How many coordinates of each axis occur; fewer than from end to end where there are
+        holes.
+        """
+        return tuple([many for _, _, many in self._sides])
+
+    @cached_property
+    def _sides(self) -> Sequence[tuple[int, int, int]]:
+        """Along each axis the first and the last coordinate that occurs, and how many do."""
+        found = [(0, size - 1, size) for size in self.shape]
+        if len(self._region) == 1:
+            for factor in self._region[0]:
+                for axis, side in zip(factor.axes, factor.sides, strict=True):
+                    found[axis] = side
+            return found
+        for axis in range(len(self.shape)):
+            seen = np.flatnonzero(self.along(axis))
+            found[axis] = (int(seen[0]), int(seen[-1]), seen.size) if seen.size else (0, -1, 0)
+        return found
 
     def along(self, axis: int) -> np.ndarray:
         """Which coordinates of one axis occur.
