@@ -77,12 +77,12 @@ class Fields:
     def _held(self, tensor: str, name: str, local: bool, at: Mapping[int, int]) -> Field:
         self._address.known(tensor)
         held = self._address.coordinates(tensor, at)
-        what = ("field", local, *held.items())
+        what = (_LOCAL if local else _WHOLE, None, *held.items())
         return self.once(tensor, name, what, lambda: self._field(tensor, name, local, held))
 
     def _field(self, tensor: str, name: str, local: bool, held: dict[int, int]) -> Field:
         axes = range(len(self._address.given(name)))
-        return Field(tuple([self.along(tensor, name, axis, local, held) for axis in axes]))
+        return Field(tuple([self._along(tensor, name, axis, local, held) for axis in axes]))
 
     def once(self, tensor: str, name: str, what: Hashable, make: Callable[[], T]) -> T:
         """`make`, unless it was called for the same `what`; see `Analysis.once`."""
@@ -95,7 +95,13 @@ class Fields:
     def along(
         self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]
     ) -> AxisField:
-        """The field along one axis, some coordinates of the value held."""
+        """The field along one axis, some coordinates of the value held; ascending by axis."""
+        what = (_LOCAL if local else _WHOLE, axis, *held.items())
+        return self.once(tensor, name, what, partial(self._along, tensor, name, axis, local, held))
+
+    def _along(
+        self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]
+    ) -> AxisField:
         view = self._form.view(tensor, name)
         if view is None:
             return AxisField.nothing()

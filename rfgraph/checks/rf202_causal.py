@@ -266,20 +266,19 @@ class Ahead:
 
 def look_ahead(analysis: Analysis, tensor: str, way: Steps) -> Ahead | None:
     """How far a value sees ahead; None if it sees nothing, or has no steps."""
-    shape, given = analysis.extent(tensor), way.given
-    if shape is None or not analysis.depends(tensor, given):
-        return None
     other = None if way.longer is None else way.longer.extent(tensor)
 
     def own() -> Ahead | EllipsisType | None:
+        if analysis.extent(tensor) is None or not analysis.depends(tensor, way.given):
+            return None
         stride = _stride(analysis, tensor, way)
-        return ... if stride is None else _ahead(analysis, tensor, way, shape, other, stride)
+        return ... if stride is None else _ahead(analysis, tensor, way, other, stride)
 
     what = "look ahead", way.axis, way.aligned, way.along, other
-    seen = analysis.once(tensor, given, what, own)
+    seen = analysis.once(tensor, way.given, what, own)
     if isinstance(seen, EllipsisType):
         # What lies before the value counts too.
-        seen = _ahead(analysis, tensor, way, shape, other, None)
+        seen = _ahead(analysis, tensor, way, other, None)
     return seen
 
 
@@ -287,12 +286,11 @@ def _ahead(
     analysis: Analysis,
     tensor: str,
     way: Steps,
-    shape: tuple[int, ...],
     other: tuple[int, ...] | None,
     stride: Fraction | None,
 ) -> Ahead | None:
     """How far a value sees ahead, of a stride, or of that of what lies before it."""
-    given, axis = way.given, way.axis
+    given, axis, shape = way.given, way.axis, analysis.extent(tensor) or ()
     size = (analysis.extent(given) or ())[axis]
     lo, hi = analysis.bounds(tensor, given, axis=axis)
     last = every = np.where(lo <= hi, hi, -1)
