@@ -33,8 +33,8 @@ _Sizes: TypeAlias = tuple[Number, ...]
 # Stands where there is no answer yet.
 _UNASKED = object()
 
-# What is asked of a value: its field, and the local part of it.
-_WHOLE, _LOCAL = object(), object()
+# What is asked of a value: its field, the local part of it, and more.
+_WHOLE, _LOCAL, _SPAN, _HALO = object(), object(), object(), object()
 
 
 class Fields:
@@ -253,10 +253,20 @@ class Fields:
 
     def span(self, tensor: str, name: str, axis: int, local: bool) -> tuple[Number, Number] | None:
         """The first and the last coordinate seen, borders not clipped; see `Analysis.span`."""
-        return self._form.span(tensor, name, axis, local=local)
+        return self.once(
+            tensor,
+            name,
+            (_SPAN, axis, local),
+            partial(self._form.span, tensor, name, axis, local=local),
+        )
 
     def halo(self, tensor: str, name: str, axis: int, local: bool) -> tuple[Number, Number] | None:
         """How far units reach beyond their own elements; see `Analysis.halo`."""
+        return self.once(
+            tensor, name, (_HALO, axis, local), partial(self._halo, tensor, name, axis, local)
+        )
+
+    def _halo(self, tensor: str, name: str, axis: int, local: bool) -> tuple[Number, Number] | None:
         field = self.field(tensor, name, local)[axis]
         if field.is_global:
             return inf, inf

@@ -57,6 +57,8 @@ class Baseline:
     def apply(self, checked: Checked) -> list[str]:
         """Set the findings that are known apart; return the entries that nothing matches."""
         known = self.models.get(checked.model, {}).get("findings", ())
+        if not known:
+            return []
         entries = {entry["fingerprint"]: entry for entry in known}
         left = Counter({fingerprint: e["count"] for fingerprint, e in entries.items()})
         fresh = []

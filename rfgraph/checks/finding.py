@@ -113,7 +113,7 @@ def folded(findings: Iterable[Finding], codes: Iterable[str]) -> list[Finding]:
     groups: dict[tuple[str, ...], list[Finding]] = {}
     kinds = set(codes)
     for finding in findings:
-        alone = () if finding.code in kinds else (finding.fingerprint, str(len(groups)))
+        alone = () if finding.code in kinds else (str(len(groups)),)
         groups.setdefault((finding.code, finding.option, *alone), []).append(finding)
     return [_one(group) for group in groups.values()]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from math import isfinite
 
+from rfgraph.analysis.analysis import Analysis
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, number
 from rfgraph.checks.registry import check
@@ -49,13 +51,11 @@ def off_centre(subject: Subject) -> Iterator[Finding]:
                 continue
             if subject.is_causal(output, given, axis):
                 continue
-            span = analysis.span(output, given, axis, local=True)
-            size = (analysis.extent(given) or ())[axis]
-            # What sees without end has no middle.
-            if span is None or not size or not all(map(isfinite, span)):
+            offset = analysis.once(
+                output, given, ("off centre", axis), partial(_offset, analysis, output, given, axis)
+            )
+            if not offset:
                 continue
-            offset = Fraction(span[0]) + Fraction(span[1]) - (size - 1)
-            offset = offset / 2
             period = max(len(side.phases), 1) * abs(Fraction(side.stride))
             allowed = subject.settings.get("off-centre", output)
             if abs(offset) > allowed * period:
@@ -71,6 +71,16 @@ def off_centre(subject: Subject) -> Iterator[Finding]:
                     stride=float(period),
                     off_centre=allowed,
                 )
+
+
+def _offset(analysis: Analysis, output: str, given: str, axis: int) -> Fraction | None:
+    """How far behind the middle of an axis the fields lie; None if they have no middle."""
+    span = analysis.span(output, given, axis, local=True)
+    size = (analysis.extent(given) or ())[axis]
+    # What sees without end has none.
+    if span is None or not size or not all(map(isfinite, span)):
+        return None
+    return (Fraction(span[0]) + Fraction(span[1]) - (size - 1)) / 2
 
 
 def _written(number: Fraction) -> str:

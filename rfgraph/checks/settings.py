@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -135,8 +135,22 @@ class Config:
             )
         )
 
+    def shown(self, path: str) -> str:
+        """A path relative to `root` where it lies in there, with slashes on every system."""
+        full = os.path.abspath(path)
+        root = os.path.join(self.root, "")
+        if full.startswith(root):
+            return full.removeprefix(root).replace(os.sep, "/")
+        # There may be links on the way.
+        for folder in (self.root.resolve(), self.root.absolute()):
+            try:
+                return Path(full).relative_to(folder).as_posix()
+            except ValueError:
+                pass
+        return Path(path).as_posix()
+
     def _matches(self, model: str, pattern: str) -> bool:
-        path = shown_path(model, self.root)
+        path = self.shown(model)
         return fnmatchcase(path, pattern) or fnmatchcase(PurePath(path).name, pattern)
 
 
@@ -183,18 +197,23 @@ class Settings:
     @property
     def codes(self) -> list[str]:
         """The checks to make: of two prefixes that match, the longer one decides."""
-        chosen = []
-        select, ignore = self.get("select"), self.get("ignore")
-        for code in CHECKS:
-            yes = max((len(p) for p in select if code.startswith(p)), default=-1)
-            no = max((len(p) for p in ignore if code.startswith(p)), default=-1)
-            if yes > no:
-                chosen.append(code)
-        return chosen
+        return list(_chosen(tuple(self.get("select")), tuple(self.get("ignore"))))
 
     def ignored(self, code: str, output: str) -> bool:
         """Whether a check is not made for an output."""
         return any(code.startswith(prefix) for prefix in self.get("ignore", output))
+
+
+@lru_cache
+def _chosen(select: tuple[str, ...], ignore: tuple[str, ...]) -> Sequence[str]:
+    """The checks that prefixes choose: of two that match, the longer one decides."""
+    chosen = []
+    for code in CHECKS:
+        yes = max((len(p) for p in select if code.startswith(p)), default=-1)
+        no = max((len(p) for p in ignore if code.startswith(p)), default=-1)
+        if yes > no:
+            chosen.append(code)
+    return chosen
 
 
 def load(file: str | os.PathLike[str] | None = None, start: Path | None = None) -> Config:
@@ -346,16 +365,3 @@ def value(name: str, given: Any, root: Path) -> Any:
         return np.array(given) if isinstance(given, (int, float, list)) else parsed(given, root)
     except ValueError as error:
         raise QueryError(f"values.{name}: {given!r}: {error}") from None
-
-
-def shown_path(path: str, root: Path) -> str:
-    """A path relative to `root` where it lies in there, with slashes on every system."""
-    full = Path(os.path.abspath(path))
-    try:
-        return full.relative_to(root.resolve()).as_posix()
-    except ValueError:
-        pass
-    try:
-        return full.relative_to(root.absolute()).as_posix()
-    except ValueError:
-        return Path(path).as_posix()

@@ -174,19 +174,24 @@ class Subject:
 
     def outputs(self, analysis: Analysis | None = None) -> Iterator[str]:
         """The outputs for which the check that runs is made, and other values that are named."""
-        analysis = analysis or self.analysis
         if self.only is not None:
             yield from self.only
             return
+        for output in self._outputs if analysis is None else self._seen_in(analysis):
+            if self.check is None or not self.settings.ignored(self.check.code, output):
+                yield output
+
+    @cached_property
+    def _outputs(self) -> list[str]:
+        return self._seen_in(self.analysis)
+
+    def _seen_in(self, analysis: Analysis) -> list[str]:
+        """The outputs that have elements, and other values that are named."""
         plain = dict.fromkeys(p for p in self.settings.outputs if not has_magic(p))
         named = [name for name in plain if name not in analysis.outputs]
         known = set(analysis.tensors) if named else ()
-        for output in (*analysis.outputs, *(name for name in named if name in known)):
-            shape = analysis.extent(output)
-            if shape is not None and 0 in shape:
-                continue
-            if self.check is None or not self.settings.ignored(self.check.code, output):
-                yield output
+        every = (*analysis.outputs, *(name for name in named if name in known))
+        return [output for output in every if 0 not in (analysis.extent(output) or ())]
 
     @property
     def wanted(self) -> set[str]:
@@ -208,10 +213,10 @@ class Subject:
 
     def pairs(self, analysis: Analysis | None = None) -> Iterator[tuple[str, str]]:
         """Those outputs, and every input that each depends on."""
-        analysis = analysis or self.analysis
+        within = analysis or self.analysis
         for output in self.outputs(analysis):
-            for name in analysis.inputs:
-                if analysis.depends(output, name):
+            for name in within.inputs:
+                if within.depends(output, name):
                     yield output, name
 
     def there(self, analysis: Analysis, option: str, name: str, axis: int | None = None) -> None:

@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rfgraph import ops
@@ -18,7 +17,7 @@ from rfgraph.checks.baseline import Baseline
 from rfgraph.checks.baseline import read as read_baseline
 from rfgraph.checks.finding import Checked, Report, folded
 from rfgraph.checks.registry import CHECKS
-from rfgraph.checks.settings import Config, shown_path
+from rfgraph.checks.settings import Config
 from rfgraph.checks.subject import Subject
 from rfgraph.compare import snapshot
 from rfgraph.errors import QueryError, RFGraphError
@@ -137,7 +136,7 @@ def _work(models: Model | Sequence[Model], config: Config, known: Baseline) -> I
             yield item, name, known.fields(name), ""
             continue
         for path, error in _files(os.fspath(item)):
-            name = shown_path(path, config.root)
+            name = config.shown(path)
             if name not in seen:
                 seen.add(name)
                 yield path, name, known.fields(name), error
@@ -145,10 +144,9 @@ def _work(models: Model | Sequence[Model], config: Config, known: Baseline) -> I
 
 def _files(given: str) -> Sequence[tuple[str, str]]:
     """The files that a path or a pattern means, and why one can't be checked."""
-    path = Path(given)
-    if given and path.is_dir():
+    if given and os.path.isdir(given):
         return _below(given) or [(given, "the folder has no .onnx file in it")]
-    if not path.exists() and glob.has_magic(given):
+    if glob.has_magic(given) and not os.path.exists(given):
         found = sorted(p for p in glob.glob(given, recursive=True) if os.path.isfile(p))
         return [(p, "") for p in found] or [(given, "no file matches the pattern")]
     return [(given, "")]

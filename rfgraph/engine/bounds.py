@@ -36,6 +36,10 @@ class _Ends(NamedTuple):
 _Leaf = tuple[Item, list[tuple[int, int, int, int]]]
 
 
+# What is kept of whether views see anything.
+_SOMEWHERE = object()
+
+
 class Bounds:
     """Bounds of all values.
 
@@ -80,6 +84,8 @@ class Bounds:
         self.program = lowering.program
         self.views = self.walk.views
         self._is_seen: dict[AxisView | tuple[AxisView, ...], bool] = {}
+        # The same of what has no masks, in models before too.
+        self._is_somewhere: dict[AxisView, bool] = lowering.answers.setdefault(_SOMEWHERE, {})
         self._is_whole: dict[Hashable, bool] = {}
         self._ends_of: dict[tuple[int, int], _Ends] = {}
 
@@ -98,12 +104,14 @@ class Bounds:
         return found
 
     def _sees(self, tensor: str, input: str, axis: int, view: AxisView) -> bool:
-        found = self._is_seen.get(view)
+        found = self._is_somewhere.get(view)
+        if found is None:
+            found = self._is_seen.get(view)
         if found is None:
             items = [item for item, _ in leaves(view)]
             somewhere = self.program.somewhere
             if any(somewhere(item.slot) and not item.masks for item in items):
-                found = True
+                found = self._is_somewhere[view] = True
             else:
                 # What masks leave may be where nothing is seen.
                 kept = self.walk.lowering.answers

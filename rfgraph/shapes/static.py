@@ -7,7 +7,6 @@ operators.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from copy import copy
 from functools import reduce
 from math import prod
 from typing import Any, NamedTuple
@@ -84,8 +83,8 @@ class StaticValues:
         """
         if self._refused:
             return None
-        made = copy(self)
-        made._most, made._values = most, dict(self._values)
+        made = StaticValues(self._typed, most)
+        made._values, made._parts = dict(self._values), self._parts
         return made
 
     def forget(self, names: Iterable[str]) -> None:
