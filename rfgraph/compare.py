@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from math import inf, isfinite
 from typing import Any, Literal, TypeAlias
 
@@ -92,18 +92,26 @@ def snapshot(analysis: Analysis, values: Iterable[str]) -> dict[str, Seen]:
         sees = {}
         for name in analysis.inputs:
             if analysis.depends(value, name):
-                near = analysis.field(value, name)
-                full = analysis.field(value, name, local=False)
-                sizes = analysis.dims(name)
-                sees[name] = [_side(*axis) for axis in zip(near, full, sizes, strict=True)]
+                single = tuple([length == 1 for length in analysis.dims(name)])
+                sees[name] = analysis.once(
+                    value, name, ("sides", single), partial(_sides, analysis, value, name, single)
+                )
         shape = analysis.shape(value)
         found[value] = {"shape": None if shape is None else list(shape), "sees": sees}
     return found
 
 
-def _side(near: AxisField, full: AxisField, length: int | str | None) -> dict[str, Any]:
+def _sides(
+    analysis: Analysis, value: str, name: str, single: Iterable[bool]
+) -> list[dict[str, Any]]:
+    """What a value sees along each axis of an input; `single` of those of one element."""
+    near, full = (analysis.field(value, name, local) for local in (True, False))
+    return [_side(*axis) for axis in zip(near, full, single, strict=True)]
+
+
+def _side(near: AxisField, full: AxisField, is_single: bool) -> dict[str, Any]:
     """The local part along an axis of the input, and whether there is more."""
-    if length == 1:
+    if is_single:
         # Nothing moves along a single element, and no more of it can be seen.
         near = _single()
     return {

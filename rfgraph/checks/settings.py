@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -85,6 +85,11 @@ def known_options() -> Mapping[str, Option]:
     return {option.name: option for option in (*_GENERAL, *_RUN)} | check_options()
 
 
+@cache
+def _defaults() -> Mapping[str, Any]:
+    return {name: option.value for name, option in known_options().items()}
+
+
 @dataclass(frozen=True)
 class Layer:
     """Settings for the models and the outputs that match patterns.
@@ -100,6 +105,11 @@ class Layer:
     values: Mapping[str, Any]
     model: str | None = None
     output: str | None = None
+
+
+@lru_cache
+def _path(path: str) -> Path:
+    return Path(path)
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,7 @@ class Config:
 
     layers: tuple[Layer, ...] = ()
     file: str | None = None
-    root: Path = field(default_factory=Path.cwd)
+    root: Path = field(default_factory=lambda: _path(os.getcwd()))
 
     def with_values(self, values: Mapping[str, Any], where: str) -> Config:
         """These settings with others on top, which are checked; `where` names them in errors."""
@@ -169,12 +179,22 @@ class Settings:
 
     def get(self, option: str, output: str | None = None) -> Any:
         """The value of an option, for an output."""
-        for layer in reversed(self.layers):
-            if option in layer.values and (
-                layer.output is None or (output is not None and fnmatchcase(output, layer.output))
-            ):
-                return layer.values[option]
-        return known_options()[option].value
+        if output is not None and self.outputs:
+            for layer in reversed(self.layers):
+                if option in layer.values and (
+                    layer.output is None or fnmatchcase(output, layer.output)
+                ):
+                    return layer.values[option]
+        return self._everywhere[option]
+
+    @cached_property
+    def _everywhere(self) -> Mapping[str, Any]:
+        """The values of all options for no output in particular."""
+        found = dict(_defaults())
+        for layer in self.layers:
+            if layer.output is None:
+                found.update(layer.values)
+        return found
 
     def has(self, option: str) -> bool:
         """Whether an option is set at all."""
@@ -189,7 +209,7 @@ class Settings:
             found |= {name: value for name, value in given.items() if mine or name in inputs}
         return found
 
-    @property
+    @cached_property
     def outputs(self) -> list[str]:
         """The patterns of outputs that are named."""
         return [layer.output for layer in self.layers if layer.output is not None]
@@ -308,12 +328,14 @@ def _parsed(
     model: str | None = None,
     tables: Sequence[str] = (),
 ) -> dict[str, Any]:
-    known = {
-        name: option
-        for name, option in known_options().items()
-        if (output is None or option.scope == "output" or name == "ignore")
-        and (model is None or option not in _RUN)
-    }
+    known = known_options()
+    if output is not None or model is not None:
+        known = {
+            name: option
+            for name, option in known.items()
+            if (output is None or option.scope == "output" or name == "ignore")
+            and (model is None or option not in _RUN)
+        }
     found = {}
     for name, value in values.items():
         option = known.get(name)
