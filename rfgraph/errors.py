@@ -18,6 +18,8 @@ def shortened(text: str) -> str:
     >>> shortened("node '" + 999 * "n" + "'") == "node '" + 119 * "n" + "…" + 78 * "n" + "'"
     True
     """
+    if len(text) <= _LONGEST:
+        return text
     return _LONG.sub(lambda word: f"{word[0][:120]}…{word[0][-79:]}", text)
 
 

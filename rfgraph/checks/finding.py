@@ -122,8 +122,9 @@ def _one(group: list[Finding]) -> Finding:
     first = group[0]
     if len(group) == 1:
         return first
-    names = list(dict.fromkeys(_name(finding) for finding in group))
-    shown = [name for name in names if name != _name(first)][:_NAMED]
+    # The first one's name is the first.
+    names = list(dict.fromkeys(map(_name, group)))
+    shown = names[1 : _NAMED + 1]
     others = f": {', '.join(shown)}" if shown else ""
     others += ", …" if len(names) > len(shown) + 1 else ""
     return replace(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
+from typing import NamedTuple
 
 from rfgraph.analysis.analysis import Analysis
 from rfgraph.checks.finding import Finding
@@ -64,21 +66,40 @@ def unproductive_layer(subject: Subject) -> Iterator[Finding]:
             found.setdefault(tensor, (layers, source))
     wanted = subject.wanted if found else set()
     for tensor in analysis.tensors if found else ():
-        if tensor not in found or tensor not in wanted:
-            continue
-        of_input, source = found[tensor]
-        given, axes = of_input.given, of_input.axes
-        shape = analysis.extent(given) or ()
-        which = f"ax{'i' if len(axes) == 1 else 'e'}s {', '.join(map(str, axes))}"
-        sizes = "x".join(str(shape[axis]) for axis in axes)
-        yield subject.finding(
-            f"{analysis.node(tensor)} adds no context: its input '{source}' already sees all of "
-            f"{which} of input '{given}' ({sizes})",
-            "leave it out, use smaller strides before it, or larger inputs",
-            value=tensor,
-            made_by=tensor,
-            input=given,
-        )
+        if tensor in found and tensor in wanted:
+            of_input, source = found[tensor]
+            yield subject.finding(
+                f"{analysis.node(tensor)} adds no context: its input '{source}' already sees all "
+                f"of {of_input.said}",
+                "leave it out, use smaller strides before it, or larger inputs",
+                value=tensor,
+                made_by=tensor,
+                input=of_input.given,
+            )
+
+
+class _Figures(NamedTuple):
+    """What is known of the field of a value.
+
+    Attributes
+    ----------
+    sizes : list of number
+        Its size by axis.
+    is_global : bool
+        Whether it is all there is along some axis.
+    is_wide : bool
+        Whether it is as large as the input along all of them.
+    is_full : bool
+        Whether some units, or all of them, see everything.
+    is_single : bool
+        Whether there is a single unit, as after a pooling over all of a feature map.
+    """
+
+    sizes: list[Number]
+    is_global: bool
+    is_wide: bool
+    is_full: bool
+    is_single: bool
 
 
 class Layers:
@@ -107,12 +128,19 @@ class Layers:
         self.axes = [axis for axis in axes if self.shape[axis] > 1]
         self._every = every
         self._number = self.analysis.alike(given)
-        self._sees_all: dict[int, bool] = {}
-        self._figures_of: dict[int, tuple[list[Number], bool]] = {}
+        self._figures_of: dict[int, _Figures] = {}
+        self._what = "layer", tuple(self.axes), every
+
+    @cached_property
+    def said(self) -> str:
+        """The axes and the input, for people."""
+        axes = f"ax{'i' if len(self.axes) == 1 else 'e'}s {', '.join(map(str, self.axes))}"
+        sizes = "x".join(str(self.shape[axis]) for axis in self.axes)
+        return f"{axes} of input '{self.given}' ({sizes})"
 
     def unproductive(self) -> Iterator[tuple[str, str]]:
         """The layers that add nothing, by what they make, and what they are made of."""
-        number, node_of = self._number, self.analysis.node
+        number, node_of, figures = self._number, self.analysis.node, self._figures
         # What few values meet is asked first.
         far = self._far() if self.axes else set()
         for tensor, own in number.items() if far else ():
@@ -120,13 +148,16 @@ class Layers:
             if node is None or far.isdisjoint(node.inputs):
                 continue
             sources = [source for source in node.inputs if source in number]
-            if any(number[source] == own for source in sources):
+            if own in [number[source] for source in sources]:
                 continue
-            full = [source for source in sources if source in far and self._is_full(source)]
-            if full:
-                source = self._widened(tensor, sources)
-                if source in full and not self._is_single(tensor) and self._is_far(source):
-                    yield tensor, source
+            before = [figures(source) for source in sources]
+            full = [f.is_full and s in far for s, f in zip(sources, before, strict=True)]
+            if True not in full:
+                continue
+            made = figures(tensor)
+            widest = _widened(made, before)
+            if widest >= 0 and full[widest] and before[widest].is_wide and not made.is_single:
+                yield tensor, sources[widest]
 
     def _far(self) -> set[str]:
         """The values whose fields are as large as the input by the shortest path too."""
@@ -134,57 +165,38 @@ class Layers:
         far = {sizes for sizes in set(shortest.values()) if self._is_wide(sizes)}
         return {tensor for tensor, sizes in shortest.items() if sizes in far} if far else set()
 
-    def _is_far(self, tensor: str) -> bool:
-        """Whether the field of a value is as large as the input."""
-        return self._is_wide(self._figures(tensor)[0])
-
     def _is_wide(self, sizes: Sequence[Number]) -> bool:
         """Whether fields of these sizes are as large as the input."""
         return all(size >= self.shape[axis] for axis, size in zip(self.axes, sizes, strict=True))
 
-    def _is_full(self, tensor: str) -> bool:
-        """Whether some units of a value, or all of them, see everything."""
-        number = self._number[tensor]
-        found = self._sees_all.get(number)
-        if found is None:
-            ask, given, axes, every = self.analysis, self.given, self.axes, self._every
-            found = self._sees_all[number] = ask.once(
-                tensor,
-                given,
-                ("sees all", *axes, every),
-                lambda: all(ask.sees_end_to_end(tensor, given, a, every=every) for a in axes),
-            )
-        return found
-
-    def _widened(self, tensor: str, sources: list[str]) -> str | None:
-        """The widest source of a node, if the field of what the node makes is larger than its."""
-        made, is_global = self._figures(tensor)
-        found = {source: self._figures(source) for source in sources}
-        if is_global or any(has_all for _, has_all in found.values()):
-            return None
-        for k, size in enumerate(made):
-            widest = max(sources, key=lambda source: found[source][0][k])
-            if size > found[widest][0][k]:
-                return widest
-        return None
-
-    def _figures(self, tensor: str) -> tuple[list[Number], bool]:
-        """The size of a value's field by axis, and whether it is all there is along some axis."""
+    def _figures(self, tensor: str) -> _Figures:
         number = self._number[tensor]
         found = self._figures_of.get(number)
         if found is None:
-            field = self.analysis.field(tensor, self.given)
-            sides = [field[axis] for axis in self.axes]
-            found = [side.size for side in sides], any(side.is_global for side in sides)
-            self._figures_of[number] = found
+            found = self._figures_of[number] = self.analysis.once(
+                tensor, self.given, self._what, partial(self._asked, tensor)
+            )
         return found
 
-    def _is_single(self, tensor: str) -> bool:
-        """Whether there is a single unit, as after a pooling over all of a feature map."""
-        ask, given, axes = self.analysis, self.given, self.axes
-        return ask.once(
-            tensor,
-            given,
-            ("single", *axes),
-            lambda: all(ask.bounds(tensor, given, axis=a)[0].size == 1 for a in axes),
+    def _asked(self, tensor: str) -> _Figures:
+        ask, given, axes, every = self.analysis, self.given, self.axes, self._every
+        field = ask.field(tensor, given)
+        sizes = [field[axis].size for axis in axes]
+        return _Figures(
+            sizes,
+            any(field[axis].is_global for axis in axes),
+            self._is_wide(sizes),
+            all(ask.sees_end_to_end(tensor, given, axis, every=every) for axis in axes),
+            all(ask.bounds(tensor, given, axis=axis)[0].size == 1 for axis in axes),
         )
+
+
+def _widened(made: _Figures, before: Sequence[_Figures]) -> int:
+    """Which of the fields that a field is made of is the widest, if it is larger; else -1."""
+    if made.is_global or any(one.is_global for one in before):
+        return -1
+    for k, size in enumerate(made.sizes):
+        sizes = [one.sizes[k] for one in before]
+        if size > max(sizes):
+            return sizes.index(max(sizes))
+    return -1

@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import partial
 from math import inf, lcm
-from types import EllipsisType
 
 import numpy as np
 
@@ -268,17 +267,23 @@ def look_ahead(analysis: Analysis, tensor: str, way: Steps) -> Ahead | None:
     """How far a value sees ahead; None if it sees nothing, or has no steps."""
     other = None if way.longer is None else way.longer.extent(tensor)
 
-    def own() -> Ahead | EllipsisType | None:
+    def own() -> Ahead | int | None:
         if analysis.extent(tensor) is None or not analysis.depends(tensor, way.given):
             return None
-        stride = _stride(analysis, tensor, way)
-        return ... if stride is None else _ahead(analysis, tensor, way, other, stride)
+        return _ahead(analysis, tensor, way, other, _stride(analysis, tensor, way))
 
     what = "look ahead", way.axis, way.aligned, way.along, other
     seen = analysis.once(tensor, way.given, what, own)
-    if isinstance(seen, EllipsisType):
+    if isinstance(seen, int):
         # What lies before the value counts too.
-        seen = _ahead(analysis, tensor, way, other, None)
+        stride = _stride_before(analysis, tensor, way, seen)
+        seen = analysis.once(
+            tensor,
+            way.given,
+            (*what, stride),
+            lambda: _ahead(analysis, tensor, way, other, stride),
+        )
+    assert not isinstance(seen, int)
     return seen
 
 
@@ -288,8 +293,8 @@ def _ahead(
     way: Steps,
     other: tuple[int, ...] | None,
     stride: Fraction | None,
-) -> Ahead | None:
-    """How far a value sees ahead, of a stride, or of that of what lies before it."""
+) -> Ahead | int | None:
+    """How far a value sees ahead; the number of its steps where their stride is not known."""
     given, axis, shape = way.given, way.axis, analysis.extent(tensor) or ()
     size = (analysis.extent(given) or ())[axis]
     lo, hi = analysis.bounds(tensor, given, axis=axis)
@@ -303,7 +308,7 @@ def _ahead(
     apart = tuple(a for a in range(last.ndim) if a != along)
     last = np.broadcast_to(last.max(axis=apart), (units,))
     if stride is None:
-        stride = _stride_before(analysis, tensor, way, units)
+        return units
     own = _own(units, size, stride, way.aligned)
     ahead = np.where(last >= 0, last - own, np.iinfo(np.int64).min)
     steps, at = int(ahead.max()), int(ahead.argmax())
