@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
 from itertools import pairwise
 from math import ceil, inf, isinf, isnan
+from operator import or_
 from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -34,7 +35,7 @@ _Sizes: TypeAlias = tuple[Number, ...]
 _UNASKED = object()
 
 # What is asked of a value: its field, the local part of it, and more.
-_WHOLE, _LOCAL, _SPAN, _HALO = object(), object(), object(), object()
+_WHOLE, _LOCAL, _SPAN, _HALO, _MOVES = (object() for _ in range(5))
 
 
 class Fields:
@@ -220,13 +221,9 @@ class Fields:
         found = self._shortest.get((name, axes))
         if found is None:
             numbers = self.alike(name)
-            # One value for each number.
-            values = {number: tensor for tensor, number in numbers.items()}
-            what = _WHOLE, axes
-            figures = [
-                self.once(tensor, name, what, partial(self._sizes, tensor, name, axes))
-                for _, tensor in sorted(values.items())
-            ]
+            figures = self._form.each_once(
+                numbers, name, (_WHOLE, axes), lambda tensor: self._sizes(tensor, name, axes)
+            )
             found = self._form.shortest(numbers, self._address.producer, figures)
             self._shortest[name, axes] = found
         return found
@@ -285,13 +282,14 @@ class Fields:
 
     def moving(self, name: str) -> list[int]:
         """The axes along which some field both extends and moves; see `Analysis.moving_axes`."""
-        # One value for each number.
-        values = {number: tensor for tensor, number in self.alike(name).items()}.values()
-        fields = [self.field(tensor, name, True).axes for tensor in values]
-        rank = len(self._address.given(name))
-        moving = [
-            axis
-            for axis in range(rank)
-            if any(sides[axis].stride and sides[axis].size > 1 for sides in fields)
-        ]
-        return moving or list(range(rank))[min(1, rank - 1) :]
+
+        def moves(tensor: str) -> int:
+            sides = self.field(tensor, name, True).axes
+            return sum([1 << k for k, side in enumerate(sides) if side.stride and side.size > 1])
+
+        # A bit for each axis.
+        each = self._form.each_once(self.alike(name), name, _MOVES, moves)
+        found = reduce(or_, set(each), 0)
+        every = range(len(self._address.given(name)))
+        moving = [axis for axis in every if found >> axis & 1]
+        return moving or list(every)[min(1, len(every) - 1) :]

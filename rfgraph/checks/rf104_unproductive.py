@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
+from operator import ge
 from typing import NamedTuple
 
 from rfgraph.analysis.analysis import Analysis
@@ -129,6 +130,7 @@ class Layers:
         self._every = every
         self._number = self.analysis.alike(given)
         self._figures_of: dict[int, _Figures] = {}
+        self._lengths = [self.shape[axis] for axis in self.axes]
         self._what = "layer", tuple(self.axes), every
 
     @cached_property
@@ -167,7 +169,7 @@ class Layers:
 
     def _is_wide(self, sizes: Sequence[Number]) -> bool:
         """Whether fields of these sizes are as large as the input."""
-        return all(size >= self.shape[axis] for axis, size in zip(self.axes, sizes, strict=True))
+        return all(map(ge, sizes, self._lengths))
 
     def _figures(self, tensor: str) -> _Figures:
         number = self._number[tensor]

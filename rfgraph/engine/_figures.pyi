@@ -1,6 +1,6 @@
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from rfgraph.engine._lowering import AxisView, Likeness, Walk
 from rfgraph.engine._waves import Digit
@@ -8,6 +8,8 @@ from rfgraph.engine.closed_form import AxisField, Meeting, Number
 from rfgraph.engine.trace import Flow
 from rfgraph.model.graph import Node
 from rfgraph.reads.words import Shape
+
+T = TypeVar("T")
 
 View = tuple[AxisView, ...]
 Sizes = tuple[Number, ...]
@@ -43,6 +45,9 @@ class ClosedForm:
     def edges(self, tensor: str, input: str, axis: int) -> list[int]: ...
     def layout(self, view: View, axis: int, stride: Number) -> tuple[Digit, Fraction] | None: ...
     def meetings(self) -> list[tuple[str, str, Meeting]]: ...
+    def each_once(
+        self, numbers: dict[str, int], input: str, what: Hashable, make: Callable[[str], T]
+    ) -> list[T]: ...
     def shortest(
         self,
         numbers: dict[str, int],

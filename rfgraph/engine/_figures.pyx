@@ -260,6 +260,42 @@ cdef class ClosedForm:
                 made[tensor] = numbers.setdefault(look, len(numbers))
         return made
 
+    def each_once(self, dict numbers not None, input, what, make):
+        """What a function gives of one value for each number, unless it was called for the same
+        `what`; see `look`.
+
+        Parameters
+        ----------
+        numbers : dict of str to int
+            The values that see an input, as `numbered` has them.
+        input : str
+            The input.
+        what : hashable
+            What it gives.
+        make : callable
+            The function, of a value.
+
+        Returns
+        -------
+        list
+            By number.
+        """
+        cdef list made = []
+        cdef dict answers
+        cdef PyObject* found
+        for tensor, number in numbers.items():
+            # Numbers are given away in order.
+            if number < len(made):
+                continue
+            answers = (<Look> self.look(tensor, input)).answers
+            found = PyDict_GetItem(answers, what)
+            if found is NULL:
+                answers[what] = answer = make(tensor)
+            else:
+                answer = <object> found
+            made.append(answer)
+        return made
+
     def shortest(self, dict numbers not None, dict producer not None, list figures not None):
         """The sizes of fields by the shortest path.
 
