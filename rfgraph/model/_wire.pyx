@@ -823,25 +823,50 @@ def any_zero(
     ValueError
         They don't lie in `content`.
     """
-    cdef uint64_t digits, number = 0
-    cdef uint32_t single
-    cdef Py_ssize_t at
+    cdef const unsigned char* data
+    cdef const unsigned char* last
+    cdef uint64_t digits
     if not 0 <= begin <= end <= content.shape[0] or width not in (1, 2, 4, 8):
         raise ValueError("there are no such numbers")
     if (end - begin) % width:
         raise ValueError("a number is cut off")
+    if begin == end:
+        return False
     digits = (<uint64_t> 0xFFFFFFFFFFFFFFFF) >> (64 - 8 * width)
     if is_float:
         digits >>= 1
+    data = &content[begin]
+    last = data + (end - begin)
     if width == 4:
-        # Most are, and a size that is known makes it several times as fast.
-        for at in range(begin, end, 4):
-            memcpy(&single, &content[at], 4)
-            if not single & <uint32_t> digits:
-                return True
-        return False
-    for at in range(begin, end, width):
-        memcpy(&number, &content[at], width)
+        return zero_of_four(data, last, <uint32_t> digits)
+    return zero_of_any(data, last, width, digits)
+
+
+cdef bint zero_of_four(
+    const unsigned char* data, const unsigned char* last, uint32_t digits
+) noexcept nogil:
+    """`any_zero` of numbers of four bytes: most are, and the compiler makes more of a size that it
+    knows.
+    """
+    cdef uint32_t number
+    while data != last:
+        memcpy(&number, data, 4)
         if not number & digits:
             return True
+        data += 4
+    return False
+
+
+cdef bint zero_of_any(
+    const unsigned char* data, const unsigned char* last, int width, uint64_t digits
+) noexcept nogil:
+    cdef uint64_t number
+    cdef int k
+    while data != last:
+        number = 0
+        for k in range(width):
+            number |= <uint64_t> data[k] << (8 * k)
+        if not number & digits:
+            return True
+        data += width
     return False

@@ -67,7 +67,7 @@ _PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
 
 # Raw data of up to so many bytes are looked through for a zero as they stand in the file; numpy is
 # faster for what is larger.
-_SEARCHED = 1 << 12
+_SEARCHED = 1 << 11
 
 
 class UndecodableError(ValueError):

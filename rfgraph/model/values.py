@@ -56,6 +56,9 @@ def may_have_zeros(value: np.ndarray) -> bool:
     if value.size <= _FEW:
         return int(np.count_nonzero(value)) < value.size
     elements = value.ravel(order="K")
+    if elements.dtype == np.float16:
+        # Without their signs: numbers of that type are looked at one by one.
+        elements = elements.view(np.uint16) & np.uint16(0x7FFF)
     # The first zero is enough.
     blocks = (elements[k : k + _TOGETHER] for k in range(0, value.size, _TOGETHER))
     return not all(block.all() for block in blocks)
