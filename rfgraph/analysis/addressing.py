@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 
@@ -24,7 +23,7 @@ class Addressing:
     def __init__(self, graph: Graph, flow: Flow) -> None:
         self._graph = graph
         self._flow = flow
-        self._shapes, self._typed = flow.shapes, flow.shapes.known
+        self._unknown, self._typed = flow.shapes.unknown, flow.shapes.known
         self.producer = graph.producer
         self.file = graph.file
         self.outputs = tuple(graph.outputs)
@@ -102,7 +101,7 @@ class Addressing:
             self.known(tensor)
             return None
         shape = typed[1]
-        return shape if shape is None or not self._shapes.unsized else nominal(shape)
+        return shape if shape is None or not self._unknown else nominal(shape)
 
     def shape_of(self, tensor: str) -> tuple[int, ...]:
         """The extent of a value that has to have one."""
@@ -139,11 +138,14 @@ class Addressing:
         the front.
         """
         shape = self.extent(tensor)
-        if shape is None or len(index) != len(shape) or self._shapes.unsized:
+        if shape is None or len(index) != len(shape) or self._unknown:
             return None
-        if not all(type(i) is int and 0 <= i < n for i, n in zip(index, shape, strict=True)):
-            return None
-        return cast("tuple[int, ...]", tuple(index))
+        unit = []
+        for i, n in zip(index, shape, strict=True):
+            if type(i) is not int or not 0 <= i < n:
+                return None
+            unit.append(i)
+        return tuple(unit)
 
     def places(self, tensor: str, index: Index) -> list[np.ndarray]:
         """A region, as a mask for each axis of the value."""

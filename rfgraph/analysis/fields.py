@@ -9,7 +9,7 @@ from functools import cached_property, partial, reduce
 from itertools import pairwise
 from math import ceil, inf, isinf, isnan
 from operator import or_
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -88,10 +88,10 @@ class Fields:
     def once(self, tensor: str, name: str, what: Hashable, make: Callable[[], T]) -> T:
         """`make`, unless it was called for the same `what`; see `Analysis.once`."""
         answers = self._look(tensor, name).answers
-        found = answers.get(what, _UNASKED)
+        found: T = answers.get(what, _UNASKED)
         if found is _UNASKED:
             found = answers[what] = make()
-        return cast(T, found)
+        return found
 
     def along(
         self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]

@@ -220,8 +220,12 @@ class Settings:
         return list(_chosen(tuple(self.get("select")), tuple(self.get("ignore"))))
 
     def ignored(self, code: str, output: str) -> bool:
-        """Whether a check is not made for an output."""
-        return any(code.startswith(prefix) for prefix in self.get("ignore", output))
+        """Whether a check that is made is not made for an output."""
+        for layer in reversed(self.layers):
+            own = layer.values.get("ignore") if layer.output is not None else None
+            if own is not None and fnmatchcase(output, layer.output or "*"):
+                return any(code.startswith(prefix) for prefix in own)
+        return False
 
 
 @lru_cache

@@ -62,6 +62,7 @@ class Subject:
     only: Sequence[str] | None = None
     held: Mapping[str, Any] | None = None
     _moving: dict[str, list[int]] = field(default_factory=dict, init=False)
+    _pairs: dict[object, list[tuple[str, str]]] = field(default_factory=dict, init=False)
     _wanted: dict[tuple[str, ...], set[str]] = field(default_factory=dict, init=False)
     _longer: dict[tuple[str, int], Analysis | None] = field(default_factory=dict, init=False)
 
@@ -172,14 +173,15 @@ class Subject:
 
     # ------------------------------------------------ what is looked at
 
-    def outputs(self, analysis: Analysis | None = None) -> Iterator[str]:
+    def outputs(self, analysis: Analysis | None = None) -> Sequence[str]:
         """The outputs for which the check that runs is made, and other values that are named."""
         if self.only is not None:
-            yield from self.only
-            return
-        for output in self._outputs if analysis is None else self._seen_in(analysis):
-            if self.check is None or not self.settings.ignored(self.check.code, output):
-                yield output
+            return self.only
+        seen = self._outputs if analysis is None else self._seen_in(analysis)
+        if self.check is None or not self.settings.outputs:
+            return seen
+        code = self.check.code
+        return [output for output in seen if not self.settings.ignored(code, output)]
 
     @cached_property
     def _outputs(self) -> list[str]:
@@ -211,13 +213,19 @@ class Subject:
                 kept[tensor] = None
         return list(kept)
 
-    def pairs(self, analysis: Analysis | None = None) -> Iterator[tuple[str, str]]:
+    def pairs(self, analysis: Analysis | None = None) -> Sequence[tuple[str, str]]:
         """Those outputs, and every input that each depends on."""
-        within = analysis or self.analysis
-        for output in self.outputs(analysis):
-            for name in within.inputs:
-                if within.depends(output, name):
-                    yield output, name
+        asked = analysis, *self.outputs(analysis)
+        found = self._pairs.get(asked)
+        if found is None:
+            within = analysis or self.analysis
+            found = self._pairs[asked] = [
+                (output, name)
+                for output in self.outputs(analysis)
+                for name in within.inputs
+                if within.depends(output, name)
+            ]
+        return found
 
     def there(self, analysis: Analysis, option: str, name: str, axis: int | None = None) -> None:
         """Fail if an option speaks of an input, or an axis, that the model does not have.

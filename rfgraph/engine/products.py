@@ -45,6 +45,11 @@ class AxesMask:
         return int.from_bytes(np.packbits(self.mask).tobytes(), "little")
 
     @cached_property
+    def count(self) -> int:
+        """How many places it holds."""
+        return int(np.count_nonzero(self.mask))
+
+    @cached_property
     def sides(self) -> tuple[tuple[int, int, int], ...]:
         """Along each axis the first and the last coordinate that occurs, and how many do."""
         found = []

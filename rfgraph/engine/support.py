@@ -186,7 +186,7 @@ class Support(Shown):
             (product,) = self._region
             taken = {a for factor in product for a in factor.axes}
             whole = prod(n for a, n in enumerate(self.shape) if a not in taken)
-            return whole * prod(int(f.mask.sum()) for f in product)
+            return whole * prod(f.count for f in product)
         inside = self._inside
         axes = tuple(sorted({a for p in self._region for f in p for a in f.axes}))
         whole = prod(n for a, n in enumerate(inside.shape) if a not in axes)

@@ -105,6 +105,11 @@ class Shapes:
         """Whether the data decide a size of some value."""
         return bool(self._typed.unknown)
 
+    @property
+    def unknown(self) -> Mapping[str, int]:
+        """The sizes that the data decide, by what they are called; it grows."""
+        return self._typed.unknown
+
     def element_type(self, name: str) -> int:
         """``TensorProto.DataType`` of the value `name`; 0 where it isn't known."""
         return self._typed.element_type(name)

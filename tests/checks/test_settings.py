@@ -51,6 +51,13 @@ def test_it_is_looked_for_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ]
 
 
+def test_what_a_longer_prefix_selects_is_made_for_every_output() -> None:
+    chosen = rfgraph.check(
+        "models/lenet_textbook.onnx", covers=1.0, select=["RF101"], ignore=["RF1"]
+    )
+    assert [finding.axis for finding in chosen.findings] == [2, 3]
+
+
 def test_codes_by_prefix(tmp_path: Path) -> None:
     config = checks.load(written(tmp_path, 'select = ["RF1", "RF302"]\nignore = ["RF10"]'))
     assert config.settings("x.onnx").codes == ["RF302"]
