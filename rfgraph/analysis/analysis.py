@@ -1029,6 +1029,33 @@ class Analysis(Shown):
         """
         return self._fields.alike(self._address.input(input))
 
+    def changes(self, input: str | None = None) -> Sequence[tuple[str, Sequence[str]]]:
+        """Where what is seen of an input changes: the values that see something else than each
+        value that their nodes take (`alike`).
+
+        Parameters
+        ----------
+        input : str, optional
+            The input; may be left out where there is only one.
+
+        Returns
+        -------
+        sequence of (str, sequence of str)
+            Each value, in topological order, and those that its node takes and that depend on the
+            input.
+
+        Raises
+        ------
+        QueryError
+            No such input.
+
+        Examples
+        --------
+        >>> analyze("models/lenet_textbook.onnx").changes()
+        [('c', ['x']), ('y', ['c'])]
+        """
+        return self._fields.changes(self._address.input(input))
+
     def once(self, tensor: str, input: str, what: Hashable, make: Callable[[], T]) -> T:
         """What a function gives that follows from what a value sees of an input alone.
 

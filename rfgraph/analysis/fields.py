@@ -216,6 +216,10 @@ class Fields:
             self._alike[name] = found
         return found
 
+    def changes(self, name: str) -> list[tuple[str, list[str]]]:
+        """The values that see something else than what they are made of; see `Analysis.changes`."""
+        return self._form.changes(self.alike(name), self._address.producer)
+
     def shortest(self, name: str, axes: tuple[int, ...]) -> Mapping[str, _Sizes]:
         """The sizes of fields by the shortest path; see `Analysis.shortest`."""
         found = self._shortest.get((name, axes))

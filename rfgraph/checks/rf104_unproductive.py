@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
-from operator import ge
+from operator import ge, gt
 from typing import NamedTuple
 
 from rfgraph.analysis.analysis import Analysis
@@ -142,23 +142,20 @@ class Layers:
 
     def unproductive(self) -> Iterator[tuple[str, str]]:
         """The layers that add nothing, by what they make, and what they are made of."""
-        number, node_of, figures = self._number, self.analysis.node, self._figures
+        figures = self._figures
         # What few values meet is asked first.
         far = self._far() if self.axes else set()
-        for tensor, own in number.items() if far else ():
-            node = node_of(tensor)
-            if node is None or far.isdisjoint(node.inputs):
-                continue
-            sources = [source for source in node.inputs if source in number]
-            if own in [number[source] for source in sources]:
+        for tensor, sources in self.analysis.changes(self.given) if far else ():
+            if far.isdisjoint(sources):
                 continue
             before = [figures(source) for source in sources]
-            full = [f.is_full and s in far for s, f in zip(sources, before, strict=True)]
-            if True not in full:
+            if not any(one.is_full for one in before):
                 continue
             made = figures(tensor)
             widest = _widened(made, before)
-            if widest >= 0 and full[widest] and before[widest].is_wide and not made.is_single:
+            if widest < 0 or sources[widest] not in far or made.is_single:
+                continue
+            if before[widest].is_full and before[widest].is_wide:
                 yield tensor, sources[widest]
 
     def _far(self) -> set[str]:
@@ -197,6 +194,8 @@ def _widened(made: _Figures, before: Sequence[_Figures]) -> int:
     """Which of the fields that a field is made of is the widest, if it is larger; else -1."""
     if made.is_global or any(one.is_global for one in before):
         return -1
+    if len(before) == 1:
+        return 0 if any(map(gt, made.sizes, before[0].sizes)) else -1
     for k, size in enumerate(made.sizes):
         sizes = [one.sizes[k] for one in before]
         if size > max(sizes):

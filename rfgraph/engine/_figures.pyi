@@ -48,6 +48,9 @@ class ClosedForm:
     def each_once(
         self, numbers: dict[str, int], input: str, what: Hashable, make: Callable[[str], T]
     ) -> list[T]: ...
+    def changes(
+        self, numbers: dict[str, int], producer: dict[str, Node]
+    ) -> list[tuple[str, list[str]]]: ...
     def shortest(
         self,
         numbers: dict[str, int],

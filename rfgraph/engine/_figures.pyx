@@ -296,6 +296,38 @@ cdef class ClosedForm:
             made.append(answer)
         return made
 
+    def changes(self, dict numbers not None, dict producer not None):
+        """The values that see something else than all that they are made of.
+
+        Parameters
+        ----------
+        numbers : dict of str to int
+            The values that see an input, in topological order, numbered by what they see.
+        producer : dict of str to Node
+            The nodes that make values.
+
+        Returns
+        -------
+        list of (str, list of str)
+            Each, and what of it its node takes that sees the input.
+        """
+        cdef list made = [], sources
+        for tensor, number in numbers.items():
+            node = producer.get(tensor)
+            if node is None:
+                continue
+            sources = []
+            for source in node.inputs:
+                other = numbers.get(source)
+                if other == number:
+                    break
+                if other is not None:
+                    sources.append(source)
+            else:
+                if sources:
+                    made.append((tensor, sources))
+        return made
+
     def shortest(self, dict numbers not None, dict producer not None, list figures not None):
         """The sizes of fields by the shortest path.
 
