@@ -68,6 +68,42 @@ def test_large_constants_of_one_name_are_told_apart() -> None:
         assert (hi[:, 0] == indices).all()
 
 
+def with_one_tap(tap: int) -> onnx.ModelProto:
+    """A convolution whose kernel is 0 but at one tap, by weights that take some room."""
+    weights = np.zeros((16, 16, 5), np.float32)
+    weights[..., tap] = np.arange(1, 257).reshape(16, 16)
+    return model(
+        "y = Conv <pads = [2, 2]> (x, W)", "float[1, 16, 32] x", initializers={"W": weights}
+    )
+
+
+@pytest.mark.parametrize(("longest", "most"), [(1 << 18, 1 << 26), (0, 1 << 26), (1 << 18, 0)])
+def test_large_constants_that_cut_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, longest: int, most: int
+) -> None:
+    """Whether what came of them is kept, too long to be, or there is no room for any."""
+    monkeypatch.setattr(trace, "_LONGEST", longest)
+    monkeypatch.setattr(trace, "_MOST_LISTED", most)
+    monkeypatch.setattr(trace._Room, "taken", 1)
+    for tap in (0, 4, 2, 0, 4):
+        lo, hi = rfgraph.analyze(with_one_tap(tap), prune=True).bounds("y", "x", axis=2)
+        own = np.arange(32) + tap - 2
+        seen = (own >= 0) & (own < 32)
+        assert np.broadcast_to(lo, (1, 16, 32))[0, 3].tolist() == np.where(seen, own, 32).tolist()
+        assert np.broadcast_to(hi, (1, 16, 32))[0, 3].tolist() == np.where(seen, own, -1).tolist()
+
+
+def test_what_large_constants_cut_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    rfgraph.analyze(with_one_tap(3), prune=True)
+    asked = []
+    ask = trace._Tracer._asked
+    monkeypatch.setattr(trace._Tracer, "_asked", lambda *a: asked.append(a) or ask(*a))
+    rfgraph.analyze(with_one_tap(3), prune=True)
+    assert not asked
+    rfgraph.analyze(with_one_tap(1), prune=True)
+    assert len(asked) == 1
+
+
 def test_small_constants_of_one_name_are_told_apart() -> None:
     for start in (0, 3, 1, 0):
         given = {"s": np.array([start]), "e": np.array([start + 4])}

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
 from rfgraph.model._known import Step as Step
 from rfgraph.model._known import answered, first_asked, unchanged
-from rfgraph.model.graph import Body, Graph, Node
+from rfgraph.model.graph import Body, Graph, Node, forget_kinds
 from rfgraph.model.inference import misfit
 from rfgraph.model.sizes import MAX_AXIS, UnknownSizeError, nominal
 from rfgraph.ops import (
     Computed,
+    Digest,
     NoteKind,
     Operation,
     Question,
@@ -229,7 +230,12 @@ _Answers: TypeAlias = dict[Hashable, "Question | _Answer"]
 
 
 # So many answers, and questions on the way to them, are kept for a kind of node beyond its model.
-_MOST_KEPT = 256
+_MOST_KEPT = 4096
+
+# No answer is kept beyond its model whose lists take more bytes than _LONGEST, and of all kinds no
+# more than _MOST_LISTED.
+_LONGEST = 1 << 18
+_MOST_LISTED = 1 << 26
 
 
 # The steps of no trace before.
@@ -420,7 +426,7 @@ class _Tracer:
         if found is None:
             found = self._asked(node, operation)
             found.rests_on_prune = ("prune", None) in told
-            if all(_is_of_any_model(question, answer) for question, answer in told.items()):
+            if _is_of_any_model(told, found):
                 _keep(kept, start, told, found)
         _keep(answers, start, told, found)
         return found
@@ -602,11 +608,47 @@ def _keep(
     answers[key] = found
 
 
-def _is_of_any_model(question: Question, answer: Hashable) -> bool:
-    """Whether what an operation was told means the same in another model: no node, and no large
-    value, which goes by its name.
+def _is_of_any_model(told: Mapping[Question, Hashable], found: _Answer) -> bool:
+    """Whether what an operation was told means the same in another model, and what came of it is
+    worth to be kept: no node, no value that goes by its name, and no long lists.
     """
-    return question[0] != "node" and not isinstance(answer, str)
+    for (asked, _), answer in told.items():
+        if asked == "node" or isinstance(answer, str):
+            return False
+    # Only of large values there are long ones.
+    if not any(isinstance(answer, Digest) for answer in told.values()):
+        return True
+    size = sum(fact.nbytes for fact in found.facts if fact is not None)
+    size += sum(map(_listed, found.reads))
+    if size <= _LONGEST:
+        _Room.take(size)
+    return size <= _LONGEST
+
+
+class _Room:
+    """How many bytes the lists of answers take that are kept beyond their models."""
+
+    taken = 0
+
+    @classmethod
+    def take(cls, size: int) -> None:
+        """Take room for more; where there is none, all that is kept is dropped first."""
+        if cls.taken + size > _MOST_LISTED:
+            forget_kinds()
+            cls.taken = 0
+        cls.taken += size
+
+
+def _listed(reads: Sequence[Read]) -> int:
+    """How many bytes the lists of some reads take."""
+    total = 0
+    for read in reads:
+        for along in read.axes if isinstance(read, PerAxis) else ():
+            if isinstance(along, Table):
+                total += along.starts.nbytes + along.counts.nbytes
+        if isinstance(read.source, Stage):
+            total += _listed(read.source.reads)
+    return total
 
 
 def sources(node: Node) -> Sequence[str]:

@@ -296,7 +296,7 @@ def unchanged(
     cdef set without
     while at < len(nodes):
         node = <Node?> nodes[at]
-        if place == len(before) or (<Step?> before[place]).node is not node:
+        if place >= len(before) or (<Step?> before[place]).node is not node:
             if dead or node.body is not None or node.captures or is_any_reached(node.inputs, live):
                 break
             at += 1

@@ -61,6 +61,9 @@ _EXTERNAL = 1
 # Files from this many bytes on are mapped into memory, so that only what is used is read.
 _MAP_FROM = 1 << 20
 
+# Files beside a model are mapped up to this many bytes: there may be little room for addresses.
+_MAP_UP_TO = 1 << 28
+
 # Element types whose raw data numpy reads as they are. ONNX stores the low byte first, as most
 # machines do; on others there are none.
 _PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
@@ -208,8 +211,9 @@ class Weights:
         self._types: dict[str, tuple[int, tuple[int, ...]]] | None = None
         self._most: tuple[int, int] | None = None
         self.sparse: dict[str, onnx.SparseTensorProto] = {}
-        # The files that some lie in and how long these are, by where they are said to lie.
-        self._beside: dict[str, tuple[Path, int]] = {}
+        # The files that some lie in, how long these are, and what they hold if that is at hand; by
+        # where they are said to lie.
+        self._beside: dict[str, tuple[Path, int, Buffer | None]] = {}
         # The elements of a few that are small, for who looks at them often.
         self.contents: dict[str, bytes] = {}
 
@@ -340,7 +344,7 @@ class Weights:
         """
         try:
             if tensor.is_external:
-                tensor = Tensor.of(self._fetch(tensor.proto, f"tensor '{tensor.name}'"))
+                tensor = self._fetch(tensor.proto, f"tensor '{tensor.name}'")
             return tensor.array()
         except UndecodableError as error:
             said = f"its contents can't be read: {error}"
@@ -368,7 +372,8 @@ class Weights:
             ) from None
         return out
 
-    def _fetch(self, tensor: TensorProto, where: str) -> TensorProto:
+    def _fetch(self, tensor: TensorProto, where: str) -> Tensor:
+        """A tensor with its contents, which lie in another file."""
         location = location_of(tensor)
         entries = {entry.key: entry.value for entry in tensor.external_data}
         try:
@@ -377,11 +382,16 @@ class Weights:
                 target = _target(tensor, Path(self._file) if self._file else None, where)
                 if not target.is_file():
                     raise ValueError("it is not a file")
-                self._beside[location] = target, target.stat().st_size
-            target, there = self._beside[location]
+                self._beside[location] = target, target.stat().st_size, _whole(target)
+            target, there, mapped = self._beside[location]
             offset, length = int(entries.get("offset", 0)), int(entries.get("length", size))
             if length != size or offset < 0 or offset + size > there:
                 raise ValueError(f"there are no {size} bytes at offset {offset}")
+            plain = tensor.data_type in _PLAIN and min(tensor.dims, default=0) >= 0
+            if mapped is not None and plain:
+                return Tensor.of(tensor)._replace(
+                    source=mapped, raw=(offset, offset + size), is_external=False
+                )
             with target.open("rb") as stream:
                 stream.seek(offset)
                 contents = stream.read(size)
@@ -397,7 +407,7 @@ class Weights:
         fetched.ClearField("external_data")
         fetched.ClearField("data_location")
         fetched.raw_data = contents
-        return fetched
+        return Tensor.of(fetched)
 
 
 def _plain(kind: int, shape: tuple[int, ...], raw: bytes | memoryview) -> np.ndarray | None:
@@ -406,6 +416,17 @@ def _plain(kind: int, shape: tuple[int, ...], raw: bytes | memoryview) -> np.nda
     if plain is None or len(raw) != prod(shape) * plain.itemsize or min(shape, default=0) < 0:
         return None
     return np.frombuffer(raw, plain).reshape(shape)
+
+
+def _whole(file: Path) -> Buffer | None:
+    """What a file with contents of tensors holds; None if it is large, and better read in parts."""
+    with file.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > _MAP_UP_TO:
+            return None
+        if size < _MAP_FROM:
+            return stream.read()
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def location_of(tensor: TensorProto) -> str:

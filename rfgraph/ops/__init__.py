@@ -10,6 +10,7 @@ from __future__ import annotations
 from rfgraph.ops.custom import check_answer, load
 from rfgraph.ops.registry import (
     Computed,
+    Digest,
     NoteKind,
     Operation,
     Question,
@@ -34,6 +35,7 @@ from rfgraph.ops.rounding import Rounding
 
 __all__ = [
     "Computed",
+    "Digest",
     "NoteKind",
     "Operation",
     "Question",

@@ -42,8 +42,10 @@ ShapeFunction: TypeAlias = "Callable[[Operation], Sized | Sequence[Sized | None]
 # What an operation is asked, and about which input; None: about the node as a whole.
 Question: TypeAlias = "tuple[str, int | None]"
 
-# Static values of up to this many bytes are compared by content, larger ones by name.
+# Static values of up to this many bytes are compared by content, larger ones by a digest of it, and
+# those beyond _MAX_HASHED by name.
 _MAX_COMPARED = 1 << 12
+_MAX_HASHED = 1 << 20
 
 # What a note is about, see `rfgraph.engine.trace.Note`.
 NoteKind: TypeAlias = Literal[
@@ -381,7 +383,8 @@ class Operation:
             return fact
         fact = self._knowledge.of(name) if asked == "known" else self._knowledge.cutting(name)
         if self._told is not None:
-            self._told[asked, k] = None if fact is None else _comparable(fact.value, name)
+            value = None if fact is None else fact.value if asked == "known" else fact.zeros
+            self._told[asked, k] = _comparable(value, name)
         return fact
 
     def is_zero_point(self, k: int, stored: int) -> bool:
@@ -460,13 +463,39 @@ class Operation:
             self._told["node", None] = self._node
 
 
+class Digest(NamedTuple):
+    """What tells a large array from others.
+
+    Attributes
+    ----------
+    dtype : str
+        Its type.
+    shape : tuple of int
+        Its shape.
+    content : bytes
+        A digest of its elements.
+    """
+
+    dtype: str
+    shape: Shape
+    content: bytes
+
+
 def _comparable(value: np.ndarray | None, name: str) -> Hashable:
-    """What tells a static value from others: a large one its name."""
+    """What tells a static value from others: of a very large one that is its name."""
     if value is None:
         return None
-    if value.nbytes > _MAX_COMPARED or value.dtype.hasobject:
+    kind, shape = value.dtype.str, value.shape
+    if value.dtype == np.bool_ and value.nbytes > _MAX_COMPARED:
+        value = np.packbits(value)
+    if value.nbytes > _MAX_HASHED or value.dtype.hasobject:
         return name
-    return value.dtype.str, value.shape, value.tobytes()
+    if value.nbytes <= _MAX_COMPARED:
+        return kind, shape, value.tobytes()
+    # Imported where there are large values: OpenSSL takes its time.
+    from hashlib import blake2b
+
+    return Digest(kind, shape, blake2b(value.tobytes()).digest())
 
 
 def axis_of(axis: int, rank: int) -> int:

@@ -75,6 +75,12 @@ class Fact:
     _rows: dict[int, Rows] = field(default_factory=dict, repr=False)
 
     @property
+    def nbytes(self) -> int:
+        """How many bytes it takes."""
+        arrays = (self.known, self.value, self.below, self.maybe)
+        return sum(a.nbytes for a in arrays if a is not None)
+
+    @property
     def shape(self) -> Shape:
         """Along each axis 1, or as many elements as it varies over."""
         arrays = (self.known, self.value, self.below, self.maybe)
