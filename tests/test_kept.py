@@ -12,7 +12,7 @@ import pytest
 
 import rfgraph
 from rfgraph.analysis import entry, regions
-from rfgraph.engine import trace
+from rfgraph.engine import answers, trace
 from rfgraph.model import graph
 from rfgraph.reads import PerAxis, same, window
 from tests.graphs import model
@@ -82,9 +82,9 @@ def test_large_constants_that_cut_are_told_apart(
     monkeypatch: pytest.MonkeyPatch, longest: int, most: int
 ) -> None:
     """Whether what came of them is kept, too long to be, or there is no room for any."""
-    monkeypatch.setattr(trace, "_LONGEST", longest)
-    monkeypatch.setattr(trace, "_MOST_LISTED", most)
-    monkeypatch.setattr(trace._Room, "taken", 1)
+    monkeypatch.setattr(answers, "_LONGEST", longest)
+    monkeypatch.setattr(answers, "_MOST_LISTED", most)
+    monkeypatch.setattr(answers._Room, "taken", 1)
     for tap in (0, 4, 2, 0, 4):
         lo, hi = rfgraph.analyze(with_one_tap(tap), prune=True).bounds("y", "x", axis=2)
         own = np.arange(32) + tap - 2
@@ -186,7 +186,7 @@ def test_stores_that_begin_anew_change_nothing(
     monkeypatch.setattr(regions, "_MOST_KEPT", limits[2])
     monkeypatch.setattr(graph, "_MOST_KEPT", limits[0])
     monkeypatch.setattr(graph, "_MOST_KNOWN", limits[0])
-    monkeypatch.setattr(trace, "_MOST_KEPT", limits[1])
+    monkeypatch.setattr(answers, "_MOST_KEPT", limits[1])
     monkeypatch.setattr(entry, "_MOST_KEPT", limits[2])
     for _ in range(2):
         assert [bounds(rfgraph.analyze(path, assume=True)) for path in paths] == expected

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rfgraph.model._wire import (
     Node,
+    any_zero,
     attributes,
     head,
     nodes,
@@ -362,3 +363,25 @@ def test_noise_is_no_model(content: bytes) -> None:
         onnx.ModelProto.FromString(content)
     except DecodeError:
         _refused(content)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.sampled_from(["f2", "f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]),
+    st.binary(max_size=9),
+    st.lists(st.sampled_from([0.0, -0.0, 1.0, 2.0, 96.0]), max_size=20),
+)
+def test_zeros_are_found_where_they_stand(kind: str, before: bytes, numbers: list[float]) -> None:
+    array = np.array(numbers).astype(kind)
+    content, begin = before + array.tobytes() + b"\0\0", len(before)
+    end = begin + array.nbytes
+    found = any_zero(content, begin, end, array.itemsize, array.dtype.kind == "f")
+    assert found == (not array.all())
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "width"), [(0, 17, 1), (-1, 8, 1), (8, 4, 4), (0, 8, 3), (0, 6, 4), (0, 8, 0)]
+)
+def test_zeros_are_looked_for_inside_alone(begin: int, end: int, width: int) -> None:
+    with pytest.raises(ValueError, match="number"):
+        any_zero(bytes(16), begin, end, width, False)

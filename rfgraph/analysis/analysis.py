@@ -1030,8 +1030,10 @@ class Analysis(Shown):
         return self._fields.alike(self._address.input(input))
 
     def changes(self, input: str | None = None) -> Sequence[tuple[str, Sequence[str]]]:
-        """Where what is seen of an input changes: the values that see something else than each
-        value that their nodes take (`alike`).
+        """Where what is seen of an input changes.
+
+        That is in values whose number (`alike`) is none of those of what their nodes take. All that
+        see more or less than that are among them.
 
         Parameters
         ----------

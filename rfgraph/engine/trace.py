@@ -6,21 +6,21 @@ interprets the resulting steps.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from math import prod
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from rfgraph.engine.answers import Answer, Answers, is_of_any_model, keep, kept_for
 from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
 from rfgraph.model._known import Step as Step
 from rfgraph.model._known import answered, first_asked, unchanged
-from rfgraph.model.graph import Body, Graph, Node, forget_kinds
+from rfgraph.model.graph import Body, Graph, Node
 from rfgraph.model.inference import misfit
 from rfgraph.model.sizes import MAX_AXIS, UnknownSizeError, nominal
 from rfgraph.ops import (
     Computed,
-    Digest,
     NoteKind,
     Operation,
     Question,
@@ -49,7 +49,7 @@ from rfgraph.reads.words import (
 from rfgraph.shapes import Shapes
 
 if TYPE_CHECKING:
-    from rfgraph.prune.facts import Fact, Knowledge, Lack
+    from rfgraph.prune.facts import Knowledge, Lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Flow:
     steps: list[Step]
     shapes: Shapes
     notes: list[Note]
-    answers: _Answers = field(default_factory=dict)
+    answers: Answers = field(default_factory=dict)
 
     def shape(self, name: str) -> Shape | None:
         """Shape of the value `name` as the steps read it: 1 for a size that the data decide."""
@@ -190,54 +190,6 @@ def trace(
     return Flow(inputs, steps, shapes, tracer.notes, tracer.answers)
 
 
-@dataclass(eq=False, slots=True)
-class _Answer:
-    """What nodes that ask the same share, and nobody changes.
-
-    Attributes
-    ----------
-    reads : list of list of Read
-        By output.
-    reached : list of int
-        The outputs that an input reaches.
-    notes : mapping of str to str
-        What is assumed, and the kind of note that it is.
-    facts : sequence of Fact or None
-        What is known of the elements of each output, where constants cut reads.
-    rests_on_prune : bool
-        Whether it was asked whether constants cut reads.
-    factors : collection of int or None
-        The inputs with which reads are multiplied; None: it was not looked at.
-    watched : sequence or bool
-        Which inputs may not have what, for the same to be answered where constants cut reads; see
-        `rfgraph.prune.learning.watched`. True: it was not looked at; False: that can't be told.
-    tells : bool or None
-        Whether something is known of an output, or may be, where nothing is of the inputs, as of a
-        sum of nothing in the midst of padding; None: it was not looked at.
-    """
-
-    reads: list[list[Read]]
-    reached: list[int]
-    notes: Mapping[str, NoteKind]
-    facts: Sequence[Fact | None] = ()
-    rests_on_prune: bool = False
-    factors: Collection[int] | None = None
-    watched: Sequence[int | Lack] | bool = True
-    tells: bool | None = None
-
-
-_Answers: TypeAlias = dict[Hashable, "Question | _Answer"]
-
-
-# So many answers, and questions on the way to them, are kept for a kind of node beyond its model.
-_MOST_KEPT = 4096
-
-# No answer is kept beyond its model whose lists take more bytes than _LONGEST, and of all kinds no
-# more than _MOST_LISTED.
-_LONGEST = 1 << 18
-_MOST_LISTED = 1 << 26
-
-
 # The steps of no trace before.
 _NONE: list[Step] = []
 
@@ -266,9 +218,9 @@ class _Tracer:
             self._knowledge = Knowledge(shapes, live, evaluate)
         # Answers by what they rest on: first what every transfer may ask; where it asked more, a
         # question stands there, and what it was told leads on.
-        self.answers: _Answers = {}
+        self.answers: Answers = {}
         # The same where nothing that is known tells anything.
-        self._uncut: _Answers = like.answers if like is not None else {}
+        self._uncut: Answers = like.answers if like is not None else {}
         # Values that vary without an input that is read, as far as constants cut.
         self._dead: set[str] = set()
         self.notes: list[Note] = []
@@ -288,7 +240,7 @@ class _Tracer:
         told = {} if self._shapes.unsized else rules()
         while True:
             if self._knowledge is None:
-                at = answered(nodes, at, live, known, self.answers, told, _Answer, steps)
+                at = answered(nodes, at, live, known, self.answers, told, Answer, steps)
             else:
                 at, place = unchanged(
                     nodes, at, before, place, live, self._knowledge, self._dead, steps
@@ -336,7 +288,7 @@ class _Tracer:
             if earlier is not None and len(answer.reached) < _reached(earlier):
                 before = _NONE
 
-    def _follow(self, node: Node, answer: _Answer) -> None:
+    def _follow(self, node: Node, answer: Answer) -> None:
         """Go on from what an input reaches of a node."""
         for k in answer.reached:
             self._live.add(node.outputs[k])
@@ -344,7 +296,7 @@ class _Tracer:
             for reason, kind in answer.notes.items():
                 self.notes.append(Note(node.name, node.op_type, reason, kind))
 
-    def _watched(self, earlier: Step, answer: _Answer) -> Sequence[int | Lack] | bool:
+    def _watched(self, earlier: Step, answer: Answer) -> Sequence[int | Lack] | bool:
         """Which constants decide whether a step is the same where they cut reads; False if that
         can't be told.
         """
@@ -358,7 +310,7 @@ class _Tracer:
         found = watched(self._knowledge, node, how, self._factors(answer))
         return False if found is None else found
 
-    def _factors(self, answer: _Answer) -> Collection[int]:
+    def _factors(self, answer: Answer) -> Collection[int]:
         """The inputs with which reads are multiplied."""
         if answer.factors is None:
             from rfgraph.prune.zeros import factors_of
@@ -366,7 +318,7 @@ class _Tracer:
             answer.factors = factors_of(chain.from_iterable(answer.reads))
         return answer.factors
 
-    def _holds(self, earlier: Step, answer: _Answer) -> bool:
+    def _holds(self, earlier: Step, answer: Answer) -> bool:
         """Whether a step is the same where constants cut reads."""
         from rfgraph.prune.learning import is_silent
 
@@ -379,7 +331,7 @@ class _Tracer:
         how = traits_of(node.domain, node.op_type).facts
         return is_silent(self._knowledge, node, how, self._factors(answer))
 
-    def _tells(self, node: Node, answer: _Answer) -> bool:
+    def _tells(self, node: Node, answer: Answer) -> bool:
         """Whether something is known of the outputs of a node of whose inputs nothing is."""
         if answer.tells is None:
             from rfgraph.prune.learning import tells_of_nothing
@@ -389,7 +341,7 @@ class _Tracer:
             answer.tells = tells_of_nothing(self._knowledge, node, how, answer.reads)
         return answer.tells
 
-    def _pruned(self, node: Node, key: Hashable, knowledge: Knowledge) -> _Answer:
+    def _pruned(self, node: Node, key: Hashable, knowledge: Knowledge) -> Answer:
         """What is answered to a node where constants cut reads."""
         from rfgraph.prune.learning import is_silent
 
@@ -403,54 +355,40 @@ class _Tracer:
         lasts = learnt.count(None) == len(learnt)
         return self._answer(node, (key, *learnt), self.answers, lasts=lasts)
 
-    def _answer(
-        self, node: Node, key: Hashable, answers: _Answers, *, lasts: bool = True
-    ) -> _Answer:
+    def _answer(self, node: Node, key: Hashable, answers: Answers, *, lasts: bool = True) -> Answer:
         """What is answered to a node: the same as to an earlier one that asks the same.
 
         It may go back to another model, and be kept for others, unless it does not last.
         """
         found = answers.get(key)
-        if type(found) is _Answer:
+        if type(found) is Answer:
             return found
-        kept, start = self._kept(node) if lasts else {}, key
+        kept: Answers = kept_for(node) if lasts and not self._shapes.unsized else {}
+        start = key
         found = found or kept.get(key)
-        if type(found) is _Answer:
+        if type(found) is Answer:
             answers[key] = found
             return found
         told: dict[Question, Hashable] = {}
         operation = Operation(node, sources(node), self._shapes, self._live, self._knowledge, told)
-        while found is not None and not isinstance(found, _Answer):
+        while found is not None and not isinstance(found, Answer):
             key = key, operation.tell(found)
             found = answers.get(key) or kept.get(key)
         if found is None:
             found = self._asked(node, operation)
             found.rests_on_prune = ("prune", None) in told
-            if _is_of_any_model(told, found):
-                _keep(kept, start, told, found)
-        _keep(answers, start, told, found)
+            if is_of_any_model(told, found):
+                keep(kept, start, told, found)
+        keep(answers, start, told, found)
         return found
 
-    def _kept(self, node: Node) -> _Answers:
-        """What nodes of the kind were answered in models before, by the same transfer."""
-        if not self._shapes.unsized:
-            rule = lookup_rule(node.domain, node.op_type, node.version)
-            if rule is not None and rule.own:
-                kept: _Answers = node.kind.answers.setdefault(rule.transfer, {})
-                if len(kept) >= _MOST_KEPT:
-                    kept.clear()
-                operator = node.domain, node.op_type
-                node.kind.told = operator, rules()[operator], kept
-                return kept
-        return {}
-
-    def _asked(self, node: Node, operation: Operation) -> _Answer:
+    def _asked(self, node: Node, operation: Operation) -> Answer:
         """What the transfer answers to a node."""
         reads = self._reads(node, operation)
         outputs = enumerate(zip(node.outputs, reads, strict=False))
         reached = [k for k, (name, found) in outputs if name and found]
         facts = self._knowledge.facts(node.outputs) if self._knowledge is not None else ()
-        return _Answer(reads, reached, operation.notes, facts)
+        return Answer(reads, reached, operation.notes, facts)
 
     def _settled(self, node: Node) -> bool:
         """Whether constants cut all that the inputs of a node read: what is known goes on."""
@@ -596,59 +534,6 @@ class _Tracer:
 def _reached(step: Step) -> int:
     """How many outputs of a node an input reaches."""
     return sum([bool(name and found) for name, found in zip(step.node.outputs, step.reads)])  # noqa: B905
-
-
-def _keep(
-    answers: _Answers, key: Hashable, told: Mapping[Question, Hashable], found: _Answer
-) -> None:
-    """Write down an answer, and what was asked on the way to it."""
-    for question, answer in told.items():
-        answers[key] = question
-        key = key, answer
-    answers[key] = found
-
-
-def _is_of_any_model(told: Mapping[Question, Hashable], found: _Answer) -> bool:
-    """Whether what an operation was told means the same in another model, and what came of it is
-    worth to be kept: no node, no value that goes by its name, and no long lists.
-    """
-    for (asked, _), answer in told.items():
-        if asked == "node" or isinstance(answer, str):
-            return False
-    # Only of large values there are long ones.
-    if not any(isinstance(answer, Digest) for answer in told.values()):
-        return True
-    size = sum(fact.nbytes for fact in found.facts if fact is not None)
-    size += sum(map(_listed, found.reads))
-    if size <= _LONGEST:
-        _Room.take(size)
-    return size <= _LONGEST
-
-
-class _Room:
-    """How many bytes the lists of answers take that are kept beyond their models."""
-
-    taken = 0
-
-    @classmethod
-    def take(cls, size: int) -> None:
-        """Take room for more; where there is none, all that is kept is dropped first."""
-        if cls.taken + size > _MOST_LISTED:
-            forget_kinds()
-            cls.taken = 0
-        cls.taken += size
-
-
-def _listed(reads: Sequence[Read]) -> int:
-    """How many bytes the lists of some reads take."""
-    total = 0
-    for read in reads:
-        for along in read.axes if isinstance(read, PerAxis) else ():
-            if isinstance(along, Table):
-                total += along.starts.nbytes + along.counts.nbytes
-        if isinstance(read.source, Stage):
-            total += _listed(read.source.reads)
-    return total
 
 
 def sources(node: Node) -> Sequence[str]:

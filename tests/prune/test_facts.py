@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rfgraph.model.values import may_have_zeros
 from rfgraph.prune.facts import (
     Fact,
     Knowledge,
@@ -185,6 +186,9 @@ class Constants:
 
     def static(self, name: str) -> np.ndarray | None:
         return self.values.get(name)
+
+    def may_have_zeros(self, name: str) -> bool:
+        return name in self.values and may_have_zeros(self.values[name])
 
 
 def knowledge(live: set[str], **values: Any) -> Knowledge:

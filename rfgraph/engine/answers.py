@@ -1,0 +1,131 @@
+"""What is answered to nodes, and what of it outlives the model (decision 18).
+
+An answer is found by what it rests on: first by what every transfer may ask; where a transfer asked
+more, a question stands there, and what it was told leads on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from rfgraph.model.graph import Node, forget_kinds
+from rfgraph.ops import Digest, NoteKind, Question, lookup_rule, rules
+from rfgraph.reads.words import PerAxis, Read, Stage, Table
+
+if TYPE_CHECKING:
+    from rfgraph.prune.facts import Fact, Lack
+
+# So many answers, and questions on the way to them, are kept for a kind of node beyond its model.
+_MOST_KEPT = 4096
+
+# No answer is kept beyond its model whose lists take more bytes than _LONGEST, and of all kinds no
+# more than _MOST_LISTED.
+_LONGEST = 1 << 18
+_MOST_LISTED = 1 << 26
+
+
+@dataclass(eq=False, slots=True)
+class Answer:
+    """What nodes that ask the same share, and nobody changes.
+
+    Attributes
+    ----------
+    reads : list of list of Read
+        By output.
+    reached : list of int
+        The outputs that an input reaches.
+    notes : mapping of str to str
+        What is assumed, and the kind of note that it is.
+    facts : sequence of Fact or None
+        What is known of the elements of each output, where constants cut reads.
+    rests_on_prune : bool
+        Whether it was asked whether constants cut reads.
+    factors : collection of int or None
+        The inputs with which reads are multiplied; None: it was not looked at.
+    watched : sequence or bool
+        Which inputs may not have what, for the same to be answered where constants cut reads; see
+        `rfgraph.prune.learning.watched`. True: it was not looked at; False: that can't be told.
+    tells : bool or None
+        Whether something is known of an output, or may be, where nothing is of the inputs, as of a
+        sum of nothing in the midst of padding; None: it was not looked at.
+    """
+
+    reads: list[list[Read]]
+    reached: list[int]
+    notes: Mapping[str, NoteKind]
+    facts: Sequence[Fact | None] = ()
+    rests_on_prune: bool = False
+    factors: Collection[int] | None = None
+    watched: Sequence[int | Lack] | bool = True
+    tells: bool | None = None
+
+
+Answers: TypeAlias = dict[Hashable, "Question | Answer"]
+
+
+def kept_for(node: Node) -> Answers:
+    """What nodes of the kind were answered in models before, by the same transfer; where nothing is
+    kept of them, a dict of its own.
+    """
+    rule = lookup_rule(node.domain, node.op_type, node.version)
+    if rule is None or not rule.own:
+        return {}
+    kept: Answers = node.kind.answers.setdefault(rule.transfer, {})
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    operator = node.domain, node.op_type
+    node.kind.told = operator, rules()[operator], kept
+    return kept
+
+
+def keep(answers: Answers, key: Hashable, told: Mapping[Question, Hashable], found: Answer) -> None:
+    """Write down an answer, and what was asked on the way to it."""
+    for question, answer in told.items():
+        answers[key] = question
+        key = key, answer
+    answers[key] = found
+
+
+def is_of_any_model(told: Mapping[Question, Hashable], found: Answer) -> bool:
+    """Whether what an operation was told means the same in another model, and what came of it is
+    worth to be kept: no node, no value that goes by its name, and no long lists.
+    """
+    for (asked, _), answer in told.items():
+        if asked == "node" or isinstance(answer, str):
+            return False
+    # Only of large values there are long ones.
+    if not any(isinstance(answer, Digest) for answer in told.values()):
+        return True
+    size = sum(fact.nbytes for fact in found.facts if fact is not None)
+    size += sum(map(_listed, found.reads))
+    if size <= _LONGEST:
+        _Room.take(size)
+    return size <= _LONGEST
+
+
+class _Room:
+    """How many bytes the lists of answers take that are kept beyond their models."""
+
+    taken = 0
+
+    @classmethod
+    def take(cls, size: int) -> None:
+        """Take room for more; where there is none, all that is kept is dropped first."""
+        if cls.taken + size > _MOST_LISTED:
+            forget_kinds()
+            cls.taken = 0
+        cls.taken += size
+
+
+def _listed(reads: Sequence[Read]) -> int:
+    """How many bytes the lists of some reads take."""
+    total = 0
+    for read in reads:
+        for along in read.axes if isinstance(read, PerAxis) else ():
+            if isinstance(along, Table):
+                total += along.starts.nbytes + along.counts.nbytes
+        if isinstance(read.source, Stage):
+            total += _listed(read.source.reads)
+    return total
