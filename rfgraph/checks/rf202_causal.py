@@ -89,15 +89,18 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
         declared = subject.settings.get("causal", output)
         if declared is None:
             continue
-        analysis = subject.pruned
+        analysis = subject.analysis
         subject.there(analysis, "causal", declared.input, declared.axis)
         allowed = subject.settings.get("look-ahead", output)
         for given in analysis.inputs:
             if not fnmatchcase(given, declared.input) or not analysis.depends(output, given):
                 continue
-            axis = _axis(subject, given) if declared.axis is None else declared.axis
-            if axis >= len(analysis.extent(given) or ()):
+            if (declared.axis or 0) >= len(analysis.extent(given) or ()):
                 continue
+            # What constants cut is asked last.
+            if not subject.pruned.depends(output, given):
+                continue
+            axis = _axis(subject, given) if declared.axis is None else declared.axis
             shape = analysis.shape(output)
             if shape is None or None in shape:
                 what = "the shape" if shape is None else "a size"

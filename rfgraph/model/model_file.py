@@ -216,6 +216,9 @@ class Weights:
         self._beside: dict[str, tuple[Path, int, Buffer | None]] = {}
         # The elements of a few that are small, for who looks at them often.
         self.contents: dict[str, bytes] = {}
+        # Small ones that were asked for, and what others found out of any.
+        self._arrays: dict[str, np.ndarray] = {}
+        self._found: dict[str, dict[str, Any]] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._told or name in self._dense or name in self.sparse
@@ -267,17 +270,14 @@ class Weights:
 
     def put(self, name: str, tensor: Tensor) -> None:
         """Make `tensor` the initializer `name`."""
-        self._told.pop(name, None)
+        self.drop(name)
         self._dense[name] = tensor
-        self._types = self._most = None
-        self.contents.pop(name, None)
 
     def drop(self, name: str) -> None:
         """Forget the initializer `name` if there is one."""
-        self._told.pop(name, None)
-        self._dense.pop(name, None)
+        for known in (self._told, self._dense, self.contents, self._arrays, self._found):
+            known.pop(name, None)
         self._types = self._most = None
-        self.contents.pop(name, None)
 
     def look_at(self, names: Iterable[str]) -> None:
         """Look at 64-bit integers at once, if there are few: they are likely to be shapes, axes or
@@ -316,7 +316,19 @@ class Weights:
         """
         if name in self.sparse:
             return self.dense(self.sparse[name])
-        return self.to_array(self._tensor(name))
+        found = self._arrays.get(name)
+        if found is None:
+            found = self.to_array(self._tensor(name))
+            if found.nbytes <= SMALL:
+                found.setflags(write=False)
+                self._arrays[name] = found
+        return found
+
+    def found(self, name: str) -> dict[str, Any] | None:
+        """What was found out of the initializer `name`, to be added to; None if there is none."""
+        if name not in self:
+            return None
+        return self._found.setdefault(name, {})
 
     def any_zero(self, name: str) -> bool | None:
         """Whether some element of the initializer `name` is 0, of a small one as it stands in the

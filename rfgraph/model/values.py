@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,6 +31,9 @@ class Values(Protocol):
         """Whether some element of a value that is the same whatever the input's data are may be 0,
         or False.
         """
+
+    def found(self, name: str) -> dict[str, Any] | None:
+        """What was found out of an initializer, at any size, to be added to; None of others."""
 
     def element_type(self, name: str) -> int:
         """``TensorProto.DataType`` of a value; 0 where it isn't known."""

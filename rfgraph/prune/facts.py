@@ -191,12 +191,21 @@ class Knowledge:
         if name in self.live or name in self.varying:
             return self.varying.get(name)
         if name not in self._constants:
-            value = self.shapes.static(name)
-            fact = None
-            if value is not None and value.dtype.kind in "biufV" and value.size:
-                fact = Fact(_all(value.ndim), value)
-            self._constants[name] = fact
+            found = self.shapes.found(name)
+            if found is None:
+                self._constants[name] = self._constant(name)
+            else:
+                if "fact" not in found:
+                    found["fact"] = self._constant(name)
+                self._constants[name] = found["fact"]
         return self._constants[name]
+
+    def _constant(self, name: str) -> Fact | None:
+        """All that is known of a constant."""
+        value = self.shapes.static(name)
+        if value is None or value.dtype.kind not in "biufV" or not value.size:
+            return None
+        return Fact(_all(value.ndim), value)
 
     def cutting(self, name: str) -> Fact | None:
         """What is known of a value by which it might cut reads: of a constant if it has zeros."""
@@ -209,12 +218,21 @@ class Knowledge:
         lacking = self.lacking[what]
         if name in lacking:
             return True
-        if what != "zeros" or self.shapes.may_have_zeros(name):
-            fact = self.of(name)
-            if fact is not None and getattr(fact, what) is not None:
-                return False
-        lacking.add(name)
-        return True
+        found = self.shapes.found(name)
+        told = None if found is None else found.get(what)
+        if told is None:
+            told = self._lacks(name, what)
+            if found is not None:
+                found[what] = told
+        if told:
+            lacking.add(name)
+        return told
+
+    def _lacks(self, name: str, what: Lack) -> bool:
+        if what == "zeros" and not self.shapes.may_have_zeros(name):
+            return True
+        fact = self.of(name)
+        return fact is None or getattr(fact, what) is None
 
     def is_nothing_of(self, names: Sequence[str]) -> bool:
         """Whether nothing is known of any of some values, which all vary."""

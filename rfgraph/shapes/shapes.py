@@ -128,6 +128,10 @@ class Shapes:
         """
         return self._static.may_have_zeros(name)
 
+    def found(self, name: str) -> dict[str, Any] | None:
+        """What was found out of an initializer, at any size, to be added to; None of others."""
+        return self.graph.weights.found(name)
+
     def sizes(self, name: str) -> Shape | None:
         """The value `name` as sizes, with an unknown one where the data decide; None if nothing is
         known of it.

@@ -187,6 +187,9 @@ class Constants:
     def static(self, name: str) -> np.ndarray | None:
         return self.values.get(name)
 
+    def found(self, name: str) -> None:
+        return None
+
     def may_have_zeros(self, name: str) -> bool:
         return name in self.values and may_have_zeros(self.values[name])
 
