@@ -122,7 +122,8 @@ def sees_the_future(subject: Subject) -> Iterator[Finding]:
             budget = f", and {allowed} {'is' if allowed == 1 else 'are'} allowed" * bool(allowed)
             masks = _masks(subject, output, way, seen.steps)
             contracted = _contracted(at, output, way)
-            way = replace(way, along=None)
+            if way.along is not None:
+                way = replace(way, along=None)
             # With another length of the axis the two have to be alike.
             alike = given if way.longer is None else None
             where = first(at, output, partial(_too_far, at, way, allowed), alike)
@@ -157,9 +158,9 @@ def _contracted(analysis: Analysis, output: str, way: Steps) -> bool:
 
 def _masks(subject: Subject, output: str, way: Steps, steps: int) -> list[str]:
     """The inputs that make an output see so far ahead by what they may mask."""
-    way = replace(way, longer=None)
     found = []
     for name, held in subject.masks.items():
+        way = replace(way, longer=None)
         seen = look_ahead(held, output, way) if way.given in held.inputs else None
         if seen is None or seen.steps < steps:
             found.append(name)

@@ -73,6 +73,10 @@ _PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
 _SEARCHED = 1 << 11
 
 
+# What is found out of initializers of up to so many elements is kept as long as the model.
+_SHARED = 1 << 20
+
+
 class UndecodableError(ValueError):
     """Raised where a message of ONNX is to be read that is none."""
 
@@ -325,10 +329,13 @@ class Weights:
         return found
 
     def found(self, name: str) -> dict[str, Any] | None:
-        """What was found out of the initializer `name`, to be added to; None if there is none."""
-        if name not in self:
-            return None
-        return self._found.setdefault(name, {})
+        """What was found out of the initializer `name`, to be added to; None if there is none, or it
+        is so large that what is found out may be too.
+        """
+        found = self._found.get(name)
+        if found is None and name in self and prod(self.shape(name)) <= _SHARED:
+            found = self._found[name] = {}
+        return found
 
     def any_zero(self, name: str) -> bool | None:
         """Whether some element of the initializer `name` is 0, of a small one as it stands in the
