@@ -329,8 +329,8 @@ class Weights:
         return found
 
     def found(self, name: str) -> dict[str, Any] | None:
-        """What was found out of the initializer `name`, to be added to; None if there is none, or it
-        is so large that what is found out may be too.
+        """What was found out of the initializer `name`, to be added to; None if there is none, or
+        what is found out of it may be large.
         """
         found = self._found.get(name)
         if found is None and name in self and prod(self.shape(name)) <= _SHARED:
