@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import rfgraph
 from rfgraph.engine.products import AxesMask, region_of
@@ -193,6 +195,30 @@ def test_answers_agree_with_the_array(cross: Support) -> None:
     assert np.array_equal(cross.projection(()), np.array(True))
     assert repr(cross) == f"Support({cross.count} elements of 'x' in {cross.box})"
     assert np.asarray(cross, dtype=np.uint8).sum() == cross.count
+
+
+@given(st.integers(0, 1 << 30))
+def test_ends_and_lengths_are_those_of_the_array(seed: int) -> None:
+    """Of unions of up to three products, with masks over one axis and over two."""
+    rng = np.random.default_rng(seed)
+    shape = (4, 5, 1, 3)
+    region = []
+    for _ in range(rng.integers(0, 4)):
+        axes = list(rng.permutation([0, 1, 3])[: rng.integers(0, 4)])
+        product = []
+        while axes:
+            own = tuple(sorted(int(axes.pop()) for _ in range(min(len(axes), rng.integers(1, 3)))))
+            mask = rng.random([shape[a] for a in own]) < 0.3
+            mask.reshape(-1)[rng.integers(mask.size)] = True
+            if not mask.all():
+                product.append(AxesMask(own, mask))
+        region.append(tuple(product))
+    found = Support("x", shape, tuple(region))
+    array = np.asarray(found)
+    sides = [np.flatnonzero(array.any(axis=tuple({0, 1, 2, 3} - {a}))) for a in range(4)]
+    assert found.lengths == tuple(len(side) for side in sides)
+    assert found.count == array.sum()
+    assert found.box == (tuple((side[0], side[-1]) for side in sides) if array.any() else None)
 
 
 def test_a_set_inside_of_its_box() -> None:

@@ -72,8 +72,15 @@ class Support(Shown):
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
-        """How many coordinates of each axis occur; fewer than from end to end where there are
-        holes.
+        """How many coordinates of each axis occur: where there are holes, fewer than the box has.
+
+        Examples
+        --------
+        >>> from rfgraph.engine.products import region_of
+        >>> rows, columns = (np.arange(9) % 4 == 1, np.arange(9) < 3)
+        >>> s = Support("x", (9, 9), region_of([rows, columns], (9, 9)))
+        >>> s.box, s.lengths
+        (((1, 5), (0, 2)), (2, 3))
         """
         return tuple([many for _, _, many in self._sides])
 
