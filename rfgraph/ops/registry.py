@@ -383,8 +383,13 @@ class Operation:
             return fact
         fact = self._knowledge.of(name) if asked == "known" else self._knowledge.cutting(name)
         if self._told is not None:
-            value = None if fact is None else fact.value if asked == "known" else fact.zeros
-            self._told[asked, k] = _comparable(value, name)
+            told = None
+            if fact is not None:
+                told = fact.told.get(asked)
+                if told is None:
+                    value = fact.value if asked == "known" else fact.zeros
+                    told = fact.told[asked] = _comparable(value, name)
+            self._told[asked, k] = told
         return fact
 
     def is_zero_point(self, k: int, stored: int) -> bool:

@@ -73,6 +73,8 @@ class Fact:
     maybe: np.ndarray | None = None
     # What is known of its rows, by axis: see `rows`.
     _rows: dict[int, Rows] = field(default_factory=dict, repr=False)
+    # What tells it from others, by what is asked of it, as of a constant: see `rfgraph.ops`.
+    told: dict[str, Hashable] = field(default_factory=dict, repr=False)
 
     @property
     def nbytes(self) -> int:
