@@ -2,7 +2,8 @@
 """The closed forms of all values, read off the waves (`rfgraph.engine._unclipped`).
 
 What equal waves say is worked out once, and so is what views say that differ only in which axes of
-the value they run along.
+the value they run along. Values that see the same share their answers (`Look`), so what is asked of
+every value of a model is asked here.
 """
 
 cimport cython
@@ -214,6 +215,8 @@ cdef class ClosedForm:
         """What a value sees of an input; None if that is nothing."""
         return of_input(self.endless, tensor, input)
 
+    # ------------------------------------------------ values that are alike
+
     cpdef Look look(self, tensor, input):
         """What a value sees of an input, for what is to be answered once for all that see it."""
         cdef dict looks = self.looks[input]
@@ -376,6 +379,8 @@ cdef class ClosedForm:
                 )
             made[tensor] = before
         return made
+
+    # ------------------------------------------------ what a view is made of
 
     cdef list terms_of(self, AxisView view, extent):
         """What a value of shape `extent` sees along one axis of an input."""
