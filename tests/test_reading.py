@@ -157,7 +157,7 @@ def test_outputs_that_are_left_out() -> None:
 @pytest.fixture
 def mapped(monkeypatch: pytest.MonkeyPatch) -> None:
     """However small the file, it is mapped."""
-    monkeypatch.setattr(model_file, "_MAP_FROM", 1)
+    monkeypatch.setattr(model_file, "MAP_FROM", 1)
 
 
 @pytest.mark.parametrize("name", SOME)

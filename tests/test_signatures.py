@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, defs, helper
 
-from rfgraph.model import element_types, graph, model_file, subgraphs
+from rfgraph.model import element_types, graph, subgraphs, weights
 from rfgraph.model.signature_table import NEWEST, TABLE
 from rfgraph.model.signatures import Signature, schema_of, signature
 
@@ -46,7 +46,7 @@ def test_numbers_are_onnx_s() -> None:
     assert {n: getattr(element_types, n) for n in names if not n.startswith("_")} == {
         n: TensorProto.DataType.Value(n) for n in names if not n.startswith("_")
     }
-    assert model_file._EXTERNAL == TensorProto.EXTERNAL
+    assert weights.EXTERNAL == TensorProto.EXTERNAL
     kinds = onnx.AttributeProto
     assert graph._TENSOR == kinds.TENSOR
     assert {kinds.GRAPH, kinds.GRAPHS, kinds.UNDEFINED} == subgraphs._MAYBE_GRAPHS

@@ -27,9 +27,10 @@ from rfgraph.model.functions import (
     key_of_function,
     opsets_of,
 )
-from rfgraph.model.model_file import Head, Tensor, Value
+from rfgraph.model.model_file import Head, Value
 from rfgraph.model.signatures import signature
 from rfgraph.model.subgraphs import captures_of
+from rfgraph.model.weights import Tensor, Weights, merged
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -192,7 +193,7 @@ class Kind:
         """Operator and attributes as a message of its own, without names."""
         import onnx
 
-        return model_file.merged(onnx.NodeProto(), self._content)
+        return merged(onnx.NodeProto(), self._content)
 
     def proto_of(self, node: Node) -> onnx.NodeProto:
         """A node of the kind as a message of its own."""
@@ -200,7 +201,7 @@ class Kind:
 
         name = node.name if node.named else ""
         proto = onnx.NodeProto(name=name, input=node.inputs, output=node.outputs)
-        return model_file.merged(proto, self._content)
+        return merged(proto, self._content)
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -211,7 +212,7 @@ class Kind:
             from onnx import AttributeProto, helper
 
             for name, message in self._others.items():
-                value = helper.get_attribute_value(model_file.merged(AttributeProto(), message))
+                value = helper.get_attribute_value(merged(AttributeProto(), message))
                 self._attributes[name] = value
             self._others = {}
         return self._attributes
@@ -328,7 +329,7 @@ class Graph:
         The model's path.
     head : rfgraph.model.model_file.Head
         The model without the nodes and initializers of its graph.
-    weights : rfgraph.model.model_file.Weights
+    weights : rfgraph.model.weights.Weights
         The initializers.
     inputs : list of Input
         The inputs proper: initializers that are listed as inputs are none.
@@ -352,7 +353,7 @@ class Graph:
 
     file: str | None
     head: Head
-    weights: model_file.Weights
+    weights: Weights
     inputs: list[Input]
     outputs: list[str]
     nodes: list[Node]
@@ -515,9 +516,7 @@ def as_defined(nodes: Iterable[Node], file: str | None) -> None:
             )
 
 
-def _hold(
-    head: Head, weights: model_file.Weights, values: Mapping[str, Any], file: str | None
-) -> None:
+def _hold(head: Head, weights: Weights, values: Mapping[str, Any], file: str | None) -> None:
     """Make constants of the inputs named in `values`."""
     types = {v.name: v for v in head.inputs}
     for name, value in values.items():

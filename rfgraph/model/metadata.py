@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
-from rfgraph.model.model_file import Buffer
+from rfgraph.model.weights import Buffer
 
 Chunk: TypeAlias = bytes | memoryview
 

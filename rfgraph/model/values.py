@@ -42,26 +42,3 @@ class Values(Protocol):
         """A value as sizes, with an unknown one where the data decide; None if nothing is known
         of it.
         """
-
-
-# Elements that are looked at together for zeros, and so few that they are counted in less time.
-_TOGETHER = 1 << 16
-_FEW = 1 << 10
-
-
-def may_have_zeros(value: np.ndarray) -> bool:
-    """Whether some element may be 0, or False."""
-    if value.dtype.kind not in "biuf":
-        return True
-    if value.size and not any(value.strides):
-        # One element in the place of all.
-        return not value.item(0)
-    if value.size <= _FEW:
-        return int(np.count_nonzero(value)) < value.size
-    elements = value.ravel(order="K")
-    if elements.dtype == np.float16:
-        # Without their signs: numbers of that type are looked at one by one.
-        elements = elements.view(np.uint16) & np.uint16(0x7FFF)
-    # The first zero is enough.
-    blocks = (elements[k : k + _TOGETHER] for k in range(0, value.size, _TOGETHER))
-    return not all(block.all() for block in blocks)

@@ -17,10 +17,10 @@ import numpy as np
 from rfgraph.errors import RFGraphError, TransferError
 from rfgraph.model.graph import NCHWC, Kind, Node, forget_kinds
 from rfgraph.model.inference import referred
-from rfgraph.model.model_file import Tensor
 from rfgraph.model.signatures import signature
 from rfgraph.model.sizes import Sized, UnknownSizeError, all_known, is_unknown
 from rfgraph.model.values import Values
+from rfgraph.model.weights import Tensor
 from rfgraph.ops.families import FAMILIES
 from rfgraph.ops.rounding import Rounding
 from rfgraph.ops.shaping import Applied, AxisCut, Growth, ShapeRule

@@ -21,7 +21,8 @@ import numpy as np
 
 from rfgraph.model.graph import Kind, Node
 from rfgraph.model.sizes import Shape, all_known
-from rfgraph.model.values import Values, may_have_zeros
+from rfgraph.model.values import Values
+from rfgraph.model.weights import may_have_zeros
 
 T = TypeVar("T")
 
@@ -220,21 +221,12 @@ class Knowledge:
         lacking = self.lacking[what]
         if name in lacking:
             return True
-        found = self.shapes.found(name)
-        told = None if found is None else found.get(what)
-        if told is None:
-            told = self._lacks(name, what)
-            if found is not None:
-                found[what] = told
-        if told:
-            lacking.add(name)
-        return told
-
-    def _lacks(self, name: str, what: Lack) -> bool:
-        if what == "zeros" and not self.shapes.may_have_zeros(name):
-            return True
-        fact = self.of(name)
-        return fact is None or getattr(fact, what) is None
+        if what != "zeros" or self.shapes.may_have_zeros(name):
+            fact = self.of(name)
+            if fact is not None and getattr(fact, what) is not None:
+                return False
+        lacking.add(name)
+        return True
 
     def is_nothing_of(self, names: Sequence[str]) -> bool:
         """Whether nothing is known of any of some values, which all vary."""

@@ -9,7 +9,6 @@ shape as an unknown size (`rfgraph.model.sizes`). Nothing here knows what a rece
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from copy import copy
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,9 @@ from rfgraph.model import element_types
 from rfgraph.model._known import shaped
 from rfgraph.model.graph import Graph, Node
 from rfgraph.model.inference import dims_of, inferred, misfit
-from rfgraph.model.model_file import AT_HAND
 from rfgraph.model.signatures import schema_of
 from rfgraph.model.sizes import Shape, Sized, UnknownSizeError, all_known, is_unknown
+from rfgraph.model.weights import AT_HAND
 from rfgraph.ops import Question, Traits, output_shapes, shape_rule_of, traits_of
 from rfgraph.ops.shaping import AxisCut, Wrong, element_type
 from rfgraph.shapes.static import MAX_STATIC, StaticValues
@@ -87,8 +86,8 @@ class Shapes:
         static = self._static.up_to(most)
         if static is None:
             return None
-        made = copy(self)
-        made._static = static
+        made = object.__new__(Shapes)
+        made.__dict__.update(self.__dict__, _static=static)
         return made
 
     def shape(self, name: str) -> Shape | None:

@@ -15,9 +15,8 @@ import numpy as np
 
 from rfgraph.errors import MissingDataError, ModelError
 from rfgraph.model.graph import Kind, Node
-from rfgraph.model.model_file import AT_HAND, SMALL
 from rfgraph.model.sizes import Shape, UnknownSizeError, all_known, is_unknown, name_of, nominal
-from rfgraph.model.values import may_have_zeros
+from rfgraph.model.weights import AT_HAND, SMALL, may_have_zeros
 from rfgraph.ops import Traits, evaluate, traits_of
 from rfgraph.prune.passing import Moves, Pointwise
 from rfgraph.shapes.typed import TypedValues
@@ -109,17 +108,16 @@ class StaticValues:
         """
         graph = self._typed.graph
         node = graph.producer.get(name)
-        if node is not None:
-            told: bool | None = node.kind.known.get("zeros")
-        else:
-            told = graph.weights.any_zero(name) if name not in self._values else None
+        if node is None:
+            return name in graph.weights and graph.weights.may_have_zeros(name)
+        told: bool | None = node.kind.known.get("zeros")
         if told is not None:
             return told
         value = self.value(name)
         if value is None or not value.size:
             return False
         found = may_have_zeros(value)
-        if node is not None and traits_of(node.domain, node.op_type).filling is not None:
+        if traits_of(node.domain, node.op_type).filling is not None:
             # The same number fills any shape.
             node.kind.learn("zeros", found)
         return found

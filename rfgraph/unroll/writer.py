@@ -14,7 +14,7 @@ import numpy as np
 from rfgraph.errors import EXPORT_AGAIN, ModelError
 from rfgraph.model.functions import instance
 from rfgraph.model.graph import Graph, Node, as_defined, make_node
-from rfgraph.model.model_file import Tensor
+from rfgraph.model.weights import Tensor
 from rfgraph.shapes import Shapes
 
 if TYPE_CHECKING:

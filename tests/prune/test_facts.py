@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rfgraph.model.values import may_have_zeros
+from rfgraph.model.weights import may_have_zeros
 from rfgraph.prune.facts import (
     Fact,
     Knowledge,
