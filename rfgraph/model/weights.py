@@ -62,7 +62,7 @@ _PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
 
 # Raw data of up to so many bytes are looked through for a zero as they stand in the file; numpy is
 # faster for what is larger.
-_SEARCHED = 1 << 11
+_SEARCHED = 1 << 16
 
 
 # What is found out of initializers of up to so many elements is kept as long as the model.
