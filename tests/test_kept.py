@@ -16,6 +16,7 @@ from rfgraph.engine import answers, trace
 from rfgraph.model import graph
 from rfgraph.reads import PerAxis, same, window
 from tests.graphs import model
+from tests.oracle.generate import random_graph
 
 MODELS = sorted((Path(__file__).parents[1] / "models").glob("*.onnx"))
 
@@ -102,6 +103,22 @@ def test_what_large_constants_cut_is_kept(monkeypatch: pytest.MonkeyPatch) -> No
     assert not asked
     rfgraph.analyze(with_one_tap(1), prune=True)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("seed", [2137, 21074])
+def test_branches_are_told_in_one_order_whatever_was_looked_at_before(seed: int) -> None:
+    asked = random_graph(seed)
+
+    def fields(*, prune: bool = False) -> list[rfgraph.Field]:
+        found = rfgraph.analyze(asked, prune=prune)
+        every = ((t, name) for t in found.tensors for name in found.inputs)
+        return [found.field(t, name) for t, name in every if found.depends(t, name)]
+
+    first = fields()
+    assert any(side.branches for field in first for side in field)
+    entry.forget()
+    fields(prune=True)
+    assert fields() == first
 
 
 def test_small_constants_of_one_name_are_told_apart() -> None:

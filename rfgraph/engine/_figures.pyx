@@ -882,10 +882,18 @@ cdef object branched(list fields, start):
     found = [field for field in {id(field): field for field in fields}.values() if field.size]
     if not found:
         return AxisField.nothing()
+    # Slots are numbered by what was looked at before, so their order tells nothing.
+    found.sort(key=by_begin)
     size = max([field.size for field in found])
     # Of those that move both ways the first.
     widest = max([field.stride for field in found], key=abs)
     return AxisField(size, widest, start, centre(start, size), nan, branches=tuple(found))
+
+
+def by_begin(field):
+    """What branches are told in the order of: where they begin, and how large they are."""
+    start = field.start
+    return start != start, 0 if start != start else start, field.size, field.stride, repr(field)
 
 
 cdef tuple together(list fields, stride):
