@@ -172,6 +172,47 @@ def test_a_file_that_is_mapped_gives_the_same_analysis(
     assert_equal(rfgraph.analyze(onnx.load(path), assume=True), expected)
 
 
+def unmapped(*_: object, **__: object) -> None:
+    raise OSError("there is no room for it")
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"MAP_FROM": 1}, {"_MAP_UP_TO": 0}, {"MAP_FROM": 1, "mmap.mmap": unmapped}], ids=str
+)
+@pytest.mark.parametrize("type_name", ["FLOAT", "FLOAT16", "BFLOAT16", "INT8", "DOUBLE", "INT4"])
+def test_contents_beside_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, type_name: str, how: dict[str, Any]
+) -> None:
+    """Read at once, mapped, in parts, and where nothing can be mapped."""
+    for name, value in how.items():
+        monkeypatch.setattr(f"rfgraph.model.weights.{name}", value)
+    kind = TensorProto.DataType.Value(type_name)
+    tensors = [
+        helper.make_tensor(f"w{k}", kind, [2, 3], [k, 0, 2, 3, 4, 5] if k else [1, 2, 3, 4, 5, 6])
+        for k in range(3)
+    ]
+    content, wanted = b"", [numpy_helper.to_array(tensor) for tensor in tensors]
+    for tensor, array in zip(tensors, wanted, strict=True):
+        raw = numpy_helper.from_array(array, "").raw_data
+        for field in ("raw_data", "int32_data", "float_data", "double_data"):
+            tensor.ClearField(field)
+        tensor.data_location = TensorProto.EXTERNAL
+        entries = {"location": "w.bin", "offset": len(content), "length": len(raw)}
+        for key, value in entries.items():
+            tensor.external_data.add(key=key, value=str(value))
+        content += raw
+    (tmp_path / "w.bin").write_bytes(content)
+    made = model("y = Relu(x)")
+    made.graph.initializer.extend(tensors)
+    onnx.save(made, tmp_path / "m.onnx")
+    weights = model_file.load(tmp_path / "m.onnx").weights
+    for name, array in zip(("w0", "w1", "w2"), wanted, strict=True):
+        found = weights.array(name)
+        assert (found.dtype, found.shape) == (array.dtype, (2, 3))
+        assert (found == array).all()
+        assert weights.may_have_zeros(name) or array.all()
+
+
 def test_contents_are_read_where_they_are_needed() -> None:
     made = model("y = Reshape(x, s)", initializers={"s": np.array([1, 64])})
     assert rfgraph.analyze(made.SerializeToString()).shape("y") == (1, 64)

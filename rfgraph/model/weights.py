@@ -477,7 +477,11 @@ def _whole(file: Path) -> Buffer | None:
             return None
         if size < MAP_FROM:
             return stream.read()
-        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError:
+            # There may be no room for it, or a system of files that maps none.
+            return None
 
 
 def location_of(tensor: TensorProto) -> str:
