@@ -892,8 +892,8 @@ cdef object branched(list fields, start):
 
 def by_begin(field):
     """What branches are told in the order of: where they begin, and how large they are."""
-    start = field.start
-    return start != start, 0 if start != start else start, field.size, field.stride, repr(field)
+    told = field.start, field.back, field.ahead
+    return [(end != end, 0 if end != end else end) for end in told], field.size, field.stride
 
 
 cdef tuple together(list fields, stride):
