@@ -177,7 +177,9 @@ def unmapped(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", [{}, {"MAP_FROM": 1}, {"_MAP_UP_TO": 0}, {"MAP_FROM": 1, "mmap.mmap": unmapped}], ids=str
+    "how",
+    [{}, {"MAP_FROM": 1}, {"_MAP_UP_TO": 0}, {"MAP_FROM": 1, "mmap.mmap": unmapped}],
+    ids=["at once", "mapped", "in parts", "not to be mapped"],
 )
 @pytest.mark.parametrize("type_name", ["FLOAT", "FLOAT16", "BFLOAT16", "INT8", "DOUBLE", "INT4"])
 def test_contents_beside_a_model(

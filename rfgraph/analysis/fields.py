@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property, partial, reduce
+from functools import cached_property, partial
 from itertools import pairwise
 from math import ceil, inf, isinf, isnan
-from operator import or_
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -35,7 +34,7 @@ _Sizes: TypeAlias = tuple[Number, ...]
 _UNASKED = object()
 
 # What is asked of a value: its field, the local part of it, and more.
-_WHOLE, _LOCAL, _SPAN, _HALO, _MOVES = (object() for _ in range(5))
+_WHOLE, _LOCAL, _SPAN, _HALO, _MOVES, _CLOSED = (object() for _ in range(6))
 
 
 class Fields:
@@ -83,7 +82,7 @@ class Fields:
 
     def _field(self, tensor: str, name: str, local: bool, held: dict[int, int]) -> Field:
         axes = range(len(self._address.given(name)))
-        return Field(tuple([self._along(tensor, name, axis, local, held) for axis in axes]))
+        return Field(tuple([self.along(tensor, name, axis, local, held) for axis in axes]))
 
     def once(self, tensor: str, name: str, what: Hashable, make: Callable[[], T]) -> T:
         """`make`, unless it was called for the same `what`; see `Analysis.once`."""
@@ -225,26 +224,39 @@ class Fields:
         found = self._shortest.get((name, axes))
         if found is None:
             numbers = self.alike(name)
-            figures = self._form.each_once(
-                numbers, name, (_WHOLE, axes), lambda tensor: self._sizes(tensor, name, axes)
+            closed = self._form.each_once(
+                numbers, name, (_CLOSED, axes), lambda tensor: self._closed(tensor, name, axes)
             )
-            found = self._form.shortest(numbers, self._address.producer, figures)
+            found = self._form.shortest(
+                numbers,
+                self._address.producer,
+                closed,
+                lambda tensor: self._own(tensor, name, axes),
+                lambda tensor: tuple([self.along(tensor, name, a, True, {}).size for a in axes]),
+            )
             self._shortest[name, axes] = found
         return found
 
-    def _sizes(
+    def _closed(
         self, tensor: str, name: str, axes: tuple[int, ...]
-    ) -> tuple[_Sizes, _Sizes, _Sizes]:
-        """The sizes of a value's field by axis; the same in closed form, inf where there is none;
-        and of all units alike, -inf where these differ.
+    ) -> tuple[_Sizes, _Sizes | None]:
+        """The sizes of a value's field where it has a closed form, and inf elsewhere; and of units
+        that are all alike, None where the bounds have to tell.
         """
-        field = self.field(tensor, name, local=True)
+        sides = [self.without_size(tensor, name, axis, local=True) for axis in axes]
+        sizes = tuple([inf if side is None else side.size for side in sides])
+        if None in sides:
+            return sizes, None
+        return sizes, tuple([_of_all(side) for side in sides if side is not None])
+
+    def _own(self, tensor: str, name: str, axes: tuple[int, ...]) -> _Sizes:
+        """The sizes of a value's field along axes along which all units are alike, else -inf."""
         closed = [self.without_size(tensor, name, axis, local=True) for axis in axes]
-        sides = [field[a] if c is None else c for a, c in zip(axes, closed, strict=True)]
-        return (
-            tuple([field[axis].size for axis in axes]),
-            tuple([inf if side is None else side.size for side in closed]),
-            tuple([-inf if s.branches or s.irregular else s.size for s in sides]),
+        return tuple(
+            [
+                _of_all(self.along(tensor, name, axis, True, {}) if side is None else side)
+                for axis, side in zip(axes, closed, strict=True)
+            ]
         )
 
     @cached_property
@@ -287,13 +299,20 @@ class Fields:
     def moving(self, name: str) -> list[int]:
         """The axes along which some field both extends and moves; see `Analysis.moving_axes`."""
 
-        def moves(tensor: str) -> int:
-            sides = self.field(tensor, name, True).axes
-            return sum([1 << k for k, side in enumerate(sides) if side.stride and side.size > 1])
+        def moves(tensor: str, axis: int) -> bool:
+            side = self.along(tensor, name, axis, True, {})
+            return bool(side.stride) and side.size > 1
 
-        # A bit for each axis.
-        each = self._form.each_once(self.alike(name), name, _MOVES, moves)
-        found = reduce(or_, set(each), 0)
         every = range(len(self._address.given(name)))
-        moving = [axis for axis in every if found >> axis & 1]
+        numbers, form = self.alike(name), self._form
+        moving = [
+            axis
+            for axis in every
+            if form.any_once(numbers, name, (_MOVES, axis), partial(moves, axis=axis))
+        ]
         return moving or list(every)[min(1, len(every) - 1) :]
+
+
+def _of_all(side: AxisField) -> Number:
+    """The size of a field along an axis where all units are alike, else -inf."""
+    return -inf if side.branches or side.irregular else side.size

@@ -51,9 +51,14 @@ class ClosedForm:
     def changes(
         self, numbers: dict[str, int], producer: dict[str, Node]
     ) -> list[tuple[str, list[str]]]: ...
+    def any_once(
+        self, numbers: dict[str, int], input: str, what: Hashable, make: Callable[[str], object]
+    ) -> bool: ...
     def shortest(
         self,
         numbers: dict[str, int],
         producer: dict[str, Node],
-        figures: Sequence[tuple[Sizes, Sizes, Sizes]],
+        closed: Sequence[tuple[Sizes, Sizes | None]],
+        own_of: Callable[[str], Sizes],
+        size_of: Callable[[str], Sizes],
     ) -> dict[str, Sizes]: ...

@@ -331,7 +331,35 @@ cdef class ClosedForm:
                     made.append((tensor, sources))
         return made
 
-    def shortest(self, dict numbers not None, dict producer not None, list figures not None):
+    def any_once(self, dict numbers not None, input, what, make):
+        """Whether a function gives a true answer of some value, asked as in `each_once` until one
+        does.
+        """
+        cdef int64_t asked = 0
+        cdef dict answers
+        cdef PyObject* found
+        for tensor, number in numbers.items():
+            if number < asked:
+                continue
+            asked += 1
+            answers = (<Look> self.look(tensor, input)).answers
+            found = PyDict_GetItem(answers, what)
+            if found is NULL:
+                answers[what] = answer = bool(make(tensor))
+            else:
+                answer = <object> found
+            if answer:
+                return True
+        return False
+
+    def shortest(
+        self,
+        dict numbers not None,
+        dict producer not None,
+        list closed not None,
+        own_of,
+        size_of,
+    ):
         """The sizes of fields by the shortest path.
 
         Parameters
@@ -340,9 +368,12 @@ cdef class ClosedForm:
             The values that see an input, in topological order, numbered by what they see.
         producer : dict of str to Node
             The nodes that make values.
-        figures : list of (tuple, tuple, tuple)
-            By number: the sizes of such a value's field by axis; the same where it has a closed
-            form, and inf elsewhere; the same where it is that of all units, and -inf elsewhere.
+        closed : list of (tuple, tuple)
+            By number, of such a value: the sizes of its field by axis where it has a closed form,
+            and inf elsewhere; the same where that is of all units, and -inf elsewhere, None where
+            the bounds have to tell.
+        own_of, size_of : callable
+            The latter of a value, and the sizes of its field.
 
         Returns
         -------
@@ -353,9 +384,8 @@ cdef class ClosedForm:
         cdef tuple before, size, own, of
         cdef Py_ssize_t k, count
         for tensor, number in numbers.items():
-            own, _, _ = figures[number]
             node = producer.get(tensor)
-            count, before, of, nearest = 0, own, None, None
+            count, before, of, nearest = 0, None, None, None
             if node is not None:
                 for source in (*node.inputs, *node.captures) if node.captures else node.inputs:
                     size = made.get(source)
@@ -363,20 +393,25 @@ cdef class ClosedForm:
                         continue
                     if count == 0:
                         nearest = numbers[source]
-                        before, of = size, figures[nearest][1]
+                        before, of = size, closed[nearest][0]
                     else:
                         before = each(min, before, size)
-                        of = each(max, of, figures[numbers[source]][1])
+                        of = each(max, of, closed[numbers[source]][0])
                     count += 1
-            if count > 1 or (count == 1 and nearest != number):
-                # What the value adds: figures for this size of the input say nothing of that.
-                own = figures[number][2]
-                before = tuple(
-                    [
-                        before[k] + (own[k] - of[k]) if own[k] > of[k] else before[k]
-                        for k in range(len(own))
-                    ]
-                )
+            # What the value adds: figures for this size of the input say nothing of that.
+            if count == 0:
+                before = size_of(tensor)
+            elif count > 1 or nearest != number:
+                own = closed[number][1]
+                if own is None and min(of) != inf:
+                    own = own_of(tensor)
+                if own is not None:
+                    before = tuple(
+                        [
+                            before[k] + (own[k] - of[k]) if own[k] > of[k] else before[k]
+                            for k in range(len(own))
+                        ]
+                    )
             made[tensor] = before
         return made
 
