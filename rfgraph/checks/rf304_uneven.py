@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from rfgraph.checks.finding import Finding
 from rfgraph.checks.options import Option, number
@@ -50,7 +51,7 @@ def uneven_coverage(subject: Subject) -> Iterator[Finding]:
             if tensor not in wanted:
                 continue
             for axis, counts in sorted(found.get(id(reads), {}).items()):
-                varies = variation(counts)
+                varies = _varies(counts)
                 if varies > allowed:
                     yield subject.finding(
                         f"{analysis.node(tensor)} adds up {min(counts)} to {max(counts)} elements "
@@ -64,6 +65,12 @@ def uneven_coverage(subject: Subject) -> Iterator[Finding]:
                         varies=round(varies, 6),
                         uneven=allowed,
                     )
+
+
+@lru_cache(maxsize=256)
+def _varies(counts: tuple[int, ...]) -> float:
+    """`variation`, of which the same is asked along every axis and of every layer of a kind."""
+    return variation(counts)
 
 
 def _uneven(reads: list) -> dict[int, tuple[int, ...]]:
