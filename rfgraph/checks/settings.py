@@ -107,6 +107,12 @@ class Layer:
     output: str | None = None
 
 
+@lru_cache(maxsize=16)
+def _folders(root: str) -> Sequence[str]:
+    """How paths in a folder begin: as it is, and without links on the way."""
+    return [os.path.join(os.path.normcase(p), "") for p in (root, os.path.realpath(root))]
+
+
 @lru_cache
 def _path(path: str) -> Path:
     return Path(path)
@@ -148,15 +154,10 @@ class Config:
     def shown(self, path: str) -> str:
         """A path relative to `root` where it lies in there, with slashes on every system."""
         full = os.path.abspath(path)
-        root = os.path.join(self.root, "")
-        if full.startswith(root):
-            return full.removeprefix(root).replace(os.sep, "/")
-        # There may be links on the way.
-        for folder in (self.root.resolve(), self.root.absolute()):
-            try:
-                return Path(full).relative_to(folder).as_posix()
-            except ValueError:
-                pass
+        same = os.path.normcase(full)
+        for folder in _folders(os.path.abspath(self.root)):
+            if same.startswith(folder):
+                return full[len(folder) :].replace(os.sep, "/")
         return Path(path).as_posix()
 
     def _matches(self, model: str, pattern: str) -> bool:

@@ -58,6 +58,24 @@ def test_what_a_longer_prefix_selects_is_made_for_every_output() -> None:
     assert [finding.axis for finding in chosen.findings] == [2, 3]
 
 
+def test_paths_are_shown_relative_to_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tmp_path / "real"
+    (real / "nets").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(real)
+    for root in (real, tmp_path / "link"):
+        config = checks.Config(root=root)
+        for given in (root / "nets" / "m.onnx", real / "nets" / ".." / "nets" / "m.onnx"):
+            assert config.shown(str(given)) == "nets/m.onnx"
+        outside = tmp_path / "reality" / "m.onnx"
+        assert config.shown(str(outside)) == outside.as_posix()
+    monkeypatch.chdir(real)
+    assert checks.Config().shown("nets/m.onnx") == "nets/m.onnx"
+    assert checks.Config(root=Path("nets")).shown("nets/m.onnx") == "m.onnx"
+    assert checks.Config(root=Path("nets")).shown("./m.onnx") == "m.onnx"
+
+
 def test_codes_by_prefix(tmp_path: Path) -> None:
     config = checks.load(written(tmp_path, 'select = ["RF1", "RF302"]\nignore = ["RF10"]'))
     assert config.settings("x.onnx").codes == ["RF302"]
