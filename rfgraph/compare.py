@@ -93,9 +93,11 @@ def snapshot(analysis: Analysis, values: Iterable[str]) -> dict[str, Seen]:
         for name in analysis.inputs:
             if analysis.depends(value, name):
                 single = tuple([length == 1 for length in analysis.dims(name)])
-                sees[name] = analysis.once(
+                sides = analysis.once(
                     value, name, ("sides", single), partial(_sides, analysis, value, name, single)
                 )
+                # Who asked may change what they got, and what is kept is for others too.
+                sees[name] = [dict(side) for side in sides]
         shape = analysis.shape(value)
         found[value] = {"shape": None if shape is None else list(shape), "sees": sees}
     return found

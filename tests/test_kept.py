@@ -12,6 +12,7 @@ import pytest
 
 import rfgraph
 from rfgraph.analysis import entry, regions
+from rfgraph.compare import snapshot
 from rfgraph.engine import answers, trace
 from rfgraph.model import graph
 from rfgraph.reads import PerAxis, same, window
@@ -332,3 +333,15 @@ def test_threads_do_not_get_in_each_others_way() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_what_is_changed_of_an_answer_does_not_stay() -> None:
+    def seen() -> list[dict[str, object]]:
+        found: list[dict[str, object]] = snapshot(
+            rfgraph.analyze("models/lenet_textbook.onnx"), ["y"]
+        )["y"]["sees"]["x"]
+        return found
+
+    first = seen()
+    first[2]["size"] = "changed"
+    assert seen()[2]["size"] == 6

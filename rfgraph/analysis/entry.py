@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -208,16 +209,14 @@ class Analyser:
         """The same where constants cut reads, or where they don't."""
         if prune in (None, self._prune):
             return self
-        return self._like(_prune=bool(prune))
+        made = copy(self)
+        made._prune = bool(prune)
+        return made
 
     def only(self, nodes: list[Node]) -> Analyser:
         """The same for some of the nodes."""
-        return self._like(graph=replace(self.graph, nodes=nodes))
-
-    def _like(self, **changed: Any) -> Analyser:
-        """The same but for some attributes."""
-        made = object.__new__(Analyser)
-        made.__dict__.update(self.__dict__, **changed)
+        made = copy(self)
+        made.graph = replace(self.graph, nodes=nodes)
         return made
 
     def pruned(self, analysis: Analysis) -> Analysis:

@@ -1,4 +1,6 @@
-"""What is answered to nodes, and what of it outlives the model (decision 18).
+"""What is answered to nodes, and what of it outlives the model.
+
+Source: docs/adr/0018-kept-between-models.md.
 
 An answer is found by what it rests on: first by what every transfer may ask; where a transfer asked
 more, a question stands there, and what it was told leads on.
@@ -88,21 +90,22 @@ def keep(answers: Answers, key: Hashable, told: Mapping[Question, Hashable], fou
     answers[key] = found
 
 
-def is_of_any_model(told: Mapping[Question, Hashable], found: Answer) -> bool:
-    """Whether what an operation was told means the same in another model, and what came of it is
-    worth to be kept: no node, no value that goes by its name, and no long lists.
+def keep_for_others(
+    kept: Answers, key: Hashable, told: Mapping[Question, Hashable], found: Answer
+) -> None:
+    """Write down an answer for other models, if what was told means the same there (no node, and no
+    value that goes by its name), and its lists are short.
     """
-    for (asked, _), answer in told.items():
-        if asked == "node" or isinstance(answer, str):
-            return False
-    # Only of large values there are long ones.
-    if not any(isinstance(answer, Digest) for answer in told.values()):
-        return True
-    size = sum(fact.nbytes for fact in found.facts if fact is not None)
-    size += sum(map(_listed, found.reads))
-    if size <= _LONGEST:
+    if any(asked == "node" or isinstance(said, str) for (asked, _), said in told.items()):
+        return
+    # Only of large values there are long lists.
+    if any(isinstance(said, Digest) for said in told.values()):
+        size = sum(fact.nbytes for fact in found.facts if fact is not None)
+        size += sum(map(_listed, found.reads))
+        if size > _LONGEST:
+            return
         _Room.take(size)
-    return size <= _LONGEST
+    keep(kept, key, told, found)
 
 
 class _Room:

@@ -12,7 +12,7 @@ from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING
 
-from rfgraph.engine.answers import Answer, Answers, is_of_any_model, keep, kept_for
+from rfgraph.engine.answers import Answer, Answers, keep, keep_for_others, kept_for
 from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
 from rfgraph.model._known import Step as Step
 from rfgraph.model._known import answered, first_asked, unchanged
@@ -377,8 +377,7 @@ class _Tracer:
         if found is None:
             found = self._asked(node, operation)
             found.rests_on_prune = ("prune", None) in told
-            if is_of_any_model(told, found):
-                keep(kept, start, told, found)
+            keep_for_others(kept, start, told, found)
         keep(answers, start, told, found)
         return found
 

@@ -9,6 +9,7 @@ shape as an unknown size (`rfgraph.model.sizes`). Nothing here knows what a rece
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from copy import copy
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +87,8 @@ class Shapes:
         static = self._static.up_to(most)
         if static is None:
             return None
-        made = object.__new__(Shapes)
-        made.__dict__.update(self.__dict__, _static=static)
+        made = copy(self)
+        made._static = static
         return made
 
     def shape(self, name: str) -> Shape | None:
