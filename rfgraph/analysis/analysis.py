@@ -75,6 +75,8 @@ class Analysis(Shown):
         self, graph: Graph, flow: Flow, bounds: Bounds, source: Origin | None = None
     ) -> None:
         self._source = source
+        self._pruned: Analysis | None = None
+        self._is_pruned = False
         self._graph = graph
         self._flow = flow
         self._bounds = bounds
@@ -131,7 +133,7 @@ class Analysis(Shown):
     def _ipython_key_completions_(self) -> list[str]:
         return self.tensors
 
-    @cached_property
+    @property
     def pruned(self) -> Analysis:
         """The same analysis with `prune`, made when it is first asked for.
 
@@ -153,8 +155,18 @@ class Analysis(Shown):
         >>> a.pruned is a
         True
         """
-        assert self._source is not None
-        return self._source.pruned(self)
+        if self._is_pruned:
+            return self
+        if self._pruned is None:
+            assert self._source is not None
+            made = self._source.pruned(self)
+            if made is self:
+                # What holds itself would outlive its last user.
+                self._is_pruned = True
+            else:
+                self._pruned = made
+            return made
+        return self._pruned
 
     def resized(
         self, shapes: Mapping[str, Sequence[int]], *, prune: bool | None = None

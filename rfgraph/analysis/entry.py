@@ -434,13 +434,16 @@ def _guessed(
     """The first analysis whose outputs have known sizes above 0, else the one that has most."""
     best: tuple[Analysis, dict[OpenAxis, int]] | None = None
     lowest = (0, 0)
-    tried: list[tuple[dict[str, Shape], ShapeError]] = []
+    tried: list[dict[str, Shape]] = []
+    reason = ""
     for chosen in guesses:
         given = with_sizes(sizes, chosen)
         try:
             found = at(given)
         except ShapeError as error:
-            tried.append((given, error))
+            tried.append(given)
+            # An error that is kept keeps all that it went through.
+            reason = reason or f"{error.node}: {error.message}"
             continue
         wanting = sum(s is None or 0 in s for s in map(found.shape, found.outputs))
         if best is None or (wanting, len(found.notes)) < lowest:
@@ -449,13 +452,12 @@ def _guessed(
             break
     if best is not None:
         return best
-    reason = tried[0][1]
     names = dict.fromkeys(name for name, _ in chosen)
-    shown = [" ".join(f"{n}={sizes_text(g[n])}" for n in names) for g, _ in tried]
+    shown = [" ".join(f"{n}={sizes_text(g[n])}" for n in names) for g in tried]
     raise ShapeError(
         f"the sizes of {len(chosen)} axes are open, and none of the {len(tried)} combinations "
         f"that were tried fits: {'; '.join(list(dict.fromkeys(shown))[:_TOLD])}, ...; with the "
-        f"first one, {reason.node}: {reason.message}",
+        f"first one, {reason}",
         file=graph.file,
         remedy="give sizes that fit: "
         + " ".join(f"--shape {n}={template(dims_of(graph, n))}" for n in names),

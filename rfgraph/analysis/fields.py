@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, partial
@@ -298,19 +298,17 @@ class Fields:
 
     def moving(self, name: str) -> list[int]:
         """The axes along which some field both extends and moves; see `Analysis.moving_axes`."""
-
-        def moves(tensor: str, axis: int) -> bool:
-            side = self.along(tensor, name, axis, True, {})
-            return bool(side.stride) and side.size > 1
-
         every = range(len(self._address.given(name)))
-        numbers, form = self.alike(name), self._form
-        moving = [
-            axis
-            for axis in every
-            if form.any_once(numbers, name, (_MOVES, axis), partial(moves, axis=axis))
-        ]
+        found = self._form.each_once(
+            self.alike(name), name, _MOVES, lambda tensor: self._moves(tensor, name, every)
+        )
+        moving = sorted(set().union(*found))
         return moving or list(every)[min(1, len(every) - 1) :]
+
+    def _moves(self, tensor: str, name: str, axes: Iterable[int]) -> frozenset[int]:
+        """The axes along which a value's field both extends and moves."""
+        sides = ((axis, self.along(tensor, name, axis, True, {})) for axis in axes)
+        return frozenset([axis for axis, side in sides if side.stride and side.size > 1])
 
 
 def _of_all(side: AxisField) -> Number:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property, partial
 from math import lcm, prod
 from typing import Any
 
@@ -24,8 +24,8 @@ from rfgraph.errors import QueryError, RFGraphError, ShapeError
 _MAX_ROWS = 1 << 17
 _MAX_ENTRIES = 1 << 28
 
-# Of other models so much is kept: regions, and the elements of their masks.
-_MOST_KEPT = 1 << 24
+# Of other models so many bytes are kept.
+_MOST_KEPT = 1 << 26
 
 
 class Regions:
@@ -36,32 +36,37 @@ class Regions:
         self._flow = flow
         self._bounds = bounds
         self._last_seen: tuple[object, dict[str, Region]] | None = None
+        self._derived: tuple[KnownRegions, dict[str, int]] | None = None
         self._last_reached: tuple[object, dict[str, Region]] | None = None
 
     def support(self, tensor: str, index: Index, name: str) -> Support:
         """What of an input a region depends on; see `Analysis.support`."""
-        shape = self._address.shape_of(name)
+        self._address.shape_of(name)
         unit = self._address.unit_at(tensor, index)
         if unit is not None:
-            key: object = tensor, unit
-        else:
-            places = self._address.places(tensor, index)
-            key = _key(tensor, places)
+            return self._once([tensor], unit, name, partial(self._of_unit, tensor, unit))
+        places = self._address.places(tensor, index)
+        region = region_of(places, tuple(map(len, places)))
+        return self._among(self._seen(_key(tensor, places), tensor, region), name)
+
+    def _of_unit(self, tensor: str, unit: tuple[int, ...]) -> dict[str, Region]:
+        """What a unit depends on, of every value."""
+        region = region_of_unit(unit, self._address.shape_of(tensor))
+        return self._seen((tensor, unit), tensor, region)
+
+    def _seen(self, key: object, tensor: str, region: Region) -> dict[str, Region]:
+        """What a region depends on, of every value: the last answer stays."""
         if self._last_seen is None or self._last_seen[0] != key:
-            if unit is not None:
-                region = region_of_unit(unit, self._address.shape_of(tensor))
-            else:
-                region = region_of(places, tuple(map(len, places)))
             self._last_seen = key, self._backward({tensor: region})
-        return Support(name, shape, self._last_seen[1].get(name, ()))
+        return self._last_seen[1]
 
     def read(self, name: str) -> Support:
         """What of an input the model's outputs depend on; see `Analysis.read`."""
-        shape = self._address.shape_of(name)
-        for output in self._address.outputs:
-            if self._bounds.sees(output, name):
-                self._address.shape_of(output)
-        return Support(name, shape, self._read_by_outputs.get(name, ()))
+        self._address.shape_of(name)
+        seeing = [output for output in self._address.outputs if self._bounds.sees(output, name)]
+        for output in seeing:
+            self._address.shape_of(output)
+        return self._once(seeing, None, name, lambda: self._read_by_outputs)
 
     @cached_property
     def _read_by_outputs(self) -> dict[str, Region]:
@@ -71,13 +76,45 @@ class Regions:
         known = [o for o, extent in extents.items() if extent is not None and 0 not in extent]
         return self._backward(dict.fromkeys(known, ((),)))
 
-    def _backward(self, wanted: dict[str, Region]) -> dict[str, Region]:
-        """What regions of some values depend on, by what is known of the regions of all models."""
+    def _once(
+        self,
+        tensors: Sequence[str],
+        unit: tuple[int, ...] | None,
+        name: str,
+        make: Callable[[], Mapping[str, Region]],
+    ) -> Support:
+        """What some values depend on of an input, all of them or a unit, unless it is known of
+        values that are derived in the same way.
+        """
+        known = self._known()
+        if self._derived is None or self._derived[0] is not known:
+            self._derived = known, known.memory.derivations(self._flow)
+        numbers = self._derived[1]
+        ways = [numbers.get(value) for value in (name, *tensors)]
+        if None in ways:
+            return self._among(make(), name)
+        # All of them, and a unit, are asked about in turn.
+        asked = name, unit is None, *ways
+        found = known.supports.get(asked)
+        if found is None or found[0] != unit:
+            found = known.supports[asked] = unit, self._among(make(), name)
+        return found[1]
+
+    def _among(self, regions: Mapping[str, Region], name: str) -> Support:
+        """The part of an input among regions of all values."""
+        return Support(name, self._address.shape_of(name), regions.get(name, ()))
+
+    def _known(self) -> KnownRegions:
+        """What is known of the regions of all models."""
         kept = self._bounds.walk.lowering.answers
-        known = kept.get(KnownRegions)
-        if known is None or len(known) > _MOST_KEPT:
+        known: KnownRegions | None = kept.get(KnownRegions)
+        if known is None or known.size > _MOST_KEPT:
             known = kept[KnownRegions] = KnownRegions()
-        return backward(self._flow, wanted, known)
+        return known
+
+    def _backward(self, wanted: dict[str, Region]) -> dict[str, Region]:
+        """What regions of some values depend on."""
+        return backward(self._flow, wanted, self._known())
 
     def influence(self, tensor: str, index: Index, output: str) -> Support:
         """The units of a later value that depend on a region; see `Analysis.influence`."""

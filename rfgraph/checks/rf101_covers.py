@@ -59,6 +59,8 @@ def covers_too_little(subject: Subject) -> Iterator[Finding]:
     `rfgraph why MODEL OUTPUT` names the nodes that make the field as large as it is. Or lower the
     limit.
     """
+    if not subject.asked(COVERS, AT_LEAST):
+        return
     analysis = subject.analysis
     for output in subject.outputs():
         local = subject.settings.get("local", output)

@@ -50,6 +50,8 @@ def reaches_too_far(subject: Subject) -> Iterator[Finding]:
     nodes that make the field as large as it is. Or raise the limit, and the margin of the tiles
     with it. With `local = true` gates and attention are left out.
     """
+    if not subject.asked(AT_MOST, HALO):
+        return
     analysis = subject.analysis
     for output, name in subject.pairs():
         local = subject.settings.get("local", output)

@@ -160,9 +160,27 @@ class Layers:
 
     def _far(self) -> set[str]:
         """The values whose fields are as large as the input by the shortest path too."""
+        if not self._any_is_wide():
+            return set()
         shortest = self.analysis.shortest(self.given, self.axes)
         far = {sizes for sizes in set(shortest.values()) if self._is_wide(sizes)}
         return {tensor for tensor, sizes in shortest.items() if sizes in far} if far else set()
+
+    def _any_is_wide(self) -> bool:
+        """Whether the field of any value is as large as the input."""
+        ask, given, what = self.analysis, self.given, ("wide", tuple(self.axes))
+        asked = 0
+        for tensor, number in self._number.items():
+            # Numbers are given away in order: of each the first value is asked.
+            if number == asked:
+                asked += 1
+                if ask.once(tensor, given, what, partial(self._sees_widely, tensor)):
+                    return True
+        return False
+
+    def _sees_widely(self, tensor: str) -> bool:
+        field = self.analysis.field(tensor, self.given, local=True)
+        return self._is_wide([field[axis].size for axis in self.axes])
 
     def _is_wide(self, sizes: Sequence[Number]) -> bool:
         """Whether fields of these sizes are as large as the input."""

@@ -225,8 +225,10 @@ def _open_batch(subject: Subject, inputs: list[str], axis: int) -> list[str]:
         if not isinstance(dims[name][axis], int)
         and (axis in subject.assumed(name) or subject.sizes[name][axis] == 1)
     ]
+    if len({dims[name][axis] for name in found}) < 2:
+        return found
     counts = Counter(dims[name][axis] for name in found if len(dims[name]) > 1)
-    if len({dims[name][axis] for name in found}) < 2 or not counts:
+    if not counts:
         return found
     # An axis that stands elsewhere too is no batch: a mask of tokens has it twice.
     twice = {dim for name in found for a, dim in enumerate(dims[name]) if a != axis}

@@ -110,7 +110,8 @@ class Layer:
 @lru_cache(maxsize=16)
 def _folders(root: str) -> Sequence[str]:
     """How paths in a folder begin: as it is, and without links on the way."""
-    return [os.path.join(os.path.normcase(p), "") for p in (root, os.path.realpath(root))]
+    ways = dict.fromkeys((os.path.abspath(root), os.path.realpath(root)))
+    return [os.path.join(os.path.normcase(way), "") for way in ways]
 
 
 @lru_cache
@@ -138,24 +139,34 @@ class Config:
 
     def with_values(self, values: Mapping[str, Any], where: str) -> Config:
         """These settings with others on top, which are checked; `where` names them in errors."""
+        if not values:
+            return self
         layer = Layer(_parsed(values, where, ()))
         return Config((*self.layers, layer), self.file, self.root)
 
     def settings(self, model: str | None) -> Settings:
         """What holds for a model, or for the run."""
+        if model is None or self._for_all.layers == self.layers:
+            return self._for_all
         return Settings(
             tuple(
                 layer
                 for layer in self.layers
-                if layer.model is None or (model is not None and self._matches(model, layer.model))
+                if layer.model is None or self._matches(model, layer.model)
             )
         )
+
+    @cached_property
+    def _for_all(self) -> Settings:
+        """What holds for all models."""
+        return Settings(tuple([layer for layer in self.layers if layer.model is None]))
 
     def shown(self, path: str) -> str:
         """A path relative to `root` where it lies in there, with slashes on every system."""
         full = os.path.abspath(path)
         same = os.path.normcase(full)
-        for folder in _folders(os.path.abspath(self.root)):
+        root = os.fspath(self.root)
+        for folder in _folders(root if os.path.isabs(root) else os.path.abspath(root)):
             if same.startswith(folder):
                 return full[len(folder) :].replace(os.sep, "/")
         return Path(path).as_posix()
@@ -191,6 +202,8 @@ class Settings:
     @cached_property
     def _everywhere(self) -> Mapping[str, Any]:
         """The values of all options for no output in particular."""
+        if not self.layers:
+            return _defaults()
         found = dict(_defaults())
         for layer in self.layers:
             if layer.output is None:

@@ -15,7 +15,7 @@ from rfgraph.analysis.held import Filling
 from rfgraph.analysis.inputs import Model
 from rfgraph.analysis.masks import to_hold
 from rfgraph.checks.finding import Finding
-from rfgraph.checks.options import AxisLimits
+from rfgraph.checks.options import AxisLimits, Option
 from rfgraph.checks.registry import Check
 from rfgraph.checks.settings import Settings, value
 from rfgraph.engine.closed_form import Number
@@ -94,14 +94,14 @@ class Subject:
         """The analysis at other shapes of the inputs, or with more of them held."""
         settings = self.settings
         # What fills an input takes its shape.
-        filled = prune and any(isinstance(value, Filling) for value in self._values.values())
+        filled = prune and any(isinstance(value, Filling) for value in self.values.values())
         if sizes and not held and not filled:
             made = self.analysis.resized(self.shapes | dict(sizes))
             return made.pruned if prune else made
         return analyze(
             self.model,
             shapes=self.shapes | dict(sizes),
-            values=self._values | dict(held or {}),
+            values=self.values | dict(held or {}),
             prune=settings.get("prune") if prune is None else prune,
             strict=settings.get("strict"),
             assume=True,
@@ -139,20 +139,28 @@ class Subject:
         """The inputs that keep constant masks from cutting anything, and the answers without."""
         return to_hold(self.pruned, lambda held: self.at(self.sizes, prune=True, held=held))
 
-    @cached_property
-    def _values(self) -> dict[str, Any]:
-        given = self.settings.table("values", self._inputs)
-        found = {name: value(name, written, self.root) for name, written in given.items()}
-        return found | dict(self.held or {})
-
-    @cached_property
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of inputs that are given."""
-        return self.settings.table("shapes", self._inputs)
+        return self._given[0]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What inputs are held at."""
+        return self._given[1]
+
+    @cached_property
+    def _given(self) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:
+        held = dict(self.held or {})
+        inputs = self._inputs
+        if inputs is None:
+            return {}, held
+        shapes, given = [self.settings.table(key, inputs) for key in _TABLES]
+        return shapes, {n: value(n, written, self.root) for n, written in given.items()} | held
 
     def nowhere(self) -> Iterator[str]:
         """What settings name that the model does not have."""
-        if self._inputs:
+        if self._inputs is not None:
             for key in _TABLES:
                 for layer in self.settings.layers:
                     for name in layer.values.get(key, {}):
@@ -166,10 +174,10 @@ class Subject:
                 yield f"{key}: the model has no value '{pattern}'"
 
     @cached_property
-    def _inputs(self) -> list[str]:
-        """The names of the model's inputs, as far as settings name any."""
+    def _inputs(self) -> list[str] | None:
+        """The names of the model's inputs; None where settings name none."""
         named = any(layer.values.get(key) for layer in self.settings.layers for key in _TABLES)
-        return [given.name for given in read(self.model).inputs] if named else []
+        return [given.name for given in read(self.model).inputs] if named else None
 
     # ------------------------------------------------ what is looked at
 
@@ -247,6 +255,10 @@ class Subject:
                 f"{option}: no input has axis {axis}",
                 remedy=f"axes are counted from 0; the inputs: {shapes}",
             )
+
+    def asked(self, *options: Option) -> bool:
+        """Whether any of some options is set, for whatever output."""
+        return any(self.settings.has(option.name) for option in options)
 
     def limits(self, option: str, output: str, name: str) -> dict[int, float]:
         """A limit for each axis of an input: the axes of a table, or those that move."""

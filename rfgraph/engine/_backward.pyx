@@ -6,6 +6,8 @@ remembered: in networks that repeat, and where sets have grown to all there is, 
 everything. It is remembered beyond a walk, for the next unit and the next model.
 """
 
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from rfgraph.reads.words import Stage
@@ -43,16 +45,74 @@ cdef class Memory:
     cdef object canonical
     # By the identity of the region.
     cdef dict held
+    # Numbers of what nodes make, and the reads, so that their identity is not given away twice.
+    cdef dict derived
+    cdef Py_ssize_t numbers
+    # How much is remembered.
+    cdef Py_ssize_t size
 
     def __init__(self, pulled_back, union, canonical):
         self.pulled_back, self.union, self.canonical = pulled_back, union, canonical
-        self.held = {}
+        self.held, self.derived = {}, {}
+        self.numbers = self.size = 0
 
     def __len__(self):
-        return len(self.held)
+        return self.size
+
+    def derivations(self, flow):
+        """Numbers for the values of a flow, of this model and of others: what has the same number
+        is made of the same inputs by the same reads.
+
+        Parameters
+        ----------
+        flow : Flow
+            The steps.
+
+        Returns
+        -------
+        dict of str to int
+            By value; of what is made by a loop there is none.
+        """
+        cdef dict numbers = {}
+        cdef list key
+        cdef set without = set()
+        cdef Py_ssize_t k
+        cdef PyObject* found
+        for k, (name, shape) in enumerate(flow.inputs.items()):
+            numbers[name] = self.derivation((k, shape), None, 1)
+        for step in flow.steps:
+            node, reads = step.node, step.reads
+            names = node.inputs if not node.captures else (*node.inputs, *node.captures)
+            if step.cycle is not None or (without and not without.isdisjoint(names)):
+                without.update(node.outputs)
+                continue
+            key = [address(reads)]
+            for name in names:
+                found = PyDict_GetItem(numbers, name)
+                key.append(None if found is NULL else <object> found)
+            first = self.derivation(tuple(key), reads, len(reads))
+            outputs = node.outputs
+            for k in range(min(len(outputs), len(reads))):
+                numbers[outputs[k]] = first + k
+        return numbers
+
+    cdef object derivation(self, tuple key, reads, Py_ssize_t many):
+        """The first of the numbers for what a node makes."""
+        cdef PyObject* found = PyDict_GetItem(self.derived, key)
+        if found is not NULL:
+            return (<tuple> found)[0]
+        first = self.numbers
+        self.derived[key] = first, reads
+        self.numbers += many
+        self.size += 1
+        return first
 
     cdef Held one(self, region):
         cdef Held made
+        found = self.held.get(address(region))
+        if found is not None:
+            # Nothing else can be where a region is that is held.
+            return found
         region = self.canonical(region)
         found = self.held.get(address(region))
         if found is None:
@@ -60,6 +120,7 @@ cdef class Memory:
             made.region, made.read, made.joined = region, {}, {}
             # Another thread may have been faster.
             found = self.held.setdefault(address(region), made)
+            self.size += 1
         return found
 
     cdef Held both(self, Held one, Held other, shape):
@@ -70,6 +131,7 @@ cdef class Memory:
         if found is None:
             found = self.one(self.union(one.region, other.region, shape))
             one.joined[address(other)] = found
+            self.size += 1
         return found
 
 
@@ -131,6 +193,7 @@ cdef class Backward:
             self.pull(names, reads, held, self.shape_of(name), sources)
             # With the reads, so that their identity is not given away twice.
             known = held.read[address(reads)] = (sources, reads)
+            self.memory.size += 1
         for source, made in <list> known[0]:
             value = names[source]
             got = self.found.get(value)

@@ -400,7 +400,9 @@ cdef class ClosedForm:
                     count += 1
             # What the value adds: figures for this size of the input say nothing of that.
             if count == 0:
-                before = size_of(tensor)
+                before = closed[number][0]
+                if inf in before:
+                    before = size_of(tensor)
             elif count > 1 or nearest != number:
                 own = closed[number][1]
                 if own is None and min(of) != inf:

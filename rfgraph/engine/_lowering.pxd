@@ -109,6 +109,8 @@ cdef class Lowering:
     cdef dict limited
     cdef dict seen
     cdef dict unions
+    # What inputs see of themselves, by their shapes.
+    cdef dict seeds
     # How outputs are read, by the list of their reads.
     cdef dict recipes
     # What was worked out of views since, for who asks again.

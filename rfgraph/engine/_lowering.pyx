@@ -332,7 +332,7 @@ cdef class Lowering:
     def __init__(self, Lowering like=None):
         self.clips = like is None
         self.read, self.limited, self.seen, self.unions = {}, {}, {}, {}
-        self.views, self.templates, self.answers = {}, {}, {}
+        self.views, self.templates, self.answers, self.seeds = {}, {}, {}, {}
         if like is None:
             self.program = Program()
             self.pieces, self.factors, self.plans = {}, {}, {}
@@ -348,7 +348,7 @@ cdef class Lowering:
         """How much is kept: what was made of reads, and the elements of what is listed."""
         made = len(self.read) + len(self.seen) + len(self.unions) + len(self.recipes)
         # Of each that is kept there are several answers.
-        made += 8 * len(self.answers)
+        made += 8 * len(self.answers) + len(self.seeds)
         apart = 0 if self.unclipped is None else self.unclipped.size
         return made + len(self.program) + self.program.elements + apart
 
@@ -1428,7 +1428,10 @@ cdef class Walk:
         for name, shape in flow.inputs.items():
             shape = shape or ()
             if 0 not in shape and (axes is None or name in axes):
-                self.views[name] = {name: self.asked(name, lowering.seed(shape))}
+                view = lowering.seeds.get(shape)
+                if view is None:
+                    view = lowering.seeds[shape] = lowering.seed(shape)
+                self.views[name] = {name: self.asked(name, view)}
 
     cdef tuple asked(self, name, tuple view):
         """A view of an input, of the axes that are followed."""

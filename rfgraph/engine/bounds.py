@@ -84,8 +84,8 @@ class Bounds:
         self.program = lowering.program
         self.views = self.walk.views
         self._is_seen: dict[AxisView | tuple[AxisView, ...], bool] = {}
-        # The same of what has no masks, in models before too.
-        self._is_somewhere: dict[AxisView, bool] = lowering.answers.setdefault(_SOMEWHERE, {})
+        # Those that have no masks and see something, in models before too.
+        self._somewhere: set[AxisView] = lowering.answers.setdefault(_SOMEWHERE, set())
         self._is_whole: dict[Hashable, bool] = {}
         self._ends_of: dict[tuple[int, int], _Ends] = {}
 
@@ -94,6 +94,8 @@ class Bounds:
         view = self.views.get(tensor, {}).get(input)
         if view is None:
             return False
+        if self._somewhere.issuperset(view):
+            return True
         found = self._is_seen.get(view)
         if found is None:
             axes = range(len(view)) if self._axes is None else self._axes[input]
@@ -104,23 +106,23 @@ class Bounds:
         return found
 
     def _sees(self, tensor: str, input: str, axis: int, view: AxisView) -> bool:
-        found = self._is_somewhere.get(view)
-        if found is None:
-            found = self._is_seen.get(view)
+        if view in self._somewhere:
+            return True
+        found = self._is_seen.get(view)
         if found is None:
             items = [item for item, _ in leaves(view)]
             somewhere = self.program.somewhere
             if any(somewhere(item.slot) and not item.masks for item in items):
-                found = self._is_somewhere[view] = True
-            else:
-                # What masks leave may be where nothing is seen.
-                kept = self.walk.lowering.answers
-                key = "seen", view, self._flow.shape(tensor)
-                found = kept.get(key)
-                if found is None:
-                    at = self.kinds(tensor, input, axis)
-                    lowest = self.lowest(tensor, input, axis, at=at)
-                    found = kept[key] = bool((lowest[0] < NOTHING).any())
+                self._somewhere.add(view)
+                return True
+            # What masks leave may be where nothing is seen.
+            kept = self.walk.lowering.answers
+            key = "seen", view, self._flow.shape(tensor)
+            found = kept.get(key)
+            if found is None:
+                at = self.kinds(tensor, input, axis)
+                lowest = self.lowest(tensor, input, axis, at=at)
+                found = kept[key] = bool((lowest[0] < NOTHING).any())
             self._is_seen[view] = found
         return found
 

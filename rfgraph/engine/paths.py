@@ -13,7 +13,7 @@ power of two beside it; counts are exact up to 2**53 and rounded as floats are b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -289,24 +289,6 @@ def paths(flow: Flow, wanted: Mapping[str, Terms]) -> dict[str, Terms]:
     shape_of = flow.shape
     known = {name: terms for name, terms in wanted.items() if terms}
 
-    def follow(names: Sequence[str], reads: list[Read], terms: Terms, extent: Shape) -> None:
-        for read in reads:
-            source = read.source
-            shape = source.shape if isinstance(source, Stage) else shape_of(names[source])
-            if shape is None:
-                assert not isinstance(source, Stage)
-                raise ShapeError(
-                    f"paths can't be counted: the shape of '{names[source]}' is not known"
-                )
-            found = pulled_back(terms, read, shape, extent)
-            if not found:
-                continue
-            if isinstance(source, Stage):
-                follow(names, source.reads, found, source.shape)
-            else:
-                name = names[source]
-                known[name] = summed_up((*known.get(name, ()), *found), shape)
-
     def refuse_loop(node: Node) -> NoReturn:
         raise QueryError(
             "paths through a loop can't be counted: the data decide how often it repeats",
@@ -332,8 +314,33 @@ def paths(flow: Flow, wanted: Mapping[str, Terms]) -> dict[str, Terms]:
                 refuse_loop(node)
             if extent is None:
                 raise ShapeError(f"paths can't be counted: the shape of '{name}' is not known")
-            follow(names, reads, terms, extent)
+            _follow(known, flow, names, reads, terms, extent)
     return {name: terms for name, terms in known.items() if name in flow.inputs}
+
+
+def _follow(
+    known: dict[str, Terms],
+    flow: Flow,
+    names: Sequence[str],
+    reads: list[Read],
+    terms: Terms,
+    extent: Shape,
+) -> None:
+    """Add to what is known the paths that go on through some reads."""
+    for read in reads:
+        source = read.source
+        shape = source.shape if isinstance(source, Stage) else flow.shape(names[source])
+        if shape is None:
+            assert not isinstance(source, Stage)
+            raise ShapeError(f"paths can't be counted: the shape of '{names[source]}' is not known")
+        found = pulled_back(terms, read, shape, extent)
+        if not found:
+            continue
+        if isinstance(source, Stage):
+            _follow(known, flow, names, source.reads, found, source.shape)
+        else:
+            name = names[source]
+            known[name] = summed_up((*known.get(name, ()), *found), shape)
 
 
 # ---------------------------------------------------------------- reads, backward
@@ -518,19 +525,30 @@ def _jointly(
         starts, lengths, step = coordinates(reads[a], source[a], extent)
         index = tuple(places[out] for out in followed(reads[a]))
         progressions.append((starts[index], lengths[index], step))
-
-    def descend(level: int, at: np.ndarray, rows: np.ndarray) -> None:
-        if level == len(members):
-            _add(result, at, values[rows])
-            return
-        starts, lengths, step = progressions[level]
-        for k in range(int(lengths[rows].max(initial=0))):
-            some = lengths[rows] > k
-            here = rows[some]
-            descend(level + 1, at[some] * shape[level] + starts[here] + k * step, here)
-
-    descend(0, np.zeros(len(values), dtype=np.int64), np.arange(len(values)))
+    every = np.arange(len(values))
+    for at, rows in _each(progressions, shape, np.zeros(len(values), dtype=np.int64), every):
+        _add(result, at, values[rows])
     return result.reshape(*shape, *trailing)
+
+
+def _each(
+    progressions: Sequence[tuple[np.ndarray, np.ndarray, int]],
+    shape: Sequence[int],
+    at: np.ndarray,
+    rows: np.ndarray,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Where rows read, one place of each at a time: among all places of axes of `shape`, and the
+    rows that have so many.
+    """
+    if not progressions:
+        yield at, rows
+        return
+    starts, lengths, step = progressions[0]
+    for k in range(int(lengths[rows].max(initial=0))):
+        some = lengths[rows] > k
+        here = rows[some]
+        place = at[some] * shape[0] + starts[here] + k * step
+        yield from _each(progressions[1:], shape[1:], place, here)
 
 
 # ---------------------------------------------------------------- terms

@@ -207,6 +207,10 @@ class Support(Shown):
         return self.count / prod(hi - lo + 1 for lo, hi in self.box)
 
 
+# What is remembered takes about so many bytes, without the elements of masks.
+_ENTRY = 200
+
+
 class KnownRegions:
     """Regions that were met, and what was read by them: see `rfgraph.engine._backward`.
 
@@ -214,16 +218,21 @@ class KnownRegions:
     ----------
     memory : Memory
         What was worked out of them.
+    supports : dict
+        What was last asked of values, by how they are derived of the input: what of the value, and
+        the answer.
     """
 
     def __init__(self) -> None:
         self._known: dict[object, Any] = {}
         self._elements = 0
         self.memory: Memory[Region] = Memory(pulled_back, _both, self._canonical)
+        self.supports: dict[object, tuple[object, Support]] = {}
 
-    def __len__(self) -> int:
-        """How much is kept: regions, and the elements of their masks."""
-        return len(self.memory) + self._elements
+    @property
+    def size(self) -> int:
+        """How much is kept, about, in bytes."""
+        return _ENTRY * (len(self.memory) + len(self.supports)) + self._elements
 
     def _canonical(self, region: Region) -> Region:
         """The one region that stands for all of the same products."""

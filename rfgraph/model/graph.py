@@ -662,6 +662,9 @@ def _in_order(graph: Graph) -> list[Node]:
             file=graph.file,
             remedy=EXPORT_AGAIN,
         ) from None
+    finally:
+        # It refers to itself, and would keep the nodes.
+        digraph.clear()
 
 
 def _digraph(nodes: list[Node], values: list[str]) -> nx.DiGraph:

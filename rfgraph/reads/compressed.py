@@ -7,7 +7,7 @@ over what it reads, `NOTHING` where it reads nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -175,23 +175,29 @@ def _jointly(
             dims[outs.index(out)] = extent[out]
         progressions.append((starts.reshape(dims), counts.reshape(dims), step))
     result = np.full((work.shape[0], *shape, *work.shape[1 + len(axes) :]), NOTHING, dtype=np.int64)
-
-    def descend(level: int, index: tuple[np.ndarray, ...], valid: np.ndarray) -> None:
-        if level == len(axes):
-            places: tuple[Any, ...] = (slice(None), *np.broadcast_arrays(*index))
-            found = work[places]
-            mask = np.broadcast_to(valid, found.shape[1 : 1 + len(outs)])
-            mask = mask.reshape(mask.shape + (1,) * (found.ndim - 1 - len(outs)))
-            np.minimum(result, np.where(mask, found, NOTHING), out=result)
-            return
-        starts, counts, step = progressions[level]
-        for k in range(int(counts.max(initial=0))):
-            reading = k < counts
-            at = np.where(reading, starts + k * step, 0)
-            descend(level + 1, (*index, at), valid & reading)
-
-    descend(0, (), np.ones((1,) * len(outs), dtype=bool))
+    for index, valid in _each(progressions, (), np.ones((1,) * len(outs), dtype=bool)):
+        places: tuple[Any, ...] = (slice(None), *np.broadcast_arrays(*index))
+        found = work[places]
+        mask = np.broadcast_to(valid, found.shape[1 : 1 + len(outs)])
+        mask = mask.reshape(mask.shape + (1,) * (found.ndim - 1 - len(outs)))
+        np.minimum(result, np.where(mask, found, NOTHING), out=result)
     return result, [("out", out) for out in outs] + [("out", out) for out in kept]
+
+
+def _each(
+    progressions: Sequence[tuple[np.ndarray, np.ndarray, int]],
+    index: tuple[np.ndarray, ...],
+    valid: np.ndarray,
+) -> Iterator[tuple[tuple[np.ndarray, ...], np.ndarray]]:
+    """What is read, one element of each progression at a time: by axis, and where there is one."""
+    if not progressions:
+        yield index, valid
+        return
+    starts, counts, step = progressions[0]
+    for k in range(int(counts.max(initial=0))):
+        reading = k < counts
+        at = np.where(reading, starts + k * step, 0)
+        yield from _each(progressions[1:], (*index, at), valid & reading)
 
 
 def moved(array: np.ndarray, read: Rearrange, source: Shape, extent: Shape) -> np.ndarray:

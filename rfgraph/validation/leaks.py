@@ -46,23 +46,24 @@ def without_leaks(model: onnx.ModelProto) -> None:
     taken = names_in(model.graph)
     names = (name for k in count(1) if (name := f"exact_{k}") not in taken)
     types = {name: element_type_of(kind) for name, kind in types_of(model).items()}
+    _exchange(model.graph, names.__next__, types)
 
-    def exchange(graph: onnx.GraphProto) -> None:
-        nodes: list[onnx.NodeProto] = []
-        for node in graph.node:
-            for inner in subgraphs_of(node):
-                exchange(inner)
-            write = LEAKS.get(key_of(node))
-            if write is None:
-                nodes.append(node)
-            else:
-                write(node, _Writer(nodes, names.__next__, types.get(node.input[0], 0)))
-        # Some of them are the graph's own.
-        kept = onnx.GraphProto(node=nodes)
-        del graph.node[:]
-        graph.node.extend(kept.node)
 
-    exchange(model.graph)
+def _exchange(graph: onnx.GraphProto, fresh: Callable[[], str], types: Mapping[str, int]) -> None:
+    """Write out the operators of a graph, and of those within it, that leak."""
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        for inner in subgraphs_of(node):
+            _exchange(inner, fresh, types)
+        write = LEAKS.get(key_of(node))
+        if write is None:
+            nodes.append(node)
+        else:
+            write(node, _Writer(nodes, fresh, types.get(node.input[0], 0)))
+    # Some of them are the graph's own.
+    kept = onnx.GraphProto(node=nodes)
+    del graph.node[:]
+    graph.node.extend(kept.node)
 
 
 class _Writer:
