@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import rfgraph
 from rfgraph.analysis import entry, regions
 from rfgraph.compare import snapshot
 from rfgraph.engine import answers, trace
+from rfgraph.engine.support import KnownRegions
 from rfgraph.model import graph
 from rfgraph.reads import PerAxis, same, window
 from tests.graphs import model
@@ -252,62 +252,27 @@ def test_supports_are_told_apart_behind_loops() -> None:
         assert middle(nodes.format(pads), inputs, "x") == seen
 
 
-QUESTIONS = {
-    "analysis": lambda analysis: None,
-    "fields": lambda analysis: [analysis.field(t, i) for t, i in seeing(analysis)],
-    "supports": supports,
-    "what is read": lambda analysis: [analysis.read(name).count for name in analysis.inputs],
-    "paths": lambda analysis: [
-        analysis.paths(t, [n // 2 for n in analysis.extent(t) or ()], i).total
-        for t, i in seeing(analysis)
-        if t in analysis.outputs
-    ],
-    "constants": lambda analysis: supports(analysis.pruned),
-    "the same again": lambda analysis: analysis.pruned.pruned,
-    "other sizes": lambda analysis: analysis.resized({}),
-    "graph": lambda analysis: list(analysis.graph),
-    "checks": lambda analysis: rfgraph.check(str(analysis.file), causal=2, halo=4),
-}
-
-
-def seeing(analysis: rfgraph.Analysis) -> list[tuple[str, str]]:
-    """Values, and the inputs that they see."""
-    pairs = [(tensor, name) for tensor in analysis.tensors for name in analysis.inputs]
-    return [(tensor, name) for tensor, name in pairs if analysis.depends(tensor, name)]
-
-
-@pytest.mark.parametrize("question", QUESTIONS)
-@pytest.mark.parametrize("stem", ["lenet_textbook", "siamese", "tcn", "unet_tconv", "dynamic"])
-def test_nothing_outlives_its_last_user(stem: str, question: str) -> None:
-    # What refers to itself stays until the collector of garbage comes by: in a process that does
-    # nothing but analyse that is never.
-    path = str(MODELS[0].with_name(f"{stem}.onnx"))
-    ask = QUESTIONS[question]
-    ask(rfgraph.analyze(path, assume=True))
-    gc.collect()
-    gc.disable()
-    try:
-        ask(rfgraph.analyze(path, assume=True))
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
-
-
-def test_sizes_that_do_not_fit_keep_nothing() -> None:
-    # Open axes are tried at several sizes, the first of which do not fit here.
-    text = (
-        '<ir_version: 8, opset_import: ["" : 17]> net (float[1, N] x) => (float[A, B] y) '
-        "<int64[2] s = {3, -1}> { a = Reshape (x, s) w = Shape (x) y = Add (a, a) }"
-    )
-    asked = onnx.parser.parse_model(text).SerializeToString()
-    rfgraph.analyze(asked, assume=True)
-    gc.collect()
-    gc.disable()
-    try:
-        rfgraph.analyze(asked, assume=True)
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
+@pytest.mark.parametrize("prune", [False, True])
+def test_what_is_kept_does_not_grow_with_equal_models(prune: bool) -> None:
+    nodes = """
+        go = Constant <value = bool {1}> ()
+        r = Loop (steps, go, x) <body = inner (int64 i, bool c, float[1, 1, 9] a)
+            => (bool d, float[1, 1, 9] b) { d = Identity (c) b = Conv <pads = [1, 1]> (a, W) }>
+        y = If (go) <then_branch = left () => (float[1, 1, 9] p) { p = Relu (r) },
+            else_branch = right () => (float[1, 1, 9] q) { q = Conv <pads = [1, 1]> (x, W) }>
+    """
+    initializers = {"W": np.ones((1, 1, 3), np.float32)}
+    inputs = "float[1, 1, 9] x, int64 steps"
+    asked = model(nodes, inputs, initializers=initializers).SerializeToString()
+    sizes = []
+    for _ in range(6):
+        analysis = rfgraph.analyze(asked, prune=prune)
+        supports(analysis)
+        list(analysis.unequal)
+        lowering = entry._KEPT.lowering
+        known = lowering.answers[KnownRegions]
+        sizes.append((lowering.size, known.size))
+    assert sizes[1:] == sizes[1:2] * 5
 
 
 # Each differs from the first in what constants of the same names hold.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rfgraph.model.graph import Node, forget_kinds
 from rfgraph.ops import Digest, NoteKind, Question, lookup_rule, rules
-from rfgraph.reads.words import PerAxis, Read, Stage, Table
+from rfgraph.reads.words import PerAxis, Read, Shape, Stage, Table
 
 if TYPE_CHECKING:
     from rfgraph.prune.facts import Fact, Lack
@@ -106,6 +106,19 @@ def keep_for_others(
             return
         _Room.take(size)
     keep(kept, key, told, found)
+
+
+# Lists of reads to which no key leads, by what they are.
+_SHARED: dict[Hashable, list[Read]] = {}
+
+
+def shared(reads: list[Read], shapes: Sequence[Shape | None]) -> list[Read]:
+    """One list for all equal ones of values of these shapes: what is worked out of reads is kept by
+    their identity, and would be kept for each model anew.
+    """
+    if len(_SHARED) > _MOST_KEPT:
+        _SHARED.clear()
+    return _SHARED.setdefault((tuple(reads), tuple(shapes)), reads)
 
 
 class _Room:

@@ -246,10 +246,10 @@ class KnownRegions:
         return made
 
     def _one(self, factor: AxesMask) -> AxesMask:
-        found: AxesMask = self._known.setdefault(
-            (factor.axes, factor.mask.shape, factor.bits), factor
-        )
-        if found is factor:
+        key = factor.axes, factor.mask.shape, factor.bits
+        found: AxesMask | None = self._known.get(key)
+        if found is None:
+            found = self._known[key] = factor
             self._elements += factor.mask.size
         return found
 

@@ -12,7 +12,7 @@ from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING
 
-from rfgraph.engine.answers import Answer, Answers, keep, keep_for_others, kept_for
+from rfgraph.engine.answers import Answer, Answers, keep, keep_for_others, kept_for, shared
 from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
 from rfgraph.model._known import Step as Step
 from rfgraph.model._known import answered, first_asked, unchanged
@@ -269,6 +269,7 @@ class _Tracer:
                 # Of a body no key is made.
                 operation = Operation(node, names, self._shapes, live, self._knowledge)
                 answer = self._asked(node, operation)
+                answer.reads = self._shared(answer.reads, names, outputs)
             else:
                 key = first_asked(node, names, live, known)
                 if self._knowledge is None:
@@ -394,6 +395,16 @@ class _Tracer:
         if self._dead.isdisjoint(node.inputs):
             return False
         return lookup_rule(node.domain, node.op_type, node.version) is not None
+
+    def _shared(
+        self, reads: list[list[Read]], names: Sequence[str], outputs: Sequence[str]
+    ) -> list[list[Read]]:
+        """The same reads of each output, as lists that others share."""
+        shapes = list(map(self._shapes.shape, names))
+        return [
+            shared(found, (*shapes, self._shapes.shape(name)))
+            for name, found in zip(outputs, reads, strict=False)
+        ]
 
     def _reads(self, node: Node, operation: Operation) -> list[list[Read]]:
         rule = lookup_rule(node.domain, node.op_type, node.version)
@@ -524,9 +535,9 @@ class _Tracer:
         for first, inner, last in body.carried:
             names = [first, last]
             reads: list[Read] = [Elementwise(0), Elementwise(1)]
-            carried.append(
-                (names, inner, _live_reads(reads, names, live, self._shapes, shape(inner)))
-            )
+            reads = _live_reads(reads, names, live, self._shapes, shape(inner))
+            (reads,) = self._shared([reads], names, [inner])
+            carried.append((names, inner, reads))
         return Cycle(steps, carried)
 
 
