@@ -140,12 +140,9 @@ class Addressing:
         shape = self.extent(tensor)
         if shape is None or len(index) != len(shape) or self._unknown:
             return None
-        unit = []
-        for i, n in zip(index, shape, strict=True):
-            if type(i) is not int or not 0 <= i < n:
-                return None
-            unit.append(i)
-        return tuple(unit)
+        places = zip(index, shape, strict=True)
+        unit = tuple([i for i, n in places if type(i) is int and 0 <= i < n])
+        return unit if len(unit) == len(shape) else None
 
     def places(self, tensor: str, index: Index) -> list[np.ndarray]:
         """A region, as a mask for each axis of the value."""

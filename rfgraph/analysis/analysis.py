@@ -319,7 +319,8 @@ class Analysis(Shown):
         ('batch', 3, 224, 224)
         """
         name = self._address.input(input)
-        return next(i.dims for i in self._graph.inputs if i.name == name) or ()
+        (dims,) = [given.dims for given in self._graph.inputs if given.name == name]
+        return dims or ()
 
     def shape(self, tensor: str) -> tuple[int | None, ...] | None:
         """Shape of a value.
@@ -361,8 +362,8 @@ class Analysis(Shown):
         ([[[0, 0], [0, 1]]], [[[8, 0], [8, 1]]])
         """
         shape = self._address.sized(tensor)
-        if shape is None:
-            return None
+        if shape is None or not self._flow.shapes.unsized:
+            return shape
         return tuple([None if is_unknown(size) else size for size in shape])
 
     def extent(self, tensor: str) -> tuple[int, ...] | None:
@@ -1106,6 +1107,37 @@ class Analysis(Shown):
         """
         self._address.known(tensor)
         return self._fields.once(tensor, self._address.input(input), what, make)
+
+    def each_once(self, input: str, what: Hashable, make: Callable[[str], T]) -> Sequence[T]:
+        """What a function gives of all values that see an input: `once`, of each number of `alike`.
+
+        Parameters
+        ----------
+        input : str
+            The input.
+        what : hashable
+            What it gives: no two functions may have the same, nor one with other settings.
+        make : callable
+            The function, of the name of a value; what it returns may not be changed.
+
+        Returns
+        -------
+        sequence of object
+            What it returns, or returned, by number.
+
+        Raises
+        ------
+        QueryError
+            No such input.
+
+        Examples
+        --------
+        >>> a = analyze("models/resnet50.onnx")
+        >>> sizes = a.each_once("x", "sizes of rows", lambda tensor: a.field(tensor).size[2])
+        >>> sizes[a.alike("x")["features"]], len(sizes)
+        (427, 45)
+        """
+        return self._fields.each_once(self._address.input(input), what, make)
 
     def closed_form(
         self, tensor: str, input: str | None = None, axis: int = 0, local: bool = True

@@ -92,6 +92,10 @@ class Fields:
             found = answers[what] = make()
         return found
 
+    def each_once(self, name: str, what: Hashable, make: Callable[[str], T]) -> list[T]:
+        """The same for one value of each number; see `Analysis.each_once`."""
+        return self._form.each_once(self.alike(name), name, what, make)
+
     def along(
         self, tensor: str, name: str, axis: int, local: bool, held: dict[int, int]
     ) -> AxisField:
@@ -224,8 +228,8 @@ class Fields:
         found = self._shortest.get((name, axes))
         if found is None:
             numbers = self.alike(name)
-            closed = self._form.each_once(
-                numbers, name, (_CLOSED, axes), lambda tensor: self._closed(tensor, name, axes)
+            closed = self.each_once(
+                name, (_CLOSED, axes), lambda tensor: self._closed(tensor, name, axes)
             )
             found = self._form.shortest(
                 numbers,
@@ -299,9 +303,7 @@ class Fields:
     def moving(self, name: str) -> list[int]:
         """The axes along which some field both extends and moves; see `Analysis.moving_axes`."""
         every = range(len(self._address.given(name)))
-        found = self._form.each_once(
-            self.alike(name), name, _MOVES, lambda tensor: self._moves(tensor, name, every)
-        )
+        found = self.each_once(name, _MOVES, lambda tensor: self._moves(tensor, name, every))
         moving = sorted(set().union(*found))
         return moving or list(every)[min(1, len(every) - 1) :]
 

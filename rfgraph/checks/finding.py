@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -100,7 +100,7 @@ class Finding:
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def folded(findings: Iterable[Finding], codes: Iterable[str]) -> list[Finding]:
+def folded(findings: Iterable[Finding], codes: Collection[str]) -> list[Finding]:
     """The findings, those of one kind in one where the check is among `codes`.
 
     Examples
@@ -111,9 +111,8 @@ def folded(findings: Iterable[Finding], codes: Iterable[str]) -> list[Finding]:
     ("… (and 1 more like it: Conv 'conv2')", "Conv 'conv1' and 1 more", 2)
     """
     groups: dict[tuple[str, ...], list[Finding]] = {}
-    kinds = set(codes)
     for finding in findings:
-        alone = () if finding.code in kinds else (str(len(groups)),)
+        alone = () if finding.code in codes else (str(len(groups)),)
         groups.setdefault((finding.code, finding.option, *alone), []).append(finding)
     return [_one(group) for group in groups.values()]
 

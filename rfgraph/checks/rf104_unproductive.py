@@ -168,15 +168,8 @@ class Layers:
 
     def _any_is_wide(self) -> bool:
         """Whether the field of any value is as large as the input."""
-        ask, given, what = self.analysis, self.given, ("wide", tuple(self.axes))
-        asked = 0
-        for tensor, number in self._number.items():
-            # Numbers are given away in order: of each the first value is asked.
-            if number == asked:
-                asked += 1
-                if ask.once(tensor, given, what, partial(self._sees_widely, tensor)):
-                    return True
-        return False
+        what = "wide", tuple(self.axes)
+        return any(self.analysis.each_once(self.given, what, self._sees_widely))
 
     def _sees_widely(self, tensor: str) -> bool:
         field = self.analysis.field(tensor, self.given, local=True)

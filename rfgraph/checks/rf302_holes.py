@@ -41,7 +41,7 @@ def holes(subject: Subject) -> Iterator[Finding]:
         shape = analysis.extent(output)
         if shape is None or analysis.extent(given) is None:
             continue
-        unit = tuple(n // 2 for n in shape)
+        unit = tuple([n // 2 for n in shape])
         support = analysis.support(output, unit, given)
         for axis, (first, last) in enumerate(support.box or ()):
             seen, length = support.lengths[axis], last - first + 1

@@ -49,12 +49,10 @@ def off_centre(subject: Subject) -> Iterator[Finding]:
             side = field[axis]
             if not side.stride or side.is_global or side.irregular:
                 continue
-            if subject.is_causal(output, given, axis):
-                continue
             offset = analysis.once(
                 output, given, ("off centre", axis), partial(_offset, analysis, output, given, axis)
             )
-            if not offset:
+            if not offset or subject.is_causal(output, given, axis):
                 continue
             period = max(len(side.phases), 1) * abs(Fraction(side.stride))
             allowed = subject.settings.get("off-centre", output)

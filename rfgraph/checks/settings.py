@@ -19,6 +19,7 @@ from rfgraph.checks import options as parse
 from rfgraph.checks.options import Option
 from rfgraph.checks.registry import CHECKS, check_options
 from rfgraph.errors import QueryError
+from rfgraph.model.model_file import tidied
 
 FILES = ("rfgraph.toml", "pyproject.toml")
 
@@ -169,7 +170,7 @@ class Config:
         for folder in _folders(root if os.path.isabs(root) else os.path.abspath(root)):
             if same.startswith(folder):
                 return full[len(folder) :].replace(os.sep, "/")
-        return Path(path).as_posix()
+        return tidied(path).replace(os.sep, "/")
 
     def _matches(self, model: str, pattern: str) -> bool:
         path = self.shown(model)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from glob import has_magic
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rfgraph.analysis import Analysis, analyze
 from rfgraph.analysis.held import Filling
@@ -24,6 +24,24 @@ from rfgraph.model.graph import read
 
 # Settings by input.
 _TABLES = ("shapes", "values")
+
+
+class _Given(NamedTuple):
+    """What settings give inputs.
+
+    Attributes
+    ----------
+    inputs : list of str or None
+        The model's inputs; None where settings name none.
+    shapes : dict of str to tuple of int
+        Shapes.
+    values : dict of str to object
+        What they are held at.
+    """
+
+    inputs: list[str] | None
+    shapes: dict[str, tuple[int, ...]]
+    values: dict[str, Any]
 
 
 @dataclass
@@ -142,29 +160,32 @@ class Subject:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of inputs that are given."""
-        return self._given[0]
+        return self._given.shapes
 
     @property
     def values(self) -> dict[str, Any]:
         """What inputs are held at."""
-        return self._given[1]
+        return self._given.values
 
     @cached_property
-    def _given(self) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:
+    def _given(self) -> _Given:
         held = dict(self.held or {})
-        inputs = self._inputs
-        if inputs is None:
-            return {}, held
-        shapes, given = [self.settings.table(key, inputs) for key in _TABLES]
-        return shapes, {n: value(n, written, self.root) for n, written in given.items()} | held
+        layers = self.settings.layers
+        if not any(layer.values.get(key) for layer in layers for key in _TABLES):
+            return _Given(None, {}, held)
+        inputs = [given.name for given in read(self.model).inputs]
+        shapes, written = [self.settings.table(key, inputs) for key in _TABLES]
+        values = {name: value(name, one, self.root) for name, one in written.items()}
+        return _Given(inputs, shapes, values | held)
 
     def nowhere(self) -> Iterator[str]:
         """What settings name that the model does not have."""
-        if self._inputs is not None:
+        inputs = self._given.inputs
+        if inputs is not None:
             for key in _TABLES:
                 for layer in self.settings.layers:
                     for name in layer.values.get(key, {}):
-                        if name not in self._inputs:
+                        if name not in inputs:
                             yield f"{key}: the model has no input '{name}'"
         patterns = [(p, "outputs") for p in self.settings.outputs]
         patterns += [(p, "track") for p in self.settings.get("track")]
@@ -172,12 +193,6 @@ class Subject:
         for pattern, key in patterns:
             if not has_magic(pattern) and pattern not in known:
                 yield f"{key}: the model has no value '{pattern}'"
-
-    @cached_property
-    def _inputs(self) -> list[str] | None:
-        """The names of the model's inputs; None where settings name none."""
-        named = any(layer.values.get(key) for layer in self.settings.layers for key in _TABLES)
-        return [given.name for given in read(self.model).inputs] if named else None
 
     # ------------------------------------------------ what is looked at
 
@@ -197,10 +212,11 @@ class Subject:
 
     def _seen_in(self, analysis: Analysis) -> list[str]:
         """The outputs that have elements, and other values that are named."""
-        plain = dict.fromkeys(p for p in self.settings.outputs if not has_magic(p))
-        named = [name for name in plain if name not in analysis.outputs]
-        known = set(analysis.tensors) if named else ()
-        every = (*analysis.outputs, *(name for name in named if name in known))
+        every = list(analysis.outputs)
+        if self.settings.outputs:
+            plain = dict.fromkeys(p for p in self.settings.outputs if not has_magic(p))
+            known = set(analysis.tensors).difference(every)
+            every += [name for name in plain if name in known]
         return [output for output in every if 0 not in (analysis.extent(output) or ())]
 
     @property

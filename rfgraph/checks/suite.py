@@ -112,7 +112,7 @@ def check(
         fail_on=general.get("fail-on"),
         interrupted=interrupted,
     )
-    kinds = [code for code, one in CHECKS.items() if one.folds]
+    kinds = {code for code, one in CHECKS.items() if one.folds}
     for checked in report.models:
         # A baseline tells a layer that is new from those that are known: they are folded later.
         report.stale.extend(known.apply(checked))

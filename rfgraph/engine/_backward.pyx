@@ -6,9 +6,12 @@ remembered: in networks that repeat, and where sets have grown to all there is, 
 everything. It is remembered beyond a walk, for the next unit and the next model.
 """
 
-from cpython.dict cimport PyDict_GetItem
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
+
+from rfgraph.model._known cimport Step
+from rfgraph.model._wire cimport Node
 
 from rfgraph.reads.words import Stage
 
@@ -75,6 +78,9 @@ cdef class Memory:
         """
         cdef dict numbers = {}
         cdef list key
+        cdef Step step
+        cdef Node node
+        cdef tuple names
         cdef set without = set()
         cdef Py_ssize_t k
         cdef PyObject* found
@@ -88,7 +94,7 @@ cdef class Memory:
                 continue
             key = [address(reads)]
             for name in names:
-                found = PyDict_GetItem(numbers, name)
+                found = PyDict_GetItemWithError(numbers, name)
                 key.append(None if found is NULL else <object> found)
             first = self.derivation(tuple(key), reads, len(reads))
             outputs = node.outputs
@@ -98,7 +104,7 @@ cdef class Memory:
 
     cdef object derivation(self, tuple key, reads, Py_ssize_t many):
         """The first of the numbers for what a node makes."""
-        cdef PyObject* found = PyDict_GetItem(self.derived, key)
+        cdef PyObject* found = PyDict_GetItemWithError(self.derived, key)
         if found is not NULL:
             return (<tuple> found)[0]
         first = self.numbers
@@ -166,12 +172,12 @@ cdef class Backward:
             self.step(step)
         return {name: (<Held> held).region for name, held in self.found.items()}
 
-    cdef int step(self, step) except -1:
+    cdef int step(self, Step step) except -1:
         cdef list reads = step.reads
         cdef tuple outputs
         cdef Py_ssize_t k
         cdef bint reached = False
-        node = step.node
+        cdef Node node = step.node
         outputs = node.outputs
         for k in range(min(len(outputs), len(reads))):
             held = self.found.get(outputs[k])

@@ -51,9 +51,6 @@ class ClosedForm:
     def changes(
         self, numbers: dict[str, int], producer: dict[str, Node]
     ) -> list[tuple[str, list[str]]]: ...
-    def any_once(
-        self, numbers: dict[str, int], input: str, what: Hashable, make: Callable[[str], object]
-    ) -> bool: ...
     def shortest(
         self,
         numbers: dict[str, int],

@@ -7,7 +7,7 @@ every value of a model is asked here.
 """
 
 cimport cython
-from cpython.dict cimport PyDict_GetItem
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
@@ -175,6 +175,7 @@ cdef class ClosedForm:
     """
 
     cdef object flow
+    cdef dict inputs
     cdef object lowering
     cdef Waves waves
     cdef object walk
@@ -198,7 +199,7 @@ cdef class ClosedForm:
     cdef dict kept
 
     def __init__(self, flow, walk):
-        self.flow = flow
+        self.flow, self.inputs = flow, flow.inputs
         self.lowering = walk.lowering.without_ends(Unclipped)
         self.waves = self.lowering.waves
         self.walk = Walk(flow, self.lowering)
@@ -220,18 +221,18 @@ cdef class ClosedForm:
     cpdef Look look(self, tensor, input):
         """What a value sees of an input, for what is to be answered once for all that see it."""
         cdef dict looks = self.looks[input]
-        cdef PyObject* found = PyDict_GetItem(looks, tensor)
+        cdef PyObject* found = PyDict_GetItemWithError(looks, tensor)
         cdef Look made
         if found is not NULL:
             return <Look> <object> found
-        found = PyDict_GetItem(self.shapes, tensor)
+        found = PyDict_GetItemWithError(self.shapes, tensor)
         key = (
             of_input(self.endless, tensor, input),
             of_input(self.ended, tensor, input),
-            self.flow.inputs[input],
+            self.inputs[input],
             None if found is NULL else (<tuple> found)[1],
         )
-        found = PyDict_GetItem(self.kept, key)
+        found = PyDict_GetItemWithError(self.kept, key)
         if found is not NULL:
             made = <Look?> <object> found
         else:
@@ -253,14 +254,20 @@ cdef class ClosedForm:
         """
         cdef dict made = {}, numbers = {}
         cdef Look look
+        cdef PyObject* found
         for tensor in tensors:
-            if of_input(self.ended, tensor, input) is None:
+            found = PyDict_GetItemWithError(self.ended, tensor)
+            if found is NULL or input not in <dict> found:
                 continue
             look = self.look(tensor, input)
             if look.is_seen is None:
                 look.is_seen = sees(tensor, input)
             if look.is_seen:
-                made[tensor] = numbers.setdefault(look, len(numbers))
+                found = PyDict_GetItemWithError(numbers, look)
+                if found is NULL:
+                    made[tensor] = numbers[look] = len(numbers)
+                else:
+                    made[tensor] = <object> found
         return made
 
     def each_once(self, dict numbers not None, input, what, make):
@@ -291,7 +298,7 @@ cdef class ClosedForm:
             if number < len(made):
                 continue
             answers = (<Look> self.look(tensor, input)).answers
-            found = PyDict_GetItem(answers, what)
+            found = PyDict_GetItemWithError(answers, what)
             if found is NULL:
                 answers[what] = answer = make(tensor)
             else:
@@ -330,27 +337,6 @@ cdef class ClosedForm:
                 if sources:
                     made.append((tensor, sources))
         return made
-
-    def any_once(self, dict numbers not None, input, what, make):
-        """Whether a function gives a true answer of some value, asked as in `each_once` until one
-        does.
-        """
-        cdef int64_t asked = 0
-        cdef dict answers
-        cdef PyObject* found
-        for tensor, number in numbers.items():
-            if number < asked:
-                continue
-            asked += 1
-            answers = (<Look> self.look(tensor, input)).answers
-            found = PyDict_GetItem(answers, what)
-            if found is NULL:
-                answers[what] = answer = bool(make(tensor))
-            else:
-                answer = <object> found
-            if answer:
-                return True
-        return False
 
     def shortest(
         self,
@@ -1019,10 +1005,10 @@ cdef tuple each(function, tuple a, tuple b):
 
 cdef object of_input(dict views, tensor, input):
     """The view that a value has of an input; None if it has none."""
-    cdef PyObject* found = PyDict_GetItem(views, tensor)
+    cdef PyObject* found = PyDict_GetItemWithError(views, tensor)
     if found is NULL:
         return None
-    found = PyDict_GetItem(<dict> found, input)
+    found = PyDict_GetItemWithError(<dict> found, input)
     return None if found is NULL else <object> found
 
 

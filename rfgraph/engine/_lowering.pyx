@@ -14,6 +14,9 @@ one holds everywhere or nowhere is asked of the program as it is made.
 
 from libc.stdint cimport int64_t
 
+from rfgraph.model._known cimport Step as Traced
+from rfgraph.model._wire cimport Node
+
 import itertools
 from array import array
 from math import gcd, prod
@@ -1413,6 +1416,7 @@ cdef class Walk:
     """
 
     cdef object flow
+    cdef dict inputs
     cdef readonly Lowering lowering
     cdef readonly dict views
     cdef object shape_of
@@ -1421,6 +1425,7 @@ cdef class Walk:
 
     def __init__(self, flow, Lowering lowering not None, axes=None):
         self.flow, self.lowering, self.axes = flow, lowering, axes
+        self.inputs = flow.inputs
         # What the data decide no size of has its shapes at hand.
         self.shape_of = flow.shape if flow.shapes.unsized else flow.shapes.shape
         self.recipes = lowering.recipes
@@ -1456,19 +1461,19 @@ cdef class Walk:
                 progress(done, total)
             self.step(step, rounds)
 
-    cdef int step(self, step, rounds) except -1:
+    cdef int step(self, Traced step, rounds) except -1:
         cdef tuple names, outputs
         cdef list reads = step.reads
         cdef Recipe recipe
         cdef Py_ssize_t k
-        node = step.node
+        cdef Node node = step.node
         if step.cycle is not None:
             self.settle(step.cycle, rounds)
         outputs = node.outputs
         names = (*node.inputs, *node.captures) if node.captures else node.inputs
         for k in range(min(len(outputs), len(reads))):
             name = outputs[k]
-            if not name or not reads[k] or name in self.flow.inputs:
+            if not name or not reads[k] or name in self.inputs:
                 continue
             try:
                 found = self.recipes.get(address(reads[k]))

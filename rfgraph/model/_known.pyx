@@ -4,8 +4,7 @@ Most nodes of a model are like another one, of the model itself or of one before
 the time of a large graph goes, and the first node that is not like any other ends the way.
 """
 
-cimport cython
-from cpython.dict cimport PyDict_GetItem
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.set cimport PySet_Contains
@@ -14,9 +13,6 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SetItem
 from rfgraph.model._wire cimport Node
 
 
-# Nothing that it refers to refers to it, so there is no garbage to be looked for.
-@cython.no_gc
-@cython.final
 cdef class Step:
     """One node: for each of its outputs, the reads that make its elements.
 
@@ -32,12 +28,7 @@ cdef class Step:
         What it goes back to, where that may hold for a trace in which constants cut reads.
     """
 
-    cdef readonly object node
-    cdef readonly object reads
-    cdef readonly object cycle
-    cdef readonly object answer
-
-    def __init__(self, node, reads, cycle=None, answer=None):
+    def __init__(self, Node node not None, list reads not None, cycle=None, answer=None):
         self.node = node
         self.reads = reads
         self.cycle = cycle
@@ -50,7 +41,7 @@ cdef tuple typed(tuple names, dict known, otherwise):
     cdef PyObject* found
     cdef tuple made = PyTuple_New(len(names))
     for k in range(len(names)):
-        found = PyDict_GetItem(known, names[k])
+        found = PyDict_GetItemWithError(known, names[k])
         one = otherwise if found is NULL else <object> found
         Py_INCREF(one)
         PyTuple_SetItem(made, k, one)
@@ -90,14 +81,14 @@ def shaped(
         node = <Node?> nodes[at]
         outputs = node.outputs
         for k in range(len(outputs)):
-            if PyDict_GetItem(known, outputs[k]) is NULL:
+            if PyDict_GetItemWithError(known, outputs[k]) is NULL:
                 break
         else:
             at += 1
             continue
         given = typed(node.inputs, known, unknown)
         before = node.kind.known
-        found = PyDict_GetItem(before, given)
+        found = PyDict_GetItemWithError(before, given)
         if found is NULL and node.kind.steering is not None:
             found = steered(before, given, node.inputs, node.kind.steering, contents)
         if found is NULL:
@@ -107,7 +98,7 @@ def shaped(
             return at
         for k in range(len(outputs)):
             name = outputs[k]
-            found = PyDict_GetItem(known, name)
+            found = PyDict_GetItemWithError(known, name)
             if found is NULL or (<tuple> found)[1] is None:
                 known[name] = made[k]
         if len(given) == 0 and node.kind.contents is not None:
@@ -124,11 +115,11 @@ cdef PyObject* steered(
     cdef list told = []
     for k in steering:
         if k < len(names) and names[k]:
-            found = PyDict_GetItem(contents, names[k])
+            found = PyDict_GetItemWithError(contents, names[k])
             if found is NULL:
                 return NULL
             told.append(<object> found)
-    return PyDict_GetItem(before, (*given, *told))
+    return PyDict_GetItemWithError(before, (*given, *told))
 
 
 def first_asked(Node node not None, names, set live not None, dict known not None):
@@ -221,14 +212,14 @@ def answered(
             return at
         if is_any_reached(node.inputs, live):
             key = first_asked(node, node.inputs, live, known)
-            found = PyDict_GetItem(answers, key)
+            found = PyDict_GetItemWithError(answers, key)
             told = node.kind.told
             if found is NULL and told is not None:
                 operator, registered, before = <tuple?> told
-                found = PyDict_GetItem(rules, operator)
+                found = PyDict_GetItemWithError(rules, operator)
                 if found is not NULL:
                     if <object> found is registered:
-                        found = PyDict_GetItem(<dict?> before, key)
+                        found = PyDict_GetItemWithError(<dict?> before, key)
                     else:
                         found = NULL
             if found is NULL or type(<object> found) is not kind:
@@ -326,7 +317,7 @@ def unchanged(
 cdef bint is_any_known(tuple names, dict facts) except -1:
     cdef Py_ssize_t k
     for k in range(len(names)):
-        if PyDict_GetItem(facts, names[k]) is not NULL:
+        if PyDict_GetItemWithError(facts, names[k]) is not NULL:
             return True
     return False
 
