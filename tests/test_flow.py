@@ -13,7 +13,8 @@ from onnx.backend.test.case.node import collect_testcases
 
 import rfgraph
 from rfgraph import checks
-from rfgraph.engine.trace import Flow, _Tracer, trace
+from rfgraph.engine import pruned
+from rfgraph.engine.trace import Flow, Tracer, trace
 from rfgraph.errors import RFGraphError
 from rfgraph.model.graph import Graph, Kinds, read
 from rfgraph.reads import (
@@ -71,13 +72,13 @@ class Forgetful(dict[Any, Any]):
 
 def steps(graph: Graph, shapes: Shapes, answers: dict[Any, Any]) -> object:
     """All that a trace with some answers at hand gives."""
-    tracer = _Tracer(None, shapes, False, {i.name for i in graph.inputs}, False)
-    tracer.answers = answers
+    tracer = Tracer(graph, shapes, strict=False)
+    tracer._answers = answers
     try:
-        found = tracer.steps(graph.nodes)
+        found = tracer.flow()
     except RFGraphError as error:
         return str(error)
-    return [(step.node, described(step.reads)) for step in found], tracer.notes
+    return [(step.node, described(step.reads)) for step in found.steps], found.notes
 
 
 def asked_alone(graph: Graph, shapes: Shapes) -> object:
@@ -132,10 +133,10 @@ def test_answers_hold_where_constants_cut_nothing(
     for each in given():
         try:
             graph, shapes = expanded(each)
-            own = trace(graph, shapes, prune=True)
+            own = pruned.trace(graph, shapes)
         except (RFGraphError, TypeError):
             continue
-        other = trace(graph, shapes, prune=True, like=trace(graph, shapes))
+        other = pruned.trace(graph, shapes, like=trace(graph, shapes))
         assert [described(step.reads) for step in own.steps] == [
             described(step.reads) for step in other.steps
         ]

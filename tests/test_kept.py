@@ -99,8 +99,8 @@ def test_large_constants_that_cut_are_told_apart(
 def test_what_large_constants_cut_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     rfgraph.analyze(with_one_tap(3), prune=True)
     asked = []
-    ask = trace._Tracer._asked
-    monkeypatch.setattr(trace._Tracer, "_asked", lambda *a: asked.append(a) or ask(*a))
+    ask = trace.Tracer._asked
+    monkeypatch.setattr(trace.Tracer, "_asked", lambda *a: asked.append(a) or ask(*a))
     rfgraph.analyze(with_one_tap(3), prune=True)
     assert not asked
     rfgraph.analyze(with_one_tap(1), prune=True)

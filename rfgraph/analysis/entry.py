@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -209,14 +208,17 @@ class Analyser:
         """The same where constants cut reads, or where they don't."""
         if prune in (None, self._prune):
             return self
-        made = copy(self)
-        made._prune = bool(prune)
-        return made
+        return self._but(_prune=bool(prune))
 
     def only(self, nodes: list[Node]) -> Analyser:
         """The same for some of the nodes."""
-        made = copy(self)
-        made.graph = replace(self.graph, nodes=nodes)
+        return self._but(graph=replace(self.graph, nodes=nodes))
+
+    def _but(self, **changed: Any) -> Analyser:
+        """The same with other attributes."""
+        # By hand: `copy` takes as long as the nodes of a small model.
+        made = object.__new__(Analyser)
+        made.__dict__.update(self.__dict__, **changed)
         return made
 
     def pruned(self, analysis: Analysis) -> Analysis:
@@ -281,7 +283,12 @@ class Analyser:
             return graph, flow, self._lowered(flow, axes)
 
     def _traced(self, graph: Graph, shapes: Shapes, like: Flow | None = None) -> Flow:
-        return trace(graph, shapes, strict=self._strict, prune=self._prune, like=like)
+        if not self._prune:
+            return trace(graph, shapes, strict=self._strict)
+        # Imported where it is needed: most models are analysed without.
+        from rfgraph.engine import pruned
+
+        return pruned.trace(graph, shapes, strict=self._strict, like=like)
 
     def _lowered(self, flow: Flow, axes: Mapping[str, Sequence[int]] | None) -> Bounds:
         try:

@@ -6,16 +6,15 @@ interprets the resulting steps.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING
 
 from rfgraph.engine.answers import Answer, Answers, keep, keep_for_others, kept_for, shared
 from rfgraph.errors import RFGraphError, ShapeError, UnsupportedError
 from rfgraph.model._known import Step as Step
-from rfgraph.model._known import answered, first_asked, unchanged
+from rfgraph.model._known import answered, first_asked
 from rfgraph.model.graph import Body, Graph, Node
 from rfgraph.model.inference import misfit
 from rfgraph.model.sizes import MAX_AXIS, UnknownSizeError, nominal
@@ -31,7 +30,6 @@ from rfgraph.ops import (
     check_answer,
     lookup_rule,
     rules,
-    traits_of,
 )
 from rfgraph.reads.widening import carrying, widened
 from rfgraph.reads.words import (
@@ -49,7 +47,7 @@ from rfgraph.reads.words import (
 from rfgraph.shapes import Shapes
 
 if TYPE_CHECKING:
-    from rfgraph.prune.facts import Knowledge, Lack
+    from rfgraph.prune.facts import Knowledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +152,8 @@ class Flow:
         )
 
 
-def trace(
-    graph: Graph,
-    shapes: Shapes,
-    *,
-    strict: bool = False,
-    prune: bool = False,
-    like: Flow | None = None,
-) -> Flow:
-    """Ask the operators for their reads.
+def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
+    """Ask the operators for their reads, whatever constants cut (`rfgraph.engine.pruned`).
 
     Parameters
     ----------
@@ -172,10 +163,6 @@ def trace(
         Its shapes.
     strict : bool
         Whether an operator without a transfer is an error.
-    prune : bool
-        Whether constants cut reads.
-    like : Flow, optional
-        The same where they don't: where nothing could be cut its answers hold.
 
     Raises
     ------
@@ -184,110 +171,95 @@ def trace(
     TransferError
         A transfer that is not rfgraph's own fails.
     """
-    inputs = {i.name: shapes.shape(i.name) for i in graph.inputs}
-    tracer = _Tracer(graph.file, shapes, strict, set(inputs), prune, like)
-    steps = tracer.steps(graph.nodes, like.steps if like is not None else [])
-    return Flow(inputs, steps, shapes, tracer.notes, tracer.answers)
+    return Tracer(graph, shapes, strict).flow()
 
 
-# The steps of no trace before.
-_NONE: list[Step] = []
+class Tracer:
+    """Asks the operators, and keeps which values an input reaches.
 
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    shapes : Shapes
+        Its shapes.
+    strict : bool
+        Whether an operator without a transfer is an error.
+    """
 
-class _Tracer:
-    """Asks the operators, and keeps which values an input reaches."""
+    # What is known of the elements of values, where constants cut reads.
+    _knowledge: Knowledge | None = None
 
-    def __init__(
-        self,
-        file: str | None,
-        shapes: Shapes,
-        strict: bool,
-        live: set[str],
-        prune: bool,
-        like: Flow | None = None,
-    ) -> None:
-        self._file = file
+    def __init__(self, graph: Graph, shapes: Shapes, strict: bool) -> None:
+        self._graph = graph
+        self._file = graph.file
         self._shapes = shapes
         self._strict = strict
-        self._live = live
-        self._knowledge: Knowledge | None = None
-        if prune:
-            from rfgraph.ops import evaluate
-            from rfgraph.prune.facts import Knowledge
-
-            self._knowledge = Knowledge(shapes, live, evaluate)
+        self._inputs = {i.name: shapes.shape(i.name) for i in graph.inputs}
+        # What they reach is added.
+        self._live = set(self._inputs)
         # Answers by what they rest on: first what every transfer may ask; where it asked more, a
         # question stands there, and what it was told leads on.
-        self.answers: Answers = {}
-        # The same where nothing that is known tells anything.
-        self._uncut: Answers = like.answers if like is not None else {}
-        # Values that vary without an input that is read, as far as constants cut.
-        self._dead: set[str] = set()
-        self.notes: list[Note] = []
+        self._answers: Answers = {}
+        self._notes: list[Note] = []
 
-    def steps(self, nodes: list[Node], before: list[Step] = _NONE) -> list[Step]:
-        """The steps of some nodes that an input reaches.
+    def flow(self) -> Flow:
+        """What is read by what, of the whole model."""
+        steps = self._steps(self._graph.nodes)
+        return Flow(self._inputs, steps, self._shapes, self._notes, self._answers)
 
-        Parameters
-        ----------
-        nodes : list of Node
-            The nodes, in topological order.
-        before : list of Step, optional
-            The steps where constants don't cut reads.
-        """
+    def _steps(self, nodes: list[Node]) -> list[Step]:
+        """The steps of some nodes, in topological order, that an input reaches."""
         steps: list[Step] = []
-        live, known, at, place = self._live, self._shapes.known, 0, 0
+        live, known, at = self._live, self._shapes.known, 0
         told = {} if self._shapes.unsized else rules()
         while True:
-            if self._knowledge is None:
-                at = answered(nodes, at, live, known, self.answers, told, Answer, steps)
-            else:
-                at, place = unchanged(
-                    nodes, at, before, place, live, self._knowledge, self._dead, steps
-                )
+            at = answered(nodes, at, live, known, self._answers, told, Answer, steps)
             if at >= len(nodes):
                 return steps
-            node, earlier = nodes[at], None
-            if place < len(before) and before[place].node is node:
-                earlier = before[place]
-                held = earlier.answer
-                if held is not None and held.watched is True:
-                    held.watched = self._watched(earlier, held)
-                    continue
-                place += 1
+            self._step(nodes[at], steps)
             at += 1
-            # As long as nothing is cut off, the same values are reached.
-            if earlier is not None and held is not None and self._holds(earlier, held):
-                steps.append(earlier)
-                self._follow(node, held)
-                continue
-            names, outputs = sources(node), node.outputs
-            cycle = self._cycle(node.body) if node.body is not None else None
-            if live.isdisjoint(names) and not self._settled(node):
-                continue
-            if node.captures:
-                # Of a body no key is made.
-                operation = Operation(node, names, self._shapes, live, self._knowledge)
-                answer = self._asked(node, operation)
-                answer.reads = self._shared(answer.reads, names, outputs)
-            else:
-                key = first_asked(node, names, live, known)
-                if self._knowledge is None:
-                    answer = self._answer(node, key, self.answers)
-                else:
-                    answer = self._pruned(node, key, self._knowledge)
-            reads = answer.reads
-            if self._knowledge is not None:
-                self._knowledge.keep(outputs, answer.facts or [None] * len(outputs))
-                pairs = zip(outputs, reads, strict=False)
-                unread = [name for name, found in pairs if name and not found]
-                self._dead.update(n for n in unread if self._shapes.static(n) is None)
-            if answer.reached:
-                fresh = node.captures or answer.rests_on_prune
-                steps.append(Step(node, reads, cycle, None if fresh else answer))
-                self._follow(node, answer)
-            if earlier is not None and len(answer.reached) < _reached(earlier):
-                before = _NONE
+
+    def _step(self, node: Node, steps: list[Step]) -> int:
+        """Ask for a node, and add its step if an input reaches it: how many of its outputs."""
+        names, live = sources(node), self._live
+        cycle = self._cycle(node.body) if node.body is not None else None
+        if live.isdisjoint(names) and not self._settles(node):
+            return 0
+        if node.captures:
+            # Of a body no key is made.
+            operation = Operation(node, names, self._shapes, live, self._knowledge)
+            answer = self._asked(node, operation)
+            answer.reads = self._shared(answer.reads, names, node.outputs)
+        else:
+            answer = self._by_key(node, first_asked(node, names, live, self._shapes.known))
+        self._learn(node, answer)
+        if answer.reached:
+            fresh = node.captures or answer.rests_on_prune
+            steps.append(Step(node, answer.reads, cycle, None if fresh else answer))
+            self._follow(node, answer)
+        return len(answer.reached)
+
+    # ------------------------------------------------ what differs where constants cut reads
+
+    def _settles(self, node: Node) -> bool:
+        """Whether a node is asked for though no input reaches it."""
+        return False
+
+    def _by_key(self, node: Node, key: Hashable) -> Answer:
+        """What is answered to a node, by what every transfer may ask."""
+        return self._answer(node, key, self._answers)
+
+    def _learn(self, node: Node, answer: Answer) -> None:
+        """Keep what an answer says of a node's outputs."""
+
+    def _cut(
+        self, node: Node, operation: Operation, per_output: Sequence[list[Read]]
+    ) -> Sequence[list[Read]]:
+        """The reads of each output, where elements that are known read nothing."""
+        return per_output
+
+    # ------------------------------------------------ what is asked
 
     def _follow(self, node: Node, answer: Answer) -> None:
         """Go on from what an input reaches of a node."""
@@ -295,66 +267,7 @@ class _Tracer:
             self._live.add(node.outputs[k])
         if answer.notes:
             for reason, kind in answer.notes.items():
-                self.notes.append(Note(node.name, node.op_type, reason, kind))
-
-    def _watched(self, earlier: Step, answer: Answer) -> Sequence[int | Lack] | bool:
-        """Which constants decide whether a step is the same where they cut reads; False if that
-        can't be told.
-        """
-        from rfgraph.prune.learning import watched
-
-        node = earlier.node
-        if earlier.cycle is not None or self._tells(node, answer):
-            return False
-        assert self._knowledge is not None
-        how = traits_of(node.domain, node.op_type).facts
-        found = watched(self._knowledge, node, how, self._factors(answer))
-        return False if found is None else found
-
-    def _factors(self, answer: Answer) -> Collection[int]:
-        """The inputs with which reads are multiplied."""
-        if answer.factors is None:
-            from rfgraph.prune.zeros import factors_of
-
-            answer.factors = factors_of(chain.from_iterable(answer.reads))
-        return answer.factors
-
-    def _holds(self, earlier: Step, answer: Answer) -> bool:
-        """Whether a step is the same where constants cut reads."""
-        from rfgraph.prune.learning import is_silent
-
-        node = earlier.node
-        if earlier.cycle is not None or self._tells(node, answer):
-            return False
-        assert self._knowledge is not None
-        if self._knowledge.is_nothing_of(node.inputs):
-            return True
-        how = traits_of(node.domain, node.op_type).facts
-        return is_silent(self._knowledge, node, how, self._factors(answer))
-
-    def _tells(self, node: Node, answer: Answer) -> bool:
-        """Whether something is known of the outputs of a node of whose inputs nothing is."""
-        if answer.tells is None:
-            from rfgraph.prune.learning import tells_of_nothing
-
-            assert self._knowledge is not None
-            how = traits_of(node.domain, node.op_type).facts
-            answer.tells = tells_of_nothing(self._knowledge, node, how, answer.reads)
-        return answer.tells
-
-    def _pruned(self, node: Node, key: Hashable, knowledge: Knowledge) -> Answer:
-        """What is answered to a node where constants cut reads."""
-        from rfgraph.prune.learning import is_silent
-
-        how = traits_of(node.domain, node.op_type).facts
-        if is_silent(knowledge, node, how):
-            answer = self._answer(node, key, self._uncut)
-            if not self._tells(node, answer):
-                return answer
-        # What was learnt of values is of this model; of constants is told what is asked.
-        learnt = tuple(knowledge.facts(sources(node)))
-        lasts = learnt.count(None) == len(learnt)
-        return self._answer(node, (key, *learnt), self.answers, lasts=lasts)
+                self._notes.append(Note(node.name, node.op_type, reason, kind))
 
     def _answer(self, node: Node, key: Hashable, answers: Answers, *, lasts: bool = True) -> Answer:
         """What is answered to a node: the same as to an earlier one that asks the same.
@@ -389,12 +302,6 @@ class _Tracer:
         reached = [k for k, (name, found) in outputs if name and found]
         facts = self._knowledge.facts(node.outputs) if self._knowledge is not None else ()
         return Answer(reads, reached, operation.notes, facts)
-
-    def _settled(self, node: Node) -> bool:
-        """Whether constants cut all that the inputs of a node read: what is known goes on."""
-        if self._dead.isdisjoint(node.inputs):
-            return False
-        return lookup_rule(node.domain, node.op_type, node.version) is not None
 
     def _shared(
         self, reads: list[list[Read]], names: Sequence[str], outputs: Sequence[str]
@@ -464,9 +371,8 @@ class _Tracer:
     def _per_output(self, node: Node, operation: Operation, answer: Reads) -> list[list[Read]]:
         """The reads of each output that an input reaches."""
         names = sources(node)
-        per_output = answer if isinstance(answer, tuple) else [answer] * len(node.outputs)
-        if self._knowledge is not None:
-            per_output = self._cut(node, operation, self._knowledge, per_output)
+        each = answer if isinstance(answer, tuple) else [answer] * len(node.outputs)
+        per_output = self._cut(node, operation, each)
         # What is left of a loop reads all that decides how often it repeats.
         if self._shapes.unsized and node.body is None:
             per_output = self._carrying(node, per_output)
@@ -484,52 +390,17 @@ class _Tracer:
             for reads, extent in zip(per_output, extents, strict=False)
         ]
 
-    def _cut(
-        self,
-        node: Node,
-        operation: Operation,
-        knowledge: Knowledge,
-        per_output: Sequence[list[Read]],
-    ) -> list[list[Read]]:
-        """The reads of each output, where elements that are known read nothing."""
-        from rfgraph.prune.learning import learn, rests_on_zeros
-        from rfgraph.prune.pieces import confined
-        from rfgraph.prune.zeros import without_zeros
-
-        names = sources(node)
-
-        def shape(k: int) -> Shape | None:
-            return self._shapes.shape(names[k]) if k < len(names) else None
-
-        extents = [self._shapes.shape(name) for name in node.outputs]
-        per_output = [
-            reads if n is None else without_zeros(reads, n, operation.zeros, shape, operation)
-            for reads, n in zip(per_output, extents, strict=False)
-        ]
-        how = traits_of(node.domain, node.op_type).facts
-        if how is not None:
-            # What is learnt rests on what is known of the inputs: nodes of which that is the same
-            # share it.
-            for k in operation.inputs:
-                operation.zeros(k) if rests_on_zeros(how) else operation.known(k)
-        cut = list(per_output)
-        for k, learnt in enumerate(learn(knowledge, node, how, per_output)):
-            extent = extents[k]
-            if learnt is not None and learnt.settled is not None and extent is not None:
-                cut[k] = confined(operation, cut[k], ~learnt.settled, extent)
-        return cut
-
     def _cycle(self, body: Body) -> Cycle:
         """The steps of a body, in which what is carried lives once its beginning or end does."""
-        live, kept = self._live, len(self.notes)
+        live, kept = self._live, len(self._notes)
         live.update(inner for first, inner, _ in body.carried if first in live)
         while True:
-            steps = self.steps(body.nodes)
+            steps = self._steps(body.nodes)
             grown = {inner for _, inner, last in body.carried if last in live} - live
             if not grown:
                 break
             live |= grown
-            del self.notes[kept:]
+            del self._notes[kept:]
         shape = self._shapes.shape
         carried = []
         for first, inner, last in body.carried:
@@ -539,11 +410,6 @@ class _Tracer:
             (reads,) = self._shared([reads], names, [inner])
             carried.append((names, inner, reads))
         return Cycle(steps, carried)
-
-
-def _reached(step: Step) -> int:
-    """How many outputs of a node an input reaches."""
-    return sum([bool(name and found) for name, found in zip(step.node.outputs, step.reads)])  # noqa: B905
 
 
 def sources(node: Node) -> Sequence[str]:

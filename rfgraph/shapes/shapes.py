@@ -9,7 +9,6 @@ shape as an unknown size (`rfgraph.model.sizes`). Nothing here knows what a rece
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from copy import copy
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -87,8 +86,8 @@ class Shapes:
         static = self._static.up_to(most)
         if static is None:
             return None
-        made = copy(self)
-        made._static = static
+        made = object.__new__(Shapes)
+        made._typed, made._static = self._typed, static
         return made
 
     def shape(self, name: str) -> Shape | None:
