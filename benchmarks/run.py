@@ -134,7 +134,7 @@ def checks(paths: Sequence[Path]) -> Found:
             lambda: rfgraph.analyze(model, assume=True),
             lambda: rfgraph.check(model),
             lambda: rfgraph.check(model, causal=2, covers=0.5, halo=64),
-            rounds=3,
+            rounds=9,
         )
         return analysed, checked, every, checked / analysed, every / analysed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rfgraph.model._wire import (
     Node,
     any_zero,
     attributes,
+    elements,
     head,
     nodes,
     operator,
@@ -363,6 +365,89 @@ def test_noise_is_no_model(content: bytes) -> None:
         onnx.ModelProto.FromString(content)
     except DecodeError:
         _refused(content)
+
+
+# By element type: the field, and how a number is written in it.
+LISTED = {
+    TensorProto.FLOAT: (4, 5),
+    TensorProto.DOUBLE: (10, 1),
+    TensorProto.INT64: (7, 0),
+    TensorProto.INT32: (5, 0),
+    TensorProto.INT16: (5, 0),
+    TensorProto.UINT16: (5, 0),
+    TensorProto.FLOAT16: (5, 0),
+    TensorProto.INT8: (5, 0),
+    TensorProto.UINT8: (5, 0),
+}
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    number &= (1 << 64) - 1
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*out, number))
+
+
+def _number(how: int, number: int) -> bytes:
+    if how == 0:
+        return _varint(number)
+    return struct.pack("<f" if how == 5 else "<d", float(number % 1000))
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.sampled_from(list(LISTED)),
+    st.lists(st.tuples(st.booleans(), st.lists(st.integers(-200, 300), max_size=4)), max_size=4),
+    st.binary(max_size=3),
+)
+def test_elements_are_read_as_protobuf_reads_them(
+    kind: int, parts: list[tuple[bool, list[int]]], before: bytes
+) -> None:
+    # Of one tensor some may be packed, others stand by themselves.
+    field, how = LISTED[kind]
+    message = b""
+    for packed, numbers in parts:
+        written = [_number(how, number) for number in numbers]
+        if packed:
+            content = b"".join(written)
+            message += _varint(field << 3 | 2) + _varint(len(content)) + content
+        else:
+            message += b"".join(_varint(field << 3 | how) + one for one in written)
+    many = sum(len(numbers) for _, numbers in parts)
+    message = TensorProto(data_type=kind, dims=[many], name="t").SerializeToString() + message
+    found = elements(before + message, len(before), len(before) + len(message), kind)
+    assert found == numpy_helper.to_array(TensorProto.FromString(message)).tobytes()
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.sampled_from(list(LISTED)), st.data())
+def test_elements_of_what_is_no_tensor_are_not_told(kind: int, data: st.DataObject) -> None:
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    made = helper.make_tensor("t", kind, [3], np.array([1, 2, 3], dtype))
+    content = bytearray(made.SerializeToString())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    found = elements(bytes(content), 0, len(content), kind)
+    try:
+        read = TensorProto.FromString(bytes(content))
+    except DecodeError:
+        assert found is None
+        return
+    if found is not None:
+        # What it says of itself is told apart.
+        assert not read.HasField("raw_data")
+        many = len(getattr(read, helper.tensor_dtype_to_field(kind)))
+        read.data_type, read.data_location = kind, TensorProto.DEFAULT
+        read.dims[:] = [many]
+        assert found == numpy_helper.to_array(read).tobytes()
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, 17), (-1, 8), (8, 4)])
+def test_elements_are_looked_for_inside_alone(begin: int, end: int) -> None:
+    with pytest.raises(ValueError, match="tensor"):
+        elements(bytes(16), begin, end, TensorProto.FLOAT)
 
 
 @settings(deadline=None, max_examples=300)

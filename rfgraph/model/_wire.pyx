@@ -14,6 +14,8 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
+from rfgraph.model import element_types
+
 cdef enum:
     VARINT = 0
     FIXED64 = 1
@@ -83,6 +85,10 @@ cdef enum:
     TENSOR_DIM = 1 << 3 | VARINT
     TENSOR_DIMS = 1 << 3 | BYTES
     TENSOR_TYPE = 2 << 3 | VARINT
+    TENSOR_FLOATS = 4
+    TENSOR_INT32S = 5
+    TENSOR_INT64S = 7
+    TENSOR_DOUBLES = 10
     TENSOR_NAME = 8 << 3 | BYTES
     TENSOR_RAW = 9 << 3 | BYTES
     TENSOR_LOCATION = 14 << 3 | VARINT
@@ -796,6 +802,95 @@ def attributes(const unsigned char[::1] content not None):
             values.pop(name, None)
             others[name] = piece(data, field.begin, field.end)
     return values, others, types
+
+
+# By element type: the bytes of an element, and the number of the field in which elements stand one
+# by one.
+STORED = {
+    element_types.FLOAT: (4, TENSOR_FLOATS),
+    element_types.DOUBLE: (8, TENSOR_DOUBLES),
+    element_types.INT64: (8, TENSOR_INT64S),
+    element_types.INT32: (4, TENSOR_INT32S),
+    element_types.INT16: (2, TENSOR_INT32S),
+    element_types.UINT16: (2, TENSOR_INT32S),
+    element_types.FLOAT16: (2, TENSOR_INT32S),
+    element_types.INT8: (1, TENSOR_INT32S),
+    element_types.UINT8: (1, TENSOR_INT32S),
+}
+
+
+def elements(
+    const unsigned char[::1] content not None, Py_ssize_t begin, Py_ssize_t end, int kind
+):
+    """The elements of a tensor that stand in its message one by one, as raw data would have them.
+
+    Parameters
+    ----------
+    content : bytes-like
+        What the message stands in.
+    begin, end : int
+        Where it begins and ends.
+    kind : int
+        The element type.
+
+    Returns
+    -------
+    bytearray or None
+        None where it takes protobuf's own library to tell: of other element types, where there is
+        more than elements, as raw data, and of what is malformed.
+
+    Raises
+    ------
+    ValueError
+        It does not lie in `content`.
+    """
+    cdef const unsigned char* data
+    cdef bytearray made
+    cdef unsigned char[::1] out
+    cdef Field field
+    cdef Py_ssize_t at, k, filled = 0
+    cdef uint64_t value
+    cdef int width, number, one
+    if not 0 <= begin <= end <= content.shape[0]:
+        raise ValueError("there is no such tensor")
+    if kind not in STORED or begin == end:
+        return None
+    width, number = STORED[kind]
+    one = VARINT
+    if number == TENSOR_FLOATS:
+        one = FIXED32
+    elif number == TENSOR_DOUBLES:
+        one = FIXED64
+    data, at = &content[0], begin
+    # A number takes a byte or more.
+    made = bytearray((end - begin) * (width if one == VARINT else 1))
+    out = made
+    try:
+        while at < end:
+            next_field(data, &at, end, &field)
+            if field.tag in (
+                TENSOR_DIM, TENSOR_DIMS, TENSOR_TYPE, TENSOR_NAME, TENSOR_LOCATION
+            ):
+                continue
+            if field.tag != <uint64_t> (number << 3 | one) and (
+                field.tag != <uint64_t> (number << 3 | BYTES)
+            ):
+                return None
+            if one != VARINT:
+                if (field.end - field.begin) % width:
+                    return None
+                for k in range(field.begin, field.end):
+                    out[filled] = data[k]
+                    filled += 1
+                continue
+            while field.begin < field.end:
+                value = varint(data, &field.begin, field.end)
+                for k in range(width):
+                    out[filled] = value >> (8 * k) & 0xFF
+                    filled += 1
+    except ValueError:
+        return None
+    return made[:filled]
 
 
 def any_zero(

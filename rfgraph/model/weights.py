@@ -14,7 +14,7 @@ import numpy as np
 
 from rfgraph.errors import MissingDataError, ModelError
 from rfgraph.model import element_types
-from rfgraph.model._wire import any_zero
+from rfgraph.model._wire import any_zero, elements
 
 if TYPE_CHECKING:
     import onnx
@@ -64,6 +64,10 @@ _PLAIN = element_types.DTYPES if sys.byteorder == "little" else {}
 # faster for what is larger.
 _SEARCHED = 1 << 16
 
+
+# Of messages of up to so many bytes the elements are read here; for what is longer protobuf's own
+# library is faster.
+_LISTED = 1 << 12
 
 # What is found out of initializers of up to so many elements is kept as long as the model.
 _SHARED = 1 << 20
@@ -183,6 +187,11 @@ class Tensor(NamedTuple):
             # What is mapped is not copied.
             data = memoryview(self.source)[slice(*self.raw)]
             found = _plain(self.element_type, self.shape, data)
+            if found is not None:
+                return found
+        elif isinstance(self.source, Buffer):
+            listed = _listed(self.element_type, self.source, self.span)
+            found = None if listed is None else _plain(self.element_type, self.shape, listed)
             if found is not None:
                 return found
         proto = self.proto
@@ -358,14 +367,20 @@ class Weights:
         told = self._told.get(name)
         if told is None or name in self._dense or name in self.sparse:
             return None
-        _, kind, shape, _, raw, location = told
+        _, kind, shape, span, raw, location = told
         plain = _PLAIN.get(kind)
-        if raw is None or plain is None or location == EXTERNAL:
+        if plain is None or location == EXTERNAL:
             return None
+        content: Buffer | bytearray = self._buffer
+        if raw is None:
+            listed = _listed(kind, self._buffer, span)
+            if listed is None:
+                return None
+            content, raw = listed, (0, len(listed))
         size = raw[1] - raw[0]
         if not 0 < size <= _SEARCHED or size != prod(shape) * plain.itemsize:
             return None
-        return any_zero(self._buffer, *raw, plain.itemsize, plain.kind == "f")
+        return any_zero(content, *raw, plain.itemsize, plain.kind == "f")
 
     def to_array(self, tensor: Tensor) -> np.ndarray:
         """Contents of any tensor of the model, external ones too.
@@ -461,7 +476,18 @@ def may_have_zeros(value: np.ndarray) -> bool:
     return not all(block.all() for block in blocks)
 
 
-def _plain(kind: int, shape: tuple[int, ...], raw: bytes | memoryview) -> np.ndarray | None:
+def _listed(kind: int, buffer: Buffer, span: tuple[int, int]) -> bytearray | None:
+    """The elements of a tensor that stand in its message one by one, as raw data would have them;
+    None where there are many, or it takes more to tell.
+    """
+    if kind not in _PLAIN or span[1] - span[0] > _LISTED:
+        return None
+    return elements(buffer, *span, kind)
+
+
+def _plain(
+    kind: int, shape: tuple[int, ...], raw: bytes | bytearray | memoryview
+) -> np.ndarray | None:
     """The array that raw data are; None where it takes more to tell."""
     plain = _PLAIN.get(kind)
     if plain is None or len(raw) != prod(shape) * plain.itemsize or min(shape, default=0) < 0:
