@@ -252,18 +252,26 @@ def test_supports_are_told_apart_behind_loops() -> None:
         assert middle(nodes.format(pads), inputs, "x") == seen
 
 
-@pytest.mark.parametrize("prune", [False, True])
-def test_what_is_kept_does_not_grow_with_equal_models(prune: bool) -> None:
-    nodes = """
+# Nodes of which no answer is kept beyond their model.
+OF_ONE_MODEL = {
+    "a loop": """
         go = Constant <value = bool {1}> ()
         r = Loop (steps, go, x) <body = inner (int64 i, bool c, float[1, 1, 9] a)
             => (bool d, float[1, 1, 9] b) { d = Identity (c) b = Conv <pads = [1, 1]> (a, W) }>
         y = If (go) <then_branch = left () => (float[1, 1, 9] p) { p = Relu (r) },
             else_branch = right () => (float[1, 1, 9] q) { q = Conv <pads = [1, 1]> (x, W) }>
-    """
-    initializers = {"W": np.ones((1, 1, 3), np.float32)}
-    inputs = "float[1, 1, 9] x, int64 steps"
-    asked = model(nodes, inputs, initializers=initializers).SerializeToString()
+    """,
+    "sizes that the data decide": "r = Compress <axis = 2> (x, kept) y = Relu (r)",
+    "what is learnt": "z = Mul (x, m) r = Conv <pads = [1, 1]> (z, W) y = Mul (r, z)",
+}
+
+
+@pytest.mark.parametrize("prune", [False, True])
+@pytest.mark.parametrize("nodes", OF_ONE_MODEL)
+def test_what_is_kept_does_not_grow_with_equal_models(nodes: str, prune: bool) -> None:
+    initializers = {"W": np.ones((1, 1, 3), np.float32), "m": np.arange(9, dtype=np.float32) // 4}
+    inputs = "float[1, 1, 9] x, int64 steps, bool[9] kept"
+    asked = model(OF_ONE_MODEL[nodes], inputs, initializers=initializers).SerializeToString()
     sizes = []
     for _ in range(6):
         analysis = rfgraph.analyze(asked, prune=prune)

@@ -63,18 +63,22 @@ class Regions:
     def read(self, name: str) -> Support:
         """What of an input the model's outputs depend on; see `Analysis.read`."""
         self._address.shape_of(name)
-        seeing = [output for output in self._address.outputs if self._bounds.sees(output, name)]
-        for output in seeing:
-            self._address.shape_of(output)
-        return self._once(seeing, None, name, lambda: self._read_by_outputs)
+        for output in self._address.outputs:
+            if self._bounds.sees(output, name):
+                self._address.shape_of(output)
+        return self._once(self._read, None, name, lambda: self._read_by_outputs)
 
     @cached_property
     def _read_by_outputs(self) -> dict[str, Region]:
+        return self._backward(dict.fromkeys(self._read, ((),)))
+
+    @cached_property
+    def _read(self) -> list[str]:
+        """The outputs that see anything, as far as it is known what they have."""
         outputs = self._address.outputs
         seeing = [o for o in outputs if any(self._bounds.sees(o, i) for i in self._flow.inputs)]
         extents = {output: self._address.extent(output) for output in seeing}
-        known = [o for o, extent in extents.items() if extent is not None and 0 not in extent]
-        return self._backward(dict.fromkeys(known, ((),)))
+        return [o for o, extent in extents.items() if extent is not None and 0 not in extent]
 
     def _once(
         self,

@@ -92,7 +92,9 @@ cdef class Memory:
             if step.cycle is not None or (without and not without.isdisjoint(names)):
                 without.update(node.outputs)
                 continue
-            key = [address(reads)]
+            key = [address(one) for one in reads]
+            # Nodes of other numbers of outputs are told apart.
+            key.append(None)
             for name in names:
                 found = PyDict_GetItemWithError(numbers, name)
                 key.append(None if found is NULL else <object> found)

@@ -10,11 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from rfgraph.model.graph import Node, forget_kinds
 from rfgraph.ops import Digest, NoteKind, Question, lookup_rule, rules
-from rfgraph.reads.words import PerAxis, Read, Shape, Stage, Table
+from rfgraph.reads.words import (
+    Elementwise,
+    Everything,
+    Factor,
+    PerAxis,
+    Read,
+    Rearrange,
+    Shape,
+    Stage,
+    Table,
+)
 
 if TYPE_CHECKING:
     from rfgraph.prune.facts import Fact, Lack
@@ -67,13 +79,13 @@ class Answer:
 Answers: TypeAlias = dict[Hashable, "Question | Answer"]
 
 
-def kept_for(node: Node) -> Answers:
-    """What nodes of the kind were answered in models before, by the same transfer; where nothing is
-    kept of them, a dict of its own.
+def kept_for(node: Node) -> Answers | None:
+    """What nodes of the kind were answered in models before, by the same transfer; None where
+    nothing is kept of them.
     """
     rule = lookup_rule(node.domain, node.op_type, node.version)
     if rule is None or not rule.own:
-        return {}
+        return None
     kept: Answers = node.kind.answers.setdefault(rule.transfer, {})
     if len(kept) >= _MOST_KEPT:
         kept.clear()
@@ -92,23 +104,27 @@ def keep(answers: Answers, key: Hashable, told: Mapping[Question, Hashable], fou
 
 def keep_for_others(
     kept: Answers, key: Hashable, told: Mapping[Question, Hashable], found: Answer
-) -> None:
+) -> bool:
     """Write down an answer for other models, if what was told means the same there (no node, and no
-    value that goes by its name), and its lists are short.
+    value that goes by its name), and its lists are short: whether it was.
     """
     if any(asked == "node" or isinstance(said, str) for (asked, _), said in told.items()):
-        return
+        return False
     # Only of large values there are long lists.
     if any(isinstance(said, Digest) for said in told.values()):
         size = sum(fact.nbytes for fact in found.facts if fact is not None)
         size += sum(map(_listed, found.reads))
         if size > _LONGEST:
-            return
+            return False
         _Room.take(size)
     keep(kept, key, told, found)
+    return True
 
 
-# Lists of reads to which no key leads, by what they are.
+# Arrays in reads are compared up to so many bytes.
+_TOLD = 1 << 16
+
+# Lists of reads that are not kept with an answer, by what they are.
 _SHARED: dict[Hashable, list[Read]] = {}
 
 
@@ -118,7 +134,24 @@ def shared(reads: list[Read], shapes: Sequence[Shape | None]) -> list[Read]:
     """
     if len(_SHARED) > _MOST_KEPT:
         _SHARED.clear()
-    return _SHARED.setdefault((tuple(reads), tuple(shapes)), reads)
+    return _SHARED.setdefault((_content(reads), tuple(shapes)), reads)
+
+
+# What is equal only to itself, though it may hold the same as another.
+_ALONE = (PerAxis, Table, Factor, Stage, Elementwise, Everything, Rearrange)
+
+
+def _content(thing: Any) -> Hashable:
+    """What tells a list of reads, or a part of it, from others; large arrays go by identity."""
+    if isinstance(thing, (list, tuple)):
+        return tuple([_content(one) for one in thing])
+    if isinstance(thing, _ALONE):
+        return type(thing), *[_content(getattr(thing, name)) for name in thing.__slots__]
+    if isinstance(thing, np.ndarray):
+        small = thing.nbytes <= _TOLD
+        return thing.shape, thing.dtype.str, thing.tobytes() if small else id(thing)
+    found: Hashable = thing
+    return found
 
 
 class _Room:

@@ -277,9 +277,10 @@ class Tracer:
         found = answers.get(key)
         if type(found) is Answer:
             return found
-        kept: Answers = kept_for(node) if lasts and not self._shapes.unsized else {}
+        kept = kept_for(node) if lasts and not self._shapes.unsized else None
+        others: Answers = {} if kept is None else kept
         start = key
-        found = found or kept.get(key)
+        found = found or others.get(key)
         if type(found) is Answer:
             answers[key] = found
             return found
@@ -287,11 +288,12 @@ class Tracer:
         operation = Operation(node, sources(node), self._shapes, self._live, self._knowledge, told)
         while found is not None and not isinstance(found, Answer):
             key = key, operation.tell(found)
-            found = answers.get(key) or kept.get(key)
+            found = answers.get(key) or others.get(key)
         if found is None:
             found = self._asked(node, operation)
             found.rests_on_prune = ("prune", None) in told
-            keep_for_others(kept, start, told, found)
+            if kept is None or not keep_for_others(kept, start, told, found):
+                found.reads = self._shared(found.reads, sources(node), node.outputs)
         keep(answers, start, told, found)
         return found
 
@@ -307,10 +309,13 @@ class Tracer:
         self, reads: list[list[Read]], names: Sequence[str], outputs: Sequence[str]
     ) -> list[list[Read]]:
         """The same reads of each output, as lists that others share."""
-        shapes = list(map(self._shapes.shape, names))
+        every = [self._shapes.shape(name) for name in (*names, *outputs)]
+        # As an analysis has them: what the data decide is called otherwise in each model.
+        shapes = [None if shape is None else nominal(shape) for shape in every]
+        ends = shapes[len(names) :]
         return [
-            shared(found, (*shapes, self._shapes.shape(name)))
-            for name, found in zip(outputs, reads, strict=False)
+            shared(found, (*shapes[: len(names)], end))
+            for found, end in zip(reads, ends, strict=False)
         ]
 
     def _reads(self, node: Node, operation: Operation) -> list[list[Read]]:
