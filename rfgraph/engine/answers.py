@@ -9,24 +9,15 @@ more, a question stands there, and what it was told leads on.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from rfgraph.model.graph import Node, forget_kinds
 from rfgraph.ops import Digest, NoteKind, Question, lookup_rule, rules
-from rfgraph.reads.words import (
-    Elementwise,
-    Everything,
-    Factor,
-    PerAxis,
-    Read,
-    Rearrange,
-    Shape,
-    Stage,
-    Table,
-)
+from rfgraph.reads.words import Elementwise, PerAxis, Read, Shape, Stage, Table
 
 if TYPE_CHECKING:
     from rfgraph.prune.facts import Fact, Lack
@@ -121,9 +112,6 @@ def keep_for_others(
     return True
 
 
-# Arrays in reads are compared up to so many bytes.
-_TOLD = 1 << 16
-
 # Lists of reads that are not kept with an answer, by what they are.
 _SHARED: dict[Hashable, list[Read]] = {}
 
@@ -132,24 +120,28 @@ def shared(reads: list[Read], shapes: Sequence[Shape | None]) -> list[Read]:
     """One list for all equal ones of values of these shapes: what is worked out of reads is kept by
     their identity, and would be kept for each model anew.
     """
-    if len(_SHARED) > _MOST_KEPT:
-        _SHARED.clear()
-    return _SHARED.setdefault((_content(reads), tuple(shapes)), reads)
-
-
-# What is equal only to itself, though it may hold the same as another.
-_ALONE = (PerAxis, Table, Factor, Stage, Elementwise, Everything, Rearrange)
+    size = _listed(reads)
+    if size > _LONGEST:
+        return reads
+    key = _content(reads), tuple(shapes)
+    found = _SHARED.get(key)
+    if found is None:
+        if len(_SHARED) >= _MOST_KEPT:
+            _SHARED.clear()
+        _Room.take(size)
+        found = _SHARED.setdefault(key, reads)
+    return found
 
 
 def _content(thing: Any) -> Hashable:
-    """What tells a list of reads, or a part of it, from others; large arrays go by identity."""
+    """What tells a list of reads, or a part of it, from others."""
     if isinstance(thing, (list, tuple)):
         return tuple([_content(one) for one in thing])
-    if isinstance(thing, _ALONE):
-        return type(thing), *[_content(getattr(thing, name)) for name in thing.__slots__]
+    if is_dataclass(thing):
+        words: Any = thing
+        return type(thing), *[_content(getattr(thing, name)) for name in words.__slots__]
     if isinstance(thing, np.ndarray):
-        small = thing.nbytes <= _TOLD
-        return thing.shape, thing.dtype.str, thing.tobytes() if small else id(thing)
+        return thing.shape, thing.dtype.str, thing.tobytes()
     found: Hashable = thing
     return found
 
@@ -164,6 +156,7 @@ class _Room:
         """Take room for more; where there is none, all that is kept is dropped first."""
         if cls.taken + size > _MOST_LISTED:
             forget_kinds()
+            _SHARED.clear()
             cls.taken = 0
         cls.taken += size
 
@@ -172,9 +165,13 @@ def _listed(reads: Sequence[Read]) -> int:
     """How many bytes the lists of some reads take."""
     total = 0
     for read in reads:
-        for along in read.axes if isinstance(read, PerAxis) else ():
+        factors = read.times if isinstance(read, (Elementwise, PerAxis)) else ()
+        axes = read.axes if isinstance(read, PerAxis) else ()
+        for along in chain(axes, *[factor.axes for factor in factors]):
             if isinstance(along, Table):
                 total += along.starts.nbytes + along.counts.nbytes
+        sources = [factor.source for factor in factors]
+        total += sum([zeros.nbytes for zeros in sources if isinstance(zeros, np.ndarray)])
         if isinstance(read.source, Stage):
             total += _listed(read.source.reads)
     return total
