@@ -24,6 +24,9 @@ from rfgraph.errors import QueryError, RFGraphError, ShapeError
 _MAX_ROWS = 1 << 17
 _MAX_ENTRIES = 1 << 28
 
+# Of models of more steps no support is kept: to find it takes nearly as long as to make it.
+_MOST_DERIVED = 1 << 11
+
 # Of other models so many bytes are kept.
 _MOST_KEPT = 1 << 26
 
@@ -90,6 +93,8 @@ class Regions:
         """What some values depend on of an input, all of them or a unit, unless it is known of
         values that are derived in the same way.
         """
+        if len(self._flow.steps) > _MOST_DERIVED:
+            return self._among(make(), name)
         known = self._known()
         if self._derived is None or self._derived[0] is not known:
             self._derived = known, known.memory.derivations(self._flow)

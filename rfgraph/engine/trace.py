@@ -153,7 +153,7 @@ class Flow:
 
 
 def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
-    """Ask the operators for their reads, whatever constants cut (`rfgraph.engine.pruned`).
+    """Ask the operators for their reads; `rfgraph.engine.pruned` does where constants cut them.
 
     Parameters
     ----------
