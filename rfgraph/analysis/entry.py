@@ -23,10 +23,11 @@ from rfgraph.analysis.inputs import (
 )
 from rfgraph.analysis.open_axes import OpenAxes, fitting, tries
 from rfgraph.engine._lowering import Lowering
+from rfgraph.engine.answers import forget_answers
 from rfgraph.engine.bounds import Bounds
 from rfgraph.engine.trace import Flow, Note, trace
 from rfgraph.errors import MisfitError, QueryError, RFGraphError, ShapeError
-from rfgraph.model.graph import Graph, Node, forget_kinds, read
+from rfgraph.model.graph import Graph, Node, read
 from rfgraph.model.sizes import Shape
 from rfgraph.shapes import MAX_STATIC, Shapes
 from rfgraph.timings import Timings, phase
@@ -180,7 +181,7 @@ def _lowering() -> Lowering:
 
 def forget() -> None:
     """Drop what is kept of models that were analysed before: the next one is like the first."""
-    forget_kinds()
+    forget_answers()
     _KEPT.lowering = None
 
 

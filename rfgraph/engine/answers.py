@@ -155,10 +155,15 @@ class _Room:
     def take(cls, size: int) -> None:
         """Take room for more; where there is none, all that is kept is dropped first."""
         if cls.taken + size > _MOST_LISTED:
-            forget_kinds()
-            _SHARED.clear()
-            cls.taken = 0
+            forget_answers()
         cls.taken += size
+
+
+def forget_answers() -> None:
+    """Drop what is kept of answers, and of the kinds of nodes that they are kept with."""
+    forget_kinds()
+    _SHARED.clear()
+    _Room.taken = 0
 
 
 def _listed(reads: Sequence[Read]) -> int:

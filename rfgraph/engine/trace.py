@@ -175,17 +175,7 @@ def trace(graph: Graph, shapes: Shapes, *, strict: bool = False) -> Flow:
 
 
 class Tracer:
-    """Asks the operators, and keeps which values an input reaches.
-
-    Parameters
-    ----------
-    graph : Graph
-        The model.
-    shapes : Shapes
-        Its shapes.
-    strict : bool
-        Whether an operator without a transfer is an error.
-    """
+    """Asks the operators, and keeps which values an input reaches: see `trace`."""
 
     # What is known of the elements of values, where constants cut reads.
     _knowledge: Knowledge | None = None
